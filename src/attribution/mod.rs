@@ -1,0 +1,1 @@
+//! Explanation methods: backward rules, samplers, reductions, and the catalogue that combines them.

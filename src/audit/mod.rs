@@ -1,0 +1,1 @@
+//! Checks that a heatmap is what it claims to be.

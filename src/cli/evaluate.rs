@@ -1,0 +1,13 @@
+//! `cardiograd evaluate`.
+
+use super::Globals;
+use crate::{Error, Result};
+
+/// Arguments of `cardiograd evaluate`.
+#[derive(clap::Args, Debug)]
+pub struct Args {}
+
+/// Runs the command.
+pub fn run(_args: &Args, _globals: &Globals) -> Result<()> {
+    Err(Error::Usage("not there yet".into()))
+}

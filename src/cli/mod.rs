@@ -1,0 +1,143 @@
+//! The command line: arguments → resolved configuration → one command a file.
+
+mod audit;
+mod challenge;
+mod convert;
+mod evaluate;
+mod explain;
+mod generate;
+mod import_;
+mod inspect;
+mod measure;
+mod perturb;
+mod predict;
+mod progress;
+mod render;
+mod study;
+mod survey;
+mod trace;
+mod train;
+mod verify;
+
+use crate::{Error, Result};
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+pub use progress::Progress;
+
+/// Train networks on 12-lead ECGs, explain them with gradient heatmaps, and judge the heatmaps.
+#[derive(Parser, Debug)]
+#[command(name = "cardiograd", version, about, propagate_version = true, arg_required_else_help = true)]
+struct Arguments {
+    #[command(flatten)]
+    globals: Globals,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Options that every command takes.
+#[derive(clap::Args, Clone, Debug)]
+pub struct Globals {
+    /// Threads to use [default: one per core]; results do not depend on it.
+    #[arg(long, global = true, value_name = "N")]
+    pub threads: Option<usize>,
+    /// Print results as JSON.
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Print errors only.
+    #[arg(long, short, global = true)]
+    pub quiet: bool,
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    /// Run the whole study: data, six networks, nine methods, perturbation, report.
+    Study(study::Args),
+    /// Generate ECGs with the simulator or Pulse2pulse and measure them, into a dataset.
+    Generate(generate::Args),
+    /// Measure ECGs: intervals, amplitudes, fiducials.
+    Measure(measure::Args),
+    /// Bring recordings into a dataset.
+    Import(import_::Args),
+    /// Train a network on one target of a dataset.
+    Train(train::Args),
+    /// Prediction errors of models on a dataset.
+    Evaluate(evaluate::Args),
+    /// Predict from an array of ECGs.
+    Predict(predict::Args),
+    /// Heatmaps of a prediction by any of the methods.
+    Explain(explain::Args),
+    /// Judge heatmaps by perturbing what they highlight.
+    Perturb(perturb::Args),
+    /// Convert a model between .pt, .safetensors and the own format.
+    Convert(convert::Args),
+    /// What a model, dataset or result file holds.
+    Inspect(inspect::Args),
+    /// Draw an ECG, a heatmap or perturbation curves as SVG or PNG.
+    Render(render::Args),
+    /// The blinded expert review: make its pages, tally its votes.
+    Survey(survey::Args),
+    /// One heatmap as a readable account, node by node.
+    Trace(trace::Args),
+    /// Prove that a model's heatmaps are what they claim to be.
+    Audit(audit::Args),
+    /// Recompute a result from its inputs and compare.
+    Verify(verify::Args),
+    /// Does a heatmap deserve trust: sanity checks and faithfulness scores.
+    Challenge(challenge::Args),
+}
+
+/// Runs the program on the process arguments.
+pub fn run() -> ExitCode {
+    let arguments = Arguments::parse();
+    let outcome = arguments.globals.start_threads().and_then(|()| dispatch(&arguments.command, &arguments.globals));
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("cardiograd: {error}");
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+fn dispatch(command: &Command, globals: &Globals) -> Result<()> {
+    match command {
+        Command::Study(args) => study::run(args, globals),
+        Command::Generate(args) => generate::run(args, globals),
+        Command::Measure(args) => measure::run(args, globals),
+        Command::Import(args) => import_::run(args, globals),
+        Command::Train(args) => train::run(args, globals),
+        Command::Evaluate(args) => evaluate::run(args, globals),
+        Command::Predict(args) => predict::run(args, globals),
+        Command::Explain(args) => explain::run(args, globals),
+        Command::Perturb(args) => perturb::run(args, globals),
+        Command::Convert(args) => convert::run(args, globals),
+        Command::Inspect(args) => inspect::run(args, globals),
+        Command::Render(args) => render::run(args, globals),
+        Command::Survey(args) => survey::run(args, globals),
+        Command::Trace(args) => trace::run(args, globals),
+        Command::Audit(args) => audit::run(args, globals),
+        Command::Verify(args) => verify::run(args, globals),
+        Command::Challenge(args) => challenge::run(args, globals),
+    }
+}
+
+impl Globals {
+    fn start_threads(&self) -> Result<()> {
+        let Some(threads) = self.threads else { return Ok(()) };
+        if threads == 0 {
+            return Err(Error::Usage("--threads takes a number from 1".into()));
+        }
+        rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .build_global()
+            .map_err(|error| Error::Usage(format!("--threads {threads}: {error}")))
+    }
+}
+
+/// Writes one line to standard output; a closed pipe comes back as an error that ends the program quietly.
+pub(crate) fn print(line: impl std::fmt::Display) -> Result<()> {
+    use std::io::Write;
+    writeln!(std::io::stdout().lock(), "{line}").map_err(|source| Error::io("standard output", source))
+}

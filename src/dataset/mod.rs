@@ -1,0 +1,5 @@
+//! Datasets: records, targets and splits.
+
+mod target;
+
+pub use target::{InputKind, Target};

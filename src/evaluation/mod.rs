@@ -1,0 +1,1 @@
+//! Judging heatmaps: perturbation, scores, agreement.

@@ -1,0 +1,28 @@
+//! cardiograd trains 1-D residual networks on 12-lead ECGs, explains their predictions with gradient heatmaps, and judges the heatmaps.
+//!
+//! Everything rests on a reverse-mode tape ([`tape`]): a network is a [`tape::Program`], plain data; one forward run leaves a
+//! [`tape::Tape`]; an explanation method is a set of backward rules ([`attribution`]) and never a patch of the model.
+//! Data flows one way: ECG ([`ecg`]) → [`dataset`] → model ([`nn`]) → [`attribution`] → [`evaluation`] → [`report`].
+
+pub mod attribution;
+pub mod dataset;
+pub mod ecg;
+mod error;
+pub mod evaluation;
+#[cfg(feature = "files")]
+pub mod files;
+pub mod nn;
+pub mod progress;
+pub mod random;
+#[cfg(feature = "report")]
+pub mod report;
+pub mod tape;
+
+#[cfg(feature = "files")]
+pub mod audit;
+#[cfg(feature = "cli")]
+pub mod cli;
+#[cfg(feature = "report")]
+pub mod survey;
+
+pub use error::{Error, Result};

@@ -1,0 +1,5 @@
+//! The `cardiograd` program.
+
+fn main() -> std::process::ExitCode {
+    cardiograd::cli::run()
+}

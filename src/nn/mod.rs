@@ -1,0 +1,1 @@
+//! Networks as programs, their initialisation and training.

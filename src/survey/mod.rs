@@ -1,0 +1,1 @@
+//! The blinded expert review: pages for raters, and the tally of their votes.

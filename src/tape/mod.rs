@@ -1,0 +1,1 @@
+//! The reverse-mode tape: programs, runs of them, and the walk back.
