@@ -1,0 +1,202 @@
+//! A program with its parameters, ready to run.
+
+use super::ops::{Context, ConvCache, forward};
+use crate::tape::{Mode, NodeId, Op, Program, Real, Saved, Tape, Tensor, cast, slice};
+use crate::{Error, Result};
+use std::collections::BTreeMap;
+
+/// Parameters by name.
+pub type Parameters<T> = BTreeMap<String, Tensor<T>>;
+
+/// A program with its parameters.
+#[derive(Debug)]
+pub struct Network<T: Real> {
+    program: Program,
+    parameters: Vec<Option<Tensor<T>>>,
+    cache: ConvCache<T>,
+}
+
+impl<T: Real> Clone for Network<T> {
+    fn clone(&self) -> Self {
+        Network { program: self.program.clone(), parameters: self.parameters.clone(), cache: ConvCache::default() }
+    }
+}
+
+impl<T: Real> Network<T> {
+    /// Binds parameters to a program.
+    ///
+    /// # Errors
+    /// [`Error::Parameters`] if one is missing, one too many, of another shape, or not finite.
+    pub fn new(program: Program, mut parameters: Parameters<T>) -> Result<Self> {
+        let mut bound = Vec::with_capacity(program.nodes().len());
+        for node in program.nodes() {
+            let Op::Parameter { shape, .. } = &node.op else {
+                bound.push(None);
+                continue;
+            };
+            let Some(value) = parameters.remove(&node.name) else {
+                return Err(Error::Parameters(format!("parameter '{}' of shape {shape:?} is missing", node.name)));
+            };
+            bound.push(Some(checked(&node.name, shape, value)?));
+        }
+        if let Some(name) = parameters.keys().next() {
+            let more = parameters.len() - 1;
+            let rest = if more == 0 { String::new() } else { format!(" and {more} more") };
+            return Err(Error::Parameters(format!("parameter '{name}'{rest} has no place in the program")));
+        }
+        Ok(Network { program, parameters: bound, cache: ConvCache::default() })
+    }
+
+    /// The program.
+    pub fn program(&self) -> &Program {
+        &self.program
+    }
+
+    /// The parameters by name.
+    pub fn parameters(&self) -> Parameters<T> {
+        let named = |id: NodeId| (self.program.node(id).name.clone(), self.parameter(id).clone());
+        self.program.parameters().into_iter().map(named).collect()
+    }
+
+    /// A parameter node's value.
+    ///
+    /// # Panics
+    /// If the node is not a parameter.
+    pub fn parameter(&self, id: NodeId) -> &Tensor<T> {
+        self.parameters[id.0].as_ref().expect("the node is a parameter")
+    }
+
+    /// A parameter's value, to change in place. What was prepared from the old values is forgotten.
+    ///
+    /// # Panics
+    /// If the node is not a parameter.
+    pub fn parameter_mut(&mut self, id: NodeId) -> &mut Tensor<T> {
+        self.cache = ConvCache::default();
+        self.parameters[id.0].as_mut().expect("the node is a parameter")
+    }
+
+    /// The same network in another precision.
+    pub fn cast<U: Real>(&self) -> Network<U> {
+        let parameters = self.parameters.iter().map(|value| value.as_ref().map(cast)).collect();
+        Network { program: self.program.clone(), parameters, cache: ConvCache::default() }
+    }
+
+    /// The same parameters under a program that ends at another node.
+    ///
+    /// # Errors
+    /// If the node is not in the program.
+    pub fn with_output(&self, output: NodeId) -> Result<Self> {
+        Ok(Network { program: self.program.with_output(output)?, parameters: self.parameters.clone(), cache: ConvCache::default() })
+    }
+
+    /// A run in evaluation mode that keeps every value.
+    ///
+    /// # Errors
+    /// If the inputs do not fit the program.
+    pub fn run(&self, inputs: &[Tensor<T>]) -> Result<Tape<T>> {
+        self.run_in(inputs, Mode::Evaluation)
+    }
+
+    /// A run that keeps every value, in either mode. In training mode weights change between runs, so nothing is prepared ahead.
+    ///
+    /// # Errors
+    /// If the inputs do not fit the program.
+    pub fn run_in(&self, inputs: &[Tensor<T>], mode: Mode) -> Result<Tape<T>> {
+        let (values, saved) = self.execute(inputs, mode, |_, _| ())?;
+        let values = values.into_iter().map(|value| value.expect("every value was kept")).collect();
+        Ok(Tape { values, saved, output: self.program.output(), mode })
+    }
+
+    /// The output alone, in evaluation mode; values are dropped as soon as no node needs them.
+    ///
+    /// # Errors
+    /// If the inputs do not fit the program.
+    pub fn predict(&self, inputs: &[Tensor<T>]) -> Result<Tensor<T>> {
+        let output = self.program.output();
+        let mut last_reader = vec![usize::MAX; self.program.nodes().len()];
+        for (id, node) in self.program.nodes().iter().enumerate() {
+            for input in &node.inputs {
+                last_reader[input.0] = id;
+            }
+        }
+        last_reader[output.0] = usize::MAX;
+        let free = |values: &mut Vec<Option<Tensor<T>>>, done: usize| {
+            for input in &self.program.nodes()[done].inputs {
+                if last_reader[input.0] == done {
+                    values[input.0] = None;
+                }
+            }
+        };
+        let (mut values, _) = self.execute(inputs, Mode::Evaluation, free)?;
+        Ok(values[output.0].take().expect("the output is kept"))
+    }
+
+    /// Runs node by node; `after` may drop values once a node is done.
+    #[allow(clippy::type_complexity)]
+    fn execute(
+        &self,
+        inputs: &[Tensor<T>],
+        mode: Mode,
+        mut after: impl FnMut(&mut Vec<Option<Tensor<T>>>, usize),
+    ) -> Result<(Vec<Option<Tensor<T>>>, Vec<Saved>)> {
+        let shapes: Vec<Vec<usize>> = inputs.iter().map(|input| input.shape().to_vec()).collect();
+        self.program.shapes(&shapes)?;
+        let context = self.context(mode);
+        let count = self.program.nodes().len();
+        let mut values: Vec<Option<Tensor<T>>> = Vec::with_capacity(count);
+        let mut saved = Vec::with_capacity(count);
+        let mut given = inputs.iter();
+        for (id, node) in self.program.nodes().iter().enumerate() {
+            let (value, keep) = match &node.op {
+                Op::Input { .. } => {
+                    (given.next().expect("inputs were counted").as_standard_layout().into_owned().into_shared(), Saved::Nothing)
+                }
+                Op::Parameter { .. } => (self.parameter(NodeId(id)).clone(), Saved::Nothing),
+                op => {
+                    let read: Vec<&Tensor<T>> = node.inputs.iter().map(|id| values[id.0].as_ref().expect("inputs are alive")).collect();
+                    forward(op, &read, &context)
+                        .map_err(|problem| Error::Program(format!("node '{}' ({}): {problem}", node.name, op.kind())))?
+                }
+            };
+            values.push(Some(value));
+            saved.push(keep);
+            after(&mut values, id);
+        }
+        Ok((values, saved))
+    }
+
+    /// How ops run in this network: evaluation reuses weights made ready, training does not.
+    pub(crate) fn context(&self, mode: Mode) -> Context<'_, T> {
+        Context { mode, cache: (mode == Mode::Evaluation).then_some(&self.cache) }
+    }
+
+    /// Moves the running averages of every batch norm towards the statistics of a training run (unbiased variance, as PyTorch).
+    pub fn update_running_averages(&mut self, tape: &Tape<T>) {
+        for id in self.program.ids() {
+            let (Op::BatchNorm { momentum, .. }, Some((mean, variance, count))) = (&self.program.node(id).op, tape.statistics(id)) else {
+                continue;
+            };
+            let unbiased = count as f64 / (count as f64 - 1.0).max(1.0);
+            let inputs = self.program.node(id).inputs.clone();
+            for (at, batch, factor) in [(inputs[3], mean, 1.0), (inputs[4], variance, unbiased)] {
+                let running = self.parameters[at.0].as_mut().expect("running statistics are parameters");
+                for (running, batch) in running.iter_mut().zip(batch) {
+                    *running = T::of((1.0 - momentum) * running.f64() + momentum * factor * batch);
+                }
+            }
+        }
+        self.cache = ConvCache::default();
+    }
+}
+
+/// Checks a parameter's shape and values and brings it into standard layout.
+fn checked<T: Real>(name: &str, shape: &[usize], value: Tensor<T>) -> Result<Tensor<T>> {
+    if value.shape() != shape {
+        return Err(Error::Parameters(format!("parameter '{name}': expected shape {shape:?}, found {:?}", value.shape())));
+    }
+    let value = if value.is_standard_layout() { value } else { value.as_standard_layout().into_owned().into_shared() };
+    if let Some(at) = slice(&value).iter().position(|v| !v.is_finite()) {
+        return Err(Error::Parameters(format!("parameter '{name}': element {at} is not finite")));
+    }
+    Ok(value)
+}

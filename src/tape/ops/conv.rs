@@ -1,0 +1,98 @@
+//! Convolution on the tape: geometry from shapes, and weights made ready once for as long as they live.
+
+use super::{Context, Problem};
+use crate::Result;
+use crate::tape::{Op, Real, Site, Tensor, from_vec, slice};
+use cardiograd_kernels::{Conv1d, PreparedConv, conv1d};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// A weight tensor and what was made ready from it.
+type Entry<T> = (Tensor<T>, Arc<PreparedConv<T>>);
+
+/// Weights made ready, by the address of the weight tensor and the geometry. An entry holds its tensor, so an address stays taken.
+#[derive(Debug)]
+pub(crate) struct ConvCache<T>(Mutex<HashMap<(usize, Conv1d), Entry<T>>>);
+
+impl<T> Default for ConvCache<T> {
+    fn default() -> Self {
+        ConvCache(Mutex::new(HashMap::new()))
+    }
+}
+
+impl<T: Real> ConvCache<T> {
+    fn get(&self, conv: &Conv1d, weight: &Tensor<T>) -> Arc<PreparedConv<T>> {
+        let key = (weight.as_ptr() as usize, *conv);
+        let mut entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let entry = entries.entry(key).or_insert_with(|| (weight.clone(), Arc::new(PreparedConv::new(*conv, slice(weight)))));
+        Arc::clone(&entry.1)
+    }
+}
+
+/// The geometry of a convolution of these input shapes.
+pub(super) fn geometry(op: &Op, inputs: &[&[usize]]) -> Problem<Conv1d> {
+    let Op::Conv1d { stride, dilation, padding } = op else { return Err("is not a convolution".into()) };
+    let (&[_, c_in, len_in], &[c_out, w_in, kernel]) = (inputs[0], inputs[1]) else {
+        return Err(format!("input {:?} or weight {:?} is not of three axes", inputs[0], inputs[1]));
+    };
+    if w_in != c_in {
+        return Err(format!("the weight takes {w_in} channels, the input has {c_in}"));
+    }
+    if let Some(bias) = inputs.get(2).filter(|bias| **bias != [c_out]) {
+        return Err(format!("the bias has shape {bias:?}, expected [{c_out}]"));
+    }
+    let conv = Conv1d { c_in, c_out, len_in, kernel, stride: *stride, dilation: *dilation, pad_left: padding.0, pad_right: padding.1 };
+    let span = kernel.checked_sub(1).and_then(|gaps| gaps.checked_mul(*dilation));
+    let padded = len_in.checked_add(padding.0).and_then(|len| len.checked_add(padding.1));
+    match (span, padded) {
+        (Some(span), Some(padded)) if span < padded => Ok(conv),
+        _ => Err(format!("{len_in} samples with padding {}+{} are shorter than the kernel of {kernel}", padding.0, padding.1)),
+    }
+}
+
+/// The weights made ready: from the cache in evaluation, afresh in training.
+fn prepared<T: Real>(conv: &Conv1d, weight: &Tensor<T>, context: &Context<'_, T>) -> Arc<PreparedConv<T>> {
+    match context.cache {
+        Some(cache) => cache.get(conv, weight),
+        None => Arc::new(PreparedConv::new(*conv, slice(weight))),
+    }
+}
+
+pub(super) fn forward<T: Real>(conv: &Conv1d, inputs: &[&Tensor<T>], context: &Context<'_, T>) -> Tensor<T> {
+    let batch = inputs[0].shape()[0];
+    let mut y = vec![T::ZERO; batch * conv.output_size()];
+    prepared(conv, inputs[1], context).forward(batch, slice(inputs[0]), inputs.get(2).map(|bias| slice(bias)), &mut y);
+    from_vec(&[batch, conv.c_out, conv.len_out()], y)
+}
+
+pub(super) fn vjp<T: Real>(site: &Site<'_, T>, grad: &Tensor<T>) -> Result<Vec<Option<Tensor<T>>>> {
+    let shapes: Vec<&[usize]> = site.inputs.iter().map(|input| input.shape()).collect();
+    let conv = geometry(site.op(), &shapes).map_err(|problem| site.error(problem))?;
+    let (x, weight) = (site.inputs[0], site.inputs[1]);
+    let batch = x.shape()[0];
+    let gx = site.needs[0].then(|| {
+        let mut gx = vec![T::ZERO; x.len()];
+        prepared(&conv, weight, site.context).grad_input(batch, slice(grad), &mut gx);
+        from_vec(x.shape(), gx)
+    });
+    let gw = site.needs[1].then(|| {
+        let mut gw = vec![T::ZERO; weight.len()];
+        conv1d::grad_weight(&conv, batch, slice(x), slice(grad), &mut gw);
+        from_vec(weight.shape(), gw)
+    });
+    let mut all = vec![gx, gw];
+    if let Some(need) = site.needs.get(2) {
+        all.push(need.then(|| from_vec(&[conv.c_out], channel_sums(grad))));
+    }
+    Ok(all)
+}
+
+/// Σ over batch and time of each channel, in f64 in index order.
+fn channel_sums<T: Real>(grad: &Tensor<T>) -> Vec<T> {
+    let (channels, len) = (grad.shape()[1], grad.shape()[2]);
+    let mut sums = vec![0.0; channels];
+    for (row, values) in slice(grad).chunks(len).enumerate() {
+        sums[row % channels] += values.iter().map(|v| v.f64()).sum::<f64>();
+    }
+    sums.into_iter().map(T::of).collect()
+}

@@ -1,0 +1,69 @@
+//! Ops that move values and compute nothing: concatenation, nearest upsampling, flattening.
+
+use super::Problem;
+use crate::tape::{Real, Site, Tensor, from_vec, slice};
+
+pub(super) fn concat_shape(inputs: &[&[usize]]) -> Problem<Vec<usize>> {
+    let first = inputs[0];
+    let alike = |other: &&[usize]| other.len() == first.len() && first.len() >= 2 && other[0] == first[0] && other[2..] == first[2..];
+    if !inputs.iter().all(alike) {
+        return Err(format!("its inputs have shapes {inputs:?}, which differ beyond the channels"));
+    }
+    let mut shape = first.to_vec();
+    shape[1] = inputs.iter().map(|input| input[1]).sum();
+    Ok(shape)
+}
+
+pub(super) fn concat<T: Real>(inputs: &[&Tensor<T>], shape: &[usize]) -> Tensor<T> {
+    let mut out = Vec::with_capacity(shape.iter().product());
+    for n in 0..shape[0] {
+        for input in inputs {
+            let size = input.len() / shape[0];
+            out.extend_from_slice(&slice(input)[n * size..(n + 1) * size]);
+        }
+    }
+    from_vec(shape, out)
+}
+
+pub(super) fn concat_grad<T: Real>(site: &Site<'_, T>, grad: &Tensor<T>) -> Vec<Option<Tensor<T>>> {
+    let batch = grad.shape()[0];
+    let row = grad.len() / batch.max(1);
+    let mut from = 0;
+    let mut all = Vec::with_capacity(site.inputs.len());
+    for (input, need) in site.inputs.iter().zip(&site.needs) {
+        let size = input.len() / batch.max(1);
+        let part = || (0..batch).flat_map(|n| slice(grad)[n * row + from..][..size].iter().copied()).collect();
+        all.push(need.then(|| from_vec(input.shape(), part())));
+        from += size;
+    }
+    all
+}
+
+pub(super) fn upsample_shape(x: &[usize], factor: usize) -> Problem<Vec<usize>> {
+    match x {
+        &[batch, channels, len] => {
+            let long = len.checked_mul(factor).ok_or_else(|| format!("{len} samples times {factor} is too much"))?;
+            Ok(vec![batch, channels, long])
+        }
+        _ => Err(format!("its input has shape {x:?}, expected (N, C, L)")),
+    }
+}
+
+pub(super) fn upsample<T: Real>(x: &Tensor<T>, factor: usize, shape: &[usize]) -> Tensor<T> {
+    from_vec(shape, slice(x).iter().flat_map(|v| std::iter::repeat_n(*v, factor)).collect())
+}
+
+pub(super) fn upsample_grad<T: Real>(factor: usize, grad: &Tensor<T>, x: &[usize]) -> Tensor<T> {
+    from_vec(x, slice(grad).chunks(factor).map(|part| part.iter().copied().sum()).collect())
+}
+
+pub(super) fn flatten_shape(x: &[usize]) -> Problem<Vec<usize>> {
+    match x {
+        [batch, rest @ ..] if !rest.is_empty() => Ok(vec![*batch, rest.iter().product()]),
+        _ => Err(format!("its input has shape {x:?}, expected (N, C, L)")),
+    }
+}
+
+pub(super) fn reshape<T: Real>(x: &Tensor<T>, shape: &[usize]) -> Tensor<T> {
+    from_vec(shape, slice(x).to_vec())
+}

@@ -1,0 +1,230 @@
+//! A network as data: named nodes in an order in which each comes after its inputs.
+
+use crate::tape::{Op, OpKind};
+use crate::{Error, Result};
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+use std::fmt;
+
+/// The place of a node in its program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct NodeId(pub usize);
+
+/// An operation, its name, and where its inputs come from.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Node {
+    /// A unique name: a state dict's module name (`block8.conv2`) or tensor name (`block8.conv2.weight`).
+    pub name: String,
+    /// The operation.
+    pub op: Op,
+    /// Earlier nodes, in the order the op wants them.
+    pub inputs: Vec<NodeId>,
+}
+
+/// A network: nodes and the one that is its output. A node may feed many; a parameter may be used many times.
+///
+/// The serialised form names inputs, so that people can write it:
+/// `{"nodes": [{"name": "x", "op": {"input": {"shape": [12, null]}}}, {"name": "pool", "op": "global_avg_pool", "inputs": ["x"]}], "output": "pool"}`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Written", into = "Written")]
+pub struct Program {
+    nodes: Vec<Node>,
+    output: NodeId,
+}
+
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    nodes: Vec<WrittenNode>,
+    output: String,
+}
+
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenNode {
+    name: String,
+    op: Op,
+    #[serde(default)]
+    inputs: Vec<String>,
+}
+
+impl From<Program> for Written {
+    fn from(program: Program) -> Self {
+        let name = |id: &NodeId| program.nodes[id.0].name.clone();
+        let nodes = program.nodes.iter().map(|node| WrittenNode {
+            name: node.name.clone(),
+            op: node.op.clone(),
+            inputs: node.inputs.iter().map(name).collect(),
+        });
+        Written { nodes: nodes.collect(), output: name(&program.output) }
+    }
+}
+
+impl TryFrom<Written> for Program {
+    type Error = Error;
+
+    fn try_from(written: Written) -> Result<Self> {
+        let mut known = HashMap::new();
+        let mut nodes = Vec::with_capacity(written.nodes.len());
+        for (id, node) in written.nodes.into_iter().enumerate() {
+            let find = |input: &String| {
+                known
+                    .get(input)
+                    .copied()
+                    .ok_or_else(|| Error::Program(format!("node '{}' reads '{input}', which no earlier node is called", node.name)))
+            };
+            let inputs = node.inputs.iter().map(find).collect::<Result<_>>()?;
+            known.insert(node.name.clone(), NodeId(id));
+            nodes.push(Node { name: node.name, op: node.op, inputs });
+        }
+        let output = known.get(&written.output).copied();
+        let output = output.ok_or_else(|| Error::Program(format!("the output '{}' is not the name of a node", written.output)))?;
+        Program::new(nodes, output)
+    }
+}
+
+impl Program {
+    /// A program of these nodes.
+    ///
+    /// # Errors
+    /// [`Error::Program`] if a name is used twice, an input does not come before its reader, an op has the wrong number of inputs or a
+    /// senseless setting, or there is no input node.
+    pub fn new(nodes: Vec<Node>, output: NodeId) -> Result<Self> {
+        let mut names = HashMap::new();
+        for (id, node) in nodes.iter().enumerate() {
+            let fail = |what: String| Err(Error::Program(format!("node '{}' ({}): {what}", node.name, node.op.kind())));
+            if names.insert(node.name.as_str(), id).is_some() {
+                return fail("its name is used twice".into());
+            }
+            if let Some(input) = node.inputs.iter().find(|input| input.0 >= id) {
+                return fail(format!("it reads node {}, which does not come before it", input.0));
+            }
+            let (least, most) = node.op.arity();
+            if !(least..=most).contains(&node.inputs.len()) {
+                return fail(format!(
+                    "it has {} inputs, it takes {}",
+                    node.inputs.len(),
+                    if least == most { least.to_string() } else { format!("{least} or more") }
+                ));
+            }
+            if let Some(fault) = node.op.fault() {
+                return fail(fault);
+            }
+        }
+        if output.0 >= nodes.len() {
+            return Err(Error::Program(format!("the output is node {}, there are {}", output.0, nodes.len())));
+        }
+        if !nodes.iter().any(|node| node.op.kind() == OpKind::Input) {
+            return Err(Error::Program("there is no input node".into()));
+        }
+        Ok(Program { nodes, output })
+    }
+
+    /// All nodes, in order.
+    pub fn nodes(&self) -> &[Node] {
+        &self.nodes
+    }
+
+    /// One node.
+    pub fn node(&self, id: NodeId) -> &Node {
+        &self.nodes[id.0]
+    }
+
+    /// Every node's id, in order.
+    pub fn ids(&self) -> impl DoubleEndedIterator<Item = NodeId> + use<> {
+        (0..self.nodes.len()).map(NodeId)
+    }
+
+    /// The output node.
+    pub fn output(&self) -> NodeId {
+        self.output
+    }
+
+    /// The node of a name.
+    pub fn find(&self, name: &str) -> Option<NodeId> {
+        self.nodes.iter().position(|node| node.name == name).map(NodeId)
+    }
+
+    /// The ids of the nodes of one kind, in order.
+    pub fn of_kind(&self, kind: OpKind) -> Vec<NodeId> {
+        self.ids().filter(|id| self.node(*id).op.kind() == kind).collect()
+    }
+
+    /// The input nodes, in order.
+    pub fn inputs(&self) -> Vec<NodeId> {
+        self.of_kind(OpKind::Input)
+    }
+
+    /// The parameter nodes, in order.
+    pub fn parameters(&self) -> Vec<NodeId> {
+        self.of_kind(OpKind::Parameter)
+    }
+
+    /// The parameters that training changes by gradient, in order.
+    pub fn trainable(&self) -> Vec<NodeId> {
+        self.ids().filter(|id| matches!(self.node(*id).op, Op::Parameter { trainable: true, .. })).collect()
+    }
+
+    /// The number of trainable values.
+    pub fn trainable_size(&self) -> usize {
+        let size = |id: NodeId| match &self.node(id).op {
+            Op::Parameter { shape, .. } => shape.iter().product(),
+            _ => 0,
+        };
+        self.trainable().into_iter().map(size).sum()
+    }
+
+    /// The program that ends at another node (the rest is kept, unused).
+    pub fn with_output(&self, output: NodeId) -> Result<Self> {
+        Program::new(self.nodes.clone(), output)
+    }
+
+    /// The shape of every node's value for inputs of the given shapes (batch axis included), without computing anything.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] or [`Error::Program`] naming the first node that cannot work on its inputs.
+    pub fn shapes(&self, inputs: &[Vec<usize>]) -> Result<Vec<Vec<usize>>> {
+        let mut given = inputs.iter();
+        let mut shapes: Vec<Vec<usize>> = Vec::with_capacity(self.nodes.len());
+        for node in &self.nodes {
+            let shape = match &node.op {
+                Op::Input { shape } => {
+                    let found = given.next().ok_or_else(|| Error::Program(format!("input '{}' was not given", node.name)))?;
+                    check_input(&node.name, shape, found)?;
+                    found.clone()
+                }
+                Op::Parameter { shape, .. } => shape.clone(),
+                op => {
+                    let read: Vec<&[usize]> = node.inputs.iter().map(|id| shapes[id.0].as_slice()).collect();
+                    op.output_shape(&read).map_err(|problem| Error::Program(format!("node '{}' ({}): {problem}", node.name, op.kind())))?
+                }
+            };
+            shapes.push(shape);
+        }
+        if given.next().is_some() {
+            return Err(Error::Program(format!("{} inputs were given, the program has {}", inputs.len(), self.inputs().len())));
+        }
+        Ok(shapes)
+    }
+}
+
+/// Checks a given input against its declaration.
+fn check_input(name: &str, declared: &[Option<usize>], found: &[usize]) -> Result<()> {
+    let fits =
+        found.len() == declared.len() + 1 && declared.iter().zip(&found[1..]).all(|(want, have)| want.is_none_or(|want| want == *have));
+    if fits {
+        return Ok(());
+    }
+    let sizes: Vec<String> = declared.iter().map(|n| n.map_or("any".into(), |n: usize| n.to_string())).collect();
+    Err(Error::Shape { at: format!("input '{name}'"), expected: format!("(N, {})", sizes.join(", ")), found: format!("{found:?}") })
+}
+
+impl fmt::Display for Program {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for node in self.nodes.iter().filter(|node| node.op.kind() != OpKind::Parameter) {
+            let inputs: Vec<&str> = node.inputs.iter().map(|id| self.nodes[id.0].name.as_str()).collect();
+            writeln!(f, "{:24} = {} {}", node.name, node.op, inputs.join(" "))?;
+        }
+        writeln!(f, "output {}, {} trainable values", self.node(self.output).name, self.trainable_size())
+    }
+}
