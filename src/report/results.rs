@@ -1,0 +1,240 @@
+//! What a study found: the plain input of every table, picture and page. Whoever runs a study fills it; the report only reads it.
+
+use crate::dataset::{InputKind, Target};
+use crate::ecg::Measurements;
+use crate::{Error, Result};
+use ndarray::{Array2, Array3};
+use serde::{Deserialize, Serialize};
+
+/// Everything a study found.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct StudyResults {
+    /// Settings, seed, versions and digests.
+    pub provenance: Provenance,
+    /// What the networks look at.
+    pub input: InputKind,
+    /// Where the ECGs came from and how they are distributed.
+    pub data: DataDescription,
+    /// The ECGs whose heatmaps were kept (the study's 51).
+    pub ecgs: Ecgs,
+    /// One entry per target, in the study's order.
+    pub targets: Vec<TargetResults>,
+}
+
+/// What is needed to run the study again.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Provenance {
+    /// The program's version, e.g. `cardiograd 0.1.0`.
+    pub version: String,
+    /// The command that was run.
+    pub command: String,
+    /// The master seed.
+    pub seed: u64,
+    /// Every setting, name and value, in the order in which a person would read them.
+    pub settings: Vec<(String, String)>,
+    /// Digests of inputs, models and outputs: path or name, and `sha256:…`.
+    pub digests: Vec<(String, String)>,
+}
+
+/// Where the ECGs came from.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct DataDescription {
+    /// `simulator`, `pulse2pulse` or a dataset's name.
+    pub source: String,
+    /// ECGs generated or read.
+    pub ecgs: usize,
+    /// ECGs that could not be measured, by reason.
+    pub rejected: Vec<(String, usize)>,
+    /// Distribution of each target over the ECGs in which it was measured.
+    pub targets: Vec<Distribution>,
+}
+
+/// How one measurement is distributed.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Distribution {
+    /// The measurement.
+    pub target: Target,
+    /// ECGs in which it was measured.
+    pub n: usize,
+    /// Mean, in the target's unit.
+    pub mean: f64,
+    /// Standard deviation (n − 1).
+    pub sd: f64,
+    /// Smallest value.
+    pub min: f64,
+    /// Median.
+    pub median: f64,
+    /// Largest value.
+    pub max: f64,
+}
+
+/// The ECGs whose heatmaps were kept, E of them.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Ecgs {
+    /// Names, e.g. the index in the dataset.
+    pub ids: Vec<String>,
+    /// (E, 12, L), µV, as the networks saw them.
+    #[serde(skip)]
+    pub inputs: Array3<f32>,
+    /// What was measured on each.
+    pub measurements: Vec<Measurements>,
+}
+
+/// What was found for one target.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct TargetResults {
+    /// The target.
+    pub target: Target,
+    /// Errors on each split.
+    pub metrics: Vec<SplitMetrics>,
+    /// Predicted against true on the test split.
+    pub test: Vec<Prediction>,
+    /// What the network predicted for each kept ECG (E), in the target's unit; empty when not known.
+    pub predicted: Vec<f64>,
+    /// Heatmaps of the kept ECGs, one entry per method.
+    #[serde(skip)]
+    pub maps: Vec<MethodMaps>,
+    /// What perturbing the heatmaps' points did; `None` when it was not run.
+    pub perturbation: Option<PerturbationResults>,
+}
+
+/// The errors of one network on one split, in the target's unit.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SplitMetrics {
+    /// `train`, `validation` or `test`.
+    pub split: String,
+    /// ECGs in the split that have the target.
+    pub n: usize,
+    /// Mean absolute error.
+    pub mae: f64,
+    /// Root mean squared error.
+    pub rmse: f64,
+    /// Mean absolute error of predicting the training mean.
+    pub mae_of_mean: f64,
+    /// Root mean squared error of predicting the training mean.
+    pub rmse_of_mean: f64,
+}
+
+/// One prediction on the test split.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Prediction {
+    /// The ECG's index in its dataset.
+    pub ecg: u64,
+    /// The measured value.
+    pub truth: f64,
+    /// The network's.
+    pub predicted: f64,
+}
+
+/// The heatmaps of one method.
+#[derive(Clone, Debug)]
+pub struct MethodMaps {
+    /// The method's name on the command line.
+    pub method: String,
+    /// (E, 12, L) attributions.
+    pub maps: Array3<f32>,
+}
+
+/// What perturbation did to the predictions of one network.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct PerturbationResults {
+    /// The ECGs perturbed (n), as indices in their dataset: the same for all methods.
+    pub ecgs: Vec<u64>,
+    /// Their measured values (n).
+    pub truth: Vec<f64>,
+    /// Standard deviation of the target over the training split, for the error / SD(y) scoring.
+    pub target_sd: f64,
+    /// ECGs left out, and why.
+    pub excluded: Vec<(u64, String)>,
+    /// One entry per method.
+    #[serde(skip)]
+    pub methods: Vec<MethodCurves>,
+}
+
+/// The predictions of one network while the points of one method's heatmaps were perturbed.
+#[derive(Clone, Debug)]
+pub struct MethodCurves {
+    /// The method's name on the command line.
+    pub method: String,
+    /// (n, iterations + 1): column 0 is the unperturbed ECG.
+    pub predictions: Array2<f32>,
+}
+
+impl StudyResults {
+    /// Checks that the parts fit each other: one map per kept ECG and of its shape, one curve per perturbed ECG, nothing infinite.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] or [`Error::Value`], naming the part.
+    pub fn check(&self) -> Result<()> {
+        let (ecgs, leads, samples) = self.ecgs.inputs.dim();
+        if self.ecgs.ids.len() != ecgs || self.ecgs.measurements.len() != ecgs {
+            let found = (self.ecgs.ids.len(), self.ecgs.measurements.len());
+            return Err(Error::shape("the study's ECGs: names and measurements", (ecgs, ecgs), found));
+        }
+        if leads != 12 {
+            return Err(Error::shape("the study's ECGs", ("E", 12, "L"), (ecgs, leads, samples)));
+        }
+        finite("the study's ECGs", self.ecgs.inputs.iter())?;
+        for target in &self.targets {
+            target.check((ecgs, leads, samples))?;
+        }
+        Ok(())
+    }
+
+    /// The results of one target.
+    pub fn target(&self, target: Target) -> Option<&TargetResults> {
+        self.targets.iter().find(|results| results.target == target)
+    }
+
+    /// The methods that have heatmaps for any target, in the study's order.
+    pub fn methods(&self) -> Vec<String> {
+        let mut names: Vec<String> = Vec::new();
+        for maps in self.targets.iter().flat_map(|target| &target.maps) {
+            if !names.contains(&maps.method) {
+                names.push(maps.method.clone());
+            }
+        }
+        super::methods::sort(&mut names);
+        names
+    }
+}
+
+impl TargetResults {
+    fn check(&self, shape: (usize, usize, usize)) -> Result<()> {
+        for MethodMaps { method, maps } in &self.maps {
+            let at = format!("heatmaps of {method} for {}", self.target);
+            if maps.dim() != shape {
+                return Err(Error::shape(at, shape, maps.dim()));
+            }
+            finite(&at, maps.iter())?;
+        }
+        let Some(perturbation) = &self.perturbation else { return Ok(()) };
+        let n = perturbation.ecgs.len();
+        if perturbation.truth.len() != n {
+            return Err(Error::shape(format!("true values of the ECGs perturbed for {}", self.target), n, perturbation.truth.len()));
+        }
+        for MethodCurves { method, predictions } in &perturbation.methods {
+            if predictions.nrows() != n {
+                return Err(Error::shape(format!("perturbation curves of {method} for {}", self.target), n, predictions.nrows()));
+            }
+        }
+        Ok(())
+    }
+
+    /// The heatmaps of one method, (E, 12, L).
+    pub fn maps_of(&self, method: &str) -> Option<&Array3<f32>> {
+        self.maps.iter().find(|maps| maps.method == method).map(|maps| &maps.maps)
+    }
+
+    /// The errors on one split.
+    pub fn split(&self, name: &str) -> Option<&SplitMetrics> {
+        self.metrics.iter().find(|metrics| metrics.split == name)
+    }
+}
+
+fn finite<'a>(at: &str, mut values: impl Iterator<Item = &'a f32>) -> Result<()> {
+    match values.position(|value| !value.is_finite()) {
+        None => Ok(()),
+        Some(flat) => Err(Error::Value { at: format!("{at}, element {flat}"), problem: "is not a finite number".into() }),
+    }
+}
