@@ -1,1 +1,15 @@
 //! Files that users bring and take away: arrays, weights, recordings.
+//!
+//! Readers take a file for hostile until it is shown otherwise: a claimed size is compared with what is there before anything
+//! is allocated. Writers leave either the whole file or nothing ([`atomic`]).
+
+pub mod atomic;
+pub mod npy;
+
+use crate::{Error, Result};
+use std::path::Path;
+
+/// The whole of a file that is kept in memory (weights, archives).
+pub(crate) fn read_whole(path: &Path) -> Result<Vec<u8>> {
+    std::fs::read(path).map_err(|source| Error::io(path, source))
+}

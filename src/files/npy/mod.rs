@@ -1,0 +1,256 @@
+//! NumPy's `.npy`: one array, written in little-endian C order, read in any order and endianness.
+//!
+//! Format: numpy/lib/format.py (versions 1, 2 and 3), <https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html>.
+//! There is no memory mapping: rows are read by position, so that a file cut short by somebody else is an error and not the end
+//! of the process; Python users may well map the same files.
+
+mod header;
+mod rows;
+mod writer;
+
+pub use header::Header;
+pub use rows::NpyRows;
+pub use writer::{NpyWriter, write, write_to};
+
+use crate::{Error, Result};
+use ndarray::{ArrayD, IxDyn, ShapeBuilder};
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+/// The element types that are read and written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dtype {
+    /// `<f4`
+    F32,
+    /// `<f8`
+    F64,
+    /// `<i2`
+    I16,
+    /// `<i4`
+    I32,
+    /// `<i8`
+    I64,
+}
+
+impl Dtype {
+    /// Bytes per element.
+    pub fn size(self) -> usize {
+        match self {
+            Dtype::I16 => 2,
+            Dtype::F32 | Dtype::I32 => 4,
+            Dtype::F64 | Dtype::I64 => 8,
+        }
+    }
+
+    /// NumPy's name: `float32`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Dtype::F32 => "float32",
+            Dtype::F64 => "float64",
+            Dtype::I16 => "int16",
+            Dtype::I32 => "int32",
+            Dtype::I64 => "int64",
+        }
+    }
+
+    /// The header's code without the byte order: `f4`.
+    fn code(self) -> &'static str {
+        match self {
+            Dtype::F32 => "f4",
+            Dtype::F64 => "f8",
+            Dtype::I16 => "i2",
+            Dtype::I32 => "i4",
+            Dtype::I64 => "i8",
+        }
+    }
+}
+
+mod sealed {
+    pub trait Sealed {}
+}
+
+/// A number that an array may hold.
+pub trait Element: sealed::Sealed + Copy + Default + Send + Sync + 'static {
+    /// Its type in files.
+    const DTYPE: Dtype;
+    /// From its bytes in little-endian order (`DTYPE.size()` of them).
+    fn from_le(bytes: &[u8]) -> Self;
+    /// From its bytes in big-endian order.
+    fn from_be(bytes: &[u8]) -> Self;
+    /// Appends its bytes in little-endian order.
+    fn put_le(self, out: &mut Vec<u8>);
+}
+
+macro_rules! element {
+    ($($type:ty => $dtype:expr),*) => {$(
+        impl sealed::Sealed for $type {}
+        impl Element for $type {
+            const DTYPE: Dtype = $dtype;
+            fn from_le(bytes: &[u8]) -> Self {
+                let mut raw = [0; size_of::<$type>()];
+                raw.copy_from_slice(bytes);
+                <$type>::from_le_bytes(raw)
+            }
+            fn from_be(bytes: &[u8]) -> Self {
+                let mut raw = [0; size_of::<$type>()];
+                raw.copy_from_slice(bytes);
+                <$type>::from_be_bytes(raw)
+            }
+            fn put_le(self, out: &mut Vec<u8>) {
+                out.extend_from_slice(&self.to_le_bytes());
+            }
+        }
+    )*};
+}
+element!(f32 => Dtype::F32, f64 => Dtype::F64, i16 => Dtype::I16, i32 => Dtype::I32, i64 => Dtype::I64);
+
+/// An array as the file holds it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum NpyArray {
+    /// float32
+    F32(ArrayD<f32>),
+    /// float64
+    F64(ArrayD<f64>),
+    /// int16
+    I16(ArrayD<i16>),
+    /// int32
+    I32(ArrayD<i32>),
+    /// int64
+    I64(ArrayD<i64>),
+}
+
+/// Runs one body for whichever type the array has.
+macro_rules! each {
+    ($array:expr, $inner:ident => $body:expr) => {
+        match $array {
+            NpyArray::F32($inner) => $body,
+            NpyArray::F64($inner) => $body,
+            NpyArray::I16($inner) => $body,
+            NpyArray::I32($inner) => $body,
+            NpyArray::I64($inner) => $body,
+        }
+    };
+}
+
+impl NpyArray {
+    /// The element type.
+    pub fn dtype(&self) -> Dtype {
+        match self {
+            NpyArray::F32(_) => Dtype::F32,
+            NpyArray::F64(_) => Dtype::F64,
+            NpyArray::I16(_) => Dtype::I16,
+            NpyArray::I32(_) => Dtype::I32,
+            NpyArray::I64(_) => Dtype::I64,
+        }
+    }
+
+    /// The shape.
+    pub fn shape(&self) -> &[usize] {
+        each!(self, array => array.shape())
+    }
+
+    /// Every element as f32 (f64 and wide integers are rounded to nearest).
+    pub fn into_f32(self) -> ArrayD<f32> {
+        match self {
+            NpyArray::F32(array) => array,
+            NpyArray::F64(array) => array.mapv(|v| v as f32),
+            NpyArray::I16(array) => array.mapv(f32::from),
+            NpyArray::I32(array) => array.mapv(|v| v as f32),
+            NpyArray::I64(array) => array.mapv(|v| v as f32),
+        }
+    }
+
+    /// Every element as f64 (int64 beyond 2⁵³ is rounded to nearest).
+    pub fn into_f64(self) -> ArrayD<f64> {
+        match self {
+            NpyArray::F32(array) => array.mapv(f64::from),
+            NpyArray::F64(array) => array,
+            NpyArray::I16(array) => array.mapv(f64::from),
+            NpyArray::I32(array) => array.mapv(f64::from),
+            NpyArray::I64(array) => array.mapv(|v| v as f64),
+        }
+    }
+
+    /// The bytes of a whole `.npy` file.
+    pub(crate) fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        // Writing to memory does not fail.
+        let _ = each!(self, array => write_to(&mut bytes, array.view()));
+        bytes
+    }
+}
+
+macro_rules! from_array {
+    ($($type:ty => $variant:ident),*) => {$(
+        impl<D: ndarray::Dimension> From<ndarray::Array<$type, D>> for NpyArray {
+            fn from(array: ndarray::Array<$type, D>) -> Self {
+                NpyArray::$variant(array.into_dyn())
+            }
+        }
+    )*};
+}
+from_array!(f32 => F32, f64 => F64, i16 => I16, i32 => I32, i64 => I64);
+
+/// Reads a `.npy` file.
+///
+/// # Errors
+/// [`Error::Io`]; [`Error::Format`] for anything that is not an array of a known type whose size agrees with the file's length.
+pub fn read(path: impl AsRef<Path>) -> Result<NpyArray> {
+    let path = path.as_ref();
+    let io = |source| Error::io(path, source);
+    let mut file = File::open(path).map_err(io)?;
+    let length = file.metadata().map_err(io)?.len();
+    let header = Header::read(path, &mut file, length)?;
+    let mut data = vec![0; header.data_bytes()];
+    file.read_exact(&mut data).map_err(io)?;
+    decode(path, &header, &data)
+}
+
+/// Reads a `.npy` file that is in memory (an entry of a `.npz`); `path` names it in errors.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_bytes(path: &Path, bytes: &[u8]) -> Result<NpyArray> {
+    let mut rest = bytes;
+    let header = Header::read(path, &mut rest, bytes.len() as u64)?;
+    decode(path, &header, rest)
+}
+
+/// Reads numbers of any type as f32.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_f32(path: impl AsRef<Path>) -> Result<ArrayD<f32>> {
+    Ok(read(path)?.into_f32())
+}
+
+/// Reads numbers of any type as f64.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_f64(path: impl AsRef<Path>) -> Result<ArrayD<f64>> {
+    Ok(read(path)?.into_f64())
+}
+
+fn decode(path: &Path, header: &Header, data: &[u8]) -> Result<NpyArray> {
+    Ok(match header.dtype {
+        Dtype::F32 => NpyArray::F32(array(path, header, data)?),
+        Dtype::F64 => NpyArray::F64(array(path, header, data)?),
+        Dtype::I16 => NpyArray::I16(array(path, header, data)?),
+        Dtype::I32 => NpyArray::I32(array(path, header, data)?),
+        Dtype::I64 => NpyArray::I64(array(path, header, data)?),
+    })
+}
+
+fn array<T: Element>(path: &Path, header: &Header, data: &[u8]) -> Result<ArrayD<T>> {
+    let values = elements(header, data);
+    let shape = IxDyn(&header.shape).set_f(header.fortran);
+    let array = ArrayD::from_shape_vec(shape, values).map_err(|error| Error::format(path, format!("shape {:?}: {error}", header.shape)))?;
+    Ok(if header.fortran { array.as_standard_layout().into_owned() } else { array })
+}
+
+fn elements<T: Element>(header: &Header, data: &[u8]) -> Vec<T> {
+    let convert = if header.big_endian { T::from_be } else { T::from_le };
+    data.chunks_exact(T::DTYPE.size()).map(convert).collect()
+}

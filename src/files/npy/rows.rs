@@ -1,0 +1,110 @@
+//! Rows of a `.npy` file too large for memory, read by position.
+
+use super::{Dtype, Element, Header, elements};
+use crate::{Error, Result};
+use ndarray::{ArrayD, IxDyn};
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+/// An open `.npy` file of shape (N, …) whose rows are read one at a time, from any thread.
+#[derive(Debug)]
+pub struct NpyRows {
+    path: PathBuf,
+    header: Header,
+    // A shared cursor and a lock, not the positional reads that each operating system spells differently:
+    // a row comes from the page cache in microseconds, and what is done with it takes far longer.
+    file: Mutex<File>,
+}
+
+impl NpyRows {
+    /// Opens a file and checks its size.
+    ///
+    /// # Errors
+    /// As [`super::read`]; also for a file in Fortran order (its rows are not contiguous) and for a single number.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref().to_path_buf();
+        let mut file = File::open(&path).map_err(|source| Error::io(&path, source))?;
+        let length = file.metadata().map_err(|source| Error::io(&path, source))?.len();
+        let header = Header::read(&path, &mut file, length)?;
+        if header.shape.is_empty() {
+            return Err(Error::format(&path, "holds a single number, not rows"));
+        }
+        if header.fortran && header.shape.len() > 1 {
+            return Err(Error::format(&path, "is in Fortran order: save it again with numpy.ascontiguousarray"));
+        }
+        Ok(NpyRows { path, header, file: Mutex::new(file) })
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The header.
+    pub fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// Number of rows.
+    pub fn len(&self) -> usize {
+        self.header.shape[0]
+    }
+
+    /// Whether there is no row.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The shape of one row.
+    pub fn row_shape(&self) -> &[usize] {
+        &self.header.shape[1..]
+    }
+
+    /// Row `index` in the type of the file.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] beyond the last row, [`Error::Format`] if `T` is not the file's type, [`Error::Io`] (also when the file
+    /// was cut since it was opened).
+    pub fn row<T: Element>(&self, index: usize) -> Result<ArrayD<T>> {
+        if T::DTYPE != self.header.dtype {
+            let text = format!("holds {}, {} wanted", self.header.dtype.name(), T::DTYPE.name());
+            return Err(Error::format(&self.path, text));
+        }
+        let values = elements(&self.header, &self.row_bytes(index)?);
+        self.shaped(values)
+    }
+
+    /// Row `index` as f32, whatever the file's type (f64 and wide integers are rounded to nearest).
+    ///
+    /// # Errors
+    /// As [`NpyRows::row`].
+    pub fn row_f32(&self, index: usize) -> Result<ArrayD<f32>> {
+        Ok(match self.header.dtype {
+            Dtype::F32 => self.row::<f32>(index)?,
+            Dtype::F64 => self.row::<f64>(index)?.mapv(|v| v as f32),
+            Dtype::I16 => self.row::<i16>(index)?.mapv(f32::from),
+            Dtype::I32 => self.row::<i32>(index)?.mapv(|v| v as f32),
+            Dtype::I64 => self.row::<i64>(index)?.mapv(|v| v as f32),
+        })
+    }
+
+    fn row_bytes(&self, index: usize) -> Result<Vec<u8>> {
+        if index >= self.len() {
+            return Err(Error::Usage(format!("{}: row {index} asked for, there are {}", self.path.display(), self.len())));
+        }
+        let bytes = self.header.data_bytes() / self.len();
+        let mut buffer = vec![0; bytes];
+        // A panic elsewhere leaves the file as usable as before: every read begins with a seek.
+        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        file.seek(SeekFrom::Start(self.header.offset + (index * bytes) as u64))
+            .and_then(|_| file.read_exact(&mut buffer))
+            .map_err(|source| Error::io(&self.path, source))?;
+        Ok(buffer)
+    }
+
+    fn shaped<T>(&self, values: Vec<T>) -> Result<ArrayD<T>> {
+        ArrayD::from_shape_vec(IxDyn(self.row_shape()), values).map_err(|error| Error::format(&self.path, error.to_string()))
+    }
+}
