@@ -1,1 +1,21 @@
-//! Explanation methods: backward rules, samplers, reductions, and the catalogue that combines them.
+//! Explanation methods: method = rule set (what each op does on the way back) × sampler (at which inputs) × reduction (what is done with
+//! the gradients). [`catalogue`] reads like that table; [`Explainer`] carries it out.
+//!
+//! The one open trait is [`crate::tape::Rule`]: a new method is a rule set, and no op has to know it.
+
+pub mod catalogue;
+mod explain;
+pub mod gauss_legendre;
+mod gradcam;
+mod method;
+mod relu;
+mod rescale;
+mod sampler;
+mod settings;
+
+pub use explain::{Completeness, Explainer, Explanations};
+pub use gradcam::Interpolation;
+pub use method::Method;
+pub use relu::{Deconvolution, GuidedBackprop};
+pub use rescale::Rescale;
+pub use settings::{Baseline, Settings};

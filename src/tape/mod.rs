@@ -36,6 +36,7 @@ mod rule;
 mod run;
 mod tensor;
 
+pub(crate) use backward::one_hot;
 pub use backward::{Gradients, Want};
 pub use build::{Builder, ConvLayer};
 pub use cardiograd_kernels::Real;

@@ -1,0 +1,76 @@
+//! The catalogue: every method as rule set × sampler × reduction.
+
+use super::sampler::Sampler;
+use super::{Deconvolution, GuidedBackprop, Method, Rescale, Settings};
+use crate::tape::{Match, OpKind, Program, Real, Rule, RuleSet};
+use std::sync::Arc;
+
+pub use super::sampler::Sampler as At;
+
+/// What is done with the gradients that the sampler yields.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reduction {
+    /// Their weighted sum.
+    Mean,
+    /// The weighted sum of their absolute values.
+    MeanAbsolute,
+    /// The weighted sum of gradient × input.
+    TimesInput,
+    /// The weighted sum of gradient × (input − baseline).
+    TimesDifference,
+}
+
+/// How a method is carried out.
+pub enum Recipe<T: Real> {
+    /// Gradients under rules, at sampled inputs, reduced.
+    Gradients {
+        /// What each op does on the way back.
+        rules: RuleSet<T>,
+        /// At which inputs.
+        sampler: Sampler,
+        /// What is done with the gradients.
+        reduction: Reduction,
+        /// Whether the rules look at a reference run, on the baseline.
+        reference: bool,
+    },
+    /// The weighted activation of a layer.
+    Layer,
+    /// The product of two methods' maps.
+    Product(Method, Method),
+    /// Standard normal values.
+    Random,
+}
+
+/// The recipe of a method for a program.
+pub fn recipe<T: Real>(method: Method, program: &Program, settings: &Settings) -> Recipe<T> {
+    use Reduction::{Mean, MeanAbsolute, TimesDifference, TimesInput};
+    let scaled = if settings.multiply_by_inputs { TimesDifference } else { Mean };
+    let smooth = if settings.absolute.unwrap_or(true) { MeanAbsolute } else { Mean };
+    let of = |rules, sampler, reduction| Recipe::Gradients { rules, sampler, reduction, reference: false };
+    match method {
+        Method::Saliency => of(RuleSet::plain(), Sampler::Once, Mean),
+        Method::InputXGradient => of(RuleSet::plain(), Sampler::Once, TimesInput),
+        Method::SmoothGrad => of(RuleSet::plain(), Sampler::Noise, smooth),
+        Method::IntegratedGradients => of(RuleSet::plain(), Sampler::Path, scaled),
+        Method::GradientShap => of(RuleSet::plain(), Sampler::RandomPath, scaled),
+        Method::DeepLift => Recipe::Gradients { rules: rescale(program), sampler: Sampler::Once, reduction: scaled, reference: true },
+        Method::Deconvolution => of(on_relu(Deconvolution), Sampler::Once, Mean),
+        Method::GuidedBackprop => of(on_relu(GuidedBackprop), Sampler::Once, Mean),
+        Method::GradCam => Recipe::Layer,
+        Method::GuidedGradCam => Recipe::Product(Method::GradCam, Method::GuidedBackprop),
+        Method::Random => Recipe::Random,
+    }
+}
+
+/// A rule at every ReLU. In a program without one this is an error by [`RuleSet::check`], not a plain gradient under another name.
+fn on_relu<T: Real>(rule: impl Rule<T> + 'static) -> RuleSet<T> {
+    RuleSet::plain().with(Match::Kind(OpKind::Relu), Arc::new(rule))
+}
+
+/// The rescale rule at every kind of nonlinearity the program has. A linear program needs none: its multipliers are its gradient.
+/// A product is only a nonlinearity when both factors depend on the input, and the rule then splits it; with a parameter as one factor
+/// it gives the plain derivative, since the parameter is the same in both runs.
+fn rescale<T: Real>(program: &Program) -> RuleSet<T> {
+    let present = Rescale::KINDS.into_iter().filter(|kind| !program.of_kind(*kind).is_empty());
+    present.fold(RuleSet::plain(), |rules, kind| rules.with(Match::Kind(kind), Arc::new(Rescale)))
+}

@@ -1,0 +1,336 @@
+//! Carrying out the catalogue: batches of ECGs in, one map per method out.
+
+use super::catalogue::{Recipe, Reduction, recipe};
+use super::sampler::{Points, Sampler, baseline};
+use super::{Method, Settings, gradcam};
+use crate::progress::{Report, Step};
+use crate::random::{Stage, Stream};
+use crate::tape::{Gradients, Network, NodeId, Real, RuleSet, Tape, Tensor, Want, from_vec, slice};
+use crate::{Error, Result};
+use rand_distr::{Distribution, StandardNormal};
+use rayon::prelude::*;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// How far a map is from adding up: Σ multiplier · (x − baseline) should be f(x) − f(baseline) (Sundararajan et al. 2017, axiom of completeness).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Completeness {
+    /// Σ multiplier · (x − baseline).
+    pub sum: f64,
+    /// f(x) − f(baseline).
+    pub difference: f64,
+}
+
+impl Completeness {
+    /// |sum − difference| / |difference|; the absolute error where the difference is 0.
+    pub fn relative_error(&self) -> f64 {
+        let error = (self.sum - self.difference).abs();
+        if self.difference == 0.0 { error } else { error / self.difference.abs() }
+    }
+}
+
+/// What [`Explainer::explain`] finds.
+#[derive(Clone, Debug)]
+pub struct Explanations<T> {
+    /// The explained output of each ECG, (N).
+    pub prediction: Vec<T>,
+    /// One map per method, (N, C, L), in the order asked for.
+    pub maps: Vec<(Method, Tensor<T>)>,
+    /// For DeepLIFT and integrated gradients, one entry per ECG.
+    pub completeness: Vec<(Method, Vec<Completeness>)>,
+}
+
+impl<T: Real> Explanations<T> {
+    /// The map of a method, (N, C, L).
+    pub fn map(&self, method: Method) -> Option<&Tensor<T>> {
+        self.maps.iter().find(|(of, _)| *of == method).map(|(_, map)| map)
+    }
+}
+
+/// Explains a network's predictions with any of the methods.
+pub struct Explainer<'a, T: Real> {
+    network: &'a Network<T>,
+    settings: &'a Settings,
+    input: NodeId,
+}
+
+/// One ECG's results.
+struct Single<T> {
+    prediction: T,
+    maps: Vec<Vec<T>>,
+    completeness: Vec<Option<Completeness>>,
+}
+
+/// The shape of one input.
+#[derive(Clone, Copy)]
+struct Extent {
+    channels: usize,
+    len: usize,
+}
+
+impl Extent {
+    fn size(self) -> usize {
+        self.channels * self.len
+    }
+}
+
+impl<'a, T: Real> Explainer<'a, T> {
+    /// An explainer of a network with one input.
+    ///
+    /// # Errors
+    /// [`Error::Program`] if the network has several inputs; [`Error::Usage`] if the layer asked for does not exist.
+    pub fn new(network: &'a Network<T>, settings: &'a Settings) -> Result<Self> {
+        let inputs = network.program().inputs();
+        let [input] = inputs[..] else {
+            return Err(Error::Program(format!("the program has {} inputs, explanations need one", inputs.len())));
+        };
+        if settings.layer.is_some() {
+            gradcam::layer(network, settings.layer.as_deref())?;
+        }
+        Ok(Explainer { network, settings, input })
+    }
+
+    /// Maps of the ECGs `x` (N, C, L), µV. `ids` are the ECGs' numbers in their dataset: they, not the place in the batch, address random draws.
+    /// Each ECG's maps are the same bytes whatever else is in the batch.
+    ///
+    /// # Errors
+    /// On inputs that are not finite or do not fit the network or the settings, and where a method cannot act on this network.
+    pub fn explain(&self, x: &Tensor<T>, ids: &[u64], methods: &[Method], report: Report<'_>) -> Result<Explanations<T>> {
+        let &[count, channels, len] = x.shape() else {
+            return Err(Error::shape("the input", "(N, C, L)", x.shape()));
+        };
+        if ids.len() != count {
+            return Err(Error::Data(format!("{} ids were given for {count} ECGs", ids.len())));
+        }
+        let extent = Extent { channels, len };
+        let x = x.as_standard_layout().into_owned().into_shared();
+        check_finite(&x, extent)?;
+        self.settings.check(channels, len)?;
+        let shapes = self.network.program().shapes(&[vec![1, channels, len]])?;
+        let batch = self.batch(&shapes);
+        let done = AtomicU64::new(0);
+        let chunks: Vec<(&[T], &[u64])> = slice(&x).chunks((batch * extent.size()).max(1)).zip(ids.chunks(batch)).collect();
+        let parts: Vec<Vec<Single<T>>> = chunks
+            .into_par_iter()
+            .map(|(x, ids)| {
+                let part = self.chunk(x, ids, extent, methods, batch)?;
+                let done = done.fetch_add(ids.len() as u64, Ordering::Relaxed) + ids.len() as u64;
+                report(Step { label: "explaining", done, total: count as u64, unit: "ECGs", note: "" });
+                Ok(part)
+            })
+            .collect::<Result<_>>()?;
+        Ok(gather(parts.into_iter().flatten().collect(), methods, extent))
+    }
+
+    /// How many examples run at a time: enough to reuse weights from cache, few enough for the memory ceiling.
+    fn batch(&self, shapes: &[Vec<usize>]) -> usize {
+        let values: usize = shapes
+            .iter()
+            .zip(self.network.program().nodes())
+            .filter(|(_, node)| !node.inputs.is_empty())
+            .map(|(shape, _)| shape.iter().product::<usize>())
+            .sum();
+        let bytes = 3 * values * size_of::<T>();
+        (self.settings.memory / (bytes * rayon::current_num_threads()).max(1)).clamp(1, 16)
+    }
+
+    /// All methods on a few ECGs: those that look once share one forward run.
+    fn chunk(&self, x: &[T], ids: &[u64], extent: Extent, methods: &[Method], batch: usize) -> Result<Vec<Single<T>>> {
+        let size = extent.size();
+        let tape = self.run(x.to_vec(), extent)?;
+        let prediction = column(&tape, self.settings.output)?;
+        let mut singles: Vec<Single<T>> =
+            prediction.into_iter().map(|prediction| Single { prediction, maps: Vec::new(), completeness: Vec::new() }).collect();
+        for method in methods {
+            let mut maps = match recipe(*method, self.network.program(), self.settings) {
+                Recipe::Random => ids.iter().map(|id| self.random(*id, size)).collect(),
+                Recipe::Layer => self.layer_maps(&tape, extent)?,
+                Recipe::Product(a, b) => {
+                    let (a, b) = (self.once(a, x, extent, &tape)?, self.once(b, x, extent, &tape)?);
+                    a.into_iter().zip(b).map(|(a, b)| a.into_iter().zip(b).map(|(a, b)| a * b).collect()).collect()
+                }
+                Recipe::Gradients { sampler: Sampler::Once, .. } => self.once(*method, x, extent, &tape)?,
+                Recipe::Gradients { rules, sampler, reduction, .. } => {
+                    let sampled = |(x, id): (&[T], &u64)| self.sampled(&rules, sampler, reduction, x, *id, extent, batch);
+                    x.par_chunks(size).zip(ids).map(sampled).collect::<Result<_>>()?
+                }
+            };
+            let complete = self.completeness(*method, x, extent, &singles, &maps)?;
+            if self.settings.absolute == Some(true) {
+                maps.iter_mut().flatten().for_each(|v| *v = v.abs());
+            }
+            for ((single, map), complete) in singles.iter_mut().zip(maps).zip(complete) {
+                single.maps.push(map);
+                single.completeness.push(complete);
+            }
+        }
+        Ok(singles)
+    }
+
+    /// A forward run of inputs one after another.
+    fn run(&self, x: Vec<T>, extent: Extent) -> Result<Tape<T>> {
+        let batch = x.len() / extent.size();
+        self.network.run(&[from_vec(&[batch, extent.channels, extent.len], x)])
+    }
+
+    /// The walk back from the explained output.
+    fn back(&self, tape: &Tape<T>, rules: &RuleSet<T>, reference: Option<&Tape<T>>, want: &Want) -> Result<Gradients<T>> {
+        let seed = crate::tape::one_hot(tape.output(), self.settings.output)?;
+        self.network.backward(tape, seed, rules, reference, want)
+    }
+
+    /// The gradient in the input, row by row; zeros where the output does not depend on it.
+    fn input_gradient(&self, tape: &Tape<T>, rules: &RuleSet<T>, reference: Option<&Tape<T>>) -> Result<Vec<T>> {
+        let mut gradients = self.back(tape, rules, reference, &Want::nodes([self.input]))?;
+        Ok(gradients.take(self.input).map_or_else(|| vec![T::ZERO; tape.value(self.input).len()], |g| slice(&g).to_vec()))
+    }
+
+    /// Maps of a method that looks once, from a run that is already there.
+    fn once(&self, method: Method, x: &[T], extent: Extent, tape: &Tape<T>) -> Result<Vec<Vec<T>>> {
+        let size = extent.size();
+        match recipe(method, self.network.program(), self.settings) {
+            Recipe::Gradients { rules, sampler: Sampler::Once, reduction, reference } => {
+                let base = self.baselines(x, extent);
+                let reference = reference.then(|| self.reference_run(&base, extent)).transpose()?;
+                let mut map = self.input_gradient(tape, &rules, reference.as_ref())?;
+                for (at, v) in map.iter_mut().enumerate() {
+                    *v = match reduction {
+                        Reduction::Mean => *v,
+                        Reduction::MeanAbsolute => v.abs(),
+                        Reduction::TimesInput => *v * x[at],
+                        Reduction::TimesDifference => *v * (x[at] - base[at]),
+                    };
+                }
+                Ok(map.chunks(size).map(<[T]>::to_vec).collect())
+            }
+            Recipe::Layer => self.layer_maps(tape, extent),
+            _ => Err(Error::Rule(format!("method '{method}' needs more than one look, it cannot be a factor"))),
+        }
+    }
+
+    /// The baselines of ECGs one after another.
+    fn baselines(&self, x: &[T], extent: Extent) -> Vec<T> {
+        x.chunks(extent.size()).flat_map(|x| baseline(&self.settings.baseline, x, extent.channels)).collect()
+    }
+
+    /// The run on the baselines: one example where it serves all.
+    fn reference_run(&self, base: &[T], extent: Extent) -> Result<Tape<T>> {
+        let shared = !matches!(self.settings.baseline, super::Baseline::Mean);
+        self.run(if shared { base[..extent.size()].to_vec() } else { base.to_vec() }, extent)
+    }
+
+    /// One ECG's map from gradients at sampled inputs. Samples are summed one after another in f64, so the sum does not depend on the batch.
+    #[allow(clippy::too_many_arguments)]
+    fn sampled(
+        &self,
+        rules: &RuleSet<T>,
+        sampler: Sampler,
+        reduction: Reduction,
+        x: &[T],
+        id: u64,
+        extent: Extent,
+        batch: usize,
+    ) -> Result<Vec<T>> {
+        let base = baseline(&self.settings.baseline, x, extent.channels);
+        let mut points = Points::new(sampler, self.settings, x, &base, id)?;
+        let mut sum = vec![0.0; extent.size()];
+        loop {
+            let some: Vec<_> = points.by_ref().take(batch).collect();
+            if some.is_empty() {
+                return Ok(sum.into_iter().map(T::of).collect());
+            }
+            let tape = self.run(some.iter().flat_map(|point| point.x.iter().copied()).collect(), extent)?;
+            let gradient = self.input_gradient(&tape, rules, None)?;
+            for (point, gradient) in some.iter().zip(gradient.chunks(extent.size())) {
+                for (at, (sum, g)) in sum.iter_mut().zip(gradient).enumerate() {
+                    *sum += point.weight
+                        * match reduction {
+                            Reduction::Mean => g.f64(),
+                            Reduction::MeanAbsolute => g.f64().abs(),
+                            Reduction::TimesInput => g.f64() * point.x[at].f64(),
+                            Reduction::TimesDifference => g.f64() * point.difference[at].f64(),
+                        };
+                }
+            }
+        }
+    }
+
+    /// Grad-CAM: one row, repeated over the leads.
+    fn layer_maps(&self, tape: &Tape<T>, extent: Extent) -> Result<Vec<Vec<T>>> {
+        let layer = gradcam::layer(self.network, self.settings.layer.as_deref())?;
+        let gradients = self.back(tape, &RuleSet::plain(), None, &Want::nodes([layer]))?;
+        let zeros = crate::tape::zeros(tape.value(layer).shape());
+        let rows = gradcam::rows(tape.value(layer), gradients.get(layer).unwrap_or(&zeros), extent.len, self.settings.interpolation)?;
+        Ok(rows.into_iter().map(|row| row.repeat(extent.channels)).collect())
+    }
+
+    /// The control: standard normal values.
+    fn random(&self, id: u64, size: usize) -> Vec<T> {
+        let mut rng = Stream::new(self.settings.seed, Stage::RandomMap).target(self.settings.target).ecg(id).rng();
+        (0..size).map(|_| T::of(StandardNormal.sample(&mut rng))).collect()
+    }
+
+    /// The completeness of the methods that promise it; `None` for the others.
+    fn completeness(
+        &self,
+        method: Method,
+        x: &[T],
+        extent: Extent,
+        singles: &[Single<T>],
+        maps: &[Vec<T>],
+    ) -> Result<Vec<Option<Completeness>>> {
+        if !matches!(method, Method::DeepLift | Method::IntegratedGradients) {
+            return Ok(vec![None; maps.len()]);
+        }
+        let base = self.baselines(x, extent);
+        let at_base = column(&self.reference_run(&base, extent)?, self.settings.output)?;
+        let size = extent.size();
+        let one = |n: usize| {
+            let (x, base) = (&x[n * size..(n + 1) * size], &base[n * size..(n + 1) * size]);
+            let scaled = self.settings.multiply_by_inputs;
+            let term = |at: usize| maps[n][at].f64() * if scaled { 1.0 } else { x[at].f64() - base[at].f64() };
+            let difference = singles[n].prediction.f64() - at_base[n % at_base.len()].f64();
+            Some(Completeness { sum: (0..size).map(term).sum(), difference })
+        };
+        Ok((0..maps.len()).map(one).collect())
+    }
+}
+
+/// One column of the output of a run, (N).
+fn column<T: Real>(tape: &Tape<T>, column: usize) -> Result<Vec<T>> {
+    crate::tape::one_hot(tape.output(), column)?;
+    let columns = tape.output().shape()[1];
+    Ok(slice(tape.output()).iter().skip(column).step_by(columns).copied().collect())
+}
+
+/// Checks that every sample is finite.
+fn check_finite<T: Real>(x: &Tensor<T>, extent: Extent) -> Result<()> {
+    match slice(x).iter().position(|v| !v.is_finite()) {
+        None => Ok(()),
+        Some(at) => {
+            let (ecg, rest) = (at / extent.size(), at % extent.size());
+            let place = format!("ECG {ecg}, lead {}, sample {}", rest / extent.len, rest % extent.len);
+            Err(Error::Value { at: place, problem: format!("{} is not finite; repair or leave out this ECG", slice(x)[at]) })
+        }
+    }
+}
+
+/// From results per ECG to arrays per method.
+fn gather<T: Real>(singles: Vec<Single<T>>, methods: &[Method], extent: Extent) -> Explanations<T> {
+    let count = singles.len();
+    let mut maps: Vec<Vec<T>> = methods.iter().map(|_| Vec::with_capacity(count * extent.size())).collect();
+    let mut completeness: Vec<Vec<Completeness>> = vec![Vec::new(); methods.len()];
+    let mut prediction = Vec::with_capacity(count);
+    for single in singles {
+        prediction.push(single.prediction);
+        for (index, (map, complete)) in single.maps.into_iter().zip(single.completeness).enumerate() {
+            maps[index].extend(map);
+            completeness[index].extend(complete);
+        }
+    }
+    let shape = [count, extent.channels, extent.len];
+    Explanations {
+        prediction,
+        maps: methods.iter().copied().zip(maps.into_iter().map(|map| from_vec(&shape, map))).collect(),
+        completeness: methods.iter().copied().zip(completeness).filter(|(_, entries)| !entries.is_empty()).collect(),
+    }
+}

@@ -1,0 +1,88 @@
+//! Grad-CAM (Selvaraju et al. 2017): the activations of a layer, weighted by the mean gradient of each channel, rectified, and
+//! stretched to the input's length.
+
+use crate::tape::{Network, NodeId, OpKind, Real, Tensor, slice};
+use crate::{Error, Result};
+use serde::{Deserialize, Serialize};
+
+/// How a layer's row is stretched to the input's length.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Interpolation {
+    /// Linear between sample centres (half-pixel, `align_corners = false`), edges held.
+    #[default]
+    Linear,
+    /// The sample whose interval holds the output's left edge, as PyTorch's `nearest`.
+    Nearest,
+}
+
+/// The node that Grad-CAM looks at: the named one, or the program's last convolution.
+///
+/// # Errors
+/// [`Error::Usage`] if the name is unknown, its value has no time axis, or there is no convolution.
+pub(crate) fn layer<T: Real>(network: &Network<T>, name: Option<&str>) -> Result<NodeId> {
+    let program = network.program();
+    match name {
+        Some(name) => program.find(name).ok_or_else(|| {
+            let convs: Vec<&str> = program.of_kind(OpKind::Conv1d).into_iter().map(|id| program.node(id).name.as_str()).collect();
+            Error::Usage(format!("no node is called '{name}'; the convolutions are {}", convs.join(" ")))
+        }),
+        None => program
+            .of_kind(OpKind::Conv1d)
+            .pop()
+            .ok_or_else(|| Error::Usage("Grad-CAM needs a convolution, this program has none; name a node with --layer".into())),
+    }
+}
+
+/// One row per example, (N, len): ReLU(Σ_c mean_t(g\[c\]) · a\[c, t\]) stretched to `len`.
+///
+/// # Errors
+/// [`Error::Usage`] if the layer's value is not (N, C, T).
+pub(crate) fn rows<T: Real>(activation: &Tensor<T>, gradient: &Tensor<T>, len: usize, interpolation: Interpolation) -> Result<Vec<Vec<T>>> {
+    let &[batch, channels, time] = activation.shape() else {
+        return Err(Error::Usage(format!("Grad-CAM needs a layer of shape (N, C, T), this one has {:?}", activation.shape())));
+    };
+    let (a, g) = (slice(activation), slice(gradient));
+    let row = |n: usize| {
+        let mut map = vec![0.0; time];
+        for c in 0..channels {
+            let at = (n * channels + c) * time;
+            let weight = g[at..at + time].iter().map(|g| g.f64()).sum::<f64>() / time as f64;
+            for (map, a) in map.iter_mut().zip(&a[at..at + time]) {
+                *map += weight * a.f64();
+            }
+        }
+        map.iter_mut().for_each(|v| *v = v.max(0.0));
+        stretch(&map, len, interpolation).into_iter().map(T::of).collect()
+    };
+    Ok((0..batch).map(row).collect())
+}
+
+/// A row stretched to another length.
+pub(crate) fn stretch(row: &[f64], len: usize, interpolation: Interpolation) -> Vec<f64> {
+    let scale = row.len() as f64 / len as f64;
+    let last = row.len() - 1;
+    let at = |t: usize| match interpolation {
+        Interpolation::Nearest => row[((t as f64 * scale) as usize).min(last)],
+        Interpolation::Linear => {
+            let place = ((t as f64 + 0.5) * scale - 0.5).max(0.0);
+            let left = (place as usize).min(last);
+            let share = place - left as f64;
+            row[left] + share * (row[(left + 1).min(last)] - row[left])
+        }
+    };
+    (0..len).map(at).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stretches_as_pytorch() {
+        // torch.nn.functional.interpolate(torch.tensor([[[1., 3., 2.]]]), size=6, mode=...)
+        assert_eq!(stretch(&[1.0, 3.0, 2.0], 6, Interpolation::Linear), [1.0, 1.5, 2.5, 2.75, 2.25, 2.0]);
+        assert_eq!(stretch(&[1.0, 3.0, 2.0], 6, Interpolation::Nearest), [1.0, 1.0, 3.0, 3.0, 2.0, 2.0]);
+        assert_eq!(stretch(&[4.0], 3, Interpolation::Linear), [4.0; 3]);
+    }
+}

@@ -1,0 +1,35 @@
+//! The two rules that change how gradients pass a ReLU.
+
+use crate::Result;
+use crate::tape::{Real, Rule, Site, Tensor, from_vec, slice};
+
+/// R = max(g, 0): the forward sign is ignored (Zeiler & Fergus 2014, section 2.1).
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Deconvolution;
+
+/// R = max(g, 0) where the forward input was > 0, else 0 (Springenberg et al. 2015, section 3.4).
+#[derive(Clone, Copy, Debug, Default)]
+pub struct GuidedBackprop;
+
+impl<T: Real> Rule<T> for Deconvolution {
+    fn propagate(&self, _site: &Site<'_, T>, grad_out: &Tensor<T>) -> Result<Vec<Option<Tensor<T>>>> {
+        let positive = slice(grad_out).iter().map(|g| if *g > T::ZERO { *g } else { T::ZERO });
+        Ok(vec![Some(from_vec(grad_out.shape(), positive.collect()))])
+    }
+
+    fn name(&self) -> &str {
+        "deconvolution"
+    }
+}
+
+impl<T: Real> Rule<T> for GuidedBackprop {
+    fn propagate(&self, site: &Site<'_, T>, grad_out: &Tensor<T>) -> Result<Vec<Option<Tensor<T>>>> {
+        let pairs = slice(grad_out).iter().zip(slice(site.inputs[0]));
+        let guided = pairs.map(|(g, x)| if *g > T::ZERO && *x > T::ZERO { *g } else { T::ZERO });
+        Ok(vec![Some(from_vec(grad_out.shape(), guided.collect()))])
+    }
+
+    fn name(&self) -> &str {
+        "guided_backprop"
+    }
+}

@@ -1,0 +1,112 @@
+//! The settings of the methods. The defaults are those of the study's scripts.
+
+use super::Interpolation;
+use crate::{Error, Result};
+use ndarray::{Array2, Array3};
+
+/// What baseline methods compare with.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Baseline {
+    /// Zeros.
+    #[default]
+    Zero,
+    /// Each ECG's own mean per lead, over all time.
+    Mean,
+    /// Given values, (C, L), for every ECG.
+    Values(Array2<f64>),
+}
+
+/// The settings of the methods.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    /// The master seed of all draws.
+    pub seed: u64,
+    /// The target's index, a part of the address of random control maps.
+    pub target: u32,
+    /// The column of the network's output that is explained.
+    pub output: usize,
+    /// The baseline of DeepLIFT, integrated gradients and Gradient SHAP.
+    pub baseline: Baseline,
+    /// Whether baseline methods multiply by (input − baseline). The study's scripts do not.
+    pub multiply_by_inputs: bool,
+    /// Whether SmoothGrad averages absolute gradients and other methods end with the absolute value;
+    /// `None`: SmoothGrad yes, the others no.
+    pub absolute: Option<bool>,
+    /// Samples of SmoothGrad and Gradient SHAP; `None`: 25 and 50.
+    pub samples: Option<usize>,
+    /// Gauss–Legendre steps of integrated gradients.
+    pub steps: usize,
+    /// The noise's standard deviation as a share of (max − min) of the whole ECG.
+    pub noise: f64,
+    /// Noise already scaled, (n, C, L), used as it is for every ECG instead of drawing.
+    pub draws: Option<Array3<f64>>,
+    /// Path positions in [0, 1] for Gradient SHAP, used as they are instead of drawing.
+    pub coefficients: Option<Vec<f64>>,
+    /// The node that Grad-CAM looks at; `None`: the last convolution.
+    pub layer: Option<String>,
+    /// How Grad-CAM's row is stretched.
+    pub interpolation: Interpolation,
+    /// A ceiling for the memory of runs in flight, bytes. Results do not depend on it.
+    pub memory: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            seed: 0,
+            target: 0,
+            output: 0,
+            baseline: Baseline::Zero,
+            multiply_by_inputs: false,
+            absolute: None,
+            samples: None,
+            steps: 50,
+            noise: 0.02,
+            draws: None,
+            coefficients: None,
+            layer: None,
+            interpolation: Interpolation::Linear,
+            memory: 512 << 20,
+        }
+    }
+}
+
+impl Settings {
+    /// Checks the settings against inputs of `channels` × `len`.
+    ///
+    /// # Errors
+    /// [`Error::Usage`], [`Error::Shape`] or [`Error::Value`] naming the option.
+    pub fn check(&self, channels: usize, len: usize) -> Result<()> {
+        if self.samples == Some(0) || self.steps == 0 {
+            return Err(Error::Usage("samples and steps start at 1".into()));
+        }
+        if !(self.noise >= 0.0 && self.noise.is_finite()) {
+            return Err(Error::Usage(format!("noise {} is not a share of the ECG's range", self.noise)));
+        }
+        if let Baseline::Values(values) = &self.baseline {
+            check_shape("the baseline", &[channels, len], values.shape())?;
+            check_finite("the baseline", values.iter())?;
+        }
+        if let Some(draws) = &self.draws {
+            check_shape("the draws", &[channels, len], &draws.shape()[1..])?;
+            check_finite("the draws", draws.iter())?;
+        }
+        if let Some(coefficients) = &self.coefficients {
+            if let Some(at) = coefficients.iter().position(|a| !(0.0..=1.0).contains(a)) {
+                return Err(Error::Value { at: format!("coefficient {at}"), problem: format!("{} is not in [0, 1]", coefficients[at]) });
+            }
+        }
+        Ok(())
+    }
+}
+
+fn check_shape(what: &str, expected: &[usize], found: &[usize]) -> Result<()> {
+    if expected == found { Ok(()) } else { Err(Error::shape(what, expected, found)) }
+}
+
+fn check_finite<'a>(what: &str, mut values: impl Iterator<Item = &'a f64>) -> Result<()> {
+    match values.position(|v| !v.is_finite()) {
+        Some(at) => Err(Error::Value { at: what.into(), problem: format!("element {at} is not finite") }),
+        None => Ok(()),
+    }
+}
