@@ -1,0 +1,224 @@
+//! Finding the beats, aligning them, keeping those of the dominant shape.
+
+use super::shape::{argmax, middle, moving_mean};
+use crate::ecg::filter::{Biquad, Frame, zero_phase};
+use crate::ecg::leads::RATE;
+
+/// Beats found and aligned.
+#[derive(Clone, Debug)]
+pub struct Aligned {
+    /// Every QRS, as a sample of the recording.
+    pub all: Vec<usize>,
+    /// The QRSs of the dominant shape, away from the ends, on a common point of their shape.
+    pub kept: Vec<usize>,
+}
+
+/// Beats needed to make a median.
+const FEWEST: usize = 3;
+/// Correlation over all leads that a beat of the dominant shape has with the template.
+const ALIKE: f64 = 0.85;
+
+/// Samples of the recording at which QRSs have their largest 5–25 Hz spatial velocity (80 ms mean).
+pub fn detect(level: &[Frame]) -> Vec<usize> {
+    let band = zero_phase(level, &[Biquad::high_pass(5.0, RATE), Biquad::low_pass(25.0, RATE)], 200);
+    let speed = moving_mean(&normalised_velocity(&band), 41);
+    let mut maxima: Vec<f64> = speed.chunks(RATE as usize).map(|second| second.iter().fold(0.0, |a: f64, &b| a.max(b))).collect();
+    let usual = middle(&mut maxima);
+    let mut peaks = local_peaks(&speed, 0, speed.len(), 0.4 * usual);
+    drop_t_waves(&mut peaks, &speed);
+    search_back(&mut peaks, &speed, 0.2 * usual);
+    peaks
+}
+
+/// Velocity over leads, each lead divided by the median of its 1-s maxima so that no lead rules; a silent lead counts nothing.
+fn normalised_velocity(band: &[Frame]) -> Vec<f64> {
+    let slope = |t: usize, lead: usize| band[t + 1][lead] - band[t - 1][lead];
+    let inner = 1..band.len() - 1;
+    let weights: Frame = std::array::from_fn(|lead| {
+        let mut maxima: Vec<f64> = (1..band.len() - 1)
+            .step_by(RATE as usize)
+            .map(|from| (from..(from + RATE as usize).min(band.len() - 1)).fold(0.0, |a: f64, t| a.max(slope(t, lead).abs())))
+            .collect();
+        let usual = middle(&mut maxima);
+        if usual > 0.1 { 1.0 / usual } else { 0.0 }
+    });
+    let mut speed = vec![0.0; band.len()];
+    for t in inner {
+        speed[t] = (0..8).map(|lead| (slope(t, lead) * weights[lead]).powi(2)).sum::<f64>().sqrt();
+    }
+    speed
+}
+
+/// Peaks above a threshold, none closer than 200 ms to a larger one.
+fn local_peaks(speed: &[f64], from: usize, to: usize, threshold: f64) -> Vec<usize> {
+    const APART: usize = 100;
+    let mut peaks: Vec<usize> = Vec::new();
+    let mut t = from;
+    while t < to {
+        if speed[t] <= threshold {
+            t += 1;
+            continue;
+        }
+        let end = (t..to).find(|&u| speed[u] <= threshold).unwrap_or(to);
+        let peak = argmax(speed, t, end);
+        match peaks.last_mut() {
+            Some(last) if peak - *last < APART => {
+                if speed[peak] > speed[*last] {
+                    *last = peak;
+                }
+            }
+            _ => peaks.push(peak),
+        }
+        t = end;
+    }
+    peaks
+}
+
+/// A peak within 360 ms of one more than twice as fast is its T wave.
+fn drop_t_waves(peaks: &mut Vec<usize>, speed: &[f64]) {
+    let mut kept: Vec<usize> = Vec::with_capacity(peaks.len());
+    for &peak in peaks.iter() {
+        if kept.last().is_none_or(|&last| peak - last > 180 || speed[peak] > 0.5 * speed[last]) {
+            kept.push(peak);
+        }
+    }
+    *peaks = kept;
+}
+
+/// Looks again, with a lower threshold, into every gap of more than 1.6 times the usual RR.
+fn search_back(peaks: &mut Vec<usize>, speed: &[f64], threshold: f64) {
+    if peaks.len() < 3 {
+        return;
+    }
+    let mut gaps: Vec<f64> = peaks.windows(2).map(|pair| (pair[1] - pair[0]) as f64).collect();
+    let usual = middle(&mut gaps);
+    let mut found = Vec::new();
+    for pair in peaks.windows(2) {
+        if (pair[1] - pair[0]) as f64 > 1.6 * usual {
+            // A QRS is not expected within 0.4 RR of its neighbours: that is where their T and P waves are.
+            let margin = (0.4 * usual) as usize;
+            let mut more = local_peaks(speed, pair[0] + margin, pair[1] - margin, threshold);
+            more.retain(|&peak| speed[peak] > 0.35 * speed[pair[0]].min(speed[pair[1]]));
+            found.append(&mut more);
+        }
+    }
+    peaks.append(&mut found);
+    peaks.sort_unstable();
+}
+
+/// Ventricular rate from the first to the last QRS, beats per minute.
+pub fn rate(beats: &Aligned) -> f64 {
+    let span = beats.all[beats.all.len() - 1] - beats.all[0];
+    60.0 * RATE * (beats.all.len() - 1) as f64 / span as f64
+}
+
+/// Samples of the alignment window before and after a beat's point, and the step at which it is looked at.
+const BEFORE: usize = 50;
+const AFTER: usize = 60;
+const STEP: usize = 2;
+/// The furthest a beat is moved, samples.
+const FURTHEST: isize = 50;
+
+/// Moves the beats onto a common point by cross-correlation over all leads (2–40 Hz) and keeps those of the dominant shape.
+pub fn align(level: &[Frame], peaks: &[usize]) -> Result<Aligned, String> {
+    let band = zero_phase(level, &[Biquad::high_pass(2.0, RATE), Biquad::low_pass(40.0, RATE)], 500);
+    if peaks.len() < FEWEST {
+        return Err(format!("too few beats: {} found, {FEWEST} are needed", peaks.len()));
+    }
+    let margin = BEFORE + 2 * FURTHEST as usize;
+    let whole = |peak: usize| peak >= margin && peak + AFTER + 2 * FURTHEST as usize + 1 < band.len();
+    let inner: Vec<usize> = peaks.iter().copied().filter(|&peak| whole(peak)).collect();
+    let mut template = dominant(&band, &inner).ok_or_else(|| format!("too few beats: {} found, {FEWEST} are needed", inner.len()))?;
+    let mut moved: Vec<(usize, f64)> = inner.iter().map(|&peak| (peak, 1.0)).collect();
+    for _ in 0..3 {
+        for (at, (beat, alike)) in moved.iter_mut().enumerate() {
+            (*beat, *alike) = best_lag(&band, &template, inner[at]);
+        }
+        let kept: Vec<usize> = moved.iter().filter(|(_, alike)| *alike > ALIKE).map(|(beat, _)| *beat).collect();
+        if kept.len() < FEWEST {
+            return Err(format!("too few beats alike: {} of {} share a shape (noise or changing rhythm)", kept.len(), peaks.len()));
+        }
+        template = mean_window(&band, &kept);
+    }
+    let first = (0.3 * RATE) as usize;
+    let last = level.len() - (0.1 * RATE) as usize;
+    let kept: Vec<usize> =
+        moved.iter().filter(|&&(beat, alike)| alike > ALIKE && (first..last).contains(&beat)).map(|(beat, _)| *beat).collect();
+    if kept.len() < FEWEST {
+        return Err(format!("too few beats alike: {} of {} share a shape (noise or changing rhythm)", kept.len(), peaks.len()));
+    }
+    // Beats too near the ends to be aligned keep their place, corrected by what the others were moved on average.
+    let shifts: isize = inner.iter().zip(&moved).map(|(&from, &(to, _))| to as isize - from as isize).sum();
+    let usual = shifts / inner.len() as isize;
+    let all = peaks
+        .iter()
+        .map(|&peak| match inner.iter().position(|&other| other == peak) {
+            Some(at) if moved[at].1 > ALIKE => moved[at].0,
+            _ => peak.saturating_add_signed(usual),
+        })
+        .collect();
+    Ok(Aligned { all, kept })
+}
+
+fn window(band: &[Frame], at: usize) -> impl Iterator<Item = &Frame> {
+    band[at - BEFORE..=at + AFTER].iter().step_by(STEP)
+}
+
+fn mean_window(band: &[Frame], beats: &[usize]) -> Vec<Frame> {
+    let mut sum = vec![[0.0; 8]; (BEFORE + AFTER) / STEP + 1];
+    for &beat in beats {
+        for (sum, frame) in sum.iter_mut().zip(window(band, beat)) {
+            sum.iter_mut().zip(frame).for_each(|(sum, x)| *sum += x);
+        }
+    }
+    sum
+}
+
+fn correlation(template: &[Frame], band: &[Frame], at: usize) -> f64 {
+    let (mut tt, mut bb, mut tb) = ([0.0; 8], [0.0; 8], [0.0; 8]);
+    for (t, b) in template.iter().zip(window(band, at)) {
+        for lead in 0..8 {
+            tt[lead] += t[lead] * t[lead];
+            bb[lead] += b[lead] * b[lead];
+            tb[lead] += t[lead] * b[lead];
+        }
+    }
+    let energy = tt.iter().sum::<f64>() * bb.iter().sum::<f64>();
+    if energy > 0.0 { tb.iter().sum::<f64>() / energy.sqrt() } else { 0.0 }
+}
+
+/// Where within 100 ms a beat is most like the template, and how alike it is.
+fn best_lag(band: &[Frame], template: &[Frame], from: usize) -> (usize, f64) {
+    let mut best = (from, f64::NEG_INFINITY);
+    let consider = |lag: isize, best: &mut (usize, f64)| {
+        let at = from.saturating_add_signed(lag);
+        let alike = correlation(template, band, at);
+        if alike > best.1 {
+            *best = (at, alike);
+        }
+    };
+    (-FURTHEST / 3..=FURTHEST / 3).for_each(|k| consider(3 * k, &mut best));
+    let coarse = best.0 as isize - from as isize;
+    [-2, -1, 1, 2].into_iter().for_each(|k| consider(coarse + k, &mut best));
+    best
+}
+
+/// The beat that most others resemble, as a template.
+fn dominant(band: &[Frame], beats: &[usize]) -> Option<Vec<Frame>> {
+    if beats.len() < FEWEST {
+        return None;
+    }
+    let score = |at: usize| -> f64 {
+        let template: Vec<Frame> = window(band, at).copied().collect();
+        beats
+            .iter()
+            .map(|&other| {
+                let best = (-4..=4).map(|k: isize| correlation(&template, band, other.saturating_add_signed(4 * k))).fold(-1.0, f64::max);
+                // Resemblance counts as membership first and as likeness second.
+                if best > ALIKE { 1.0 + 0.01 * best } else { 0.0 }
+            })
+            .sum()
+    };
+    let scores: Vec<f64> = beats.iter().map(|&beat| score(beat)).collect();
+    Some(window(band, beats[argmax(&scores, 0, scores.len())]).copied().collect())
+}

@@ -1,0 +1,84 @@
+//! The median beat: the sample-wise median of aligned beats, each at its own level.
+
+use super::shape::{dot, mean, middle, minus};
+use super::{BEAT, R_AT};
+use crate::ecg::filter::Frame;
+
+/// Whole beats wanted before beats cut by the ends of the recording are left out.
+const WHOLE: usize = 5;
+
+/// The median of the beats at `points`. Each beat is levelled on the 16 ms before `onset` (a sample of the median beat) or, while that is
+/// not known, on the mean of its surroundings.
+pub fn median(level: &[Frame], points: &[usize], onset: Option<usize>) -> Result<Vec<Frame>, String> {
+    let whole = |point: usize| point >= R_AT && point - R_AT + BEAT <= level.len();
+    let mut used: Vec<usize> = points.iter().copied().filter(|&point| whole(point)).collect();
+    if used.len() < WHOLE {
+        used = points.iter().copied().filter(|&point| point >= R_AT / 2 && point + R_AT < level.len()).collect();
+    }
+    if used.len() < 3 {
+        return Err(format!("too few beats: {} whole ones, 3 are needed", used.len()));
+    }
+    let (from, to) = match onset {
+        Some(onset) => (onset.saturating_sub(8), onset + 1),
+        None => (R_AT - 100, R_AT + 100),
+    };
+    let zeros: Vec<Frame> = used.iter().map(|&point| mean(part(level, point, from, to))).collect();
+    let mut values: Vec<f64> = Vec::with_capacity(used.len());
+    let mut beat = vec![[0.0; 8]; BEAT];
+    for (t, frame) in beat.iter_mut().enumerate() {
+        for (lead, x) in frame.iter_mut().enumerate() {
+            values.clear();
+            let at =
+                used.iter().zip(&zeros).filter_map(|(&point, zero)| Some(level.get((point + t).checked_sub(R_AT)?)?[lead] - zero[lead]));
+            values.extend(at);
+            *x = centre(&mut values);
+        }
+    }
+    Ok(beat)
+}
+
+/// The samples [from, to) of the beat at a point, those that the recording has.
+fn part(level: &[Frame], point: usize, from: usize, to: usize) -> &[Frame] {
+    let at = |t: usize| (point + t).saturating_sub(R_AT).min(level.len());
+    &level[at(from)..at(to)]
+}
+
+fn centre(values: &mut [f64]) -> f64 {
+    let count = values.len();
+    match count {
+        0 => 0.0,
+        _ if count % 2 == 1 => middle(values),
+        _ => {
+            values.sort_unstable_by(f64::total_cmp);
+            (values[count / 2 - 1] + values[count / 2]) / 2.0
+        }
+    }
+}
+
+/// Whether the part [from, to] of the median beat is there in the single beats: its shape, less its mean, projected on each of them.
+/// Waves that come from somewhere else (flutter, dissociated P waves, noise) leave something in a median but not the same thing in each beat.
+pub fn repeats(level: &[Frame], points: &[usize], beat: &[Frame], from: usize, to: usize) -> bool {
+    let shape: Vec<Frame> = centred(&beat[from..=to]);
+    let energy: f64 = shape.iter().map(|frame| dot(frame, frame)).sum();
+    let mut shares: Vec<f64> = points
+        .iter()
+        .filter_map(|&point| {
+            let window = part(level, point, from, to + 1);
+            (window.len() == shape.len()).then(|| {
+                let single = centred(window);
+                shape.iter().zip(&single).map(|(a, b)| dot(a, b)).sum::<f64>() / energy
+            })
+        })
+        .collect();
+    if shares.is_empty() || energy <= 0.0 {
+        return false;
+    }
+    let usual = middle(&mut shares);
+    let present = shares.iter().filter(|&&share| share > 0.4).count();
+    usual > 0.5 && present as f64 >= 0.7 * shares.len() as f64
+}
+
+fn centred(frames: &[Frame]) -> Vec<Frame> {
+    let centre = mean(frames);
+    frames.iter().map(|frame| minus(frame, &centre)).collect()
+}

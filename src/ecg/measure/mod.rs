@@ -1,0 +1,147 @@
+//! Measuring one ECG: R detection, alignment, median beat, global delineation over the eight independent leads, amplitudes.
+//!
+//! Everything is relative to the median beat: 600 samples at 500 Hz, the R peak at sample 240, every lead zero at QRS onset. The method follows what
+//! GE's Marquette 12SL shows of itself in its outputs; where a wave is not there it is reported missing, and an ECG that cannot be measured
+//! is rejected with a reason.
+
+mod beats;
+mod median;
+mod p_wave;
+mod qrs;
+mod quality;
+mod shape;
+mod t_wave;
+mod thresholds;
+
+pub use thresholds::Thresholds;
+
+use super::filter::{Biquad, Frame, zero_phase};
+use super::leads::{RATE, twelve};
+use super::{Measurements, Rhythm};
+use ndarray::Array2;
+
+/// Samples of the median beat.
+pub const BEAT: usize = 600;
+/// Where its R peak stands.
+pub const R_AT: usize = 240;
+/// Milliseconds a sample.
+const MS: f64 = 1000.0 / RATE;
+/// V5 among the eight independent leads.
+const V5: usize = 6;
+
+/// What measuring one ECG gives.
+#[derive(Clone, Debug)]
+pub struct Measured {
+    /// The measurements; [`Measurements::rejected`] says why if the ECG could not be measured.
+    pub measurements: Measurements,
+    /// The median beat, (12, 600), µV; all zero if the ECG was rejected.
+    pub median: Array2<f32>,
+}
+
+impl Measured {
+    fn rejected(reason: String) -> Self {
+        let measurements = Measurements { rejected: Some(reason), ..Measurements::default() };
+        Measured { measurements, median: Array2::zeros((12, BEAT)) }
+    }
+}
+
+/// Measures one recording. Pure: the same recording and thresholds give the same bits.
+pub fn measure(rhythm: &Rhythm, thresholds: &Thresholds) -> Measured {
+    match try_measure(rhythm, thresholds) {
+        Ok(measured) => measured,
+        Err(reason) => Measured::rejected(reason),
+    }
+}
+
+/// The same, with the reason of a rejection as the error.
+fn try_measure(rhythm: &Rhythm, thresholds: &Thresholds) -> Result<Measured, String> {
+    let raw = rhythm.frames();
+    quality::check_recording(&raw)?;
+    let level = zero_phase(&raw, &[Biquad::high_pass(0.5, RATE)], 1000);
+    let peaks = beats::detect(&level);
+    let aligned = beats::align(&level, &peaks)?;
+    let rate = beats::rate(&aligned);
+    let rr = 60.0 * RATE / rate;
+
+    // A first median finds where QRS begins and where its peak lies; the second one is built around both.
+    let first = median::median(&level, &aligned.kept, None)?;
+    let found = qrs::delineate(&first, thresholds)?;
+    let shift = found.peak as isize - R_AT as isize;
+    let centred: Vec<usize> = aligned.kept.iter().filter_map(|&r| r.checked_add_signed(shift)).collect();
+    let onset = found.onset.saturating_add_signed(-shift);
+    let mut beat = median::median(&level, &centred, Some(onset))?;
+    let qrs = qrs::delineate(&beat, thresholds)?;
+    quality::check_beat(&beat, &qrs)?;
+    zero_at(&mut beat, qrs.onset);
+
+    let t = t_wave::delineate(&beat, &qrs, rr, thresholds);
+    let p = p_wave::delineate(&beat, &qrs, t.as_ref().map(|t| t.end), rr, thresholds);
+    quality::check_leads(&beat, &qrs, p.as_ref())?;
+    let p = p.filter(|p| median::repeats(&level, &centred, &beat, p.onset, p.offset));
+
+    let lead = |at: usize| beat[at][V5];
+    let j = lead(qrs.offset);
+    let measurements = Measurements {
+        pr_ms: p.as_ref().map(|p| (qrs.onset - p.onset) as f64 * MS),
+        qrs_ms: Some((qrs.offset - qrs.onset) as f64 * MS),
+        qt_ms: t.as_ref().map(|t| (t.end - qrs.onset) as f64 * MS),
+        rate_bpm: Some(rate),
+        r_v5_uv: Some((qrs.onset..=qrs.offset).map(lead).fold(f64::NEG_INFINITY, f64::max)),
+        j_v5_uv: Some(j),
+        t_v5_uv: t.as_ref().map(|t| t_wave::extremum((t.begin..=t.end).map(lead))),
+        p_onset: p.as_ref().map(|p| p.onset as f64),
+        p_offset: p.as_ref().map(|p| p.offset as f64),
+        qrs_onset: Some(qrs.onset as f64),
+        qrs_offset: Some(qrs.offset as f64),
+        t_offset: t.as_ref().map(|t| t.end as f64),
+        rejected: None,
+    };
+    let eight = Array2::from_shape_fn((8, BEAT), |(lead, t)| beat[t][lead] as f32);
+    Ok(Measured { measurements, median: twelve(eight.view()) })
+}
+
+fn zero_at(beat: &mut [Frame], at: usize) {
+    let zero = beat[at];
+    for frame in beat {
+        frame.iter_mut().zip(zero).for_each(|(x, zero)| *x -= zero);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ecg::simulator::{Settings, Simulator};
+
+    #[test]
+    fn simulated_ecgs_are_measured_near_their_truth() {
+        let simulator = Simulator::new(Settings::default(), 11);
+        for index in 0..12 {
+            let ecg = simulator.simulate(index);
+            let Measured { measurements: found, median } = measure(&ecg.rhythm, &Thresholds::default());
+            assert_eq!(found.rejected, None, "ECG {index}");
+            let onset = found.qrs_onset.unwrap() as usize;
+            assert!(median.column(onset).iter().all(|&x| x == 0.0), "every lead is zero at QRS onset");
+            let close = |name: &str, a: Option<f64>, b: Option<f64>, within: f64| {
+                let (a, b) = (a.unwrap(), b.unwrap());
+                assert!((a - b).abs() <= within, "ECG {index}, {name}: {a} for {b}");
+            };
+            close("QRS", found.qrs_ms, ecg.truth.qrs_ms, 40.0);
+            close("QT", found.qt_ms, ecg.truth.qt_ms, 50.0);
+            close("rate", found.rate_bpm, ecg.truth.rate_bpm, 0.5);
+            close("R", found.r_v5_uv, ecg.truth.r_v5_uv, 120.0);
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_measured_says_why() {
+        let ecg = Simulator::new(Settings::default(), 12).simulate(0);
+        let reason = |samples: Array2<f32>| measure(&Rhythm::new(samples).unwrap(), &Thresholds::default()).measurements.rejected;
+        let samples = ecg.rhythm.samples().to_owned();
+        assert_eq!(reason(samples.clone()), None);
+        let mut flat = samples.clone();
+        flat.row_mut(4).fill(12.0);
+        assert!(reason(flat).unwrap().contains("flat lead V3"));
+        assert!(reason(samples.mapv(|x| x.clamp(-150.0, 1e9) * 20.0)).unwrap().contains("saturation"));
+        assert!(reason(Array2::zeros((8, 5000))).unwrap().contains("flat lead I"));
+    }
+}

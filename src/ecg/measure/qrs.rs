@@ -1,0 +1,74 @@
+//! QRS onset and offset on the median beat.
+
+use super::shape::{argmax, argmin, magnitude, minus, moving_mean, velocity};
+use super::{BEAT, R_AT, Thresholds};
+use crate::ecg::filter::{Biquad, Frame, zero_phase};
+use crate::ecg::leads::RATE;
+
+/// Where QRS lies, in samples of the median beat.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Qrs {
+    /// Onset.
+    pub onset: usize,
+    /// Where the magnitude over the leads is largest.
+    pub peak: usize,
+    /// Offset, the J point.
+    pub offset: usize,
+    /// The lowest velocity of the beat, that of its noise, µV a sample.
+    pub noise: f64,
+    /// The largest velocity.
+    pub speed: f64,
+}
+
+/// Samples on either side of the aligned point that QRS can reach.
+const REACH: usize = 110;
+/// Samples that the velocity must stay low, 16 ms.
+const QUIET: usize = 8;
+
+/// Delineates QRS: outward from the velocity peak (40 Hz low-pass) to where the velocity stays low for 16 ms.
+pub fn delineate(beat: &[Frame], thresholds: &Thresholds) -> Result<Qrs, String> {
+    let smooth = zero_phase(beat, &[Biquad::low_pass(40.0, RATE)], 50);
+    let speed = velocity(&smooth);
+    let top = argmax(&speed, R_AT - 60, R_AT + 60);
+    let noise = floor(&speed, top);
+    let start = walk(&speed, top, (thresholds.qrs_onset * speed[top]).max(3.0 * noise), -1);
+    let end = walk(&speed, top, (thresholds.qrs_offset * speed[top]).max(1.8 * noise), 1);
+    let (Some(onset), Some(offset)) = (start, end) else {
+        return Err("QRS has no clear beginning or end (noise, or a rhythm without a baseline)".into());
+    };
+    let zero = smooth[onset];
+    let sizes: Vec<f64> = smooth.iter().map(|frame| magnitude(&minus(frame, &zero))).collect();
+    let peak = argmax(&sizes, onset, offset + 1);
+    Ok(Qrs { onset, peak, offset, noise, speed: speed[top] })
+}
+
+/// The velocity of noise alone: the lowest 40-ms mean outside QRS.
+fn floor(speed: &[f64], top: usize) -> f64 {
+    let means = moving_mean(speed, 21);
+    let outside = (11..BEAT - 11).filter(|t| t.abs_diff(top) > 60);
+    outside.map(|t| means[t]).fold(f64::INFINITY, f64::min)
+}
+
+/// Walks from the velocity peak until the velocity stays below the threshold. Where it does not because the neighbouring wave follows at once
+/// (P before a short PR segment, ST–T after), QRS ends in the valley between the two.
+fn walk(speed: &[f64], top: usize, threshold: f64, direction: isize) -> Option<usize> {
+    /// A neighbouring wave is slower than this fraction of the QRS peak, over this many samples.
+    const SLOW: (f64, usize) = (0.15, 40);
+    let at = |k: usize| top.saturating_add_signed(direction * k as isize).min(BEAT - 1);
+    let most = |from: usize, count: usize| (from..from + count).map(|k| speed[at(k)]).fold(0.0, f64::max);
+    let mut valley = 1;
+    for k in 1..REACH {
+        let here = speed[at(k)];
+        if here < threshold && (most(k, QUIET) < threshold || most(k, SLOW.1) < SLOW.0 * speed[top]) {
+            return Some(at(k));
+        }
+        if here < speed[at(valley)] {
+            valley = k;
+        } else if here > 1.5 * speed[at(valley)] && speed[at(valley)] < 3.0 * threshold && most(valley, SLOW.1) < SLOW.0 * speed[top] {
+            return Some(at(valley));
+        }
+    }
+    let (from, to) = if direction < 0 { (at(70), at(15)) } else { (at(20), at(100)) };
+    let slowest = argmin(speed, from, to);
+    (speed[slowest] < 0.25 * speed[top]).then_some(slowest)
+}

@@ -1,0 +1,83 @@
+//! What cannot be measured, and why.
+
+use super::p_wave::PWave;
+use super::qrs::Qrs;
+use super::shape::middle;
+use crate::ecg::filter::Frame;
+use crate::ecg::leads::{INDEPENDENT, RATE};
+
+/// A lead that stays within this range over a second is flat, µV.
+const FLAT: f64 = 8.0;
+/// Beyond this no body-surface potential goes, µV.
+const IMPOSSIBLE: f64 = 30_000.0;
+
+/// Flat leads, saturation, impossible voltages.
+pub fn check_recording(frames: &[Frame]) -> Result<(), String> {
+    for (lead, name) in INDEPENDENT.iter().enumerate() {
+        let values = || frames.iter().map(move |frame| frame[lead]);
+        let (low, high) = values().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), x| (low.min(x), high.max(x)));
+        let seconds = frames.chunks(RATE as usize).filter(|second| second.len() > 250);
+        let (mut flat, mut all) = (0, 0);
+        for second in seconds {
+            let (low, high) = second.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), f| (l.min(f[lead]), h.max(f[lead])));
+            all += 1;
+            flat += usize::from(high - low < FLAT);
+        }
+        if 2 * flat > all {
+            return Err(format!("flat lead {name}: no signal in {flat} of {all} seconds"));
+        }
+        if high - low > IMPOSSIBLE {
+            return Err(format!("lead {name} spans {:.0} mV: not a body-surface ECG in µV", (high - low) / 1000.0));
+        }
+        let mut sorted: Vec<f64> = values().collect();
+        let usual = middle(&mut sorted);
+        for end in [low, high] {
+            let held = longest_hold(values(), end);
+            if held > 10 && (end - usual).abs() > 1000.0 {
+                return Err(format!("saturation in lead {name}: {} ms at the end of the range", 2 * held));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The longest run of samples at one value.
+fn longest_hold(values: impl Iterator<Item = f64>, at: f64) -> usize {
+    let (mut longest, mut run) = (0, 0);
+    for value in values {
+        run = if value == at { run + 1 } else { 0 };
+        longest = longest.max(run);
+    }
+    longest
+}
+
+/// A median beat whose QRS does not stand out of its noise.
+pub fn check_beat(beat: &[Frame], qrs: &Qrs) -> Result<(), String> {
+    let mut steps: Vec<f64> =
+        beat.windows(3).map(|w| (0..8).map(|l| (w[0][l] - 2.0 * w[1][l] + w[2][l]).abs()).sum::<f64>() / 8.0).collect();
+    if qrs.speed < 15.0 * qrs.noise || middle(&mut steps) > 2.0 * qrs.speed {
+        return Err(format!("noise: QRS stands only {:.0} times above it", qrs.speed / qrs.noise.max(1e-9)));
+    }
+    let duration = 2 * (qrs.offset - qrs.onset);
+    if !(40..=240).contains(&duration) {
+        return Err(format!("QRS cannot be told from its surroundings (it would last {duration} ms)"));
+    }
+    Ok(())
+}
+
+/// The arm electrodes exchanged: P and QRS upside down in I while QRS in V6 is not.
+pub fn check_leads(beat: &[Frame], qrs: &Qrs, p: Option<&PWave>) -> Result<(), String> {
+    let Some(p) = p else { return Ok(()) };
+    let (mut ii, mut vv, mut iv) = (0.0, 0.0, 0.0);
+    for frame in &beat[qrs.onset..=qrs.offset] {
+        ii += frame[0] * frame[0];
+        vv += frame[7] * frame[7];
+        iv += frame[0] * frame[7];
+    }
+    let alike = iv / (ii * vv).sqrt().max(1e-9);
+    let atrial = beat[p.peak][0] - (beat[p.onset][0] + beat[p.offset][0]) / 2.0;
+    if alike < -0.75 && atrial < -30.0 {
+        return Err("lead swap suspected: P and QRS are upside down in lead I but not in V6 (arm electrodes, or dextrocardia)".into());
+    }
+    Ok(())
+}

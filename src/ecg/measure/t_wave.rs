@@ -1,0 +1,62 @@
+//! The T wave on the median beat.
+
+use super::qrs::Qrs;
+use super::shape::{argmax, argmin, dot, magnitude, mean, minus, moving_mean, velocity};
+use super::{BEAT, Thresholds};
+use crate::ecg::filter::{Biquad, Frame, zero_phase};
+use crate::ecg::leads::RATE;
+
+/// Where T lies, in samples of the median beat.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct TWave {
+    /// Where it can begin at the earliest: past the J point.
+    pub begin: usize,
+    /// Its end.
+    pub end: usize,
+}
+
+/// T is there if its RMS over leads is this much, µV.
+const SMALLEST: f64 = 25.0;
+
+/// Delineates T: low-passed at 15 Hz, projected on the direction from its end to its peak, to where the slope falls below a fraction of the
+/// steepest. `rr` in samples.
+pub fn delineate(beat: &[Frame], qrs: &Qrs, rr: f64, thresholds: &Thresholds) -> Option<TWave> {
+    let smooth = zero_phase(beat, &[Biquad::low_pass(15.0, RATE)], 100);
+    let begin = qrs.offset + 20;
+    // The next beat's P wave is in the window too: T ends before it.
+    let limit = ((qrs.onset as f64 + rr - 40.0) as usize).min(BEAT - 15);
+    let latest = (qrs.peak as f64 + (0.62 * rr).clamp(140.0, 280.0)) as usize;
+    if begin + 40 >= latest.min(limit) {
+        return None;
+    }
+    let sizes: Vec<f64> = smooth.iter().map(magnitude).collect();
+    let peak = argmax(&sizes, begin + 10, latest.min(limit));
+    let level = resting_level(&smooth, peak, limit);
+    let direction = minus(&smooth[peak], &level);
+    let size = magnitude(&direction);
+    if size < SMALLEST.max(6.0 * qrs.noise) {
+        return None;
+    }
+    let unit = direction.map(|x| x / (8.0f64.sqrt() * size));
+    let projected: Vec<f64> = smooth.iter().map(|frame| dot(&minus(frame, &level), &unit)).collect();
+    let slope: Vec<f64> =
+        (0..BEAT).map(|t| if t == 0 || t + 1 == BEAT { 0.0 } else { (projected[t - 1] - projected[t + 1]) / 2.0 }).collect();
+    let crest = argmax(&projected, begin, (peak + 25).min(limit));
+    let steepest = argmax(&slope, crest, (crest + 100).min(limit));
+    let threshold = thresholds.t_end * slope[steepest];
+    let end = (steepest..limit).find(|&t| slope[t] < threshold)?;
+    (end > crest + 10).then_some(TWave { begin, end })
+}
+
+/// The level after T: the mean of the 40 ms at which the velocity is lowest.
+fn resting_level(smooth: &[Frame], peak: usize, limit: usize) -> Frame {
+    let (from, to) = ((peak + 40).min(limit - 11), (peak + 130).min(limit));
+    let means = moving_mean(&velocity(smooth), 21);
+    let quiet = argmin(&means, from, to.max(from + 1));
+    mean(&smooth[quiet - 10..=quiet + 10])
+}
+
+/// The value furthest from zero, with its sign.
+pub fn extremum(values: impl Iterator<Item = f64>) -> f64 {
+    values.fold(0.0, |best, x| if x.abs() > best.abs() { x } else { best })
+}

@@ -1,0 +1,47 @@
+//! The two named threshold sets. They answer different questions and are kept apart.
+
+use crate::{Error, Result};
+use std::str::FromStr;
+
+/// Where waves are taken to begin and end, as fractions of the steepest slope nearby.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Thresholds {
+    /// The name on the command line.
+    pub name: &'static str,
+    /// QRS begins where the velocity falls below this fraction of its peak.
+    pub qrs_onset: f64,
+    /// QRS ends where the velocity falls below this fraction of its peak.
+    pub qrs_offset: f64,
+    /// T ends where the projected slope falls below this fraction of the steepest.
+    pub t_end: f64,
+    /// P begins where the velocity falls below this fraction of its flank's maximum.
+    pub p_onset: f64,
+    /// P ends where the projected slope falls below this fraction of the steepest.
+    pub p_offset: f64,
+}
+
+impl Thresholds {
+    /// Fits GE's Marquette 12SL, the labels of the study: the default.
+    pub const MARQUETTE: Thresholds =
+        Thresholds { name: "12sl", qrs_onset: 0.045, qrs_offset: 0.040, t_end: 0.075, p_onset: 0.30, p_offset: 0.30 };
+    /// Fits cardiologists' marks (LUDB).
+    pub const EXPERT: Thresholds =
+        Thresholds { name: "expert", qrs_onset: 0.030, qrs_offset: 0.065, t_end: 0.14, p_onset: 0.30, p_offset: 0.30 };
+}
+
+impl Default for Thresholds {
+    fn default() -> Self {
+        Thresholds::MARQUETTE
+    }
+}
+
+impl FromStr for Thresholds {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        [Thresholds::MARQUETTE, Thresholds::EXPERT]
+            .into_iter()
+            .find(|set| set.name == text)
+            .ok_or_else(|| Error::Usage(format!("unknown thresholds '{text}': the sets are 12sl and expert")))
+    }
+}

@@ -1,0 +1,146 @@
+//! A recording as everything in the program sees it: eight independent leads, 500 Hz, µV.
+
+use super::filter::{Biquad, Frame, zero_phase};
+use super::leads::{INDEPENDENT, RATE, twelve};
+use crate::{Error, Result};
+use ndarray::{Array2, ArrayView2};
+
+/// The shortest recording that is accepted, seconds.
+pub const SHORTEST: f64 = 5.0;
+/// The longest recording that is accepted, seconds; longer ones are almost always not a resting ECG but a file read wrongly.
+pub const LONGEST: f64 = 3600.0;
+
+/// A recording of the 8 independent leads at 500 Hz in µV, at least [`SHORTEST`] seconds, every sample finite.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rhythm {
+    samples: Array2<f32>,
+}
+
+impl Rhythm {
+    /// A recording from (8, T) samples in µV at 500 Hz, leads in the order of [`INDEPENDENT`].
+    ///
+    /// # Errors
+    /// If there are not 8 rows, if it is shorter than 5 s, or if a sample is NaN or infinite.
+    pub fn new(samples: Array2<f32>) -> Result<Self> {
+        if samples.nrows() != 8 {
+            return Err(Error::shape("recording", "(8, T)", samples.dim()));
+        }
+        let seconds = samples.ncols() as f64 / RATE;
+        if !(SHORTEST..=LONGEST).contains(&seconds) {
+            return Err(Error::Data(format!("the recording lasts {seconds:.1} s: ECGs from {SHORTEST} s to {LONGEST} s can be used")));
+        }
+        if let Some(((lead, sample), value)) = samples.indexed_iter().find(|(_, value)| !value.is_finite()) {
+            return Err(Error::Value {
+                at: format!("recording, lead {}, sample {sample}", INDEPENDENT[lead]),
+                problem: format!("{value} is not a voltage"),
+            });
+        }
+        Ok(Rhythm { samples })
+    }
+
+    /// A recording from (8, T) samples in µV at another rate (250–1000 Hz), resampled to 500 Hz.
+    ///
+    /// # Errors
+    /// As [`Rhythm::new`], and if the rate is outside 250–1000 Hz.
+    pub fn at_rate(samples: ArrayView2<'_, f64>, rate: f64) -> Result<Self> {
+        if !(250.0..=1000.0).contains(&rate) {
+            return Err(Error::Data(format!("the recording is sampled at {rate} Hz: rates from 250 to 1000 Hz can be used")));
+        }
+        if samples.nrows() != 8 {
+            return Err(Error::shape("recording", "(8, T)", samples.dim()));
+        }
+        if let Some(((lead, sample), value)) = samples.indexed_iter().find(|(_, value)| !value.is_finite()) {
+            return Err(Error::Value {
+                at: format!("recording, lead {}, sample {sample}", INDEPENDENT[lead]),
+                problem: format!("{value} is not a voltage"),
+            });
+        }
+        if rate == RATE {
+            return Rhythm::new(samples.mapv(|x| x as f32));
+        }
+        let frames: Vec<Frame> = samples.columns().into_iter().map(|column| std::array::from_fn(|lead| column[lead])).collect();
+        let frames = resample(&frames, rate, RATE);
+        Rhythm::new(Array2::from_shape_fn((8, frames.len()), |(lead, t)| frames[t][lead] as f32))
+    }
+
+    /// The samples, (8, T), µV.
+    pub fn samples(&self) -> ArrayView2<'_, f32> {
+        self.samples.view()
+    }
+
+    /// The samples, (8, T), µV.
+    pub fn into_samples(self) -> Array2<f32> {
+        self.samples
+    }
+
+    /// All 12 leads, (12, T), µV.
+    pub fn twelve(&self) -> Array2<f32> {
+        twelve(self.samples.view())
+    }
+
+    /// The duration, seconds.
+    pub fn seconds(&self) -> f64 {
+        self.samples.ncols() as f64 / RATE
+    }
+
+    pub(crate) fn frames(&self) -> Vec<Frame> {
+        self.samples.columns().into_iter().map(|column| std::array::from_fn(|lead| f64::from(column[lead]))).collect()
+    }
+}
+
+/// The frames at another rate: low-passed below the lower Nyquist frequency when the rate falls, then interpolated by Catmull–Rom cubics.
+fn resample(frames: &[Frame], from: f64, to: f64) -> Vec<Frame> {
+    let filtered;
+    let source = if to < from {
+        let low = Biquad::low_pass(0.4 * to, from);
+        filtered = zero_phase(frames, &[low], 100);
+        &filtered[..]
+    } else {
+        frames
+    };
+    let count = ((frames.len() as f64) * to / from + 1e-9).floor() as usize;
+    (0..count).map(|t| cubic_at(source, t as f64 * from / to)).collect()
+}
+
+fn cubic_at(frames: &[Frame], position: f64) -> Frame {
+    let last = frames.len() as isize - 1;
+    let at = position.floor();
+    let u = position - at;
+    let get = |k: isize| &frames[(at as isize + k).clamp(0, last) as usize];
+    let (p0, p1, p2, p3) = (get(-1), get(0), get(1), get(2));
+    std::array::from_fn(|lead| {
+        let (a, b, c, d) = (p0[lead], p1[lead], p2[lead], p3[lead]);
+        b + 0.5 * u * (c - a + u * (2.0 * a - 5.0 * b + 4.0 * c - d + u * (3.0 * (b - c) + d - a)))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refuses_what_is_not_a_recording() {
+        assert!(Rhythm::new(Array2::zeros((12, 5000))).is_err());
+        assert!(Rhythm::new(Array2::zeros((8, 2000))).is_err());
+        let mut samples = Array2::zeros((8, 5000));
+        samples[[3, 77]] = f32::NAN;
+        let message = Rhythm::new(samples).unwrap_err().to_string();
+        assert!(message.contains("V2") && message.contains("77"), "{message}");
+        assert!(Rhythm::at_rate(Array2::zeros((8, 2000)).view(), 100.0).is_err());
+    }
+
+    #[test]
+    fn resampling_keeps_slow_waves() {
+        for rate in [250.0, 360.0, 1000.0] {
+            let wave = |t: f64| 1000.0 * (std::f64::consts::TAU * 7.0 * t).sin();
+            let count = (10.0 * rate) as usize;
+            let samples = Array2::from_shape_fn((8, count), |(_, t)| wave(t as f64 / rate));
+            let rhythm = Rhythm::at_rate(samples.view(), rate).unwrap();
+            assert_eq!(rhythm.samples().ncols(), 5000);
+            for t in 100..4900 {
+                let error = f64::from(rhythm.samples()[[0, t]]) - wave(t as f64 / 500.0);
+                assert!(error.abs() < 3.0, "rate {rate}, sample {t}: {error}");
+            }
+        }
+    }
+}
