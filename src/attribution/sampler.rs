@@ -111,7 +111,8 @@ impl<T: Real> Iterator for Points<'_, T> {
                 (x, difference)
             }
             Sampler::Path => {
-                weight = self.path.1[index];
+                // Rounded to f32 as Captum does even in f64, so that maps agree to 1e-15 rather than 1e-9; the quadrature's own error is larger by orders.
+                weight = f64::from(self.path.1[index] as f32);
                 self.on_path(self.x, self.path.0[index])
             }
             Sampler::RandomPath => {
