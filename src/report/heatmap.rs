@@ -1,0 +1,193 @@
+//! Heatmaps over ECGs: the full picture of 12 leads, the averaged one over V5, pairs, and the grid of methods (the study's Figures 3–6).
+
+use super::colour::Style;
+use super::lane::{Lane, Paint, calibration, ticks, time_axis};
+use super::methods::is_signed;
+use super::scale::{averaged as average, scale};
+use super::svg::{Svg, Type};
+use crate::ecg::Measurements;
+use crate::ecg::leads::{LEADS, V5};
+use ndarray::{ArrayView1, ArrayView2};
+
+/// What one heatmap picture shows.
+#[derive(Clone, Copy, Debug)]
+pub struct Heatmap<'a> {
+    /// (12, L), µV.
+    pub ecg: ArrayView2<'a, f32>,
+    /// (12, L) attributions.
+    pub map: ArrayView2<'a, f32>,
+    /// Printed above.
+    pub title: &'a str,
+    /// The unit of the attribution, e.g. `ms per µV`.
+    pub unit: &'a str,
+    /// Fiducials to mark.
+    pub fiducials: Option<&'a Measurements>,
+}
+
+/// Space above the first lead, for the title and the names of the fiducials.
+const HEAD: f64 = 50.0;
+/// Space below the last lead, for the time axis and the colour bar.
+const FOOT: f64 = 66.0;
+/// Space left of the leads, for their names.
+const LEFT: f64 = 44.0;
+/// Space right of the leads, for the calibration mark.
+const RIGHT: f64 = 56.0;
+
+/// The full heatmap: 12 leads, one below the other at one voltage scale, coloured on one joint scale.
+pub fn full(heatmap: &Heatmap<'_>, style: Style) -> Svg {
+    let (width, traces) = (720.0, 560.0);
+    let title = format!("12-lead ECG with its heatmap: {}", heatmap.title);
+    let mut svg = Svg::new(width, HEAD + traces + FOOT, title, style.inks().ground);
+    full_at(&mut svg, heatmap, 0.0, width, traces, style);
+    svg
+}
+
+/// Two full heatmaps side by side (Figures 5 and 6).
+pub fn pair(left: &Heatmap<'_>, right: &Heatmap<'_>, style: Style) -> Svg {
+    let (width, traces) = (560.0, 560.0);
+    let title = format!("Two heatmaps of one 12-lead ECG: {}; {}", left.title, right.title);
+    let mut svg = Svg::new(2.0 * width + 20.0, HEAD + traces + FOOT, title, style.inks().ground);
+    full_at(&mut svg, left, 0.0, width, traces, style);
+    full_at(&mut svg, right, width + 20.0, width, traces, style);
+    svg
+}
+
+fn full_at(svg: &mut Svg, heatmap: &Heatmap<'_>, x: f64, width: f64, traces: f64, style: Style) {
+    let inks = style.inks();
+    let lanes = stack(heatmap.ecg, (x + LEFT, HEAD), width - LEFT - RIGHT, traces);
+    let paint = Paint { scale: scale(heatmap.map), signed: is_signed(heatmap.map), style };
+    svg.text(x + LEFT, 18.0, Type::new(13.0, inks.ink).bold(), heatmap.title);
+    for (lead, lane) in lanes.iter().enumerate() {
+        lane.bands(svg, heatmap.map.row(lead), paint);
+        svg.line((lane.x, lane.y), (lane.x + lane.width, lane.y), &format!("stroke=\"{}\" stroke-width=\".5\"", inks.rule));
+    }
+    for (lead, lane) in lanes.iter().enumerate() {
+        lane.trace(svg, heatmap.ecg.row(lead), inks.ink, 1.0);
+        svg.text(lane.x - 7.0, lane.y + lane.zero + 4.0, Type::new(11.0, inks.ink).end().bold(), LEADS[lead]);
+    }
+    let (first, last) = (lanes[0], lanes[11]);
+    if let Some(measured) = heatmap.fiducials {
+        ticks(svg, &first, (HEAD, HEAD + traces), measured, style);
+    }
+    time_axis(svg, &last, HEAD + traces + 3.0, style);
+    calibration(svg, (first.x + first.width + 8.0, first.y + 6.0), first.per_uv, round_voltage(40.0 / first.per_uv), style);
+    paint.bar(svg, (first.x + first.width / 2.0 - 130.0, HEAD + traces + 26.0), 260.0, &meaning(heatmap.unit, paint.signed));
+}
+
+/// What the colour bar's numbers are.
+fn meaning(unit: &str, signed: bool) -> String {
+    let what = if signed { "attribution" } else { "|attribution|" };
+    if unit.is_empty() { what.into() } else { format!("{what}, {unit}") }
+}
+
+/// Lanes for 12 leads at one voltage scale in a strip of height `total`: each as high as its lead needs, at least a third of an even share.
+fn stack(ecg: ArrayView2<'_, f32>, (x, y): (f64, f64), width: f64, total: f64) -> Vec<Lane> {
+    let ranges: Vec<(f64, f64)> = ecg.rows().into_iter().map(range).collect();
+    let pad = 4.0;
+    let least = total / 12.0 / 3.0;
+    // Leads that are flatter than the least height get it; the others share what is left in proportion to their range.
+    let mut per_uv = f64::INFINITY;
+    let mut flat = [false; 12];
+    for _ in 0..12 {
+        let left = total - 2.0 * pad * 12.0 - flat.iter().filter(|flat| **flat).count() as f64 * least;
+        let needed: f64 = ranges.iter().zip(flat).filter(|(_, flat)| !flat).map(|((low, high), _)| high - low).sum();
+        per_uv = if needed > 0.0 { left / needed } else { least / 1000.0 };
+        let now: Vec<bool> = ranges.iter().map(|(low, high)| (high - low) * per_uv < least).collect();
+        if now == flat {
+            break;
+        }
+        flat.copy_from_slice(&now);
+    }
+    let mut top = y;
+    let mut lanes = Vec::with_capacity(12);
+    for ((low, high), flat) in ranges.into_iter().zip(flat) {
+        let needed = (high - low) * per_uv;
+        let height = 2.0 * pad + if flat { least } else { needed };
+        let zero = (height - needed) / 2.0 + high * per_uv;
+        lanes.push(Lane { x, y: top, width, height, zero, per_uv, samples: ecg.ncols() });
+        top += height;
+    }
+    lanes
+}
+
+fn range(lead: ArrayView1<'_, f32>) -> (f64, f64) {
+    let start = (f64::from(lead.first().copied().unwrap_or(0.0)), f64::from(lead.first().copied().unwrap_or(0.0)));
+    lead.iter().fold(start, |(low, high), uv| (low.min(f64::from(*uv)), high.max(f64::from(*uv))))
+}
+
+/// The largest of 1, 2 and 5 times a power of ten that is not above `uv`.
+fn round_voltage(uv: f64) -> f64 {
+    let power = 10f64.powf(uv.max(1.0).log10().floor());
+    [5.0, 2.0, 1.0].into_iter().map(|m| m * power).find(|v| *v <= uv.max(1.0) * (1.0 + 1e-9)).unwrap_or(power)
+}
+
+/// The averaged heatmap: mean of |attribution| over the leads, behind V5.
+pub fn averaged(heatmap: &Heatmap<'_>, style: Style) -> Svg {
+    let (width, height) = (720.0, 190.0);
+    let inks = style.inks();
+    let mut svg =
+        Svg::new(width, HEAD + height + FOOT, format!("Lead V5 with the heatmap averaged over 12 leads: {}", heatmap.title), inks.ground);
+    svg.text(LEFT, 18.0, Type::new(13.0, inks.ink).bold(), heatmap.title);
+    let lane = single(heatmap.ecg.row(V5), (LEFT, HEAD), width - LEFT - RIGHT, height);
+    let paint = averaged_lane(&mut svg, heatmap, &lane, style, 1.3);
+    if let Some(measured) = heatmap.fiducials {
+        ticks(&mut svg, &lane, (HEAD, HEAD + height), measured, style);
+    }
+    svg.text(LEFT - 7.0, lane.y + lane.zero + 4.0, Type::new(11.0, inks.ink).end().bold(), LEADS[V5]);
+    time_axis(&mut svg, &lane, HEAD + height + 3.0, style);
+    calibration(&mut svg, (lane.x + lane.width + 8.0, lane.y + 6.0), lane.per_uv, round_voltage(60.0 / lane.per_uv), style);
+    let below = meaning(heatmap.unit, false).replace("|attribution|", "mean of |attribution| over 12 leads");
+    paint.bar(&mut svg, (lane.x + lane.width / 2.0 - 130.0, HEAD + height + 26.0), 260.0, &below);
+    svg
+}
+
+fn single(lead: ArrayView1<'_, f32>, (x, y): (f64, f64), width: f64, height: f64) -> Lane {
+    let (low, high) = range(lead);
+    let pad = (height * 0.08).min(8.0);
+    let per_uv = (height - 2.0 * pad) / (high - low).max(1.0);
+    Lane { x, y, width, height, zero: pad + high * per_uv, per_uv, samples: lead.len() }
+}
+
+fn averaged_lane(svg: &mut Svg, heatmap: &Heatmap<'_>, lane: &Lane, style: Style, weight: f64) -> Paint {
+    let mean = average(heatmap.map);
+    let paint = Paint { scale: scale(&mean), signed: false, style };
+    lane.bands(svg, &mean, paint);
+    lane.trace(svg, heatmap.ecg.row(V5), style.inks().ink, weight);
+    paint
+}
+
+/// The averaged heatmaps of several methods (rows) for several targets (columns), as the study's Figures 3 and 4.
+/// `cells[row][column]`; an absent map leaves its cell empty.
+pub fn grid(title: &str, rows: &[&str], columns: &[&str], cells: &[Vec<Option<Heatmap<'_>>>], style: Style) -> Svg {
+    let inks = style.inks();
+    let (cell, gap, left, head) = ((250.0, 62.0), 8.0, 150.0, 30.0);
+    let width = left + columns.len() as f64 * (cell.0 + gap) + 4.0;
+    let foot = 56.0;
+    let height = head + rows.len() as f64 * (cell.1 + gap) + foot;
+    let mut svg = Svg::new(width, height, title, inks.ground);
+    for (j, column) in columns.iter().enumerate() {
+        let x = left + j as f64 * (cell.0 + gap) + cell.0 / 2.0;
+        svg.text(x, 19.0, Type::new(12.5, inks.ink).middle().bold(), column);
+    }
+    let mut last = None;
+    for (i, row) in rows.iter().enumerate() {
+        let y = head + i as f64 * (cell.1 + gap);
+        svg.text(left - 10.0, y + cell.1 / 2.0 + 4.0, Type::new(11.5, inks.ink).end(), row);
+        for (j, entry) in cells.get(i).into_iter().flatten().enumerate() {
+            let Some(heatmap) = entry else { continue };
+            let lane = single(heatmap.ecg.row(V5), (left + j as f64 * (cell.0 + gap), y), cell.0, cell.1);
+            averaged_lane(&mut svg, heatmap, &lane, style, 1.0);
+            svg.rect(lane.x, y, cell.0, cell.1, &format!("fill=\"none\" stroke=\"{}\" stroke-width=\".7\"", inks.rule));
+            last = Some(lane);
+        }
+    }
+    let bottom = height - foot;
+    if let Some(lane) = last {
+        for j in 0..columns.len() {
+            time_axis(&mut svg, &Lane { x: left + j as f64 * (cell.0 + gap), ..lane }, bottom - gap + 2.0, style);
+        }
+    }
+    let bar = Paint { scale: Some(1.0), signed: false, style };
+    bar.bar(&mut svg, (left, bottom + 16.0), 250.0, "mean of |attribution| over 12 leads, over V5; 1 = where 90 % is reached");
+    svg
+}
