@@ -14,7 +14,8 @@ fn keep(name: &str, svg: Svg) -> String {
     let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("pictures");
     std::fs::create_dir_all(&folder).expect("a folder for pictures");
     std::fs::write(folder.join(format!("{name}.svg")), &text).expect("a picture");
-    std::fs::write(folder.join(format!("{name}.png")), png::png(&text, if name.starts_with("paper") { 1.5 } else { 1.0 }).expect("a PNG")).expect("a picture");
+    std::fs::write(folder.join(format!("{name}.png")), png::png(&text, if name.starts_with("paper") { 1.5 } else { 1.0 }).expect("a PNG"))
+        .expect("a picture");
     assert!(roxmltree::Document::parse(&text).is_ok(), "{name} is not XML");
     text
 }
@@ -24,7 +25,8 @@ fn heatmaps_are_drawn_in_every_style() {
     let ecg = sample::ecg(1, 600);
     let map = sample::map(&ecg, Target::TV5, "deeplift", 1);
     let measured = sample::measured(0);
-    let picture = Heatmap { ecg: ecg.view(), map: map.view(), title: "DeepLIFT, T amplitude in V5", unit: "µV per µV", fiducials: Some(&measured) };
+    let picture =
+        Heatmap { ecg: ecg.view(), map: map.view(), title: "DeepLIFT, T amplitude in V5", unit: "µV per µV", fiducials: Some(&measured) };
     for (name, palette, dark) in
         [("light", Palette::RdBu, false), ("dark", Palette::RdBu, true), ("safe", Palette::Safe, false), ("safe_dark", Palette::Safe, true)]
     {

@@ -26,7 +26,9 @@ impl FromStr for Palette {
         match text {
             "rdbu" => Ok(Palette::RdBu),
             "safe" => Ok(Palette::Safe),
-            _ => Err(Error::Usage(format!("unknown palette '{text}': the palettes are rdbu (the study's) and safe (for colour-blind readers)"))),
+            _ => Err(Error::Usage(format!(
+                "unknown palette '{text}': the palettes are rdbu (the study's) and safe (for colour-blind readers)"
+            ))),
         }
     }
 }
@@ -57,22 +59,10 @@ pub struct Inks {
     pub paper: [&'static str; 2],
 }
 
-const LIGHT: Inks = Inks {
-    ground: "#ffffff",
-    ink: "#111111",
-    muted: "#525866",
-    rule: "#d5d9e0",
-    tick: "#8a5a00",
-    paper: ["#f7d9d9", "#eda9a9"],
-};
-const DARK: Inks = Inks {
-    ground: "#11151c",
-    ink: "#f3f4f6",
-    muted: "#aab2c0",
-    rule: "#39414f",
-    tick: "#f2c14e",
-    paper: ["#2b2228", "#4d343b"],
-};
+const LIGHT: Inks =
+    Inks { ground: "#ffffff", ink: "#111111", muted: "#525866", rule: "#d5d9e0", tick: "#8a5a00", paper: ["#f7d9d9", "#eda9a9"] };
+const DARK: Inks =
+    Inks { ground: "#11151c", ink: "#f3f4f6", muted: "#aab2c0", rule: "#39414f", tick: "#f2c14e", paper: ["#2b2228", "#4d343b"] };
 
 // From −1 to 1.
 const RDBU: [Rgb; 11] = [

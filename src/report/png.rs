@@ -24,7 +24,9 @@ pub fn png(svg: &str, zoom: f32) -> Result<Vec<u8>> {
     let tree = usvg::Tree::from_str(svg, &options).map_err(|error| Error::Data(format!("a picture that cannot be drawn: {error}")))?;
     let (width, height) = (tree.size().width() * zoom, tree.size().height() * zoom);
     if !(width >= 1.0 && height >= 1.0 && width * height <= MOST) {
-        return Err(Error::Usage(format!("a picture of {width:.0} × {height:.0} pixels: choose a zoom that gives between 1 and 120 million")));
+        return Err(Error::Usage(format!(
+            "a picture of {width:.0} × {height:.0} pixels: choose a zoom that gives between 1 and 120 million"
+        )));
     }
     let mut pixels = tiny_skia::Pixmap::new(width.ceil() as u32, height.ceil() as u32)
         .ok_or_else(|| Error::Data(format!("no memory for a picture of {width:.0} × {height:.0} pixels")))?;

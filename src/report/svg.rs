@@ -120,8 +120,11 @@ impl Svg {
         };
         let weight = if kind.bold { " font-weight=\"bold\"" } else { "" };
         let (x, y, size, fill) = (num(x), num(y), num(kind.size), kind.fill);
-        let _ =
-            write!(self.body, "<text x=\"{x}\" y=\"{y}\" font-size=\"{size}\" fill=\"{fill}\"{anchor}{weight}{extra}>{}</text>", escape(text));
+        let _ = write!(
+            self.body,
+            "<text x=\"{x}\" y=\"{y}\" font-size=\"{size}\" fill=\"{fill}\"{anchor}{weight}{extra}>{}</text>",
+            escape(text)
+        );
     }
 
     /// Opens a group; every group must be closed.

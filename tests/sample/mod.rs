@@ -10,7 +10,8 @@ use ndarray::{Array2, Array3};
 use rand_distr::{Distribution as _, Normal, StandardNormal};
 
 /// (centre in samples, width in samples, amplitude in µV for lead V5)
-const LOBES: [(f64, f64, f64); 5] = [(170.0, 11.0, 120.0), (231.0, 3.0, -90.0), (240.0, 4.5, 1250.0), (249.0, 4.0, -260.0), (385.0, 28.0, 310.0)];
+const LOBES: [(f64, f64, f64); 5] =
+    [(170.0, 11.0, 120.0), (231.0, 3.0, -90.0), (240.0, 4.5, 1250.0), (249.0, 4.0, -260.0), (385.0, 28.0, 310.0)];
 /// How the lobes are seen in each lead: P, Q, R, S, T.
 const GAINS: [[f64; 5]; 12] = [
     [0.8, 0.4, 0.5, 0.3, 0.6],
@@ -84,7 +85,9 @@ pub fn study(ecgs: usize, samples: usize, perturbed: usize) -> StudyResults {
             version: "cardiograd 0.1.0".into(),
             command: "cardiograd study --preset quick -o out".into(),
             seed: 1,
-            settings: [("preset", "quick"), ("epochs", "12"), ("perturbation iterations", "200")].map(|(a, b)| (a.into(), b.into())).to_vec(),
+            settings: [("preset", "quick"), ("epochs", "12"), ("perturbation iterations", "200")]
+                .map(|(a, b)| (a.into(), b.into()))
+                .to_vec(),
             digests: vec![("models/pr.model".into(), "sha256:0123456789abcdef".into())],
         },
         input,
@@ -167,7 +170,8 @@ fn results(target: Target, inputs: &[Array2<f32>], perturbed: usize) -> TargetRe
             MethodMaps { method: method.into(), maps: stack(&maps) }
         })
         .collect();
-    let methods = names.enumerate().map(|(k, method)| MethodCurves { method: method.into(), predictions: curve(k, target, &truths[..perturbed]) });
+    let methods =
+        names.enumerate().map(|(k, method)| MethodCurves { method: method.into(), predictions: curve(k, target, &truths[..perturbed]) });
     TargetResults {
         target,
         metrics: metrics.to_vec(),
