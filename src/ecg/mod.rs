@@ -4,6 +4,8 @@ mod filter;
 pub mod leads;
 pub mod measure;
 mod measurements;
+#[cfg(feature = "files")]
+pub mod read;
 mod rhythm;
 pub mod simulator;
 

@@ -1,0 +1,237 @@
+//! Recordings from the files people have: each reader gives named leads, a rate and µV; one path turns them into the eight leads at 500 Hz.
+
+pub mod muse;
+pub mod wfdb;
+
+use super::leads::{INDEPENDENT, LEADS, RATE};
+use super::{Measurements, Rhythm};
+use crate::{Error, Result};
+use ndarray::Array2;
+use std::path::Path;
+
+/// A unit of voltage that a file may name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unit {
+    /// µV.
+    Microvolt,
+    /// mV.
+    Millivolt,
+    /// V.
+    Volt,
+}
+
+impl Unit {
+    /// The unit a file or a user names, in any of the usual spellings; `None` for anything else.
+    pub fn named(text: &str) -> Option<Self> {
+        match text.trim().to_lowercase().as_str() {
+            // Both micro signs (U+00B5, U+03BC) are in use.
+            "uv" | "µv" | "\u{3bc}v" | "microvolt" | "microvolts" => Some(Unit::Microvolt),
+            "mv" | "millivolt" | "millivolts" => Some(Unit::Millivolt),
+            "v" | "volt" | "volts" => Some(Unit::Volt),
+            _ => None,
+        }
+    }
+
+    /// µV in one of it.
+    pub fn microvolts(self) -> f64 {
+        match self {
+            Unit::Microvolt => 1.0,
+            Unit::Millivolt => 1e3,
+            Unit::Volt => 1e6,
+        }
+    }
+}
+
+/// One lead of a file.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Lead {
+    /// Its name in our spelling, one of [`LEADS`].
+    pub name: &'static str,
+    /// Samples, µV.
+    pub samples: Vec<f64>,
+}
+
+/// What a file holds about one ECG.
+#[derive(Clone, Debug, Default)]
+pub struct Recording {
+    /// A name for it, from the file.
+    pub id: String,
+    /// Its leads, in the file's order.
+    pub leads: Vec<Lead>,
+    /// Sampling rate, Hz.
+    pub rate: f64,
+    /// Measurements that the file carries.
+    pub labels: Option<Measurements>,
+    /// The median beat that the file carries, (12, 600), µV.
+    pub median: Option<Array2<f32>>,
+}
+
+/// A lead's name in our spelling; case, blanks and a leading `lead`, `ecg` or `MDC_ECG_LEAD_` do not matter.
+pub fn lead_name(text: &str) -> Option<&'static str> {
+    let plain: String = text.trim().to_lowercase().chars().filter(|c| !" -_".contains(*c)).collect();
+    let plain = ["mdcecglead", "ecglead", "lead", "ecg"].iter().find_map(|prefix| plain.strip_prefix(prefix)).unwrap_or(&plain);
+    LEADS.into_iter().find(|lead| lead.to_lowercase() == plain)
+}
+
+/// What a limb lead is in terms of I and II.
+fn limb(name: &str) -> Option<[f64; 2]> {
+    Some(match name {
+        "I" => [1.0, 0.0],
+        "II" => [0.0, 1.0],
+        "III" => [-1.0, 1.0],
+        "aVR" => [-0.5, -0.5],
+        "aVL" => [1.0, -0.5],
+        "aVF" => [-0.5, 1.0],
+        _ => return None,
+    })
+}
+
+/// Limb leads that contradict I and II by more than this share of their own RMS (and [`CONTRADICTION_UV`]) are mislabelled.
+const CONTRADICTION: f64 = 0.35;
+const CONTRADICTION_UV: f64 = 40.0;
+/// What the best combination of I and II may leave unexplained of another limb lead, a share of its RMS.
+const UNEXPLAINED: f64 = 0.5;
+
+impl Recording {
+    /// The recording as eight leads at 500 Hz, and in a few words what was done to get there.
+    ///
+    /// # Errors
+    /// If leads are missing, doubled, of different lengths or contradict each other, if a sample is not finite, if the rate or the
+    /// duration is outside what can be used, or if the voltages cannot be those of an ECG.
+    pub fn rhythm(&self, path: &Path) -> Result<(Rhythm, Vec<String>)> {
+        let refuse = |problem: String| Error::format(path, problem);
+        let length = self.leads.first().map_or(0, |lead| lead.samples.len());
+        for (at, lead) in self.leads.iter().enumerate() {
+            if self.leads[..at].iter().any(|other| other.name == lead.name) {
+                return Err(refuse(format!("lead {} is there twice", lead.name)));
+            }
+            if lead.samples.len() != length {
+                return Err(refuse(format!("lead {} has {} samples, others {length}", lead.name, lead.samples.len())));
+            }
+            if let Some(at) = lead.samples.iter().position(|x| !x.is_finite()) {
+                return Err(refuse(format!("lead {}, sample {at} is missing or not a number", lead.name)));
+            }
+        }
+        let mut notes = Vec::new();
+        let pair = self.limb_pair(&mut notes).map_err(refuse)?;
+        self.check_limbs(&pair, &mut notes).map_err(refuse)?;
+        let mut eight = Array2::zeros((8, length));
+        for (row, name) in INDEPENDENT.into_iter().enumerate() {
+            let samples = match row {
+                0 | 1 => &pair[row],
+                _ => match self.leads.iter().find(|lead| lead.name == name) {
+                    Some(lead) => &lead.samples,
+                    None => return Err(refuse(format!("lead {name} is not there, and cannot be derived from the others"))),
+                },
+            };
+            eight.row_mut(row).iter_mut().zip(samples).for_each(|(to, from)| *to = *from);
+        }
+        check_scale(&eight).map_err(refuse)?;
+        if self.rate != RATE {
+            notes.push(format!("resampled from {} to {RATE} Hz", self.rate));
+        }
+        let rhythm = Rhythm::at_rate(eight.view(), self.rate).map_err(|error| refuse(error.to_string()))?;
+        Ok((rhythm, notes))
+    }
+
+    /// I and II, as they are or from two other limb leads.
+    fn limb_pair(&self, notes: &mut Vec<String>) -> std::result::Result<[Vec<f64>; 2], String> {
+        let limbs: Vec<(&Lead, [f64; 2])> = self.leads.iter().filter_map(|lead| Some((lead, limb(lead.name)?))).collect();
+        let find = |name: &str| limbs.iter().find(|(lead, _)| lead.name == name).map(|(lead, _)| lead.samples.clone());
+        if let (Some(one), Some(two)) = (find("I"), find("II")) {
+            return Ok([one, two]);
+        }
+        let [(a, p), (b, q), ..] = limbs[..] else {
+            return Err("leads I and II are not there, nor two limb leads to derive them from".into());
+        };
+        let determinant = p[0] * q[1] - p[1] * q[0];
+        notes.push(format!("I and II derived from {} and {}", a.name, b.name));
+        let solve = |u: f64, v: f64| -> Vec<f64> { a.samples.iter().zip(&b.samples).map(|(x, y)| (u * x + v * y) / determinant).collect() };
+        Ok([solve(q[1], -p[1]), solve(-q[0], p[0])])
+    }
+
+    /// Every other limb lead must be what I and II say it is. Files exist (LUDB among them) whose leads were scaled one by one: there a limb
+    /// lead is still a combination of I and II of the right signs, and a note says so; anything else is a mislabelled lead.
+    fn check_limbs(&self, pair: &[Vec<f64>; 2], notes: &mut Vec<String>) -> std::result::Result<(), String> {
+        let mut odd = Vec::new();
+        for lead in &self.leads {
+            let Some(law @ [a, b]) = limb(lead.name) else { continue };
+            let size = spread(lead.samples.iter().copied());
+            let residual = |a: f64, b: f64| spread(lead.samples.iter().enumerate().map(|(t, x)| x - a * pair[0][t] - b * pair[1][t]));
+            let wrong = residual(a, b);
+            if wrong <= CONTRADICTION_UV || wrong <= CONTRADICTION * size {
+                continue;
+            }
+            let fit = fit_pair(&lead.samples, pair);
+            let signs = law.iter().zip(fit).all(|(law, fit)| law * fit > 0.0);
+            if !signs || residual(fit[0], fit[1]) > UNEXPLAINED * size {
+                return Err(format!(
+                    "lead {} is not what I and II say it should be (off by {wrong:.0} of {size:.0} µV RMS): leads mislabelled or in different units",
+                    lead.name
+                ));
+            }
+            odd.push(lead.name);
+        }
+        if !odd.is_empty() {
+            notes.push(format!("the gains of the limb leads do not agree ({} against I and II): amplitudes are doubtful", odd.join(", ")));
+        }
+        Ok(())
+    }
+}
+
+/// The least-squares combination of two leads that gives a third.
+fn fit_pair(lead: &[f64], [one, two]: &[Vec<f64>; 2]) -> [f64; 2] {
+    let mean = |x: &[f64]| x.iter().sum::<f64>() / x.len().max(1) as f64;
+    let (ml, m1, m2) = (mean(lead), mean(one), mean(two));
+    let mut sums = [0.0; 5];
+    for ((x, a), b) in lead.iter().zip(one).zip(two) {
+        let (x, a, b) = (x - ml, a - m1, b - m2);
+        sums.iter_mut().zip([a * a, a * b, b * b, a * x, b * x]).for_each(|(sum, term)| *sum += term);
+    }
+    let [aa, ab, bb, ax, bx] = sums;
+    let determinant = aa * bb - ab * ab;
+    if determinant > 0.0 { [(ax * bb - bx * ab) / determinant, (bx * aa - ax * ab) / determinant] } else { [0.0; 2] }
+}
+
+/// The standard deviation.
+fn spread(values: impl Iterator<Item = f64> + Clone) -> f64 {
+    let count = values.clone().count().max(1) as f64;
+    let mean = values.clone().sum::<f64>() / count;
+    (values.map(|x| (x - mean).powi(2)).sum::<f64>() / count).sqrt()
+}
+
+/// Voltages that are 1000 times too small or too large betray a wrong unit.
+fn check_scale(eight: &Array2<f64>) -> std::result::Result<(), String> {
+    let mut spans: Vec<f64> = eight
+        .rows()
+        .into_iter()
+        .map(|row| row.iter().fold(f64::NEG_INFINITY, |a, &b| a.max(b)) - row.iter().fold(f64::INFINITY, |a, &b| a.min(b)))
+        .collect();
+    spans.sort_by(f64::total_cmp);
+    match spans[4] {
+        span if span > 0.0 && span < 20.0 => {
+            Err(format!("the leads span {span:.3} µV, too little for an ECG: is the file in mV? say so with --unit mV"))
+        }
+        span if span > 100_000.0 => {
+            Err(format!("the leads span {:.0} mV, too much for an ECG: the unit or the gain is not what the file says", span / 1e3))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Reads a file whole, refusing one larger than `limit` bytes before reading it.
+pub(crate) fn slurp(path: &Path, limit: u64) -> Result<Vec<u8>> {
+    use std::io::Read;
+    let file = std::fs::File::open(path).map_err(|source| Error::io(path, source))?;
+    let length = file.metadata().map_err(|source| Error::io(path, source))?.len();
+    if length > limit {
+        return Err(Error::format(path, format!("{length} bytes: more than the {limit} that such a file can have")));
+    }
+    let mut bytes = Vec::new();
+    // Devices and pipes tell no length: the limit holds for them too.
+    file.take(limit + 1).read_to_end(&mut bytes).map_err(|source| Error::io(path, source))?;
+    if bytes.len() as u64 > limit {
+        return Err(Error::format(path, format!("more than the {limit} bytes that such a file can have")));
+    }
+    Ok(bytes)
+}
