@@ -1,6 +1,7 @@
 //! ECGs: leads and units, the simulator, the Pulse2pulse generator, measurement.
 
 mod filter;
+pub mod generator;
 pub mod leads;
 pub mod measure;
 mod measurements;
