@@ -1,1 +1,6 @@
 //! Judging heatmaps: perturbation, scores, agreement.
+
+pub mod agreement;
+pub mod bootstrap;
+pub mod compare;
+pub mod ranks;

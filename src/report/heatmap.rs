@@ -80,11 +80,11 @@ fn meaning(unit: &str, signed: bool) -> String {
     if unit.is_empty() { what.into() } else { format!("{what}, {unit}") }
 }
 
-/// Lanes for 12 leads at one voltage scale in a strip of height `total`: each as high as its lead needs, at least a third of an even share.
+/// Lanes for 12 leads at one voltage scale in a strip of height `total`: each as high as its lead needs, at least two fifths of an even share.
 fn stack(ecg: ArrayView2<'_, f32>, (x, y): (f64, f64), width: f64, total: f64) -> Vec<Lane> {
     let ranges: Vec<(f64, f64)> = ecg.rows().into_iter().map(range).collect();
     let pad = 4.0;
-    let least = total / 12.0 / 3.0;
+    let least = total / 12.0 * 0.4;
     // Leads that are flatter than the least height get it; the others share what is left in proportion to their range.
     let mut per_uv = f64::INFINITY;
     let mut flat = [false; 12];

@@ -87,7 +87,7 @@ impl Paint {
         let step = width / levels.len() as f64;
         svg.open("fill-opacity=\".7\" shape-rendering=\"crispEdges\"");
         for (i, level) in levels.iter().enumerate() {
-            svg.rect(x + step * i as f64, y, step + 0.2, 9.0, &format!("fill=\"{}\"", self.colour(*level)));
+            svg.rect(x + step * i as f64, y, step, 9.0, &format!("fill=\"{}\"", self.colour(*level)));
         }
         svg.close();
         svg.rect(x, y, width, 9.0, &format!("fill=\"none\" stroke=\"{}\" stroke-width=\".7\"", inks.rule));
@@ -152,7 +152,7 @@ pub fn ticks(svg: &mut Svg, lane: &Lane, (top, bottom): (f64, f64), measured: &M
     for (name, sample) in fiducials(measured) {
         let x = lane.at(sample + 0.5);
         svg.line((x, top), (x, bottom), &format!("stroke=\"{}\" stroke-width=\".8\" stroke-dasharray=\"2 3\"", inks.tick));
-        let half = 2.6 * name.len() as f64;
+        let half = 3.2 * name.len() as f64;
         let y = if x - half < free { top - 13.0 } else { top - 3.0 };
         if y > top - 10.0 {
             free = x + half;

@@ -1,0 +1,65 @@
+//! The statistics against SciPy, scikit-learn, statsmodels, irrCAC and krippendorff (`tests/data/agreement.py`).
+
+use cardiograd::evaluation::agreement::{Votes, cohen_kappa_of, fleiss_kappa, gwet_ac1, krippendorff_alpha, mean_pairwise_kappa};
+use cardiograd::evaluation::compare::{compare, holm, wilcoxon};
+use cardiograd::evaluation::ranks::{pearson, spearman};
+use serde_json::Value;
+
+fn oracle() -> Value {
+    serde_json::from_str(include_str!("data/agreement.json")).expect("JSON")
+}
+
+fn numbers(value: &Value) -> Vec<f64> {
+    value.as_array().expect("a list").iter().map(|v| v.as_f64().expect("a number")).collect()
+}
+
+fn near(a: f64, b: &Value, what: &str) {
+    let b = b.as_f64().expect("a number");
+    assert!((a - b).abs() < 1e-9, "{what}: {a} is not {b}");
+}
+
+#[test]
+fn agreement_is_that_of_independent_programs() {
+    for (t, table) in oracle()["tables"].as_array().expect("tables").iter().enumerate() {
+        let votes: Votes = serde_json::from_value(table["votes"].clone()).expect("votes");
+        let raters = votes[0].len();
+        let pairs = (0..raters).flat_map(|a| (a + 1..raters).map(move |b| (a, b)));
+        let mut kappas = Vec::new();
+        for ((a, b), wanted) in pairs.zip(table["cohen"].as_array().expect("κ")) {
+            let kappa = cohen_kappa_of(&votes, a, b).expect("κ");
+            near(kappa, wanted, &format!("table {t}: Cohen's κ of {a} and {b}"));
+            kappas.push(kappa);
+        }
+        let mean = kappas.iter().sum::<f64>() / kappas.len() as f64;
+        assert!((mean_pairwise_kappa(&votes).expect("κ") - mean).abs() < 1e-12);
+        near(fleiss_kappa(&votes).expect("κ"), &table["fleiss"], &format!("table {t}: Fleiss' κ"));
+        near(krippendorff_alpha(&votes).expect("α"), &table["alpha"], &format!("table {t}: Krippendorff's α"));
+        let categories = table["categories"].as_u64().expect("a number") as usize;
+        near(gwet_ac1(&votes, categories).expect("AC1"), &table["ac1"], &format!("table {t}: Gwet's AC1"));
+        if let Some(other) = table.get("fleiss_statsmodels") {
+            near(fleiss_kappa(&votes).expect("κ"), other, &format!("table {t}: Fleiss' κ by statsmodels"));
+        }
+    }
+}
+
+#[test]
+fn tests_of_difference_are_scipys() {
+    for (t, block) in oracle()["blocks"].as_array().expect("blocks").iter().enumerate() {
+        let values: Vec<Vec<f64>> = serde_json::from_value(block["values"].clone()).expect("values");
+        let comparison = compare(&values).expect("a comparison");
+        near(comparison.statistic, &block["statistic"], &format!("blocks {t}: Friedman"));
+        near(comparison.p, &block["p"], &format!("blocks {t}: p of Friedman"));
+        let raw = numbers(&block["wilcoxon"]);
+        let k = values[0].len();
+        let pairs: Vec<(usize, usize)> = (0..k).flat_map(|a| (a + 1..k).map(move |b| (a, b))).collect();
+        for (i, (a, b)) in pairs.iter().enumerate() {
+            let differences: Vec<f64> = values.iter().map(|row| row[*a] - row[*b]).collect();
+            near(wilcoxon(&differences), &block["wilcoxon"][i], &format!("blocks {t}: Wilcoxon of {a} and {b}"));
+            near(comparison.pairs[*a][*b], &block["holm"][i], &format!("blocks {t}: Holm of {a} and {b}"));
+        }
+        assert!(holm(&raw).iter().zip(numbers(&block["holm"])).all(|(a, b)| (a - b).abs() < 1e-12));
+        let column = |j: usize| values.iter().map(|row| row[j]).collect::<Vec<f64>>();
+        near(spearman(&column(0), &column(1)).expect("ρ"), &block["spearman"], "Spearman");
+        near(pearson(&column(0), &column(1)).expect("r"), &block["pearson"], "Pearson");
+    }
+}
