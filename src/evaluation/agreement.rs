@@ -161,7 +161,10 @@ mod tests {
 
     #[test]
     fn words() {
-        assert_eq!([-0.1, 0.0, 0.15, 0.49, 0.7, 0.97, 1.0].map(wording).join(" "), "disagreement disagreement slight moderate substantial near perfect perfect");
+        assert_eq!(
+            [-0.1, 0.0, 0.15, 0.49, 0.7, 0.97, 1.0].map(wording).join(" "),
+            "disagreement disagreement slight moderate substantial near perfect perfect"
+        );
     }
 
     proptest! {

@@ -24,10 +24,8 @@ pub fn compare(values: &[Vec<f64>]) -> Option<Comparison> {
     }
     let (mean_ranks, statistic) = friedman(values);
     let indices: Vec<(usize, usize)> = (0..methods).flat_map(|a| (a + 1..methods).map(move |b| (a, b))).collect();
-    let raw: Vec<f64> = indices
-        .par_iter()
-        .map(|(a, b)| wilcoxon(&values.iter().map(|block| block[*a] - block[*b]).collect::<Vec<f64>>()))
-        .collect();
+    let raw: Vec<f64> =
+        indices.par_iter().map(|(a, b)| wilcoxon(&values.iter().map(|block| block[*a] - block[*b]).collect::<Vec<f64>>())).collect();
     let mut pairs = vec![vec![1.0; methods]; methods];
     for ((a, b), p) in indices.into_iter().zip(holm(&raw)) {
         (pairs[a][b], pairs[b][a]) = (p, p);
@@ -184,7 +182,8 @@ mod tests {
 
     #[test]
     fn alike_methods_share_a_bar_and_others_do_not() {
-        let values: Vec<Vec<f64>> = (0..60).map(|i| vec![f64::from(i % 7) + 10.0, f64::from((i * 3) % 7) + 10.0, f64::from(i % 5)]).collect();
+        let values: Vec<Vec<f64>> =
+            (0..60).map(|i| vec![f64::from(i % 7) + 10.0, f64::from((i * 3) % 7) + 10.0, f64::from(i % 5)]).collect();
         let comparison = compare(&values).expect("a comparison");
         assert!(comparison.p < 1e-6 && comparison.pairs[0][2] < 1e-6 && comparison.pairs[0][1] > 0.05);
         assert_eq!(groups(&comparison, 0.05).len(), 1);
