@@ -1,5 +1,7 @@
 //! `.npy` in and out: round trips, foreign byte orders, hostile files.
 
+#![cfg(feature = "files")]
+
 use cardiograd::files::npy::{self, Dtype, NpyArray, NpyRows, NpyWriter};
 use ndarray::{Array1, Array2, Array3, ArrayD, IxDyn, arr2};
 use proptest::prelude::*;

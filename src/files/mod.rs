@@ -3,8 +3,11 @@
 //! Readers take a file for hostile until it is shown otherwise: a claimed size is compared with what is there before anything
 //! is allocated. Writers leave either the whole file or nothing ([`atomic`]).
 
+mod archive;
 pub mod atomic;
 pub mod npy;
+pub mod npz;
+pub mod state_dict;
 
 use crate::{Error, Result};
 use std::path::Path;

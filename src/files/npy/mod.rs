@@ -171,14 +171,6 @@ impl NpyArray {
             NpyArray::I64(array) => array.mapv(|v| v as f64),
         }
     }
-
-    /// The bytes of a whole `.npy` file.
-    pub(crate) fn to_bytes(&self) -> Vec<u8> {
-        let mut bytes = Vec::new();
-        // Writing to memory does not fail.
-        let _ = each!(self, array => write_to(&mut bytes, array.view()));
-        bytes
-    }
 }
 
 macro_rules! from_array {
