@@ -8,7 +8,7 @@
 
 use crate::progress::{Report, Step};
 use crate::random::{Stage, Stream};
-use crate::tape::{Builder, ConvLayer, Network, NodeId, Op, Parameters, Program, Tensor, cast, from_vec, slice};
+use crate::tape::{Builder, ConvLayer, Network, NodeId, Op, Parameters, Program, Tensor, cast, from_vec, polyphase, slice};
 use crate::{Error, Result};
 use ndarray::{Array2, Array3, ArrayView3, Axis};
 use rand::RngExt;
@@ -80,10 +80,10 @@ impl Generator {
         parameters
             .retain(|name, _| !UNUSED.iter().any(|unused| name.starts_with(unused) || (unused.starts_with('.') && name.contains(unused))));
         let parameters = parameters.iter().map(|(name, value)| (name.clone(), cast(value))).collect();
-        Ok(Generator { network: Network::new(program()?, parameters)? })
+        Ok(Generator { network: polyphase(&Network::new(program()?, parameters)?)? })
     }
 
-    /// The network.
+    /// The network, its upsampling merged into its convolutions.
     pub fn network(&self) -> &Network<f64> {
         &self.network
     }

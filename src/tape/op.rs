@@ -79,6 +79,11 @@ pub enum Op {
         /// Repeats.
         factor: usize,
     },
+    /// (N, C·factor, L) → (N, C, L·factor): channel c·factor + p holds the samples of phase p of channel c.
+    Interleave {
+        /// Phases.
+        factor: usize,
+    },
     /// (N, C, L) → (N, C·L).
     Flatten,
 }
@@ -104,6 +109,7 @@ pub enum OpKind {
     Multiply,
     Concat,
     Upsample,
+    Interleave,
     Flatten,
 }
 
@@ -127,6 +133,7 @@ impl OpKind {
             OpKind::Multiply => "multiply",
             OpKind::Concat => "concat",
             OpKind::Upsample => "upsample",
+            OpKind::Interleave => "interleave",
             OpKind::Flatten => "flatten",
         }
     }
@@ -158,6 +165,7 @@ impl Op {
             Op::Multiply => OpKind::Multiply,
             Op::Concat => OpKind::Concat,
             Op::Upsample { .. } => OpKind::Upsample,
+            Op::Interleave { .. } => OpKind::Interleave,
             Op::Flatten => OpKind::Flatten,
         }
     }
@@ -190,7 +198,7 @@ impl Op {
             Op::AvgPool1d { window, stride } | Op::MaxPool1d { window, stride } if *window == 0 || *stride == 0 => {
                 Some("window or stride 0".into())
             }
-            Op::Upsample { factor: 0 } => Some("factor 0".into()),
+            Op::Upsample { factor: 0 } | Op::Interleave { factor: 0 } => Some("factor 0".into()),
             Op::BatchNorm { eps, momentum } if !(*eps >= 0.0 && eps.is_finite() && (0.0..=1.0).contains(momentum)) => {
                 Some(format!("eps {eps}, momentum {momentum}"))
             }
@@ -215,7 +223,7 @@ impl fmt::Display for Op {
             Op::BatchNorm { eps, momentum } => write!(f, "{kind}(eps {eps}, momentum {momentum})"),
             Op::LeakyRelu { slope } => write!(f, "{kind}({slope})"),
             Op::AvgPool1d { window, stride } | Op::MaxPool1d { window, stride } => write!(f, "{kind}({window}, stride {stride})"),
-            Op::Upsample { factor } => write!(f, "{kind}({factor})"),
+            Op::Upsample { factor } | Op::Interleave { factor } => write!(f, "{kind}({factor})"),
             _ => write!(f, "{kind}"),
         }
     }

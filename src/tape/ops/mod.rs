@@ -42,6 +42,7 @@ impl Op {
             Op::Linear => linear::shape(inputs),
             Op::Concat => shape::concat_shape(inputs),
             Op::Upsample { factor } => shape::upsample_shape(inputs[0], *factor),
+            Op::Interleave { factor } => shape::interleave_shape(inputs[0], *factor),
             Op::Flatten => shape::flatten_shape(inputs[0]),
         }
     }
@@ -70,6 +71,7 @@ pub(crate) fn forward<T: Real>(op: &Op, inputs: &[&Tensor<T>], context: &Context
         Op::Linear => linear::forward(inputs, &shape),
         Op::Concat => shape::concat(inputs, &shape),
         Op::Upsample { factor } => shape::upsample(inputs[0], *factor, &shape),
+        Op::Interleave { factor } => shape::interleave(inputs[0], *factor, &shape),
         Op::Flatten => shape::reshape(inputs[0], &shape),
     };
     Ok((value, Saved::Nothing))
@@ -104,6 +106,7 @@ pub(crate) fn vjp<T: Real>(site: &Site<'_, T>, grad: &Tensor<T>) -> Result<Vec<O
         Op::Linear => Ok(linear::vjp(site, grad)),
         Op::Concat => Ok(shape::concat_grad(site, grad)),
         Op::Upsample { factor } => only(shape::upsample_grad(*factor, grad, x.shape())),
+        Op::Interleave { factor } => only(shape::deinterleave(grad, *factor, x.shape())),
         Op::Flatten => only(shape::reshape(grad, x.shape())),
     }
 }

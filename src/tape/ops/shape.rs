@@ -1,4 +1,4 @@
-//! Ops that move values and compute nothing: concatenation, nearest upsampling, flattening.
+//! Ops that move values and compute nothing: concatenation, nearest upsampling, interleaving of phases, flattening.
 
 use super::Problem;
 use crate::tape::{Real, Site, Tensor, from_vec, slice};
@@ -66,4 +66,32 @@ pub(super) fn flatten_shape(x: &[usize]) -> Problem<Vec<usize>> {
 
 pub(super) fn reshape<T: Real>(x: &Tensor<T>, shape: &[usize]) -> Tensor<T> {
     from_vec(shape, slice(x).to_vec())
+}
+
+pub(super) fn interleave_shape(x: &[usize], factor: usize) -> Problem<Vec<usize>> {
+    match x {
+        &[batch, channels, len] if channels % factor == 0 => Ok(vec![batch, channels / factor, len * factor]),
+        _ => Err(format!("its input has shape {x:?}, expected (N, C·{factor}, L)")),
+    }
+}
+
+/// y\[n, c, l·factor + p\] = x\[n, c·factor + p, l\].
+pub(super) fn interleave<T: Real>(x: &Tensor<T>, factor: usize, shape: &[usize]) -> Tensor<T> {
+    let len = x.shape()[2];
+    let mut y = vec![T::ZERO; x.len()];
+    for (y, x) in y.chunks_mut((len * factor).max(1)).zip(slice(x).chunks((len * factor).max(1))) {
+        for (p, phase) in x.chunks(len).enumerate() {
+            for (to, from) in y[p..].iter_mut().step_by(factor).zip(phase) {
+                *to = *from;
+            }
+        }
+    }
+    from_vec(shape, y)
+}
+
+/// The inverse of [`interleave`], which is also its adjoint.
+pub(super) fn deinterleave<T: Real>(y: &Tensor<T>, factor: usize, shape: &[usize]) -> Tensor<T> {
+    let len = shape[2];
+    let rows = slice(y).chunks((len * factor).max(1));
+    from_vec(shape, rows.flat_map(|row| (0..factor).flat_map(move |p| row[p..].iter().step_by(factor).copied())).collect())
 }
