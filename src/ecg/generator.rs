@@ -83,6 +83,18 @@ impl Generator {
         Ok(Generator { network: polyphase(&Network::new(program()?, parameters)?)? })
     }
 
+    /// The generator of a file: the wheel `deepfake_ecg-1.1.2-py3-none-any.whl`, its `g_stat.pt`, or the same weights as `.safetensors`.
+    ///
+    /// # Errors
+    /// As reading a state dict, and [`Error::Format`] if the file holds another network's weights.
+    #[cfg(feature = "files")]
+    pub fn load(path: impl AsRef<std::path::Path>) -> Result<Self> {
+        let path = path.as_ref();
+        let dict = crate::files::state_dict::read(path)?;
+        let parameters = dict.iter().map(|(name, tensor)| (name.to_owned(), from_vec(tensor.shape(), tensor.to_f32()))).collect();
+        Generator::new(parameters).map_err(|error| Error::format(path, format!("not the Pulse2pulse generator: {error}")))
+    }
+
     /// The network, its upsampling merged into its convolutions.
     pub fn network(&self) -> &Network<f64> {
         &self.network

@@ -1,0 +1,117 @@
+//! The tasks of `versus_pytorch.py`, one process for the whole run: a task a line in, mean seconds of its repeats out.
+//! Run without `--serve` it times every task once and prints a line each.
+
+use cardiograd::attribution::{Explainer, Method, Settings};
+use cardiograd::ecg::generator::Generator;
+use cardiograd::nn;
+use cardiograd::progress::silent;
+use cardiograd::tape::{Network, RuleSet, Tensor, from_vec};
+use std::io::{BufRead, Write};
+use std::time::Instant;
+
+type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
+
+/// What the tasks work on.
+struct Bench {
+    network: Network<f32>,
+    generator: Option<Generator>,
+}
+
+/// Noise of the size of an ECG, (batch, 12, len), µV.
+fn inputs(batch: usize, len: usize) -> Tensor<f32> {
+    let mut state = 1u32;
+    let mut next = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 8) as f32 / (1 << 23) as f32 - 1.0
+    };
+    from_vec(&[batch, 12, len], (0..batch * 12 * len).map(|_| 500.0 * next()).collect())
+}
+
+/// Mean seconds of `repeats` calls.
+fn clock(repeats: usize, mut work: impl FnMut() -> Outcome<()>) -> Outcome<f64> {
+    let start = Instant::now();
+    for _ in 0..repeats {
+        work()?;
+    }
+    Ok(start.elapsed().as_secs_f64() / repeats as f64)
+}
+
+impl Bench {
+    fn new(generator: Option<&str>) -> Outcome<Self> {
+        let program = nn::stevennet(12, None)?;
+        let parameters = nn::initialise(&program, 1, 0)?;
+        Ok(Bench { network: Network::new(program, parameters)?, generator: generator.map(Generator::load).transpose()? })
+    }
+
+    /// One task: `forward N L`, `gradient N L`, `training N L`, `method NAME N`, `perturbation STEPS`, `generation N`.
+    fn task(&self, words: &[&str], repeats: usize) -> Outcome<f64> {
+        let number = |at: usize| -> Outcome<usize> { Ok(words.get(at).ok_or("a number is missing")?.parse()?) };
+        match words[0] {
+            "forward" => {
+                let x = inputs(number(1)?, number(2)?);
+                clock(repeats, || self.network.predict(std::slice::from_ref(&x)).map(drop).map_err(Into::into))
+            }
+            "gradient" => {
+                let x = inputs(number(1)?, number(2)?);
+                clock(repeats, || {
+                    let tape = self.network.run(std::slice::from_ref(&x))?;
+                    self.network.gradient(&tape, &RuleSet::plain(), 0)?;
+                    Ok(())
+                })
+            }
+            "method" => self.method(words.get(1).ok_or("a method is missing")?.parse()?, number(2)?, repeats),
+            "generation" => {
+                let generator = self.generator.as_ref().ok_or("no generator was given")?;
+                let noise =
+                    ndarray::Array3::from_shape_fn((number(1)?, 8, 5000), |(n, c, t)| ((n * 8 + c) * 5000 + t) as f32 * 0.618 % 2.0 - 1.0);
+                clock(repeats, || generator.generate(noise.view(), &silent).map(drop).map_err(Into::into))
+            }
+            other => Err(format!("unknown task {other}").into()),
+        }
+    }
+
+    fn method(&self, method: Method, count: usize, repeats: usize) -> Outcome<f64> {
+        let x = inputs(count, 600);
+        let ids: Vec<u64> = (0..count as u64).collect();
+        let settings = Settings::default();
+        let explainer = Explainer::new(&self.network, &settings)?;
+        clock(repeats, || explainer.explain(&x, &ids, &[method], &silent).map(drop).map_err(Into::into))
+    }
+}
+
+fn main() -> Outcome<()> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let option = |name: &str| arguments.iter().position(|word| word == name).and_then(|at| arguments.get(at + 1)).map(String::as_str);
+    if let Some(threads) = option("--threads") {
+        rayon::ThreadPoolBuilder::new().num_threads(threads.parse()?).build_global()?;
+    }
+    let bench = Bench::new(option("--generator"))?;
+    if !arguments.iter().any(|word| word == "--serve") {
+        for task in [
+            "forward 1 600",
+            "forward 32 600",
+            "forward 1 5000",
+            "gradient 1 600",
+            "gradient 32 600",
+            "method saliency 32",
+            "method deeplift 32",
+        ] {
+            println!("{task}: {:.2} ms", 1e3 * bench.task(&task.split(' ').collect::<Vec<_>>(), 1)?);
+        }
+        return Ok(());
+    }
+    let stdout = std::io::stdout();
+    for line in std::io::stdin().lock().lines() {
+        let line = line?;
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let Some((repeats, words)) = words.split_last() else { continue };
+        let answer = bench.task(words, repeats.parse()?);
+        let mut out = stdout.lock();
+        match answer {
+            Ok(seconds) => writeln!(out, "{seconds}")?,
+            Err(error) => writeln!(out, "error {error}")?,
+        }
+        out.flush()?;
+    }
+    Ok(())
+}
