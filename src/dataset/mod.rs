@@ -3,9 +3,15 @@
 //! A [`Dataset`] gives the input of each ECG on demand, from memory ([`Dataset::in_memory`]) or from a folder that is never read whole
 //! ([`Dataset::open`], with the feature `files`).
 
+#[cfg(feature = "files")]
+pub mod folder;
 mod samples;
 mod split;
+#[cfg(feature = "files")]
+mod table;
 mod target;
+#[cfg(feature = "files")]
+mod writer;
 
 use crate::ecg::Measurements;
 use crate::ecg::leads::twelve;
@@ -14,6 +20,12 @@ use ndarray::{Array2, Array3, ArrayViewMut3, Axis};
 pub use samples::{InMemory, Samples};
 pub use split::{Part, Split};
 pub use target::{InputKind, Target};
+#[cfg(feature = "files")]
+pub use {
+    folder::{Manifest, Origin},
+    table::{COLUMNS, read_table, write_table},
+    writer::{DatasetWriter, Entry},
+};
 
 /// What is known of one ECG besides its samples.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -28,6 +40,8 @@ pub struct Record {
 pub struct Dataset {
     records: Vec<Record>,
     samples: Box<dyn Samples>,
+    #[cfg(feature = "files")]
+    manifest: Option<folder::Manifest>,
 }
 
 impl std::fmt::Debug for Dataset {
@@ -45,7 +59,12 @@ impl Dataset {
         if records.len() != samples.len() {
             return Err(Error::Data(format!("{} records for {} ECGs", records.len(), samples.len())));
         }
-        Ok(Dataset { records, samples })
+        Ok(Dataset {
+            records,
+            samples,
+            #[cfg(feature = "files")]
+            manifest: None,
+        })
     }
 
     /// A dataset from arrays: rhythms (N, 8, T) int16 µV, median beats (N, 12, L) µV, or both; the ids are 0, 1, ….

@@ -5,6 +5,7 @@
 
 mod archive;
 pub mod atomic;
+pub mod digest;
 pub mod npy;
 pub mod npz;
 pub mod state_dict;

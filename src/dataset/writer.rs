@@ -1,0 +1,219 @@
+//! Writing a dataset folder ECG by ECG, in bounded memory, so that a killed job goes on where it was.
+//!
+//! Everything goes to `NAME.partial`, which becomes `NAME` when it is whole. Every few seconds what was written is synced and
+//! `progress.json` says how much of each file may be trusted; a resumed writer cuts the files there.
+
+use super::folder::{FORMAT, MANIFEST, MEASUREMENTS, MEDIAN, Manifest, Origin, RHYTHM, TRUTH, VERSION};
+use super::samples::{MEDIAN_LEADS, RHYTHM_LEADS, check_finite};
+use super::{InputKind, table};
+use crate::ecg::Measurements;
+use crate::files::atomic::{self, AtomicFolder};
+use crate::files::digest::sha256_file;
+use crate::files::npy::NpyWriter;
+use crate::{Error, Result};
+use ndarray::Array2;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fs::{File, OpenOptions};
+use std::io::{BufWriter, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+const PROGRESS: &str = "progress.json";
+/// Time between checkpoints: little is lost to a kill, little is spent on syncing.
+const EVERY: Duration = Duration::from_secs(5);
+
+/// One ECG on its way into a dataset.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// Its name, unique in the dataset.
+    pub id: String,
+    /// The recording, (8, 5000) µV.
+    pub rhythm: Array2<i16>,
+    /// The median beat, (12, 600) µV; zeros for a rejected ECG.
+    pub median: Array2<f32>,
+    /// What was measured.
+    pub measurements: Measurements,
+    /// The exact values, of simulated ECGs. All entries of a dataset have them or none.
+    pub truth: Option<Measurements>,
+}
+
+/// How much of an unfinished dataset may be trusted.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+struct Progress {
+    origin: Origin,
+    rows: usize,
+    measurements: u64,
+    truth: Option<u64>,
+}
+
+/// Appends ECGs to a dataset folder.
+#[derive(Debug)]
+pub struct DatasetWriter {
+    folder: AtomicFolder,
+    origin: Origin,
+    rhythm: NpyWriter<i16, BufWriter<File>>,
+    median: NpyWriter<f32, BufWriter<File>>,
+    measurements: Table,
+    truth: Option<Table>,
+    last: Instant,
+}
+
+impl DatasetWriter {
+    /// Starts a dataset; what an unfinished job left under `NAME.partial` is removed.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] if `path` exists, [`Error::Io`].
+    pub fn create(path: impl AsRef<Path>, origin: Origin) -> Result<Self> {
+        let folder = AtomicFolder::create(path)?;
+        let progress = Progress { truth: None, measurements: 0, rows: 0, origin };
+        Self::open(folder, progress)
+    }
+
+    /// Goes on with the unfinished dataset of the same origin ([`DatasetWriter::rows`] says from where), or starts it. The partial folder
+    /// is kept when the writer is dropped unfinished.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] if `path` exists or its partial folder is that of another origin; [`Error::Io`], [`Error::Format`].
+    pub fn resume(path: impl AsRef<Path>, origin: Origin) -> Result<Self> {
+        let partial = atomic::partial_name(path.as_ref())?;
+        let progress = match read_progress(&partial)? {
+            Some(progress) if progress.origin == origin => progress,
+            Some(_) => {
+                let text = format!("{} holds an unfinished dataset of other settings: remove it or choose another name", partial.display());
+                return Err(Error::Usage(text));
+            }
+            None => Progress { truth: None, measurements: 0, rows: 0, origin },
+        };
+        Self::open(AtomicFolder::resume(path)?, progress)
+    }
+
+    fn open(folder: AtomicFolder, progress: Progress) -> Result<Self> {
+        let at = |name: &str| folder.partial().join(name);
+        let rhythm = NpyWriter::resume(at(RHYTHM), &[RHYTHM_LEADS, InputKind::Rhythm.samples()], progress.rows)?;
+        let median = NpyWriter::resume(at(MEDIAN), &[MEDIAN_LEADS, InputKind::Median.samples()], progress.rows)?;
+        let measurements = Table::resume(at(MEASUREMENTS), progress.measurements)?;
+        let truth = progress.truth.map(|bytes| Table::resume(at(TRUTH), bytes)).transpose()?;
+        let mut writer = DatasetWriter { rhythm, median, measurements, truth, origin: progress.origin, folder, last: Instant::now() };
+        writer.checkpoint()?;
+        Ok(writer)
+    }
+
+    /// ECGs so far.
+    pub fn rows(&self) -> usize {
+        self.rhythm.rows()
+    }
+
+    /// Appends one ECG.
+    ///
+    /// # Errors
+    /// [`Error::Shape`], [`Error::Value`] for a NaN or infinite sample, [`Error::Data`] if truth comes and goes, [`Error::Io`].
+    pub fn append(&mut self, entry: &Entry) -> Result<()> {
+        let row = self.rows();
+        check_finite("median beat", row, entry.median.view())?;
+        if row == 0 && entry.truth.is_some() && self.truth.is_none() {
+            self.truth = Some(Table::resume(self.folder.partial().join(TRUTH), 0)?);
+        }
+        self.rhythm.append(entry.rhythm.view())?;
+        self.median.append(entry.median.view())?;
+        self.measurements.append(&entry.id, &entry.measurements)?;
+        match (&mut self.truth, &entry.truth) {
+            (Some(table), Some(truth)) => table.append(&entry.id, truth)?,
+            (None, None) => {}
+            _ => return Err(Error::Data(format!("ECG '{}': either all ECGs of a dataset have exact values or none", entry.id))),
+        }
+        if self.last.elapsed() >= EVERY { self.checkpoint() } else { Ok(()) }
+    }
+
+    /// Makes what was written so far survive a kill. Done every few seconds by itself.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn checkpoint(&mut self) -> Result<()> {
+        self.rhythm.checkpoint()?;
+        self.median.checkpoint()?;
+        let progress = Progress {
+            origin: self.origin.clone(),
+            rows: self.rows(),
+            measurements: self.measurements.sync()?,
+            truth: self.truth.as_mut().map(Table::sync).transpose()?,
+        };
+        write_json(&self.folder.partial().join(PROGRESS), &progress)?;
+        self.last = Instant::now();
+        Ok(())
+    }
+
+    /// Computes the digests, writes the manifest and gives the folder its name.
+    ///
+    /// # Errors
+    /// [`Error::Data`] for no ECG, [`Error::Io`].
+    pub fn finish(mut self) -> Result<Manifest> {
+        if self.rows() == 0 {
+            return Err(Error::Data(format!("{}: a dataset needs at least one ECG", self.folder.path().display())));
+        }
+        self.checkpoint()?;
+        let mut files = vec![RHYTHM, MEDIAN, MEASUREMENTS];
+        files.extend(self.truth.as_ref().map(|_| TRUTH));
+        let mut digests = BTreeMap::new();
+        for name in files {
+            digests.insert(name.to_owned(), sha256_file(self.folder.partial().join(name))?);
+        }
+        let versions = BTreeMap::from([("cardiograd".to_owned(), env!("CARGO_PKG_VERSION").to_owned())]);
+        let manifest = Manifest { format: FORMAT.into(), version: VERSION, ecgs: self.rows(), origin: self.origin, versions, digests };
+        write_json(&self.folder.partial().join(MANIFEST), &manifest)?;
+        let progress = self.folder.partial().join(PROGRESS);
+        std::fs::remove_file(&progress).map_err(|source| Error::io(progress, source))?;
+        self.folder.commit()?;
+        Ok(manifest)
+    }
+}
+
+fn read_progress(partial: &Path) -> Result<Option<Progress>> {
+    let path = partial.join(PROGRESS);
+    match std::fs::read(&path) {
+        Ok(text) => serde_json::from_slice(&text).map(Some).map_err(|error| Error::format(path, error.to_string())),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Error::io(path, error)),
+    }
+}
+
+fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
+    let mut text = serde_json::to_vec_pretty(value).map_err(|error| Error::format(path, error.to_string()))?;
+    text.push(b'\n');
+    atomic::write(path, &text)
+}
+
+/// A CSV table that grows.
+#[derive(Debug)]
+struct Table {
+    path: PathBuf,
+    out: BufWriter<File>,
+}
+
+impl Table {
+    /// Keeps the first `keep` bytes of a table; 0 starts it.
+    fn resume(path: PathBuf, keep: u64) -> Result<Self> {
+        let io = |source| Error::io(&path, source);
+        let mut file = OpenOptions::new().write(true).create(true).truncate(keep == 0).open(&path).map_err(io)?;
+        if file.metadata().map_err(io)?.len() < keep {
+            return Err(Error::format(&path, "shorter than its last checkpoint: remove the partial folder and start again"));
+        }
+        file.set_len(keep).and_then(|()| file.seek(SeekFrom::End(0))).map_err(io)?;
+        let mut out = BufWriter::new(file);
+        if keep == 0 {
+            table::write_header(&mut out).map_err(io)?;
+        }
+        Ok(Table { out, path })
+    }
+
+    fn append(&mut self, id: &str, measurements: &Measurements) -> Result<()> {
+        table::write_row(&mut self.out, id, measurements).map_err(|source| Error::io(&self.path, source))
+    }
+
+    /// Flushes, syncs, and says how long the table is.
+    fn sync(&mut self) -> Result<u64> {
+        let io = |source| Error::io(&self.path, source);
+        self.out.flush().and_then(|()| self.out.get_ref().sync_all()).map_err(io)?;
+        self.out.stream_position().map_err(io)
+    }
+}
