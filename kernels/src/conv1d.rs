@@ -1,7 +1,10 @@
 //! One-dimensional convolution: its geometry, weights made ready for it, and the three products forward, input gradient, weight gradient.
 
-use crate::Real;
-use rayon::prelude::*;
+use crate::direct::{self, Direct};
+use crate::plan::{Method, Plan};
+use crate::spectral::{self, Side, Spectral};
+use crate::{Isa, Real, unfold};
+use std::sync::OnceLock;
 
 /// The geometry of a convolution of one example: (c_in, len_in) → (c_out, len_out).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -55,13 +58,55 @@ impl Conv1d {
     pub fn weight_size(&self) -> usize {
         self.c_out * self.c_in * self.kernel
     }
+
+    /// The convolution whose forward product, with channels swapped and taps mirrored, is this one's data gradient; `None` for strides and for
+    /// padding wider than the kernel.
+    fn adjoint(&self) -> Option<Conv1d> {
+        let reach = self.span() - 1;
+        (self.stride == 1 && self.pad_left <= reach && self.pad_right <= reach && self.len_out() > 0).then(|| Conv1d {
+            c_in: self.c_out,
+            c_out: self.c_in,
+            len_in: self.len_out(),
+            pad_left: reach - self.pad_left,
+            pad_right: reach - self.pad_right,
+            ..*self
+        })
+    }
 }
 
-/// Weights made ready for one geometry: made once, applied to any number of examples.
+/// Weights made ready for one geometry: made once, applied to any number of examples. What each direction needs (packed weights, weight spectra)
+/// is made at its first use.
 #[derive(Clone, Debug)]
 pub struct PreparedConv<T> {
     conv: Conv1d,
     weights: Vec<T>,
+    isa: Isa,
+    forced: Option<Method>,
+    forward: OnceLock<Form>,
+    adjoint: OnceLock<Option<Form>>,
+}
+
+/// One direction, ready to run in f32.
+#[derive(Clone, Debug)]
+enum Form {
+    Direct(Direct),
+    Spectral(Spectral),
+}
+
+impl Form {
+    fn new(conv: Conv1d, isa: Isa, forced: Option<Method>, side: Side, w: &[f32]) -> Self {
+        match Plan::method(&conv, isa, forced) {
+            Method::Direct => Form::Direct(Direct::new(conv, isa, side, w)),
+            Method::Spectral(tiling) => Form::Spectral(Spectral::new(conv, tiling, isa, side, w)),
+        }
+    }
+
+    fn run(&self, batch: usize, x: &[f32], bias: Option<&[f32]>, y: &mut [f32]) {
+        match self {
+            Form::Direct(form) => form.forward(batch, x, bias, y),
+            Form::Spectral(form) => form.forward(batch, x, bias, y),
+        }
+    }
 }
 
 impl<T: Real> PreparedConv<T> {
@@ -70,8 +115,16 @@ impl<T: Real> PreparedConv<T> {
     /// # Panics
     /// If `w` has another size.
     pub fn new(conv: Conv1d, w: &[T]) -> Self {
+        Self::with(conv, w, Isa::best(), None)
+    }
+
+    /// [`PreparedConv::new`] with the instruction set given, and the form of both directions where it is allowed.
+    ///
+    /// # Panics
+    /// If `w` has another size.
+    pub fn with(conv: Conv1d, w: &[T], isa: Isa, forced: Option<Method>) -> Self {
         assert_eq!(w.len(), conv.weight_size(), "weights do not fit the geometry");
-        PreparedConv { conv, weights: w.to_vec() }
+        PreparedConv { conv, weights: w.to_vec(), isa: isa.or_portable(), forced, forward: OnceLock::new(), adjoint: OnceLock::new() }
     }
 
     /// The geometry.
@@ -80,86 +133,75 @@ impl<T: Real> PreparedConv<T> {
     }
 
     /// y\[n,o,t\] = b\[o\] + Σ_{i,j} w\[o,i,j\] · x\[n, i, t·stride + j·dilation − pad_left\]; x (n, c_in, len_in), y (n, c_out, len_out).
+    ///
+    /// # Panics
+    /// If a slice does not fit the geometry.
     pub fn forward(&self, batch: usize, x: &[T], bias: Option<&[T]>, y: &mut [T]) {
         let conv = &self.conv;
         assert_eq!(x.len(), batch * conv.input_size(), "x does not fit the geometry");
         assert_eq!(y.len(), batch * conv.output_size(), "y does not fit the geometry");
-        let (len_out, taps) = (conv.len_out(), conv.c_in * conv.kernel);
+        assert!(bias.is_none_or(|b| b.len() == conv.c_out), "bias does not fit the geometry");
         if y.is_empty() {
             return;
         }
-        y.par_chunks_mut(conv.output_size()).enumerate().for_each_init(Vec::new, |columns, (n, y)| {
-            unfold(conv, &x[n * conv.input_size()..][..conv.input_size()], columns);
-            for (o, row) in y.chunks_mut(len_out).enumerate() {
-                row.fill(bias.map_or(T::ZERO, |b| b[o]));
+        match (T::as_f32(&self.weights), T::as_f32(x), bias.map(T::as_f32), T::as_f32_mut(y)) {
+            (Some(w), Some(x), bias, Some(y)) => {
+                let form = self.forward.get_or_init(|| Form::new(*conv, self.isa, self.forced, Side::Forward, w));
+                form.run(batch, x, bias.flatten(), y);
             }
-            T::gemm(conv.c_out, taps, len_out, T::ONE, (&self.weights, taps, 1), (columns, len_out, 1), T::ONE, (y, len_out, 1));
-        });
+            _ => unfold::forward(conv, &self.weights, x, bias, y),
+        }
     }
 
     /// The adjoint of [`PreparedConv::forward`] in x: gy (n, c_out, len_out) → gx (n, c_in, len_in), overwritten.
+    ///
+    /// # Panics
+    /// If a slice does not fit the geometry.
     pub fn grad_input(&self, batch: usize, gy: &[T], gx: &mut [T]) {
         let conv = &self.conv;
         assert_eq!(gy.len(), batch * conv.output_size(), "gy does not fit the geometry");
         assert_eq!(gx.len(), batch * conv.input_size(), "gx does not fit the geometry");
-        let (len_out, taps) = (conv.len_out(), conv.c_in * conv.kernel);
         if gx.is_empty() {
             return;
         }
-        gx.par_chunks_mut(conv.input_size()).enumerate().for_each_init(Vec::new, |columns, (n, gx)| {
-            columns.clear();
-            columns.resize(taps * len_out, T::ZERO);
-            let gy = &gy[n * conv.output_size()..][..conv.output_size()];
-            T::gemm(taps, conv.c_out, len_out, T::ONE, (&self.weights, 1, taps), (gy, len_out, 1), T::ZERO, (columns, len_out, 1));
-            fold(conv, columns, gx);
-        });
+        if let (Some(w), Some(gy), Some(gx)) = (T::as_f32(&self.weights), T::as_f32(gy), T::as_f32_mut(gx)) {
+            let make = || {
+                let adjoint = conv.adjoint()?;
+                Some(Form::new(adjoint, self.isa, self.forced, Side::Adjoint, w))
+            };
+            if let Some(form) = self.adjoint.get_or_init(make) {
+                return form.run(batch, gy, None, gx);
+            }
+        }
+        unfold::grad_input(conv, &self.weights, gy, gx);
     }
 }
 
 /// The adjoint of the convolution in its weights: gw\[o,i,j\] = Σ_{n,t} gy\[n,o,t\] · x\[n,i,source(t, j)\], overwritten, summed over n in order.
+///
+/// # Panics
+/// If a slice does not fit the geometry.
 pub fn grad_weight<T: Real>(conv: &Conv1d, batch: usize, x: &[T], gy: &[T], gw: &mut [T]) {
+    grad_weight_with(conv, Isa::best(), None, batch, x, gy, gw);
+}
+
+/// [`grad_weight`] with the instruction set, and optionally the form, given.
+///
+/// # Panics
+/// If a slice does not fit the geometry.
+pub fn grad_weight_with<T: Real>(conv: &Conv1d, isa: Isa, forced: Option<Method>, batch: usize, x: &[T], gy: &[T], gw: &mut [T]) {
     assert_eq!(x.len(), batch * conv.input_size(), "x does not fit the geometry");
     assert_eq!(gy.len(), batch * conv.output_size(), "gy does not fit the geometry");
     assert_eq!(gw.len(), conv.weight_size(), "gw does not fit the geometry");
-    let (len_out, taps) = (conv.len_out(), conv.c_in * conv.kernel);
-    gw.fill(T::ZERO);
-    let mut columns = Vec::new();
-    for n in 0..batch {
-        unfold(conv, &x[n * conv.input_size()..][..conv.input_size()], &mut columns);
-        let gy = &gy[n * conv.output_size()..][..conv.output_size()];
-        T::gemm(conv.c_out, len_out, taps, T::ONE, (gy, len_out, 1), (&columns, 1, len_out), T::ONE, (gw, taps, 1));
+    if gy.is_empty() || x.is_empty() {
+        return gw.fill(T::ZERO);
     }
-}
-
-/// columns\[(i, j), t\] = x\[i, source(t, j)\], 0 in the padding.
-fn unfold<T: Real>(conv: &Conv1d, x: &[T], columns: &mut Vec<T>) {
-    let len_out = conv.len_out();
-    columns.clear();
-    columns.resize(conv.c_in * conv.kernel * len_out, T::ZERO);
-    for i in 0..conv.c_in {
-        for j in 0..conv.kernel {
-            let row = &mut columns[(i * conv.kernel + j) * len_out..][..len_out];
-            for (t, to) in row.iter_mut().enumerate() {
-                if let Some(s) = conv.source(t, j) {
-                    *to = x[i * conv.len_in + s];
-                }
-            }
-        }
-    }
-}
-
-/// The adjoint of [`unfold`].
-fn fold<T: Real>(conv: &Conv1d, columns: &[T], x: &mut [T]) {
-    let len_out = conv.len_out();
-    x.fill(T::ZERO);
-    for i in 0..conv.c_in {
-        for j in 0..conv.kernel {
-            let row = &columns[(i * conv.kernel + j) * len_out..][..len_out];
-            for (t, from) in row.iter().enumerate() {
-                if let Some(s) = conv.source(t, j) {
-                    x[i * conv.len_in + s] += *from;
-                }
-            }
-        }
+    let isa = isa.or_portable();
+    match (T::as_f32(x), T::as_f32(gy), T::as_f32_mut(gw)) {
+        (Some(x), Some(gy), Some(gw)) => match Plan::method(conv, isa, forced) {
+            Method::Direct => direct::grad_weight(conv, isa, batch, x, gy, gw),
+            Method::Spectral(tiling) => spectral::grad_weight(conv, tiling, isa, batch, x, gy, gw),
+        },
+        _ => unfold::grad_weight(conv, batch, x, gy, gw),
     }
 }

@@ -4,10 +4,23 @@
 //! Results never depend on the number of threads, nor, for the per-example functions, on what else is in the batch.
 
 pub mod batch_norm;
+mod bin_gemm;
 pub mod conv1d;
+mod direct;
+mod fft;
 pub mod naive;
+mod plan;
 pub mod pool;
 mod real;
+mod rows;
+mod scratch;
+mod simd;
+mod spectral;
+mod tiling;
+mod unfold;
 
 pub use conv1d::{Conv1d, PreparedConv};
+pub use plan::{Method, Plan};
 pub use real::Real;
+pub use simd::Isa;
+pub use tiling::Tiling;

@@ -46,6 +46,10 @@ pub trait Real:
     fn exp(self) -> Self;
     /// Whether the value is neither infinite nor NaN.
     fn is_finite(self) -> bool;
+    /// The slice itself if this is f32, for kernels that only f32 has.
+    fn as_f32(slice: &[Self]) -> Option<&[f32]>;
+    /// As [`Real::as_f32`].
+    fn as_f32_mut(slice: &mut [Self]) -> Option<&mut [f32]>;
     /// C ← α·A·B + β·C with A (m × k), B (k × n), C (m × n) at the given (row, column) strides.
     ///
     /// # Panics
@@ -69,7 +73,7 @@ fn reach(rows: usize, cols: usize, row_stride: usize, col_stride: usize) -> usiz
 }
 
 macro_rules! real {
-    ($t:ty, $name:literal, $gemm:path) => {
+    ($t:ty, $name:literal, $gemm:path, $as_f32:expr, $as_f32_mut:expr) => {
         impl Real for $t {
             const ZERO: Self = 0.0;
             const ONE: Self = 1.0;
@@ -94,6 +98,12 @@ macro_rules! real {
             }
             fn is_finite(self) -> bool {
                 self.is_finite()
+            }
+            fn as_f32(slice: &[Self]) -> Option<&[f32]> {
+                $as_f32(slice)
+            }
+            fn as_f32_mut(slice: &mut [Self]) -> Option<&mut [f32]> {
+                $as_f32_mut(slice)
             }
             fn gemm(
                 m: usize,
@@ -134,5 +144,5 @@ macro_rules! real {
     };
 }
 
-real!(f32, "f32", matrixmultiply::sgemm);
-real!(f64, "f64", matrixmultiply::dgemm);
+real!(f32, "f32", matrixmultiply::sgemm, Some, Some);
+real!(f64, "f64", matrixmultiply::dgemm, |_| None, |_| None);

@@ -1,0 +1,104 @@
+//! Which form a convolution runs in, chosen by size from counted register operations, and said in words.
+
+use crate::fft;
+use crate::{Conv1d, Isa, Tiling};
+use std::fmt::{Display, Formatter};
+use std::sync::OnceLock;
+
+/// Vector operations of an FFT weigh this much against fused multiply-adds of a matrix kernel that runs at peak (loads, stores, no fusion).
+const FFT_WEIGHT: f64 = 1.0;
+/// Cost of moving one register of weight spectrum from L2 or beyond, in fused multiply-adds.
+const STREAM_WEIGHT: f64 = 8.0;
+/// Rows (examples × tiles) that typically share one pass over the weight spectra.
+const SHARED_ROWS: f64 = 8.0;
+/// Entering and leaving a form, per example.
+const DIRECT_WEIGHT: f64 = 1.05;
+
+/// The form of a convolution.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// Register-blocked product that reads the input in place.
+    Direct,
+    /// Real FFTs and a complex product per bin.
+    Spectral(Tiling),
+}
+
+/// The form chosen for one geometry, and what it was weighed against.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Plan {
+    /// The form.
+    pub method: Method,
+    /// The instruction set.
+    pub isa: Isa,
+    /// Register operations of one example directly.
+    pub direct_cost: f64,
+    /// Register operations of one example by the best FFT, where one fits.
+    pub spectral_cost: Option<f64>,
+}
+
+/// Every half length with prime factors up to 7, with the cost of its transform.
+fn lengths() -> &'static [(usize, f64)] {
+    static LENGTHS: OnceLock<Vec<(usize, f64)>> = OnceLock::new();
+    LENGTHS.get_or_init(|| (4..=2048).filter_map(|half| Some((half, fft::cost(half)?))).collect())
+}
+
+fn direct_cost(conv: &Conv1d, isa: Isa) -> f64 {
+    DIRECT_WEIGHT * (conv.c_in * conv.kernel * conv.c_out.div_ceil(isa.width()) * conv.len_out()) as f64
+}
+
+fn spectral_cost(conv: &Conv1d, isa: Isa, tiling: &Tiling, transform: f64) -> f64 {
+    let (groups_in, groups_out) = (conv.c_in.div_ceil(isa.width()), conv.c_out.div_ceil(isa.width()));
+    let registers = ((tiling.half + 1) * conv.c_in * groups_out) as f64;
+    let product = registers * (4.0 * tiling.tiles as f64 + 2.0 * STREAM_WEIGHT / SHARED_ROWS);
+    product + FFT_WEIGHT * transform * (tiling.tiles * (groups_in + groups_out)) as f64
+}
+
+impl Plan {
+    /// The cheapest form of `conv` on `isa`.
+    pub fn new(conv: &Conv1d, isa: Isa) -> Plan {
+        let direct = direct_cost(conv, isa);
+        let spectral = lengths()
+            .iter()
+            .filter_map(|(half, transform)| {
+                let tiling = Tiling::new(conv, *half)?;
+                Some((spectral_cost(conv, isa, &tiling, *transform), tiling))
+            })
+            .min_by(|a, b| a.0.total_cmp(&b.0));
+        let method = match spectral {
+            Some((cost, tiling)) if cost < direct => Method::Spectral(tiling),
+            _ => Method::Direct,
+        };
+        Plan { method, isa, direct_cost: direct, spectral_cost: spectral.map(|s| s.0) }
+    }
+
+    /// The form that was asked for where the geometry allows it (an FFT of that length, else direct), or the cheapest.
+    pub(crate) fn method(conv: &Conv1d, isa: Isa, forced: Option<Method>) -> Method {
+        match forced {
+            None => Plan::new(conv, isa).method,
+            Some(Method::Spectral(tiling)) if fft::radices(tiling.half).is_some() => {
+                Tiling::new(conv, tiling.half).map_or(Method::Direct, Method::Spectral)
+            }
+            Some(_) => Method::Direct,
+        }
+    }
+}
+
+impl Conv1d {
+    /// How the convolution will run on this machine, in f32; print it to see why.
+    pub fn plan(&self) -> Plan {
+        Plan::new(self, Isa::best())
+    }
+}
+
+impl Display for Plan {
+    fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
+        match self.method {
+            Method::Direct => write!(f, "direct on {}", self.isa)?,
+            Method::Spectral(t) => write!(f, "FFT of {} samples × {} on {}", 2 * t.half, t.tiles, self.isa)?,
+        }
+        match self.spectral_cost {
+            Some(cost) => write!(f, " (register operations per example: direct {:.3e}, FFT {cost:.3e})", self.direct_cost),
+            None => write!(f, " (register operations per example: direct {:.3e}; stride, dilation or padding rule the FFT out)", self.direct_cost),
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! Working memory: 64-byte aligned, kept per thread and reused, and a pointer that tasks writing to disjoint places may share.
+
+use std::cell::RefCell;
+
+/// One cache line, the unit of allocation.
+#[derive(Clone, Copy, Debug)]
+#[repr(C, align(64))]
+struct Line([f32; 16]);
+
+/// A 64-byte aligned buffer of f32.
+#[derive(Clone, Debug, Default)]
+pub struct Buffer {
+    lines: Vec<Line>,
+}
+
+impl Buffer {
+    /// A buffer of at least `len` zeros.
+    pub fn zeros(len: usize) -> Self {
+        Buffer { lines: vec![Line([0.0; 16]); len.div_ceil(16)] }
+    }
+
+    /// Grows to at least `len` elements; what it holds is unspecified (but initialised).
+    pub fn reserve(&mut self, len: usize) {
+        let lines = len.div_ceil(16);
+        if self.lines.len() < lines {
+            // A new vector rather than a resize: nothing old is worth copying.
+            self.lines = vec![Line([0.0; 16]); lines];
+        }
+    }
+
+    /// The first element.
+    pub fn as_ptr(&self) -> *const f32 {
+        self.lines.as_ptr().cast()
+    }
+
+    /// The first element.
+    pub fn as_mut_ptr(&mut self) -> *mut f32 {
+        self.lines.as_mut_ptr().cast()
+    }
+
+    /// All elements.
+    pub fn as_mut_slice(&mut self) -> &mut [f32] {
+        // SAFETY: a line is sixteen f32 without padding, and the vector is exclusively borrowed.
+        unsafe { std::slice::from_raw_parts_mut(self.as_mut_ptr(), self.len()) }
+    }
+
+    /// Elements held.
+    pub fn len(&self) -> usize {
+        self.lines.len() * 16
+    }
+}
+
+thread_local! {
+    static POOL: RefCell<Vec<Buffer>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Lends a buffer of at least `len` f32 of this thread, contents unspecified. It is taken out of the pool while lent, so nested use is safe.
+pub fn with<R>(len: usize, work: impl FnOnce(&mut Buffer) -> R) -> R {
+    // The smallest buffer that fits, else the largest to grow, so that big and small uses do not trade places.
+    let mut buffer = POOL.with_borrow_mut(|pool| {
+        let fit = (0..pool.len()).filter(|i| pool[*i].len() >= len).min_by_key(|i| pool[*i].len());
+        let at = fit.or_else(|| (0..pool.len()).max_by_key(|i| pool[*i].len()));
+        at.map_or_else(Buffer::default, |i| pool.swap_remove(i))
+    });
+    buffer.reserve(len);
+    let result = work(&mut buffer);
+    POOL.with_borrow_mut(|pool| pool.push(buffer));
+    result
+}
+
+/// A pointer that tasks may share; each writes to places of its own.
+#[derive(Clone, Copy)]
+pub struct Shared(*mut f32);
+
+// SAFETY: the pointer itself is plain data; who dereferences it vouches that tasks write to disjoint places.
+unsafe impl Send for Shared {}
+// SAFETY: as above.
+unsafe impl Sync for Shared {}
+
+impl Shared {
+    /// Shares a pointer.
+    pub fn new(pointer: *mut f32) -> Self {
+        Shared(pointer)
+    }
+
+    /// The pointer.
+    pub fn get(&self) -> *mut f32 {
+        self.0
+    }
+}
+
+/// Runs `task(0..tasks)`: in parallel where `threads` allows, in order otherwise. Tasks must not depend on one another.
+pub fn each(tasks: usize, parallel: bool, task: impl Fn(usize) + Sync + Send) {
+    use rayon::prelude::*;
+    if parallel && tasks > 1 {
+        let share = tasks.div_ceil(4 * rayon::current_num_threads()).max(1);
+        (0..tasks).into_par_iter().with_min_len(share).for_each(task);
+    } else {
+        (0..tasks).for_each(task);
+    }
+}

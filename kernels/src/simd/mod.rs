@@ -1,0 +1,170 @@
+//! A small abstraction over SIMD registers of f32, and the choice of the instruction set at run time.
+//!
+//! Kernels are written once, generic over [`Lanes`], as `#[inline(always)]` functions called from [`Job::run`]; [`Isa::dispatch`] compiles each job
+//! once per instruction set inside a function that enables it.
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+mod portable;
+
+use std::fmt::{Display, Formatter};
+use std::sync::OnceLock;
+
+/// The widest register of any instruction set here, in f32.
+pub const MAX_WIDTH: usize = 16;
+
+/// One register of f32 lanes.
+///
+/// # Safety
+/// Every function requires the instruction set of the implementor to be available, and pointers valid for `WIDTH` elements (any alignment).
+#[allow(clippy::missing_safety_doc)]
+pub unsafe trait Lanes: Copy + 'static {
+    /// f32 per register.
+    const WIDTH: usize;
+    /// Registers side by side that the complex matrix kernel holds as columns.
+    const COLUMNS: usize;
+    /// The same of the real matrix kernel.
+    const PANEL: usize;
+    /// Rows of the real matrix kernel (ROWS × PANEL accumulators).
+    const ROWS: usize;
+    unsafe fn splat(value: f32) -> Self;
+    unsafe fn load(from: *const f32) -> Self;
+    unsafe fn store(self, to: *mut f32);
+    unsafe fn add(self, other: Self) -> Self;
+    unsafe fn sub(self, other: Self) -> Self;
+    unsafe fn mul(self, other: Self) -> Self;
+    /// The larger lane by lane; the second where one is NaN.
+    unsafe fn max(self, other: Self) -> Self;
+    /// self + a·b
+    unsafe fn fma(self, a: Self, b: Self) -> Self;
+    /// self − a·b
+    unsafe fn fnma(self, a: Self, b: Self) -> Self;
+    /// Transposes a WIDTH × WIDTH block: `to[c][r] = from[r][c]`. The first WIDTH pointers are used.
+    unsafe fn transpose(from: &[*const f32; MAX_WIDTH], to: &[*mut f32; MAX_WIDTH]);
+}
+
+/// Work that can run on any instruction set.
+pub trait Job {
+    /// What it returns.
+    type Out;
+    /// Runs on registers `V`; to be `#[inline(always)]`.
+    ///
+    /// # Safety
+    /// The instruction set of `V` must be available.
+    unsafe fn run<V: Lanes>(self) -> Self::Out;
+}
+
+/// An instruction set that the kernels are compiled for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Isa {
+    /// Plain Rust, 8 lanes, any target.
+    Portable,
+    /// AVX2 with FMA, 8 lanes.
+    Avx2,
+    /// AVX-512 F, 16 lanes.
+    Avx512,
+}
+
+impl Isa {
+    /// Every instruction set.
+    pub const ALL: [Isa; 3] = [Isa::Portable, Isa::Avx2, Isa::Avx512];
+
+    /// Whether this machine has it.
+    pub fn available(self) -> bool {
+        match self {
+            Isa::Portable => true,
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2 => is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512 => is_x86_feature_detected!("avx512f") && Isa::Avx2.available(),
+            #[cfg(not(target_arch = "x86_64"))]
+            _ => false,
+        }
+    }
+
+    /// Itself where it is available, else the portable one.
+    pub fn or_portable(self) -> Isa {
+        if self.available() { self } else { Isa::Portable }
+    }
+
+    /// The best one of this machine, or the one that `CARDIOGRAD_KERNEL` names (`portable`, `avx2`, `avx512`) if it is available; detected once.
+    pub fn best() -> Isa {
+        static BEST: OnceLock<Isa> = OnceLock::new();
+        *BEST.get_or_init(|| {
+            let wanted = std::env::var("CARDIOGRAD_KERNEL").ok();
+            let named = wanted.and_then(|name| Isa::ALL.into_iter().find(|isa| isa.to_string() == name.to_lowercase()));
+            let available = |isa: &Isa| isa.available();
+            named.filter(available).or_else(|| Isa::ALL.into_iter().rev().find(available)).unwrap_or(Isa::Portable)
+        })
+    }
+
+    /// f32 lanes of a register.
+    pub fn width(self) -> usize {
+        if self == Isa::Avx512 { 16 } else { 8 }
+    }
+
+    /// Runs a job on this instruction set, or on the portable one where it is not available.
+    #[inline]
+    pub fn dispatch<J: Job>(self, job: J) -> J::Out {
+        match self {
+            // SAFETY: `available` has detected the features that the function enables.
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512 if self.available() => unsafe { avx512::run(job) },
+            // SAFETY: as above.
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2 if self.available() => unsafe { avx2::run(job) },
+            // SAFETY: the portable lanes need no feature.
+            _ => unsafe { job.run::<portable::Portable>() },
+        }
+    }
+}
+
+impl Display for Isa {
+    fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Isa::Portable => "portable",
+            Isa::Avx2 => "avx2",
+            Isa::Avx512 => "avx512",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Transpose;
+
+    impl Job for Transpose {
+        type Out = (usize, Vec<f32>);
+        #[inline(always)]
+        unsafe fn run<V: Lanes>(self) -> (usize, Vec<f32>) {
+            let w = V::WIDTH;
+            let source: Vec<f32> = (0..w * w).map(|v| v as f32).collect();
+            let mut target = vec![0.0; w * w];
+            let (mut from, mut to) = ([source.as_ptr(); MAX_WIDTH], [target.as_mut_ptr(); MAX_WIDTH]);
+            for r in 0..w {
+                from[r] = from[r].wrapping_add(r * w);
+                to[r] = to[r].wrapping_add(r * w);
+            }
+            // SAFETY: both hold w rows of w elements.
+            unsafe { V::transpose(&from, &to) };
+            (w, target)
+        }
+    }
+
+    #[test]
+    fn every_instruction_set_transposes() {
+        for isa in Isa::ALL.into_iter().filter(|isa| isa.available()) {
+            let (w, target) = isa.dispatch(Transpose);
+            assert_eq!(w, isa.width());
+            for r in 0..w {
+                for c in 0..w {
+                    assert_eq!(target[c * w + r], (r * w + c) as f32, "{isa} at ({r}, {c})");
+                }
+            }
+        }
+    }
+}

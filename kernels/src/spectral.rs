@@ -1,0 +1,348 @@
+//! Long kernels by FFT: analysis of the input, one complex matrix product per bin, synthesis of the output.
+//!
+//! Real transforms of one tile of one example each, 8 or 16 channels to a register; nothing of one example touches another, so an example's bytes
+//! do not depend on its batch. Spectra lie as \[bin\]\[row\]\[group\]\[re | im\], row = (example, tile). Factors left by the transforms (2 · 2 · N) are
+//! divided out of the weights.
+
+use crate::Conv1d;
+use crate::bin_gemm::{Product, multiply};
+use crate::fft::Fft;
+use crate::rows::{Channels, channels, clear, load_rows, store_rows};
+use crate::scratch::{self, Buffer, Shared, each};
+use crate::simd::{Isa, Job, Lanes};
+use crate::tiling::{Span, Tiling};
+use std::sync::Arc;
+
+/// Bytes of spectra that a chunk of examples may take: about what stays near a core.
+const CHUNK_BYTES: usize = 3 << 20;
+
+/// Which side of the weights runs over lanes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// Forward: output channels in lanes.
+    Forward,
+    /// The data gradient: input channels in lanes, taps mirrored.
+    Adjoint,
+}
+
+/// A convolution ready to run by FFT. For the data gradient it is the forward product of the adjoint geometry.
+#[derive(Clone, Debug)]
+pub struct Spectral {
+    conv: Conv1d,
+    tiling: Tiling,
+    isa: Isa,
+    fft: Arc<Fft>,
+    weights: Buffer,
+}
+
+/// Rows of two registers, and the distance between bins, odd in cache lines so that bins do not all fall into the same sets.
+fn bin_stride(rows: usize, groups: usize, width: usize) -> usize {
+    rows * groups * 2 * width + 16
+}
+
+impl Spectral {
+    /// Prepares the weights `w` (c_out, c_in, kernel) of `conv`, or for [`Side::Adjoint`] those (c_in, c_out, kernel) of the convolution
+    /// whose adjoint `conv` is.
+    pub fn new(conv: Conv1d, tiling: Tiling, isa: Isa, side: Side, w: &[f32]) -> Self {
+        let fft = Fft::cached(tiling.half);
+        let groups = conv.c_out.div_ceil(isa.width());
+        let stride = bin_stride(conv.c_in, groups, isa.width());
+        let mut weights = Buffer::zeros(stride * fft.bins());
+        let to = Shared::new(weights.as_mut_ptr());
+        each(conv.c_in * groups, true, |task| {
+            isa.dispatch(Prepare { conv: &conv, fft: &fft, side, w, row: task / groups, group: task % groups, groups, to });
+        });
+        Spectral { conv, tiling, isa, fft, weights }
+    }
+
+    /// Examples that are worked on together.
+    fn chunk(&self, batch: usize) -> usize {
+        let channels = self.conv.c_in.next_multiple_of(self.isa.width()) + self.conv.c_out.next_multiple_of(self.isa.width());
+        let each = self.tiling.tiles * self.fft.bins() * channels * 8;
+        batch.div_ceil(rayon::current_num_threads()).clamp(1, (CHUNK_BYTES / each).max(1))
+    }
+
+    /// y = conv(x) + bias; see [`crate::PreparedConv::forward`].
+    pub fn forward(&self, batch: usize, x: &[f32], bias: Option<&[f32]>, y: &mut [f32]) {
+        let chunk = self.chunk(batch);
+        let (size_in, size_out) = (self.conv.input_size(), self.conv.output_size());
+        let parallel = batch.div_ceil(chunk) < rayon::current_num_threads();
+        let y = Shared::new(y.as_mut_ptr());
+        each(batch.div_ceil(chunk), !parallel, |index| {
+            let (first, count) = (index * chunk, chunk.min(batch - index * chunk));
+            // SAFETY: chunks are disjoint parts of y, which is exclusively borrowed.
+            let y = unsafe { std::slice::from_raw_parts_mut(y.get().add(first * size_out), count * size_out) };
+            self.run(count, &x[first * size_in..][..count * size_in], bias, y, parallel);
+        });
+    }
+
+    /// One chunk of examples.
+    fn run(&self, examples: usize, x: &[f32], bias: Option<&[f32]>, y: &mut [f32], parallel: bool) {
+        let (conv, isa, tiles) = (&self.conv, self.isa, self.tiling.tiles);
+        let (width, bins, rows) = (isa.width(), self.fft.bins(), examples * tiles);
+        let (groups_in, groups_out) = (conv.c_in.div_ceil(width), conv.c_out.div_ceil(width));
+        let (stride_in, stride_out) = (bin_stride(rows, groups_in, width), bin_stride(rows, groups_out, width));
+        scratch::with(bins * (stride_in + stride_out), |spectra| {
+            let z = Shared::new(spectra.as_mut_ptr());
+            let out = Shared::new(z.get().wrapping_add(bins * stride_in));
+            let (size_in, size_out) = (conv.input_size(), conv.output_size());
+            let y = Shared::new(y.as_mut_ptr());
+            each(rows * groups_in, parallel, |task| {
+                let (row, group) = (task / groups_in, task % groups_in);
+                let (example, tile) = (row / tiles, row % tiles);
+                let span = self.tiling.frame(conv, tile).input;
+                let channels = channels(conv.c_in, group, width, conv.len_in);
+                let to = Shared::new(z.get().wrapping_add(task * 2 * width));
+                isa.dispatch(Analyse { fft: &self.fft, x: &x[example * size_in..][..size_in], channels, span, to, stride: stride_in });
+            });
+            let product = Product {
+                rows,
+                terms: conv.c_in,
+                groups: groups_out,
+                a_row: groups_in * 2 * width,
+                a_term: 2 * width,
+                rows_in_lanes: false,
+                b_term: groups_out * 2 * width,
+                c_row: groups_out * 2 * width,
+                add: false,
+            };
+            let stride = bin_stride(conv.c_in, groups_out, width);
+            let share = if parallel { bins.div_ceil(4 * rayon::current_num_threads()) } else { bins };
+            each(bins.div_ceil(share), parallel, |part| {
+                let range = part * share..bins.min((part + 1) * share);
+                let (a, b, c) = ((z, stride_in), (self.weights.as_ptr(), stride), (out, stride_out));
+                isa.dispatch(Bins::<false> { product, range, a, b, c });
+            });
+            each(rows * groups_out, parallel, |task| {
+                let (row, group) = (task / groups_out, task % groups_out);
+                let (example, tile) = (row / tiles, row % tiles);
+                let span = self.tiling.frame(conv, tile).output;
+                let channels = channels(conv.c_out, group, width, conv.len_out());
+                let bias = bias.map(|b| &b[group * width..][..channels.lanes]);
+                let from = Shared::new(out.get().wrapping_add(task * 2 * width));
+                let y = Shared::new(y.get().wrapping_add(example * size_out));
+                isa.dispatch(Synthesise { fft: &self.fft, from, stride: stride_out, bias, y, channels, span });
+            });
+        });
+    }
+}
+
+/// The weight gradient by FFT; see [`crate::conv1d::grad_weight`].
+pub fn grad_weight(conv: &Conv1d, tiling: Tiling, isa: Isa, batch: usize, x: &[f32], gy: &[f32], gw: &mut [f32]) {
+    let fft = Fft::cached(tiling.half);
+    let (width, bins, tiles) = (isa.width(), fft.bins(), tiling.tiles);
+    let (groups_in, groups_out) = (conv.c_in.div_ceil(width), conv.c_out.div_ceil(width));
+    let example_bytes = tiles * bins * (groups_in + groups_out) * width * 8;
+    // The order of the sum follows the chunk, so its size depends on the geometry alone.
+    let chunk = (8 * CHUNK_BYTES / example_bytes).clamp(1, 64).min(batch.max(1));
+    let (stride_x, stride_g) = (bin_stride(chunk * tiles, groups_in, width), bin_stride(chunk * tiles, groups_out, width));
+    let stride_w = bin_stride(conv.c_in, groups_out, width);
+    scratch::with(bins * (stride_x + stride_g + stride_w), |spectra| {
+        let zx = Shared::new(spectra.as_mut_ptr());
+        let zg = Shared::new(zx.get().wrapping_add(bins * stride_x));
+        let zw = Shared::new(zg.get().wrapping_add(bins * stride_g));
+        for first in (0..batch).step_by(chunk) {
+            let rows = chunk.min(batch - first) * tiles;
+            let groups = groups_in + groups_out;
+            each(rows * groups, true, |task| {
+                let (row, group) = (task / groups, task % groups);
+                let (example, tile) = (first + row / tiles, row % tiles);
+                let frame = tiling.frame(conv, tile);
+                let at = |z: Shared, groups: usize, group: usize| Shared::new(z.get().wrapping_add((row * groups + group) * 2 * width));
+                if let Some(group) = group.checked_sub(groups_in) {
+                    let (gy, channels) = (&gy[example * conv.output_size()..], channels(conv.c_out, group, width, conv.len_out()));
+                    let to = at(zg, groups_out, group);
+                    isa.dispatch(Analyse { fft: &fft, x: &gy[..conv.output_size()], channels, span: frame.output, to, stride: stride_g });
+                } else {
+                    let (x, channels) = (&x[example * conv.input_size()..], channels(conv.c_in, group, width, conv.len_in));
+                    let to = at(zx, groups_in, group);
+                    isa.dispatch(Analyse { fft: &fft, x: &x[..conv.input_size()], channels, span: frame.input, to, stride: stride_x });
+                }
+            });
+            let product = Product {
+                rows: conv.c_in,
+                terms: rows,
+                groups: groups_out,
+                a_row: 2 * width,
+                a_term: groups_in * 2 * width,
+                rows_in_lanes: true,
+                b_term: groups_out * 2 * width,
+                c_row: groups_out * 2 * width,
+                add: first > 0,
+            };
+            each(bins, true, |bin| {
+                let (a, b, c) = ((zx, stride_x), (zg.get().cast_const(), stride_g), (zw, stride_w));
+                isa.dispatch(Bins::<true> { product, range: bin..bin + 1, a, b, c });
+            });
+        }
+        let gw = Shared::new(gw.as_mut_ptr());
+        each(conv.c_in * groups_out, true, |task| {
+            let from = Shared::new(zw.get().wrapping_add(task * 2 * width));
+            isa.dispatch(Taps { conv, fft: &fft, from, stride: stride_w, gw, row: task / groups_out, group: task % groups_out });
+        });
+    });
+}
+
+/// One register of one row of input: samples → bins.
+struct Analyse<'a> {
+    fft: &'a Fft,
+    x: &'a [f32],
+    channels: Channels,
+    span: Span,
+    to: Shared,
+    stride: usize,
+}
+
+impl Job for Analyse<'_> {
+    type Out = ();
+    #[inline(always)]
+    unsafe fn run<V: Lanes>(self) {
+        let (n, span) = (self.fft.len(), self.span);
+        scratch::with(2 * n * V::WIDTH, |frames| {
+            let frame = frames.as_mut_ptr();
+            // SAFETY: the span lies within the channels of x and within the frame's n rows; bins are this task's own.
+            unsafe {
+                clear::<V>(frame, 0..span.row);
+                clear::<V>(frame, span.row + span.count..n);
+                load_rows::<V>(self.x.as_ptr().add(span.start), self.channels, span.count, frame, |t| span.row + t);
+                self.fft.forward::<V>(frame, frame.add(n * V::WIDTH), self.to.get(), self.stride);
+            }
+        });
+    }
+}
+
+/// One register of one row of output: bins → samples.
+struct Synthesise<'a> {
+    fft: &'a Fft,
+    from: Shared,
+    stride: usize,
+    bias: Option<&'a [f32]>,
+    y: Shared,
+    channels: Channels,
+    span: Span,
+}
+
+impl Job for Synthesise<'_> {
+    type Out = ();
+    #[inline(always)]
+    unsafe fn run<V: Lanes>(self) {
+        let (n, span) = (self.fft.len(), self.span);
+        scratch::with(2 * n * V::WIDTH, |frames| {
+            let (frame, from) = (frames.as_mut_ptr(), self.from.get());
+            // SAFETY: the bins are this task's own, as are the samples that the span and the channels name.
+            unsafe {
+                for (lane, bias) in self.bias.into_iter().flatten().enumerate() {
+                    *from.add(lane) += bias; // Bin 0 is the mean.
+                }
+                let rows = self.fft.inverse::<V>(from, self.stride, frame, frame.add(n * V::WIDTH));
+                store_rows::<V>(rows, self.y.get().add(span.start), self.channels, span.count, |t| span.row + t);
+            }
+        });
+    }
+}
+
+/// The products of a range of bins.
+struct Bins<const CONJUGATE: bool> {
+    product: Product,
+    range: std::ops::Range<usize>,
+    a: (Shared, usize),
+    b: (*const f32, usize),
+    c: (Shared, usize),
+}
+
+impl<const CONJUGATE: bool> Job for Bins<CONJUGATE> {
+    type Out = ();
+    #[inline(always)]
+    unsafe fn run<V: Lanes>(self) {
+        for f in self.range {
+            // SAFETY: every bin of A, B and C holds the product's elements; the bins of C are this task's own.
+            unsafe {
+                let (a, b, c) = (self.a.0.get().add(f * self.a.1), self.b.0.add(f * self.b.1), self.c.0.get().add(f * self.c.1));
+                multiply::<V, CONJUGATE>(&self.product, a, b, c);
+            }
+        }
+    }
+}
+
+/// The spectrum of one register of weights.
+struct Prepare<'a> {
+    conv: &'a Conv1d,
+    fft: &'a Fft,
+    side: Side,
+    w: &'a [f32],
+    row: usize,
+    group: usize,
+    groups: usize,
+    to: Shared,
+}
+
+impl Job for Prepare<'_> {
+    type Out = ();
+    #[inline(always)]
+    unsafe fn run<V: Lanes>(self) {
+        let (conv, n, w) = (self.conv, self.fft.len(), V::WIDTH);
+        let (taps, lane) = (conv.kernel, self.group * w);
+        let lanes = w.min(conv.c_out - lane);
+        let channels = match self.side {
+            Side::Forward => Channels { first: (lane * conv.c_in + self.row) * taps, stride: conv.c_in * taps, lanes },
+            Side::Adjoint => Channels { first: (self.row * conv.c_out + lane) * taps, stride: taps, lanes },
+        };
+        // Of the adjoint's own mirrored tap k − 1 − j, the row is pad_left − (k − 1 − j).
+        let row = |j: usize| match self.side {
+            Side::Forward => (conv.pad_left + n - j) % n,
+            Side::Adjoint => (conv.pad_left + n + j + 1 - taps) % n,
+        };
+        let stride = bin_stride(conv.c_in, self.groups, w);
+        scratch::with(2 * n * w, |frames| {
+            let frame = frames.as_mut_ptr();
+            // SAFETY: channels name kernel samples of w each; rows are below n; the bins are this task's own.
+            unsafe {
+                clear::<V>(frame, 0..n);
+                load_rows::<V>(self.w.as_ptr(), channels, taps, frame, row);
+                let scale = V::splat(0.25 / n as f32);
+                for j in 0..taps {
+                    let at = frame.add(row(j) * w);
+                    V::load(at).mul(scale).store(at);
+                }
+                let to = self.to.get().add((self.row * self.groups + self.group) * 2 * w);
+                self.fft.forward::<V>(frame, frame.add(n * w), to, stride);
+            }
+        });
+    }
+}
+
+/// The taps of one register of weight gradients.
+struct Taps<'a> {
+    conv: &'a Conv1d,
+    fft: &'a Fft,
+    from: Shared,
+    stride: usize,
+    gw: Shared,
+    row: usize,
+    group: usize,
+}
+
+impl Job for Taps<'_> {
+    type Out = ();
+    #[inline(always)]
+    unsafe fn run<V: Lanes>(self) {
+        let (conv, n, w) = (self.conv, self.fft.len(), V::WIDTH);
+        let (taps, lane) = (conv.kernel, self.group * w);
+        let lanes = w.min(conv.c_out - lane);
+        let channels = Channels { first: (lane * conv.c_in + self.row) * taps, stride: conv.c_in * taps, lanes };
+        let row = |j: usize| (n + j - conv.pad_left) % n;
+        scratch::with(2 * n * w, |frames| {
+            let frame = frames.as_mut_ptr();
+            // SAFETY: the bins are readable; channels name kernel weights of gw each, this task's own; rows are below n.
+            unsafe {
+                let rows = self.fft.inverse::<V>(self.from.get(), self.stride, frame, frame.add(n * w));
+                let scale = V::splat(0.25 / n as f32);
+                for j in 0..taps {
+                    let at = rows.add(row(j) * w);
+                    V::load(at).mul(scale).store(at);
+                }
+                store_rows::<V>(rows, self.gw.get(), channels, taps, row);
+            }
+        });
+    }
+}
