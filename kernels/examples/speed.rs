@@ -23,7 +23,7 @@ fn main() {
     for conv in [same(12, 64, 600, 8), same(64, 32, 600, 3), same(32, 64, 300, 50), same(64, 32, 300, 50), same(32, 64, 2500, 50)] {
         println!("{} -> {} k{} L{}: {}", conv.c_in, conv.c_out, conv.kernel, conv.len_in, conv.plan());
         for batch in [1, 32, 200] {
-            let (x, w) = (vec![0.5; batch * conv.input_size()], vec![0.25; conv.weight_size()]);
+            let (x, w) = (vec![0.5f32; batch * conv.input_size()], vec![0.25; conv.weight_size()]);
             let (mut y, mut gx, mut gw) = (vec![0.0; batch * conv.output_size()], vec![0.0; x.len()], vec![0.0; w.len()]);
             let prepared = PreparedConv::new(conv, &w);
             let seconds = [

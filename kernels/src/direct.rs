@@ -164,26 +164,25 @@ impl Direct {
         let groups = conv.c_out.div_ceil(self.isa.width()).div_ceil(2);
         for first in (0..batch).step_by(chunk) {
             let count = chunk.min(batch - first);
-            scratch::with(count * size, |padded| {
-                let padded = Shared::new(padded.as_mut_ptr());
-                pad(conv, count, &x[first * conv.input_size()..], padded);
-                // Enough segments of time for every thread; blocks are independent, so they do not show in the result.
-                let wanted = (4 * rayon::current_num_threads()).div_ceil(count * groups);
-                let segment = conv.len_out().div_ceil(wanted).next_multiple_of(48);
-                let segments = conv.len_out().div_ceil(segment);
-                let y = Shared::new(y[first * conv.output_size()..].as_mut_ptr());
-                each(count * groups * segments, true, |task| {
-                    let (n, rest) = (task / (groups * segments), task % (groups * segments));
-                    let start = rest % segments * segment;
-                    self.isa.dispatch(Forward {
-                        conv,
-                        x: Shared::new(padded.get().wrapping_add(n * size)),
-                        weights: &self.weights,
-                        bias,
-                        y: Shared::new(y.get().wrapping_add(n * conv.output_size())),
-                        group: rest / segments * 2,
-                        time: start..conv.len_out().min(start + segment),
-                    });
+            let mut padded = scratch::lend(count * size);
+            let padded = Shared::new(padded.as_mut_ptr());
+            pad(conv, count, &x[first * conv.input_size()..], padded);
+            // Enough segments of time for every thread; blocks are independent, so they do not show in the result.
+            let wanted = (4 * rayon::current_num_threads()).div_ceil(count * groups);
+            let segment = conv.len_out().div_ceil(wanted).next_multiple_of(48);
+            let segments = conv.len_out().div_ceil(segment);
+            let y = Shared::new(y[first * conv.output_size()..].as_mut_ptr());
+            each(count * groups * segments, true, |task| {
+                let (n, rest) = (task / (groups * segments), task % (groups * segments));
+                let start = rest % segments * segment;
+                self.isa.dispatch(Forward {
+                    conv,
+                    x: Shared::new(padded.get().wrapping_add(n * size)),
+                    weights: &self.weights,
+                    bias,
+                    y: Shared::new(y.get().wrapping_add(n * conv.output_size())),
+                    group: rest / segments * 2,
+                    time: start..conv.len_out().min(start + segment),
                 });
             });
         }
@@ -212,45 +211,44 @@ impl Job for Forward<'_> {
         let step = V::PANEL.min(registers);
         let rows = self.time.len().next_multiple_of(V::ROWS);
         let channels_at_once = (BLOCK / (taps * step * w)).max(1);
-        scratch::with(rows * w * registers, |sums| {
-            let sums = sums.as_mut_ptr();
-            // SAFETY: `sums` holds the padded rows of `registers` registers; the padded input has room for them; the packed weights have every
-            // (i, j) and whole registers; samples self.time of this task's channels are its own.
-            unsafe {
-                for g in 0..registers {
-                    let mut bias = [0.0; MAX_WIDTH];
-                    for (to, from) in bias.iter_mut().zip(self.bias.map_or(&[][..], |b| &b[(self.group + g) * w..]).iter().take(w)) {
-                        *to = *from;
-                    }
-                    let bias = V::load(bias.as_ptr());
-                    for r in 0..rows {
-                        bias.store(sums.add((r * registers + g) * w));
-                    }
+        let mut sums = scratch::lend(rows * w * registers);
+        let sums = sums.as_mut_ptr();
+        // SAFETY: `sums` holds the padded rows of `registers` registers; the padded input has room for them; the packed weights have every
+        // (i, j) and whole registers; samples self.time of this task's channels are its own.
+        unsafe {
+            for g in 0..registers {
+                let mut bias = [0.0; MAX_WIDTH];
+                for (to, from) in bias.iter_mut().zip(self.bias.map_or(&[][..], |b| &b[(self.group + g) * w..]).iter().take(w)) {
+                    *to = *from;
                 }
-                for first in (0..conv.c_in).step_by(channels_at_once) {
-                    let walk = Walk {
-                        outer: channels_at_once.min(conv.c_in - first),
-                        outer_step: padded_len(conv),
-                        inner: taps,
-                        inner_step: conv.dilation,
-                        b_step: groups * w,
-                        c_step: registers * w,
-                    };
-                    for g in (0..registers).step_by(step) {
-                        let b = self.weights.as_ptr().add(first * taps * groups * w + (self.group + g) * w);
-                        for r in (0..rows).step_by(V::ROWS) {
-                            let a = self.x.get().add(first * padded_len(conv) + (self.time.start + r) * conv.stride);
-                            stepped::<V>(&walk, step, conv.stride, a, b, sums.add((r * registers + g) * w));
-                        }
-                    }
-                }
-                for g in 0..registers {
-                    let to = self.y.get().add(self.time.start);
-                    let channels = channels(conv.c_out, self.group + g, w, conv.len_out());
-                    store_rows::<V>(sums, to, channels, self.time.len(), |t| t * registers + g);
+                let bias = V::load(bias.as_ptr());
+                for r in 0..rows {
+                    bias.store(sums.add((r * registers + g) * w));
                 }
             }
-        });
+            for first in (0..conv.c_in).step_by(channels_at_once) {
+                let walk = Walk {
+                    outer: channels_at_once.min(conv.c_in - first),
+                    outer_step: padded_len(conv),
+                    inner: taps,
+                    inner_step: conv.dilation,
+                    b_step: groups * w,
+                    c_step: registers * w,
+                };
+                for g in (0..registers).step_by(step) {
+                    let b = self.weights.as_ptr().add(first * taps * groups * w + (self.group + g) * w);
+                    for r in (0..rows).step_by(V::ROWS) {
+                        let a = self.x.get().add(first * padded_len(conv) + (self.time.start + r) * conv.stride);
+                        stepped::<V>(&walk, step, conv.stride, a, b, sums.add((r * registers + g) * w));
+                    }
+                }
+            }
+            for g in 0..registers {
+                let to = self.y.get().add(self.time.start);
+                let channels = channels(conv.c_out, self.group + g, w, conv.len_out());
+                store_rows::<V>(sums, to, channels, self.time.len(), |t| t * registers + g);
+            }
+        }
     }
 }
 
@@ -261,39 +259,36 @@ pub fn grad_weight(conv: &Conv1d, isa: Isa, batch: usize, x: &[f32], gy: &[f32],
     let (chunk, size, columns) = (chunk(conv, batch), padded_size(conv), groups * w);
     // Rows of the sums, with those that the last block computes in vain.
     let rows = taps.next_multiple_of(MAX_ROWS);
-    scratch::with(chunk * size, |padded| {
-        scratch::with(chunk * len_out * columns, |turned| {
-            scratch::with(rows * columns, |sums| {
-                sums.as_mut_slice()[..rows * columns].fill(0.0);
-                let (padded, turned) = (Shared::new(padded.as_mut_ptr()), Shared::new(turned.as_mut_ptr()));
-                let to = Shared::new(sums.as_mut_ptr());
-                for first in (0..batch).step_by(chunk) {
-                    let count = chunk.min(batch - first);
-                    pad(conv, count, &x[first * conv.input_size()..], padded);
-                    each(count * groups, true, |task| {
-                        let (n, group) = (task / groups, task % groups);
-                        let gy = &gy[(first + n) * conv.output_size()..][..conv.output_size()];
-                        let channels = channels(conv.c_out, group, w, len_out);
-                        let to = Shared::new(turned.get().wrapping_add(n * len_out * columns + group * w));
-                        isa.dispatch(Turn { gy, channels, len: len_out, to, groups });
-                    });
-                    let panels = groups.div_ceil(2);
-                    let bands = taps.div_ceil(4 * MAX_ROWS);
-                    each(bands * panels, true, |task| {
-                        let start = task / panels * 4 * MAX_ROWS;
-                        let rows = start..taps.min(start + 4 * MAX_ROWS);
-                        isa.dispatch(Weights { conv, examples: count, x: padded, gy: turned, to, rows, group: task % panels * 2 });
-                    });
-                }
-                let sums = sums.as_mut_slice();
-                for (o, gw) in gw.chunks_exact_mut(taps).enumerate() {
-                    for (row, gw) in gw.iter_mut().enumerate() {
-                        *gw = sums[row * columns + o];
-                    }
-                }
-            });
+    let mut padded = scratch::lend(chunk * size);
+    let mut turned = scratch::lend(chunk * len_out * columns);
+    let mut sums = scratch::lend(rows * columns);
+    sums.as_mut_slice()[..rows * columns].fill(0.0);
+    let (padded, turned) = (Shared::new(padded.as_mut_ptr()), Shared::new(turned.as_mut_ptr()));
+    let to = Shared::new(sums.as_mut_ptr());
+    for first in (0..batch).step_by(chunk) {
+        let count = chunk.min(batch - first);
+        pad(conv, count, &x[first * conv.input_size()..], padded);
+        each(count * groups, true, |task| {
+            let (n, group) = (task / groups, task % groups);
+            let gy = &gy[(first + n) * conv.output_size()..][..conv.output_size()];
+            let channels = channels(conv.c_out, group, w, len_out);
+            let to = Shared::new(turned.get().wrapping_add(n * len_out * columns + group * w));
+            isa.dispatch(Turn { gy, channels, len: len_out, to, groups });
         });
-    });
+        let panels = groups.div_ceil(2);
+        let bands = taps.div_ceil(4 * MAX_ROWS);
+        each(bands * panels, true, |task| {
+            let start = task / panels * 4 * MAX_ROWS;
+            let rows = start..taps.min(start + 4 * MAX_ROWS);
+            isa.dispatch(Weights { conv, examples: count, x: padded, gy: turned, to, rows, group: task % panels * 2 });
+        });
+    }
+    let sums = sums.as_mut_slice();
+    for (o, gw) in gw.chunks_exact_mut(taps).enumerate() {
+        for (row, gw) in gw.iter_mut().enumerate() {
+            *gw = sums[row * columns + o];
+        }
+    }
 }
 
 /// One register of output channels of a gradient, by time: \[t\]\[o\].

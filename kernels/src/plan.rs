@@ -98,7 +98,11 @@ impl Display for Plan {
         }
         match self.spectral_cost {
             Some(cost) => write!(f, " (register operations per example: direct {:.3e}, FFT {cost:.3e})", self.direct_cost),
-            None => write!(f, " (register operations per example: direct {:.3e}; stride, dilation or padding rule the FFT out)", self.direct_cost),
+            None => write!(
+                f,
+                " (register operations per example: direct {:.3e}; stride, dilation or padding rule the FFT out)",
+                self.direct_cost
+            ),
         }
     }
 }

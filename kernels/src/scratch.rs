@@ -54,8 +54,11 @@ thread_local! {
     static POOL: RefCell<Vec<Buffer>> = const { RefCell::new(Vec::new()) };
 }
 
+/// A buffer on loan from this thread's pool; goes back when dropped.
+pub struct Lent(Buffer);
+
 /// Lends a buffer of at least `len` f32 of this thread, contents unspecified. It is taken out of the pool while lent, so nested use is safe.
-pub fn with<R>(len: usize, work: impl FnOnce(&mut Buffer) -> R) -> R {
+pub fn lend(len: usize) -> Lent {
     // The smallest buffer that fits, else the largest to grow, so that big and small uses do not trade places.
     let mut buffer = POOL.with_borrow_mut(|pool| {
         let fit = (0..pool.len()).filter(|i| pool[*i].len() >= len).min_by_key(|i| pool[*i].len());
@@ -63,9 +66,28 @@ pub fn with<R>(len: usize, work: impl FnOnce(&mut Buffer) -> R) -> R {
         at.map_or_else(Buffer::default, |i| pool.swap_remove(i))
     });
     buffer.reserve(len);
-    let result = work(&mut buffer);
-    POOL.with_borrow_mut(|pool| pool.push(buffer));
-    result
+    Lent(buffer)
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        let buffer = std::mem::take(&mut self.0);
+        // While a thread ends its pool may be gone already; then the buffer goes too.
+        let _ = POOL.try_with(|pool| pool.borrow_mut().push(buffer));
+    }
+}
+
+impl std::ops::Deref for Lent {
+    type Target = Buffer;
+    fn deref(&self) -> &Buffer {
+        &self.0
+    }
+}
+
+impl std::ops::DerefMut for Lent {
+    fn deref_mut(&mut self) -> &mut Buffer {
+        &mut self.0
+    }
 }
 
 /// A pointer that tasks may share; each writes to places of its own.

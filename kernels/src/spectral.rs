@@ -82,47 +82,46 @@ impl Spectral {
         let (width, bins, rows) = (isa.width(), self.fft.bins(), examples * tiles);
         let (groups_in, groups_out) = (conv.c_in.div_ceil(width), conv.c_out.div_ceil(width));
         let (stride_in, stride_out) = (bin_stride(rows, groups_in, width), bin_stride(rows, groups_out, width));
-        scratch::with(bins * (stride_in + stride_out), |spectra| {
-            let z = Shared::new(spectra.as_mut_ptr());
-            let out = Shared::new(z.get().wrapping_add(bins * stride_in));
-            let (size_in, size_out) = (conv.input_size(), conv.output_size());
-            let y = Shared::new(y.as_mut_ptr());
-            each(rows * groups_in, parallel, |task| {
-                let (row, group) = (task / groups_in, task % groups_in);
-                let (example, tile) = (row / tiles, row % tiles);
-                let span = self.tiling.frame(conv, tile).input;
-                let channels = channels(conv.c_in, group, width, conv.len_in);
-                let to = Shared::new(z.get().wrapping_add(task * 2 * width));
-                isa.dispatch(Analyse { fft: &self.fft, x: &x[example * size_in..][..size_in], channels, span, to, stride: stride_in });
-            });
-            let product = Product {
-                rows,
-                terms: conv.c_in,
-                groups: groups_out,
-                a_row: groups_in * 2 * width,
-                a_term: 2 * width,
-                rows_in_lanes: false,
-                b_term: groups_out * 2 * width,
-                c_row: groups_out * 2 * width,
-                add: false,
-            };
-            let stride = bin_stride(conv.c_in, groups_out, width);
-            let share = if parallel { bins.div_ceil(4 * rayon::current_num_threads()) } else { bins };
-            each(bins.div_ceil(share), parallel, |part| {
-                let range = part * share..bins.min((part + 1) * share);
-                let (a, b, c) = ((z, stride_in), (self.weights.as_ptr(), stride), (out, stride_out));
-                isa.dispatch(Bins::<false> { product, range, a, b, c });
-            });
-            each(rows * groups_out, parallel, |task| {
-                let (row, group) = (task / groups_out, task % groups_out);
-                let (example, tile) = (row / tiles, row % tiles);
-                let span = self.tiling.frame(conv, tile).output;
-                let channels = channels(conv.c_out, group, width, conv.len_out());
-                let bias = bias.map(|b| &b[group * width..][..channels.lanes]);
-                let from = Shared::new(out.get().wrapping_add(task * 2 * width));
-                let y = Shared::new(y.get().wrapping_add(example * size_out));
-                isa.dispatch(Synthesise { fft: &self.fft, from, stride: stride_out, bias, y, channels, span });
-            });
+        let mut spectra = scratch::lend(bins * (stride_in + stride_out));
+        let z = Shared::new(spectra.as_mut_ptr());
+        let out = Shared::new(z.get().wrapping_add(bins * stride_in));
+        let (size_in, size_out) = (conv.input_size(), conv.output_size());
+        let y = Shared::new(y.as_mut_ptr());
+        each(rows * groups_in, parallel, |task| {
+            let (row, group) = (task / groups_in, task % groups_in);
+            let (example, tile) = (row / tiles, row % tiles);
+            let span = self.tiling.frame(conv, tile).input;
+            let channels = channels(conv.c_in, group, width, conv.len_in);
+            let to = Shared::new(z.get().wrapping_add(task * 2 * width));
+            isa.dispatch(Analyse { fft: &self.fft, x: &x[example * size_in..][..size_in], channels, span, to, stride: stride_in });
+        });
+        let product = Product {
+            rows,
+            terms: conv.c_in,
+            groups: groups_out,
+            a_row: groups_in * 2 * width,
+            a_term: 2 * width,
+            rows_in_lanes: false,
+            b_term: groups_out * 2 * width,
+            c_row: groups_out * 2 * width,
+            add: false,
+        };
+        let stride = bin_stride(conv.c_in, groups_out, width);
+        let share = if parallel { bins.div_ceil(4 * rayon::current_num_threads()) } else { bins };
+        each(bins.div_ceil(share), parallel, |part| {
+            let range = part * share..bins.min((part + 1) * share);
+            let (a, b, c) = ((z, stride_in), (self.weights.as_ptr(), stride), (out, stride_out));
+            isa.dispatch(Bins::<false> { product, range, a, b, c });
+        });
+        each(rows * groups_out, parallel, |task| {
+            let (row, group) = (task / groups_out, task % groups_out);
+            let (example, tile) = (row / tiles, row % tiles);
+            let span = self.tiling.frame(conv, tile).output;
+            let channels = channels(conv.c_out, group, width, conv.len_out());
+            let bias = bias.map(|b| &b[group * width..][..channels.lanes]);
+            let from = Shared::new(out.get().wrapping_add(task * 2 * width));
+            let y = Shared::new(y.get().wrapping_add(example * size_out));
+            isa.dispatch(Synthesise { fft: &self.fft, from, stride: stride_out, bias, y, channels, span });
         });
     }
 }
@@ -137,49 +136,48 @@ pub fn grad_weight(conv: &Conv1d, tiling: Tiling, isa: Isa, batch: usize, x: &[f
     let chunk = (8 * CHUNK_BYTES / example_bytes).clamp(1, 64).min(batch.max(1));
     let (stride_x, stride_g) = (bin_stride(chunk * tiles, groups_in, width), bin_stride(chunk * tiles, groups_out, width));
     let stride_w = bin_stride(conv.c_in, groups_out, width);
-    scratch::with(bins * (stride_x + stride_g + stride_w), |spectra| {
-        let zx = Shared::new(spectra.as_mut_ptr());
-        let zg = Shared::new(zx.get().wrapping_add(bins * stride_x));
-        let zw = Shared::new(zg.get().wrapping_add(bins * stride_g));
-        for first in (0..batch).step_by(chunk) {
-            let rows = chunk.min(batch - first) * tiles;
-            let groups = groups_in + groups_out;
-            each(rows * groups, true, |task| {
-                let (row, group) = (task / groups, task % groups);
-                let (example, tile) = (first + row / tiles, row % tiles);
-                let frame = tiling.frame(conv, tile);
-                let at = |z: Shared, groups: usize, group: usize| Shared::new(z.get().wrapping_add((row * groups + group) * 2 * width));
-                if let Some(group) = group.checked_sub(groups_in) {
-                    let (gy, channels) = (&gy[example * conv.output_size()..], channels(conv.c_out, group, width, conv.len_out()));
-                    let to = at(zg, groups_out, group);
-                    isa.dispatch(Analyse { fft: &fft, x: &gy[..conv.output_size()], channels, span: frame.output, to, stride: stride_g });
-                } else {
-                    let (x, channels) = (&x[example * conv.input_size()..], channels(conv.c_in, group, width, conv.len_in));
-                    let to = at(zx, groups_in, group);
-                    isa.dispatch(Analyse { fft: &fft, x: &x[..conv.input_size()], channels, span: frame.input, to, stride: stride_x });
-                }
-            });
-            let product = Product {
-                rows: conv.c_in,
-                terms: rows,
-                groups: groups_out,
-                a_row: 2 * width,
-                a_term: groups_in * 2 * width,
-                rows_in_lanes: true,
-                b_term: groups_out * 2 * width,
-                c_row: groups_out * 2 * width,
-                add: first > 0,
-            };
-            each(bins, true, |bin| {
-                let (a, b, c) = ((zx, stride_x), (zg.get().cast_const(), stride_g), (zw, stride_w));
-                isa.dispatch(Bins::<true> { product, range: bin..bin + 1, a, b, c });
-            });
-        }
-        let gw = Shared::new(gw.as_mut_ptr());
-        each(conv.c_in * groups_out, true, |task| {
-            let from = Shared::new(zw.get().wrapping_add(task * 2 * width));
-            isa.dispatch(Taps { conv, fft: &fft, from, stride: stride_w, gw, row: task / groups_out, group: task % groups_out });
+    let mut spectra = scratch::lend(bins * (stride_x + stride_g + stride_w));
+    let zx = Shared::new(spectra.as_mut_ptr());
+    let zg = Shared::new(zx.get().wrapping_add(bins * stride_x));
+    let zw = Shared::new(zg.get().wrapping_add(bins * stride_g));
+    for first in (0..batch).step_by(chunk) {
+        let rows = chunk.min(batch - first) * tiles;
+        let groups = groups_in + groups_out;
+        each(rows * groups, true, |task| {
+            let (row, group) = (task / groups, task % groups);
+            let (example, tile) = (first + row / tiles, row % tiles);
+            let frame = tiling.frame(conv, tile);
+            let at = |z: Shared, groups: usize, group: usize| Shared::new(z.get().wrapping_add((row * groups + group) * 2 * width));
+            if let Some(group) = group.checked_sub(groups_in) {
+                let (gy, channels) = (&gy[example * conv.output_size()..], channels(conv.c_out, group, width, conv.len_out()));
+                let to = at(zg, groups_out, group);
+                isa.dispatch(Analyse { fft: &fft, x: &gy[..conv.output_size()], channels, span: frame.output, to, stride: stride_g });
+            } else {
+                let (x, channels) = (&x[example * conv.input_size()..], channels(conv.c_in, group, width, conv.len_in));
+                let to = at(zx, groups_in, group);
+                isa.dispatch(Analyse { fft: &fft, x: &x[..conv.input_size()], channels, span: frame.input, to, stride: stride_x });
+            }
         });
+        let product = Product {
+            rows: conv.c_in,
+            terms: rows,
+            groups: groups_out,
+            a_row: 2 * width,
+            a_term: groups_in * 2 * width,
+            rows_in_lanes: true,
+            b_term: groups_out * 2 * width,
+            c_row: groups_out * 2 * width,
+            add: first > 0,
+        };
+        each(bins, true, |bin| {
+            let (a, b, c) = ((zx, stride_x), (zg.get().cast_const(), stride_g), (zw, stride_w));
+            isa.dispatch(Bins::<true> { product, range: bin..bin + 1, a, b, c });
+        });
+    }
+    let gw = Shared::new(gw.as_mut_ptr());
+    each(conv.c_in * groups_out, true, |task| {
+        let from = Shared::new(zw.get().wrapping_add(task * 2 * width));
+        isa.dispatch(Taps { conv, fft: &fft, from, stride: stride_w, gw, row: task / groups_out, group: task % groups_out });
     });
 }
 
@@ -198,16 +196,15 @@ impl Job for Analyse<'_> {
     #[inline(always)]
     unsafe fn run<V: Lanes>(self) {
         let (n, span) = (self.fft.len(), self.span);
-        scratch::with(2 * n * V::WIDTH, |frames| {
-            let frame = frames.as_mut_ptr();
-            // SAFETY: the span lies within the channels of x and within the frame's n rows; bins are this task's own.
-            unsafe {
-                clear::<V>(frame, 0..span.row);
-                clear::<V>(frame, span.row + span.count..n);
-                load_rows::<V>(self.x.as_ptr().add(span.start), self.channels, span.count, frame, |t| span.row + t);
-                self.fft.forward::<V>(frame, frame.add(n * V::WIDTH), self.to.get(), self.stride);
-            }
-        });
+        let mut frames = scratch::lend(2 * n * V::WIDTH);
+        let frame = frames.as_mut_ptr();
+        // SAFETY: the span lies within the channels of x and within the frame's n rows; bins are this task's own.
+        unsafe {
+            clear::<V>(frame, 0..span.row);
+            clear::<V>(frame, span.row + span.count..n);
+            load_rows::<V>(self.x.as_ptr().add(span.start), self.channels, span.count, frame, |t| span.row + t);
+            self.fft.forward::<V>(frame, frame.add(n * V::WIDTH), self.to.get(), self.stride);
+        }
     }
 }
 
@@ -227,17 +224,16 @@ impl Job for Synthesise<'_> {
     #[inline(always)]
     unsafe fn run<V: Lanes>(self) {
         let (n, span) = (self.fft.len(), self.span);
-        scratch::with(2 * n * V::WIDTH, |frames| {
-            let (frame, from) = (frames.as_mut_ptr(), self.from.get());
-            // SAFETY: the bins are this task's own, as are the samples that the span and the channels name.
-            unsafe {
-                for (lane, bias) in self.bias.into_iter().flatten().enumerate() {
-                    *from.add(lane) += bias; // Bin 0 is the mean.
-                }
-                let rows = self.fft.inverse::<V>(from, self.stride, frame, frame.add(n * V::WIDTH));
-                store_rows::<V>(rows, self.y.get().add(span.start), self.channels, span.count, |t| span.row + t);
+        let mut frames = scratch::lend(2 * n * V::WIDTH);
+        let (frame, from) = (frames.as_mut_ptr(), self.from.get());
+        // SAFETY: the bins are this task's own, as are the samples that the span and the channels name.
+        unsafe {
+            for (lane, bias) in self.bias.into_iter().flatten().enumerate() {
+                *from.add(lane) += bias; // Bin 0 is the mean.
             }
-        });
+            let rows = self.fft.inverse::<V>(from, self.stride, frame, frame.add(n * V::WIDTH));
+            store_rows::<V>(rows, self.y.get().add(span.start), self.channels, span.count, |t| span.row + t);
+        }
     }
 }
 
@@ -293,21 +289,20 @@ impl Job for Prepare<'_> {
             Side::Adjoint => (conv.pad_left + n + j + 1 - taps) % n,
         };
         let stride = bin_stride(conv.c_in, self.groups, w);
-        scratch::with(2 * n * w, |frames| {
-            let frame = frames.as_mut_ptr();
-            // SAFETY: channels name kernel samples of w each; rows are below n; the bins are this task's own.
-            unsafe {
-                clear::<V>(frame, 0..n);
-                load_rows::<V>(self.w.as_ptr(), channels, taps, frame, row);
-                let scale = V::splat(0.25 / n as f32);
-                for j in 0..taps {
-                    let at = frame.add(row(j) * w);
-                    V::load(at).mul(scale).store(at);
-                }
-                let to = self.to.get().add((self.row * self.groups + self.group) * 2 * w);
-                self.fft.forward::<V>(frame, frame.add(n * w), to, stride);
+        let mut frames = scratch::lend(2 * n * w);
+        let frame = frames.as_mut_ptr();
+        // SAFETY: channels name kernel samples of w each; rows are below n; the bins are this task's own.
+        unsafe {
+            clear::<V>(frame, 0..n);
+            load_rows::<V>(self.w.as_ptr(), channels, taps, frame, row);
+            let scale = V::splat(0.25 / n as f32);
+            for j in 0..taps {
+                let at = frame.add(row(j) * w);
+                V::load(at).mul(scale).store(at);
             }
-        });
+            let to = self.to.get().add((self.row * self.groups + self.group) * 2 * w);
+            self.fft.forward::<V>(frame, frame.add(n * w), to, stride);
+        }
     }
 }
 
@@ -331,18 +326,17 @@ impl Job for Taps<'_> {
         let lanes = w.min(conv.c_out - lane);
         let channels = Channels { first: (lane * conv.c_in + self.row) * taps, stride: conv.c_in * taps, lanes };
         let row = |j: usize| (n + j - conv.pad_left) % n;
-        scratch::with(2 * n * w, |frames| {
-            let frame = frames.as_mut_ptr();
-            // SAFETY: the bins are readable; channels name kernel weights of gw each, this task's own; rows are below n.
-            unsafe {
-                let rows = self.fft.inverse::<V>(self.from.get(), self.stride, frame, frame.add(n * w));
-                let scale = V::splat(0.25 / n as f32);
-                for j in 0..taps {
-                    let at = rows.add(row(j) * w);
-                    V::load(at).mul(scale).store(at);
-                }
-                store_rows::<V>(rows, self.gw.get(), channels, taps, row);
+        let mut frames = scratch::lend(2 * n * w);
+        let frame = frames.as_mut_ptr();
+        // SAFETY: the bins are readable; channels name kernel weights of gw each, this task's own; rows are below n.
+        unsafe {
+            let rows = self.fft.inverse::<V>(self.from.get(), self.stride, frame, frame.add(n * w));
+            let scale = V::splat(0.25 / n as f32);
+            for j in 0..taps {
+                let at = rows.add(row(j) * w);
+                V::load(at).mul(scale).store(at);
             }
-        });
+            store_rows::<V>(rows, self.gw.get(), channels, taps, row);
+        }
     }
 }

@@ -51,7 +51,10 @@ impl Tiling {
     pub fn frame(&self, conv: &Conv1d, index: usize) -> Frame {
         let n = 2 * self.half;
         if self.tiles == 1 && n >= conv.len_in + conv.pad_left.max(conv.pad_right) {
-            return Frame { input: Span { start: 0, count: conv.len_in, row: 0 }, output: Span { start: 0, count: conv.len_out(), row: 0 } };
+            return Frame {
+                input: Span { start: 0, count: conv.len_in, row: 0 },
+                output: Span { start: 0, count: conv.len_out(), row: 0 },
+            };
         }
         let valid = n - conv.kernel + 1;
         let start = index * valid;

@@ -1,7 +1,7 @@
 //! A small abstraction over SIMD registers of f32, and the choice of the instruction set at run time.
 //!
 //! Kernels are written once, generic over [`Lanes`], as `#[inline(always)]` functions called from [`Job::run`]; [`Isa::dispatch`] compiles each job
-//! once per instruction set inside a function that enables it.
+//! once per instruction set inside a function that enables it. A closure is a function of its own, without the features: none around register code.
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
