@@ -6,7 +6,7 @@ use cardiograd::dataset::Target;
 use cardiograd::report::colour::{Palette, Style};
 use cardiograd::report::heatmap::{self, Heatmap};
 use cardiograd::report::svg::Svg;
-use cardiograd::report::{paper, png};
+use cardiograd::report::{analysis, chart, paper, png, store};
 use std::path::PathBuf;
 
 fn keep(name: &str, svg: Svg) -> String {
@@ -49,4 +49,46 @@ fn ten_seconds_are_drawn_on_paper() {
     keep("paper_plain", paper::sheet(&picture, false, Style::default()));
     keep("paper_map", paper::sheet(&picture, true, Style::default()));
     keep("paper_dark", paper::sheet(&picture, true, Style { dark: true, ..Style::default() }));
+}
+
+#[test]
+fn figures_of_a_study() {
+    let study = sample::study(3, 600, 60);
+    let style = Style::default();
+    let analyses: Vec<_> = study.targets.iter().filter_map(|target| analysis::perturbation(target, 1)).collect();
+    assert_eq!(analyses.len(), 6);
+    keep("curves", chart::perturbation_curves(&analyses, style));
+    keep("curves_dark", chart::perturbation_curves(&analyses, Style { dark: true, ..style }));
+    keep("predictions", chart::predictions(&study.targets[0], style));
+    keep("critical_difference", chart::critical_difference(&analyses[0], style).expect("a diagram"));
+    let methods = study.methods();
+    let values = analysis::map_correlations(&study.targets[5], &methods);
+    keep("correlations", chart::correlations(Target::TV5, &methods, &values, style));
+    let random = methods.iter().position(|method| method == "random").expect("the control");
+    let saliency = methods.iter().position(|method| method == "saliency").expect("a method");
+    assert!(values[random][saliency].expect("a correlation") < values[saliency][saliency + 1].expect("a correlation"));
+    assert!((values[saliency][saliency].expect("a correlation") - 1.0).abs() < 1e-9);
+}
+
+#[test]
+fn a_study_goes_to_its_folder_and_comes_back() {
+    let study = sample::study(2, 600, 5);
+    let folder = tempfile::tempdir().expect("a folder");
+    store::save(folder.path(), &study).expect("saved");
+    let back = store::load(folder.path()).expect("loaded");
+    assert_eq!(serde_json::to_string(&back).expect("JSON"), serde_json::to_string(&study).expect("JSON"));
+    assert_eq!(back.ecgs.inputs, study.ecgs.inputs);
+    assert_eq!(back.methods(), study.methods());
+    for (a, b) in back.targets.iter().zip(&study.targets) {
+        for method in &b.maps {
+            assert_eq!(a.maps_of(&method.method), Some(&method.maps));
+        }
+        let (a, b) = (a.perturbation.as_ref().expect("curves"), b.perturbation.as_ref().expect("curves"));
+        for method in &b.methods {
+            assert!(a.methods.iter().any(|other| other.method == method.method && other.predictions == method.predictions));
+        }
+    }
+    std::fs::write(folder.path().join("results.json"), "{}").expect("written");
+    let message = store::load(folder.path()).expect_err("refused").to_string();
+    assert!(message.contains("results.json") && !message.contains('\n'), "{message}");
 }

@@ -1,13 +1,20 @@
 //! What people look at: tables, pictures and the HTML report.
 
+pub mod analysis;
+pub mod chart;
 pub mod colour;
 pub mod heatmap;
 pub mod lane;
 pub mod methods;
 pub mod paper;
 pub mod png;
+pub mod published;
 pub mod results;
 pub mod scale;
+pub mod scoring;
+pub mod store;
+pub mod study_tables;
 pub mod svg;
+pub mod tables;
 
 pub use results::StudyResults;

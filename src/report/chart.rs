@@ -1,0 +1,265 @@
+//! Charts: axes, and what is drawn in them. Curves (Figure 7), predicted against true, Bland–Altman, critical differences.
+
+use super::analysis::PerturbationAnalysis;
+use super::colour::{Style, series};
+use super::methods::{short, title};
+use super::results::TargetResults;
+use super::svg::{Anchor, Svg, Type, num, polyline};
+use crate::dataset::Target;
+use crate::evaluation::compare::groups;
+
+/// A frame with linear axes.
+#[derive(Clone, Copy, Debug)]
+pub struct Axes {
+    /// Left edge, top edge, width, height.
+    pub frame: (f64, f64, f64, f64),
+    /// Values at the left and right edge.
+    pub x: (f64, f64),
+    /// Values at the bottom and top edge.
+    pub y: (f64, f64),
+}
+
+impl Axes {
+    /// Where a point lies.
+    pub fn at(&self, x: f64, y: f64) -> (f64, f64) {
+        let (left, top, width, height) = self.frame;
+        (left + width * (x - self.x.0) / (self.x.1 - self.x.0), top + height * (1.0 - (y - self.y.0) / (self.y.1 - self.y.0)))
+    }
+
+    /// Frame, grid, ticks and names.
+    pub fn draw(&self, svg: &mut Svg, names: (&str, &str), style: Style) {
+        let inks = style.inks();
+        let (left, top, width, height) = self.frame;
+        let rule = format!("stroke=\"{}\" stroke-width=\".7\"", inks.rule);
+        let small = Type::new(10.0, inks.muted);
+        for value in steps(self.x, 5) {
+            let (x, _) = self.at(value, self.y.0);
+            svg.line((x, top), (x, top + height), &rule);
+            svg.text(x, top + height + 13.0, small.middle(), &label(value));
+        }
+        for value in steps(self.y, 5) {
+            let (_, y) = self.at(self.x.0, value);
+            svg.line((left, y), (left + width, y), &rule);
+            svg.text(left - 5.0, y + 3.5, small.end(), &label(value));
+        }
+        svg.rect(left, top, width, height, &format!("fill=\"none\" stroke=\"{}\"", inks.muted));
+        svg.text(left + width / 2.0, top + height + 28.0, small.middle(), names.0);
+        svg.text_up(left - 40.0, top + height / 2.0, small.middle(), names.1);
+    }
+}
+
+/// Round values between two ends, about `count` of them.
+pub fn steps((low, high): (f64, f64), count: usize) -> Vec<f64> {
+    let raw = (high - low).abs() / count.max(1) as f64;
+    if raw <= 0.0 || !raw.is_finite() {
+        return vec![low];
+    }
+    let power = 10f64.powf(raw.log10().floor());
+    let step = [1.0, 2.0, 5.0, 10.0].into_iter().map(|m| m * power).find(|step| *step >= raw * 0.999).unwrap_or(power * 10.0);
+    let first = (low / step - 1e-9).ceil() as i64;
+    let last = (high / step + 1e-9).floor() as i64;
+    (first..=last).map(|i| i as f64 * step).collect()
+}
+
+fn label(value: f64) -> String {
+    let text = if value.abs() >= 1e5 { format!("{value:.0e}") } else { num(value) };
+    text.replace('-', "−")
+}
+
+/// Ends around values, with a margin.
+fn ends(values: impl IntoIterator<Item = f64>) -> (f64, f64) {
+    let (low, high) = values.into_iter().filter(|v| v.is_finite()).fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(v), h.max(v)));
+    if low > high {
+        return (0.0, 1.0);
+    }
+    let margin = if high > low { 0.04 * (high - low) } else { 0.5 };
+    (low - margin, high + margin)
+}
+
+/// Figure 7: mean absolute percentage error against the number of perturbed points, one panel per target, with 95 % bootstrap bands.
+pub fn perturbation_curves(analyses: &[PerturbationAnalysis], style: Style) -> Svg {
+    let inks = style.inks();
+    let columns = analyses.len().clamp(1, 3);
+    let rows = analyses.len().div_ceil(columns).max(1);
+    let (width, height) = (330.0, 250.0);
+    let legend = 52.0;
+    let title = "Region perturbation: mean |y − ŷ| / |y| against the number of perturbed points, by method, with 95 % bootstrap bands";
+    let mut svg = Svg::new(columns as f64 * width + 10.0, rows as f64 * height + legend, title, inks.ground);
+    for (i, analysis) in analyses.iter().enumerate() {
+        let (x, y) = ((i % columns) as f64 * width, (i / columns) as f64 * height);
+        let letter = char::from(b'A' + (i % 26) as u8);
+        svg.text(x + 56.0, y + 18.0, Type::new(12.0, inks.ink).bold(), &format!("{letter}  {}", analysis.target.title()));
+        panel(&mut svg, analysis, (x + 56.0, y + 27.0, width - 66.0, height - 70.0), style);
+    }
+    let methods = analyses.iter().map(|a| &a.methods).max_by_key(|methods| methods.len());
+    let top = rows as f64 * height + 8.0;
+    for (k, method) in methods.into_iter().flatten().enumerate() {
+        let (colour, dashes) = series(method);
+        let (x, y) = (56.0 + (k % 5) as f64 * (columns as f64 * width - 56.0) / 5.0, top + 20.0 * (k / 5) as f64);
+        svg.line((x, y), (x + 22.0, y), &format!("stroke=\"{colour}\" stroke-width=\"2\" stroke-dasharray=\"{dashes}\""));
+        svg.text(x + 27.0, y + 4.0, Type::new(10.5, inks.ink), if columns == 3 { super::methods::title(method) } else { short(method) });
+    }
+    svg
+}
+
+fn panel(svg: &mut Svg, analysis: &PerturbationAnalysis, frame: (f64, f64, f64, f64), style: Style) {
+    let last = analysis.curves.iter().map(|curve| curve.mean.len()).max().unwrap_or(1).saturating_sub(1).max(1);
+    let values = analysis.curves.iter().flat_map(|curve| curve.mean.iter().copied().chain(curve.band.iter().map(|band| band.2)));
+    let axes = Axes { frame, x: (0.0, last as f64), y: (0.0, ends(values).1) };
+    let (left, _) = axes.at(0.0, 0.0);
+    let (right, _) = axes.at(super::scoring::END as f64, 0.0);
+    svg.rect(left, frame.1, right - left, frame.3, &format!("fill=\"{}\" fill-opacity=\".35\"", style.inks().rule));
+    axes.draw(svg, ("perturbed points (shaded: the area of Table 4)", "|y − ŷ| / |y|"), style);
+    for (method, curve) in analysis.methods.iter().zip(&analysis.curves) {
+        let (colour, _) = series(method);
+        let there = curve.band.iter().map(|(t, low, _)| axes.at(*t as f64, *low));
+        let back = curve.band.iter().rev().map(|(t, _, high)| axes.at(*t as f64, *high));
+        svg.path(&(polyline(there.chain(back)) + "z"), &format!("fill=\"{colour}\" fill-opacity=\".15\""));
+    }
+    for (method, curve) in analysis.methods.iter().zip(&analysis.curves) {
+        let (colour, dashes) = series(method);
+        let d = polyline(curve.mean.iter().enumerate().map(|(t, value)| axes.at(t as f64, *value)));
+        svg.path(&d, &format!("fill=\"none\" stroke=\"{colour}\" stroke-width=\"1.5\" stroke-dasharray=\"{dashes}\""));
+    }
+}
+
+/// At most this many points are drawn in a scatter.
+const POINTS: usize = 1500;
+
+/// Points drawn as dots of one path.
+fn dots(svg: &mut Svg, axes: &Axes, points: &[(f64, f64)], colour: &str) {
+    let step = points.len().div_ceil(POINTS).max(1);
+    let mut d = String::new();
+    for (x, y) in points.iter().step_by(step) {
+        let (x, y) = axes.at(*x, *y);
+        d += &format!("M{:.1} {:.1}h0", x, y);
+    }
+    svg.path(&d, &format!("fill=\"none\" stroke=\"{colour}\" stroke-width=\"3.2\" stroke-linecap=\"round\" stroke-opacity=\".45\""));
+}
+
+/// Predicted against true, and Bland–Altman beside it, on the test split.
+pub fn predictions(results: &TargetResults, style: Style) -> Svg {
+    let inks = style.inks();
+    let unit = results.target.unit();
+    let name = format!("{}: predicted against true values, and their difference against their mean (Bland–Altman)", results.target.title());
+    let mut svg = Svg::new(720.0, 300.0, name, inks.ground);
+    let pairs: Vec<(f64, f64)> = results.test.iter().map(|p| (p.truth, p.predicted)).collect();
+    let both = ends(pairs.iter().flat_map(|p| [p.0, p.1]));
+    let left = Axes { frame: (62.0, 30.0, 280.0, 220.0), x: both, y: both };
+    left.draw(&mut svg, (&format!("true, {unit}"), &format!("predicted, {unit}")), style);
+    svg.line(left.at(both.0, both.0), left.at(both.1, both.1), &format!("stroke=\"{}\" stroke-dasharray=\"4 3\"", inks.muted));
+    dots(&mut svg, &left, &pairs, "#0072b2");
+    let shown = if pairs.len() > POINTS { format!(" (every {}th shown)", pairs.len().div_ceil(POINTS)) } else { String::new() };
+    let heading = Type::new(12.0, inks.ink).bold();
+    svg.text(62.0, 20.0, heading, &format!("{}, test split: {} ECGs{shown}", results.target.title(), pairs.len()));
+    bland_altman(&mut svg, &pairs, unit, style);
+    svg
+}
+
+fn bland_altman(svg: &mut Svg, pairs: &[(f64, f64)], unit: &str, style: Style) {
+    let inks = style.inks();
+    let points: Vec<(f64, f64)> = pairs.iter().map(|(truth, predicted)| ((truth + predicted) / 2.0, predicted - truth)).collect();
+    let n = points.len() as f64;
+    let bias = points.iter().map(|p| p.1).sum::<f64>() / n.max(1.0);
+    let sd = (points.iter().map(|p| (p.1 - bias).powi(2)).sum::<f64>() / (n - 1.0).max(1.0)).sqrt();
+    let limits = [bias - 1.96 * sd, bias, bias + 1.96 * sd];
+    let right = Axes { frame: (424.0, 30.0, 230.0, 220.0), x: ends(points.iter().map(|p| p.0)), y: ends(points.iter().map(|p| p.1).chain(limits)) };
+    right.draw(svg, (&format!("mean of true and predicted, {unit}"), &format!("predicted − true, {unit}")), style);
+    dots(svg, &right, &points, "#0072b2");
+    for (limit, name) in limits.into_iter().zip(["−1.96 SD", "bias", "+1.96 SD"]) {
+        let (_, y) = right.at(0.0, limit);
+        svg.line((424.0, y), (654.0, y), "stroke=\"#d55e00\" stroke-dasharray=\"5 3\"");
+        svg.text(658.0, y - 2.0, Type::new(9.5, inks.muted), name);
+        svg.text(658.0, y + 9.0, Type::new(9.5, inks.muted), &format!("{limit:.1}").replace('-', "−"));
+    }
+}
+
+/// The critical-difference diagram of one target: mean ranks over ECGs; a bar joins methods that no test tells apart.
+pub fn critical_difference(analysis: &PerturbationAnalysis, style: Style) -> Option<Svg> {
+    let comparison = analysis.comparison.as_ref()?;
+    let inks = style.inks();
+    let count = analysis.methods.len();
+    let bars = groups(comparison, 0.05);
+    let (left, right, top) = (190.0, 530.0, 62.0);
+    let at = |rank: f64| left + (right - left) * (rank - 1.0) / (count as f64 - 1.0);
+    let bar_space = 7.0 * bars.len() as f64 + 8.0;
+    let half = count.div_ceil(2);
+    let name = format!("{}: mean ranks of the methods over ECGs; bars join methods that do not differ", analysis.target.title());
+    let mut svg = Svg::new(720.0, top + bar_space + 17.0 * half as f64 + 12.0, name, inks.ground);
+    let p = if comparison.p < 1e-4 { "p < 0.0001".to_owned() } else { format!("p = {:.4}", comparison.p) };
+    let heading = format!("{}: mean rank over {} ECGs, 1 is best (Friedman χ² = {:.1}, {p})", analysis.target.title(), analysis.ecgs, comparison.statistic);
+    svg.text(20.0, 18.0, Type::new(12.0, inks.ink).bold(), &heading);
+    let ink = format!("stroke=\"{}\" fill=\"none\"", inks.ink);
+    svg.line((left, top), (right, top), &ink);
+    for rank in 1..=count {
+        let x = at(rank as f64);
+        svg.line((x, top - 5.0), (x, top), &ink);
+        svg.text(x, top - 9.0, Type::new(10.0, inks.muted).middle(), &rank.to_string());
+    }
+    let mut order: Vec<usize> = (0..count).collect();
+    order.sort_by(|a, b| comparison.mean_ranks[*a].total_cmp(&comparison.mean_ranks[*b]));
+    for (place, m) in order.iter().enumerate() {
+        let first_half = place < half;
+        let row = if first_half { place } else { count - 1 - place };
+        let (x, y) = (at(comparison.mean_ranks[*m]), top + bar_space + 17.0 * row as f64 + 4.0);
+        let (edge, anchor) = if first_half { (left - 14.0, Anchor::End) } else { (right + 14.0, Anchor::Start) };
+        let colour = series(&analysis.methods[*m]).0;
+        svg.path(&format!("M{} {}V{}H{}", num(x), num(top), num(y), num(edge)), &format!("fill=\"none\" stroke=\"{colour}\" stroke-width=\"1.3\""));
+        let text = format!("{} {:.2}", title(&analysis.methods[*m]), comparison.mean_ranks[*m]);
+        let x = if first_half { edge - 4.0 } else { edge + 4.0 };
+        svg.text(x, y + 4.0, Type { anchor, ..Type::new(10.5, inks.ink) }, &text);
+    }
+    for (k, bar) in bars.iter().enumerate() {
+        let ranks = bar.iter().map(|m| comparison.mean_ranks[*m]);
+        let (low, high) = ranks.fold((f64::INFINITY, 0.0_f64), |(l, h), r| (l.min(r), h.max(r)));
+        let y = top + 8.0 + 7.0 * k as f64;
+        svg.line((at(low) - 4.0, y), (at(high) + 4.0, y), &format!("stroke=\"{}\" stroke-width=\"3.5\"", inks.ink));
+    }
+    Some(svg)
+}
+
+/// Correlations between methods' maps as a matrix of coloured cells with their numbers.
+pub fn correlations(target: Target, methods: &[String], values: &[Vec<Option<f64>>], style: Style) -> Svg {
+    let inks = style.inks();
+    let (cell, left, top) = (46.0, 150.0, 96.0);
+    let size = cell * methods.len() as f64;
+    let name = format!("{}: correlation between the methods' heatmaps", target.title());
+    let mut svg = Svg::new(left + size + 70.0, top + size + 12.0, name.clone(), inks.ground);
+    svg.text(12.0, 18.0, Type::new(12.0, inks.ink).bold(), &(name + ", Spearman of |attribution|"));
+    for (i, method) in methods.iter().enumerate() {
+        let middle = cell * (i as f64 + 0.5);
+        svg.text(left - 6.0, top + middle + 4.0, Type::new(10.5, inks.ink).end(), title(method));
+        let (x, y) = (left + middle - 4.0, top - 6.0);
+        svg.open(&format!("transform=\"rotate(-40 {} {})\"", num(x), num(y)));
+        svg.text(x, y, Type::new(10.5, inks.ink), short(method));
+        svg.close();
+        for (j, value) in values[i].iter().enumerate() {
+            let Some(value) = value else { continue };
+            let (x, y) = (left + cell * j as f64, top + cell * i as f64);
+            let light = Style { dark: false, ..style };
+            svg.rect(x, y, cell - 1.0, cell - 1.0, &format!("fill=\"{}\"", super::colour::hex(light.signed(0.75 * *value))));
+            let ink = if value.abs() > 0.75 { "#ffffff" } else { "#111111" };
+            svg.text(x + cell / 2.0, y + cell / 2.0 + 4.0, Type::new(10.5, ink).middle(), &format!("{value:.2}").replace('-', "−"));
+        }
+    }
+    svg
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_are_round() {
+        assert_eq!(steps((0.0, 100.0), 5), [0.0, 20.0, 40.0, 60.0, 80.0, 100.0]);
+        assert_eq!(steps((-0.3, 0.9), 5), [0.0, 0.5]);
+        assert_eq!(steps((2.0, 2.0), 5), [2.0]);
+    }
+
+    #[test]
+    fn points_lie_where_their_values_say() {
+        let axes = Axes { frame: (10.0, 20.0, 100.0, 50.0), x: (0.0, 10.0), y: (0.0, 1.0) };
+        assert_eq!(axes.at(5.0, 1.0), (60.0, 20.0));
+        assert_eq!(axes.at(0.0, 0.0), (10.0, 70.0));
+    }
+}

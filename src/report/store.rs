@@ -1,0 +1,94 @@
+//! A study's results in a folder: `results.json`, the ECGs and heatmaps as `.npy` under `heatmaps/`, the perturbed predictions under `curves/`.
+//!
+//! `heatmaps/ecgs.npy` (E, 12, L), `heatmaps/TARGET/METHOD.npy` (E, 12, L), `curves/TARGET/METHOD.npy` (n, iterations + 1).
+
+use super::results::{MethodCurves, MethodMaps, StudyResults};
+use crate::files::{atomic, npy};
+use crate::{Error, Result};
+use ndarray::{ArrayD, Dimension, Ix2, Ix3};
+use std::path::{Path, PathBuf};
+
+/// The file that describes a study.
+pub const RESULTS: &str = "results.json";
+/// No description is larger.
+const LARGEST: u64 = 1 << 30;
+
+/// Writes results into a folder, which may hold other things.
+///
+/// # Errors
+/// [`Error::Io`]; whatever [`StudyResults::check`] finds.
+pub fn save(folder: &Path, results: &StudyResults) -> Result<()> {
+    results.check()?;
+    make(folder)?;
+    make(&folder.join("heatmaps"))?;
+    npy::write(folder.join("heatmaps/ecgs.npy"), results.ecgs.inputs.view())?;
+    for target in &results.targets {
+        let maps = folder.join("heatmaps").join(target.target.name());
+        make(&maps)?;
+        for method in &target.maps {
+            npy::write(maps.join(format!("{}.npy", method.method)), method.maps.view())?;
+        }
+        let Some(perturbation) = &target.perturbation else { continue };
+        let curves = folder.join("curves").join(target.target.name());
+        make(&curves)?;
+        for method in &perturbation.methods {
+            npy::write(curves.join(format!("{}.npy", method.method)), method.predictions.view())?;
+        }
+    }
+    let text = serde_json::to_string_pretty(results).map_err(|error| Error::format(folder.join(RESULTS), error.to_string()))?;
+    atomic::write(folder.join(RESULTS), text.as_bytes())
+}
+
+/// Reads results from a folder.
+///
+/// # Errors
+/// [`Error::Io`] or [`Error::Format`] naming the file; whatever [`StudyResults::check`] finds.
+pub fn load(folder: &Path) -> Result<StudyResults> {
+    let path = folder.join(RESULTS);
+    let length = std::fs::metadata(&path).map_err(|source| Error::io(&path, source))?.len();
+    if length > LARGEST {
+        return Err(Error::format(&path, format!("{length} bytes: the results of a study have less than {LARGEST}")));
+    }
+    let text = std::fs::read(&path).map_err(|source| Error::io(&path, source))?;
+    let mut results: StudyResults = serde_json::from_slice(&text)
+        .map_err(|error| Error::format(&path, format!("not the results of a study: {error}; run `cardiograd study` again")))?;
+    results.ecgs.inputs = array::<Ix3>(&folder.join("heatmaps/ecgs.npy"))?;
+    for target in &mut results.targets {
+        for (method, path) in methods_in(&folder.join("heatmaps").join(target.target.name()))? {
+            target.maps.push(MethodMaps { method, maps: array::<Ix3>(&path)? });
+        }
+        let Some(perturbation) = &mut target.perturbation else { continue };
+        for (method, path) in methods_in(&folder.join("curves").join(target.target.name()))? {
+            perturbation.methods.push(MethodCurves { method, predictions: array::<Ix2>(&path)? });
+        }
+    }
+    results.check()?;
+    Ok(results)
+}
+
+fn make(folder: &Path) -> Result<()> {
+    std::fs::create_dir_all(folder).map_err(|source| Error::io(folder, source))
+}
+
+/// The `.npy` files of a folder in the order of the study's tables; none when there is no folder.
+fn methods_in(folder: &Path) -> Result<Vec<(String, PathBuf)>> {
+    if !folder.exists() {
+        return Ok(Vec::new());
+    }
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(|source| Error::io(folder, source))? {
+        let path = entry.map_err(|source| Error::io(folder, source))?.path();
+        if path.extension().is_some_and(|extension| extension == "npy") {
+            names.extend(path.file_stem().and_then(|stem| stem.to_str()).map(str::to_owned));
+        }
+    }
+    names.sort();
+    super::methods::sort(&mut names);
+    Ok(names.into_iter().map(|name| (name.clone(), folder.join(format!("{name}.npy")))).collect())
+}
+
+fn array<D: Dimension>(path: &Path) -> Result<ndarray::Array<f32, D>> {
+    let array: ArrayD<f32> = npy::read_f32(path)?;
+    let found = array.shape().to_vec();
+    array.into_dimensionality().map_err(|_| Error::format(path, format!("an array of {} axes, found shape {found:?}", D::NDIM.unwrap_or(0))))
+}
