@@ -73,8 +73,7 @@ pub fn perturbation(results: &TargetResults, seed: u64) -> Option<PerturbationAn
         (scoring, (0..count).into_par_iter().map(of).collect())
     });
     let ranks_by_end = ranks_by_end(&perturbed, &rows);
-    let scores: Vec<Array2<f64>> =
-        (0..count).into_par_iter().map(|m| perturbed.scores(m, Scoring::AbsolutePercentage, &rows)).collect();
+    let scores: Vec<Array2<f64>> = (0..count).into_par_iter().map(|m| perturbed.scores(m, Scoring::AbsolutePercentage, &rows)).collect();
     let singles = Array2::from_shape_fn((rows.len(), count), |(i, m)| area(scores[m].row(i), END));
     let blocks: Vec<Vec<f64>> = singles.rows().into_iter().map(|row| row.to_vec()).collect();
     Some(PerturbationAnalysis {

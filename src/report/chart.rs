@@ -68,7 +68,8 @@ fn label(value: f64) -> String {
 
 /// Ends around values, with a margin.
 fn ends(values: impl IntoIterator<Item = f64>) -> (f64, f64) {
-    let (low, high) = values.into_iter().filter(|v| v.is_finite()).fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(v), h.max(v)));
+    let (low, high) =
+        values.into_iter().filter(|v| v.is_finite()).fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(v), h.max(v)));
     if low > high {
         return (0.0, 1.0);
     }
@@ -163,7 +164,8 @@ fn bland_altman(svg: &mut Svg, pairs: &[(f64, f64)], unit: &str, style: Style) {
     let bias = points.iter().map(|p| p.1).sum::<f64>() / n.max(1.0);
     let sd = (points.iter().map(|p| (p.1 - bias).powi(2)).sum::<f64>() / (n - 1.0).max(1.0)).sqrt();
     let limits = [bias - 1.96 * sd, bias, bias + 1.96 * sd];
-    let right = Axes { frame: (424.0, 30.0, 230.0, 220.0), x: ends(points.iter().map(|p| p.0)), y: ends(points.iter().map(|p| p.1).chain(limits)) };
+    let right =
+        Axes { frame: (424.0, 30.0, 230.0, 220.0), x: ends(points.iter().map(|p| p.0)), y: ends(points.iter().map(|p| p.1).chain(limits)) };
     right.draw(svg, (&format!("mean of true and predicted, {unit}"), &format!("predicted − true, {unit}")), style);
     dots(svg, &right, &points, "#0072b2");
     for (limit, name) in limits.into_iter().zip(["−1.96 SD", "bias", "+1.96 SD"]) {
@@ -187,7 +189,12 @@ pub fn critical_difference(analysis: &PerturbationAnalysis, style: Style) -> Opt
     let name = format!("{}: mean ranks of the methods over ECGs; bars join methods that do not differ", analysis.target.title());
     let mut svg = Svg::new(720.0, top + bar_space + 17.0 * half as f64 + 12.0, name, inks.ground);
     let p = if comparison.p < 1e-4 { "p < 0.0001".to_owned() } else { format!("p = {:.4}", comparison.p) };
-    let heading = format!("{}: mean rank over {} ECGs, 1 is best (Friedman χ² = {:.1}, {p})", analysis.target.title(), analysis.ecgs, comparison.statistic);
+    let heading = format!(
+        "{}: mean rank over {} ECGs, 1 is best (Friedman χ² = {:.1}, {p})",
+        analysis.target.title(),
+        analysis.ecgs,
+        comparison.statistic
+    );
     svg.text(20.0, 18.0, Type::new(12.0, inks.ink).bold(), &heading);
     let ink = format!("stroke=\"{}\" fill=\"none\"", inks.ink);
     svg.line((left, top), (right, top), &ink);
@@ -204,7 +211,10 @@ pub fn critical_difference(analysis: &PerturbationAnalysis, style: Style) -> Opt
         let (x, y) = (at(comparison.mean_ranks[*m]), top + bar_space + 17.0 * row as f64 + 4.0);
         let (edge, anchor) = if first_half { (left - 14.0, Anchor::End) } else { (right + 14.0, Anchor::Start) };
         let colour = series(&analysis.methods[*m]).0;
-        svg.path(&format!("M{} {}V{}H{}", num(x), num(top), num(y), num(edge)), &format!("fill=\"none\" stroke=\"{colour}\" stroke-width=\"1.3\""));
+        svg.path(
+            &format!("M{} {}V{}H{}", num(x), num(top), num(y), num(edge)),
+            &format!("fill=\"none\" stroke=\"{colour}\" stroke-width=\"1.3\""),
+        );
         let text = format!("{} {:.2}", title(&analysis.methods[*m]), comparison.mean_ranks[*m]);
         let x = if first_half { edge - 4.0 } else { edge + 4.0 };
         svg.text(x, y + 4.0, Type { anchor, ..Type::new(10.5, inks.ink) }, &text);

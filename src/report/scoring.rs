@@ -23,14 +23,8 @@ pub enum Scoring {
 
 impl Scoring {
     /// Every scoring, the study's first.
-    pub const ALL: [Scoring; 6] = [
-        Scoring::Paper,
-        Scoring::AbsolutePercentage,
-        Scoring::MedianPercentage,
-        Scoring::Physical,
-        Scoring::PerSd,
-        Scoring::Change,
-    ];
+    pub const ALL: [Scoring; 6] =
+        [Scoring::Paper, Scoring::AbsolutePercentage, Scoring::MedianPercentage, Scoring::Physical, Scoring::PerSd, Scoring::Change];
 
     /// The name in files.
     pub fn name(self) -> &'static str {

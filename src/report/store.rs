@@ -90,5 +90,7 @@ fn methods_in(folder: &Path) -> Result<Vec<(String, PathBuf)>> {
 fn array<D: Dimension>(path: &Path) -> Result<ndarray::Array<f32, D>> {
     let array: ArrayD<f32> = npy::read_f32(path)?;
     let found = array.shape().to_vec();
-    array.into_dimensionality().map_err(|_| Error::format(path, format!("an array of {} axes, found shape {found:?}", D::NDIM.unwrap_or(0))))
+    array
+        .into_dimensionality()
+        .map_err(|_| Error::format(path, format!("an array of {} axes, found shape {found:?}", D::NDIM.unwrap_or(0))))
 }

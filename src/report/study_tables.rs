@@ -62,7 +62,15 @@ pub fn table4(analyses: &[PerturbationAnalysis], scoring: Scoring) -> Table {
 
 /// Three significant digits, at least two decimals below ten.
 fn significant(value: f64) -> Cell {
-    let digits = if value.abs() >= 100.0 { 0 } else if value.abs() >= 10.0 { 1 } else if value.abs() >= 0.1 { 2 } else { 4 };
+    let digits = if value.abs() >= 100.0 {
+        0
+    } else if value.abs() >= 10.0 {
+        1
+    } else if value.abs() >= 0.1 {
+        2
+    } else {
+        4
+    };
     Cell::number(value, digits)
 }
 
@@ -170,7 +178,8 @@ pub fn experts(analyses: &[PerturbationAnalysis]) -> Table {
 /// Correlation between methods' maps for one target.
 pub fn map_correlations(target: Target, methods: &[String], correlations: &[Vec<Option<f64>>]) -> Table {
     let header = std::iter::once("Method".to_owned()).chain(methods.iter().map(|m| short(m).to_owned()));
-    let mut table = Table::new(format!("{}: Spearman correlation of |attribution| between methods, mean over ECGs", target.title()), header);
+    let mut table =
+        Table::new(format!("{}: Spearman correlation of |attribution| between methods, mean over ECGs", target.title()), header);
     for (method, row) in methods.iter().zip(correlations) {
         let cells = row.iter().map(|value| Cell::maybe(*value, 2));
         table.rows.push(std::iter::once(Cell::text(title(method))).chain(cells).collect());
@@ -199,4 +208,3 @@ fn methods(analyses: &[PerturbationAnalysis]) -> Vec<String> {
     super::methods::sort(&mut names);
     names
 }
-

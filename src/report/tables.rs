@@ -126,7 +126,10 @@ mod tests {
         table.rows.push(vec![Cell::text("z"), Cell::maybe(None, 2)]);
         table.mark_largest(2);
         assert_eq!(table.csv(), "method,\"a, b\"\nx|<y>,-0.123456\nz,\n");
-        assert_eq!(table.markdown(), "Areas\n\n| method | a, b |\n|---|---:|\n| x\\||<y> | **−0.12** |\n| z | – |\n".replace("\\||", "\\|"));
+        assert_eq!(
+            table.markdown(),
+            "Areas\n\n| method | a, b |\n|---|---:|\n| x\\||<y> | **−0.12** |\n| z | – |\n".replace("\\||", "\\|")
+        );
         assert!(table.html().contains("<th scope=\"row\">x|&lt;y&gt;</th><td><b>−0.12</b></td>"));
     }
 }
