@@ -7,8 +7,8 @@ use cardiograd::tape::{Network, Op, Parameters, from_vec};
 fn values(name: &str, count: usize, scale: f64, shift: f64) -> Vec<f64> {
     let seed: u64 = name.bytes().zip(1..).map(|(byte, at)| u64::from(byte) * at).sum();
     let hash = |i: u64| {
-        let h = (i + seed * 1_000_003).wrapping_mul(2_654_435_761) & 0xffff_ffff;
-        let h = (h ^ (h >> 15)) * 2_246_822_519 & 0xffff_ffff;
+        let h = (i + seed * 1_000_003).wrapping_mul(2_654_435_761) % (1 << 32);
+        let h = ((h ^ (h >> 15)) * 2_246_822_519) % (1 << 32);
         (h ^ (h >> 13)) as f64
     };
     (0..count as u64).map(|i| shift + scale * (hash(i) / f64::from(1u32 << 31) - 1.0)).collect()

@@ -4,12 +4,12 @@
 //! is allocated. Writers leave either the whole file or nothing ([`atomic`]).
 
 mod archive;
-pub mod atomic;
 pub mod digest;
 pub mod npy;
 pub mod npz;
 pub mod state_dict;
 
+pub use crate::atomic;
 use crate::{Error, Result};
 use std::path::Path;
 

@@ -1,0 +1,126 @@
+//! What training and evaluation read: batches of inputs by ECG, and the values to predict.
+
+use crate::dataset::{Dataset, InputKind, Part, Split, Target};
+use crate::progress::{Report, Step};
+use crate::tape::{Network, Tensor, slice};
+use crate::{Error, Result};
+use ndarray::Array3;
+
+/// Inputs of the asked ECGs as one batch, (N, C, L) in µV.
+pub type Inputs<'a> = &'a (dyn Fn(&[usize]) -> Result<Array3<f32>> + Sync);
+
+/// ECGs with the value to predict, in an order of which any first part is a random sample.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Examples {
+    /// Indices of the ECGs, as [`Inputs`] takes them.
+    pub ecgs: Vec<usize>,
+    /// The measured values, in the target's unit.
+    pub values: Vec<f64>,
+}
+
+impl Examples {
+    /// Number of examples.
+    pub fn len(&self) -> usize {
+        self.ecgs.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.ecgs.is_empty()
+    }
+
+    /// The examples of a dataset's part: ECGs in which the target was measured.
+    pub fn of(dataset: &Dataset, split: &Split, part: Part, target: Target) -> Self {
+        let ecgs = dataset.examples(split, part, target);
+        let values = ecgs.iter().filter_map(|&ecg| dataset.target(ecg, target)).collect();
+        Examples { ecgs, values }
+    }
+}
+
+/// The examples of one target, in three parts.
+#[derive(Clone, Copy)]
+pub struct TrainingData<'a> {
+    /// What is predicted; also keys the random streams.
+    pub target: Target,
+    /// From what.
+    pub input: InputKind,
+    /// Where inputs come from.
+    pub inputs: Inputs<'a>,
+    /// What weights are fitted to.
+    pub train: &'a Examples,
+    /// What the best epoch and the learning rate are chosen by.
+    pub validation: &'a Examples,
+    /// What results are reported on.
+    pub test: &'a Examples,
+}
+
+impl TrainingData<'_> {
+    /// The examples of a part.
+    pub fn part(&self, part: Part) -> &Examples {
+        match part {
+            Part::Train => self.train,
+            Part::Validation => self.validation,
+            Part::Test => self.test,
+        }
+    }
+
+    /// Refuses parts that cannot be trained on.
+    pub(super) fn check(&self) -> Result<()> {
+        for part in Part::ALL {
+            let Examples { ecgs, values } = self.part(part);
+            if ecgs.len() != values.len() {
+                return Err(Error::Data(format!("the {part} part has {} ECGs and {} values", ecgs.len(), values.len())));
+            }
+            if ecgs.is_empty() && part != Part::Test {
+                return Err(Error::Data(format!("no ECG of the {part} part has a value for {}: use a larger dataset", self.target)));
+            }
+            if let Some(at) = values.iter().position(|value| !value.is_finite()) {
+                return Err(Error::Data(format!("ECG {}: its value for {} is {}", ecgs[at], self.target, values[at])));
+            }
+        }
+        Ok(())
+    }
+
+    /// A checksum of which ECGs are in which part, and of their values.
+    pub(super) fn fingerprint(&self) -> u32 {
+        let mut bytes = Vec::new();
+        for part in Part::ALL {
+            let Examples { ecgs, values } = self.part(part);
+            bytes.extend((ecgs.len() as u64).to_le_bytes());
+            bytes.extend(ecgs.iter().flat_map(|ecg| (*ecg as u64).to_le_bytes()));
+            bytes.extend(values.iter().flat_map(|value| value.to_le_bytes()));
+        }
+        super::container::crc32(&bytes)
+    }
+}
+
+/// Examples at which predictions are made at a time; no result depends on it.
+const BATCH: usize = 64;
+
+/// What a network predicts for ECGs, one value each.
+///
+/// # Errors
+/// If an input does not fit the network, which must have one output, or a prediction is not finite; what reading inputs brings.
+pub fn predict_ecgs(network: &Network<f32>, inputs: Inputs<'_>, ecgs: &[usize], label: &str, report: Report<'_>) -> Result<Vec<f64>> {
+    let mut all = Vec::with_capacity(ecgs.len());
+    for batch in ecgs.chunks(BATCH) {
+        let output = predict_batch(network, inputs(batch)?.into_dyn().into_shared())?;
+        if let Some(at) = output.iter().position(|value| !value.is_finite()) {
+            let problem = format!("the network predicts {}", output[at]);
+            return Err(Error::Value { at: format!("ECG {}", batch[at]), problem });
+        }
+        all.extend(output.into_iter().map(f64::from));
+        report(Step { label, done: all.len() as u64, total: ecgs.len() as u64, unit: "ECGs", note: "" });
+    }
+    Ok(all)
+}
+
+/// The single output for each example of a batch (N, C, L).
+pub(super) fn predict_batch(network: &Network<f32>, x: Tensor<f32>) -> Result<Vec<f32>> {
+    let count = x.shape()[0];
+    let output = network.predict(&[x])?;
+    if output.shape() != [count, 1] {
+        return Err(Error::Program(format!("the network gives shape {:?}, training and evaluation need ({count}, 1)", output.shape())));
+    }
+    Ok(slice(&output).to_vec())
+}

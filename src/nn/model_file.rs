@@ -1,0 +1,120 @@
+//! The project's own model file (`.cgm`): a network with what it predicts, from what, and how it came to be.
+
+use super::container::{self, Kind};
+use super::provenance::Provenance;
+use crate::dataset::{InputKind, Target};
+use crate::tape::{Network, Parameters, Program, from_vec, slice};
+use crate::{Error, Result};
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+
+const KIND: Kind = Kind { letters: *b"CGM", version: 1, name: "cardiograd model" };
+
+/// A network that maps µV to a measurement, and what is known of it. What came from elsewhere (a PyTorch state dict) knows the network only.
+#[derive(Clone, Debug)]
+pub struct Model {
+    /// Program and f32 parameters.
+    pub network: Network<f32>,
+    /// What it predicts.
+    pub target: Option<Target>,
+    /// What it looks at.
+    pub input: Option<InputKind>,
+    /// How it was trained.
+    pub provenance: Option<Provenance>,
+}
+
+/// A model as it lies in a file.
+#[derive(Serialize, Deserialize)]
+struct Stored {
+    program: Program,
+    parameters: Vec<StoredTensor>,
+    target: Option<Target>,
+    unit: String,
+    input: Option<InputKind>,
+    provenance: Option<Provenance>,
+}
+
+/// A parameter as it lies in a file, row-major.
+#[derive(Serialize, Deserialize)]
+pub(super) struct StoredTensor {
+    name: String,
+    shape: Vec<usize>,
+    values: Vec<f32>,
+}
+
+pub(super) fn store(parameters: &Parameters<f32>) -> Vec<StoredTensor> {
+    let stored = |(name, value): (&String, &crate::tape::Tensor<f32>)| StoredTensor {
+        name: name.clone(),
+        shape: value.shape().to_vec(),
+        values: slice(value).to_vec(),
+    };
+    parameters.iter().map(stored).collect()
+}
+
+pub(super) fn restore(stored: Vec<StoredTensor>) -> Result<Parameters<f32>> {
+    let mut parameters = Parameters::new();
+    for StoredTensor { name, shape, values } in stored {
+        let size = shape.iter().try_fold(1usize, |size, n| size.checked_mul(*n));
+        if size != Some(values.len()) {
+            return Err(Error::Parameters(format!("parameter '{name}' of shape {shape:?} has {} values", values.len())));
+        }
+        parameters.insert(name, from_vec(&shape, values));
+    }
+    Ok(parameters)
+}
+
+impl Model {
+    /// A model of which nothing is known but its network.
+    pub fn new(network: Network<f32>) -> Self {
+        Model { network, target: None, input: None, provenance: None }
+    }
+
+    /// The unit of its predictions, empty where the target is not known.
+    pub fn unit(&self) -> &'static str {
+        self.target.map_or("", Target::unit)
+    }
+
+    /// Whether a file begins as one of these.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn is_model_file(path: &Path) -> Result<bool> {
+        container::is(&KIND, path)
+    }
+
+    /// Writes the file, whole or not at all. The same model gives the same bytes.
+    ///
+    /// # Errors
+    /// [`Error::Io`]; [`Error::Data`] for a model of more than half a gigabyte.
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
+        let stored = Stored {
+            program: self.network.program().clone(),
+            parameters: store(&self.network.parameters()),
+            target: self.target,
+            unit: self.unit().to_owned(),
+            input: self.input,
+            provenance: self.provenance.clone(),
+        };
+        container::write(&KIND, path.as_ref(), &stored)
+    }
+
+    /// Reads the file.
+    ///
+    /// # Errors
+    /// [`Error::Format`] for anything but a whole, undamaged model file of this version; [`Error::Io`].
+    pub fn load(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        let stored: Stored = container::read(&KIND, path)?;
+        let fail = |problem: &dyn std::fmt::Display| Error::format(path, problem.to_string());
+        if stored.unit != stored.target.map_or("", Target::unit) {
+            return Err(fail(&format!(
+                "its unit is '{}', that of its target is '{}'",
+                stored.unit,
+                stored.target.map_or("", Target::unit)
+            )));
+        }
+        let network = restore(stored.parameters).and_then(|parameters| Network::new(stored.program, parameters));
+        let network = network.map_err(|error| fail(&error))?;
+        Ok(Model { network, target: stored.target, input: stored.input, provenance: stored.provenance })
+    }
+}

@@ -1,0 +1,55 @@
+//! How a trained model came to be.
+
+use super::metrics::Metrics;
+use super::settings::TrainSettings;
+use crate::dataset::Part;
+use serde::{Deserialize, Serialize};
+
+/// What one epoch brought, in the target's unit.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Epoch {
+    /// Root mean squared error over the epoch's training batches, as they came (batch statistics, weights changing).
+    pub train_rmse: f64,
+    /// Root mean squared error on the validation part after the epoch.
+    pub validation_rmse: f64,
+    /// The learning rate of its last step.
+    pub learning_rate: f64,
+}
+
+/// Which weights of a training a model holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Weights {
+    /// Those after the epoch with the lowest validation error.
+    Best,
+    /// Those after the last epoch.
+    Last,
+}
+
+/// How a trained model came to be: enough to train it again, bit for bit.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Provenance {
+    /// The program, e.g. `cardiograd 0.1.0`.
+    pub version: String,
+    /// The settings, seed included.
+    pub settings: TrainSettings,
+    /// The dataset's digest, as whoever trained gave it; may be empty.
+    pub dataset: String,
+    /// Mean of the target over the training examples, in its unit.
+    pub train_mean: f64,
+    /// Every epoch.
+    pub epochs: Vec<Epoch>,
+    /// The epoch with the lowest validation error, from 0.
+    pub best_epoch: usize,
+    /// Which weights these are.
+    pub weights: Weights,
+    /// Errors on each part that has examples.
+    pub metrics: Vec<Metrics>,
+}
+
+impl Provenance {
+    /// The errors on a part.
+    pub fn metrics(&self, part: Part) -> Option<&Metrics> {
+        self.metrics.iter().find(|metrics| metrics.part == part)
+    }
+}

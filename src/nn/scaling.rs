@@ -1,0 +1,127 @@
+//! Standardised training: the scales, and folding them into the first and last layer afterwards.
+//!
+//! Leads are divided, not shifted: a shift does not pass through the zeros of a padded convolution, a factor does.
+
+use super::data::TrainingData;
+use crate::tape::{Network, NodeId, Op, Program, Tensor};
+use crate::{Error, Result};
+use ndarray::Axis;
+
+/// Training ECGs that the leads' root mean squares are taken over, at most.
+const SAMPLE: usize = 1000;
+
+/// What inputs and targets are divided by while training.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Scaling {
+    /// Divisor of each input channel.
+    leads: Vec<f32>,
+    /// The target's mean and standard deviation.
+    mean: f64,
+    deviation: f64,
+    identity: bool,
+}
+
+/// Where the scales go: the convolutions that read the input, and the last layer.
+struct Places {
+    first: Vec<NodeId>,
+    last_weight: NodeId,
+    last_bias: NodeId,
+}
+
+impl Scaling {
+    /// No scaling.
+    pub fn identity() -> Self {
+        Scaling { leads: Vec::new(), mean: 0.0, deviation: 1.0, identity: true }
+    }
+
+    /// The scales of the training examples.
+    ///
+    /// # Errors
+    /// [`Error::Program`] if the program has no place to fold them into; what reading inputs brings.
+    pub fn of(program: &Program, data: &TrainingData<'_>) -> Result<Self> {
+        Places::find(program)?;
+        let ecgs = &data.train.ecgs[..data.train.len().min(SAMPLE)];
+        let mut squares: Vec<f64> = Vec::new();
+        let mut count = 0;
+        for batch in ecgs.chunks(64) {
+            let x = (data.inputs)(batch)?;
+            squares.resize(x.len_of(Axis(1)), 0.0);
+            count += x.len_of(Axis(0)) * x.len_of(Axis(2));
+            for ecg in x.outer_iter() {
+                for (sum, lead) in squares.iter_mut().zip(ecg.outer_iter()) {
+                    *sum += lead.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>();
+                }
+            }
+        }
+        let positive = |scale: f64| if scale > 0.0 { scale } else { 1.0 };
+        let n = data.train.len() as f64;
+        let mean = data.train.values.iter().sum::<f64>() / n;
+        let variance = data.train.values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / n;
+        let leads = squares.iter().map(|sum| positive((sum / count as f64).sqrt()) as f32).collect();
+        Ok(Scaling { leads, mean, deviation: positive(variance.sqrt()), identity: false })
+    }
+
+    /// Divides the channels of a batch (N, C, L).
+    pub fn input(&self, x: &mut Tensor<f32>) {
+        if !self.identity {
+            for (mut lead, scale) in x.axis_iter_mut(Axis(1)).zip(&self.leads) {
+                lead.mapv_inplace(|v| v / scale);
+            }
+        }
+    }
+
+    /// The scaled target.
+    pub fn target(&self, value: f64) -> f32 {
+        ((value - self.mean) / self.deviation) as f32
+    }
+
+    /// An error in the target's unit from a scaled one.
+    pub fn error(&self, scaled: f64) -> f64 {
+        scaled * self.deviation
+    }
+
+    /// The network on unscaled inputs and targets: w ← w / s per input channel; in the last layer w ← σ w, b ← σ b + μ.
+    ///
+    /// # Errors
+    /// As [`Scaling::of`].
+    pub fn fold(&self, mut network: Network<f32>) -> Result<Network<f32>> {
+        if self.identity {
+            return Ok(network);
+        }
+        let places = Places::find(network.program())?;
+        for weight in places.first {
+            for (mut channel, scale) in network.parameter_mut(weight).axis_iter_mut(Axis(1)).zip(&self.leads) {
+                channel.mapv_inplace(|v| v / scale);
+            }
+        }
+        let (mean, deviation) = (self.mean, self.deviation);
+        network.parameter_mut(places.last_weight).mapv_inplace(|v| (f64::from(v) * deviation) as f32);
+        network.parameter_mut(places.last_bias).mapv_inplace(|v| (f64::from(v) * deviation + mean) as f32);
+        Ok(network)
+    }
+}
+
+impl Places {
+    fn find(program: &Program) -> Result<Self> {
+        let refuse = |why: String| Err(Error::Program(format!("standardised training cannot be folded into this network: {why}")));
+        let readers = |id: NodeId| program.ids().filter(move |reader| program.node(*reader).inputs.contains(&id));
+        let alone = |id: NodeId| readers(id).count() == 1;
+        let mut first = Vec::new();
+        for input in program.inputs() {
+            for reader in readers(input) {
+                let node = program.node(reader);
+                match node.op {
+                    Op::Conv1d { .. } if node.inputs[0] == input && alone(node.inputs[1]) => first.push(node.inputs[1]),
+                    _ => return refuse(format!("'{}' reads the input and is not a convolution with weights of its own", node.name)),
+                }
+            }
+        }
+        let last = program.node(program.output());
+        match (&last.op, &last.inputs[..]) {
+            (Op::Linear, &[_, last_weight, last_bias]) if alone(last_weight) && alone(last_bias) => {
+                Ok(Places { first, last_weight, last_bias })
+            }
+            _ => refuse(format!("its output '{}' is not a linear layer with weights and bias of its own", last.name)),
+        }
+    }
+}

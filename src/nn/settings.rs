@@ -1,0 +1,106 @@
+//! How a network is trained: the settings, and the two presets.
+
+use crate::{Error, Result};
+use serde::{Deserialize, Serialize};
+use std::str::FromStr;
+
+/// What happens to the learning rate.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Schedule {
+    /// It stays.
+    Constant,
+    /// It is multiplied by `factor` when the validation loss has not fallen below (1 − threshold) × its best for more than `patience`
+    /// epochs (PyTorch's `ReduceLROnPlateau`).
+    Plateau {
+        /// Factor on the learning rate.
+        factor: f64,
+        /// Epochs without improvement that are borne.
+        patience: usize,
+        /// Relative improvement that counts.
+        threshold: f64,
+    },
+    /// It rises from 1/25 of itself to itself over the first 30 % of all steps and falls to 1/250 000 over the rest, along cosines, while
+    /// Adam's β₁ falls from 0.95 to 0.85 and rises again (Smith & Topin 2019; PyTorch's `OneCycleLR`).
+    OneCycle,
+}
+
+/// How a network is trained with Adam on the mean squared error.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TrainSettings {
+    /// Passes over the training examples.
+    pub epochs: usize,
+    /// Examples in a batch.
+    pub batch: usize,
+    /// Adam's learning rate; with [`Schedule::OneCycle`], the largest.
+    pub learning_rate: f64,
+    /// What happens to it.
+    pub schedule: Schedule,
+    /// Whether each lead is divided by its root mean square, and the target brought to mean 0 and standard deviation 1, while training. The
+    /// scaling is folded into the first and last layer afterwards: a trained model maps µV to the target's unit either way.
+    pub standardise: bool,
+    /// The master seed.
+    pub seed: u64,
+}
+
+impl TrainSettings {
+    /// The study's: raw µV in, raw ms or µV out, 100 epochs of batches of 32, learning rate 0.008, halved on a plateau of 10 epochs.
+    pub fn paper() -> Self {
+        let schedule = Schedule::Plateau { factor: 0.5, patience: 10, threshold: 1e-4 };
+        TrainSettings { epochs: 100, batch: 32, learning_rate: 0.008, schedule, standardise: false, seed: 0 }
+    }
+
+    /// A useful network in few steps: standardised, one cycle.
+    pub fn quick() -> Self {
+        TrainSettings { epochs: 8, batch: 32, learning_rate: 0.004, schedule: Schedule::OneCycle, standardise: true, seed: 0 }
+    }
+
+    /// Refuses what makes no sense.
+    pub(super) fn check(&self) -> Result<()> {
+        let wrong = |what: String| Err(Error::Usage(what));
+        if self.epochs == 0 || self.batch == 0 {
+            return wrong(format!("{} epochs of batches of {}: both must be at least 1", self.epochs, self.batch));
+        }
+        if !(self.learning_rate.is_finite() && self.learning_rate > 0.0) {
+            return wrong(format!("a learning rate of {}: it must be above 0", self.learning_rate));
+        }
+        match self.schedule {
+            Schedule::Plateau { factor, threshold, .. } if !(factor > 0.0 && factor < 1.0 && (0.0..1.0).contains(&threshold)) => {
+                wrong(format!("a plateau factor of {factor} and threshold of {threshold}: both must lie between 0 and 1"))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// A named set of settings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Preset {
+    /// [`TrainSettings::quick`].
+    Quick,
+    /// [`TrainSettings::paper`].
+    Paper,
+}
+
+impl Preset {
+    /// The settings.
+    pub fn settings(self) -> TrainSettings {
+        match self {
+            Preset::Quick => TrainSettings::quick(),
+            Preset::Paper => TrainSettings::paper(),
+        }
+    }
+}
+
+impl FromStr for Preset {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match text {
+            "quick" => Ok(Preset::Quick),
+            "paper" => Ok(Preset::Paper),
+            _ => Err(Error::Usage(format!("unknown preset '{text}': the presets are quick and paper"))),
+        }
+    }
+}

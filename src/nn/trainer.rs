@@ -1,0 +1,240 @@
+//! Training: Adam on the mean squared error, epoch by epoch, so that whoever drives it can save and continue.
+
+use super::adam::Adam;
+use super::checkpoint::Checkpoint;
+use super::data::{TrainingData, predict_batch, predict_ecgs};
+use super::initialise;
+use super::metrics::Metrics;
+use super::model_file::Model;
+use super::provenance::{Epoch, Provenance, Weights};
+use super::scaling::Scaling;
+use super::schedule::ScheduleState;
+use super::settings::TrainSettings;
+use crate::dataset::Part;
+use crate::progress::{Report, Step};
+use crate::random::{Stage, Stream};
+use crate::tape::{Mode, Network, Program, RuleSet, Tensor, Want, from_vec, slice};
+use crate::{Error, Result};
+use rand::seq::SliceRandom;
+
+/// What a training gives.
+#[derive(Clone, Debug)]
+pub struct Trained {
+    /// With the weights after the epoch of the lowest validation error.
+    pub best: Model,
+    /// With the weights after the last epoch.
+    pub last: Model,
+}
+
+/// A training in progress. The state after each epoch depends on program, data and settings alone: not on threads, and not on whether the
+/// training was interrupted ([`Trainer::checkpoint`], [`Trainer::resume`]).
+pub struct Trainer<'a> {
+    pub(super) data: TrainingData<'a>,
+    pub(super) settings: TrainSettings,
+    pub(super) network: Network<f32>,
+    pub(super) adam: Adam,
+    pub(super) schedule: ScheduleState,
+    pub(super) scaling: Scaling,
+    pub(super) best: Network<f32>,
+    pub(super) best_epoch: usize,
+    pub(super) epochs: Vec<Epoch>,
+    label: String,
+}
+
+/// Trains a network from its initial weights to the end.
+///
+/// # Errors
+/// As [`Trainer::new`] and [`Trainer::epoch`].
+pub fn train(program: &Program, data: TrainingData<'_>, settings: &TrainSettings, report: Report<'_>) -> Result<Trained> {
+    let mut trainer = Trainer::new(program, data, settings)?;
+    while !trainer.is_done() {
+        trainer.epoch(report)?;
+    }
+    trainer.finish("", report)
+}
+
+impl<'a> Trainer<'a> {
+    /// A training that has not begun, from [`initialise`]d weights. The program takes one input (N, C, L) and gives (N, 1).
+    ///
+    /// # Errors
+    /// [`Error::Usage`] for senseless settings; [`Error::Data`] for parts without examples; [`Error::Program`] if the program has a parameter
+    /// without default initialisation, or no place to fold the scales of standardised training into; what reading inputs brings.
+    pub fn new(program: &Program, data: TrainingData<'a>, settings: &TrainSettings) -> Result<Self> {
+        let network = Network::new(program.clone(), initialise(program, settings.seed, data.target.index())?)?;
+        Self::from_network(network, data, settings)
+    }
+
+    /// A training that starts from given weights (which see standardised inputs where the settings ask for that).
+    ///
+    /// # Errors
+    /// As [`Trainer::new`].
+    pub fn from_network(network: Network<f32>, data: TrainingData<'a>, settings: &TrainSettings) -> Result<Self> {
+        settings.check()?;
+        data.check()?;
+        let scaling = if settings.standardise { Scaling::of(network.program(), &data)? } else { Scaling::identity() };
+        let steps = settings.epochs as u64 * data.train.len().div_ceil(settings.batch) as u64;
+        Ok(Trainer {
+            settings: *settings,
+            adam: Adam::new(&network),
+            schedule: ScheduleState::new(settings, steps),
+            scaling,
+            best: network.clone(),
+            best_epoch: 0,
+            epochs: Vec::new(),
+            label: format!("training {}", data.target),
+            network,
+            data,
+        })
+    }
+
+    /// Continues where a checkpoint left off.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] if it is of another training: other settings, program or examples.
+    pub fn resume(&mut self, checkpoint: Checkpoint) -> Result<()> {
+        checkpoint.restore(self)
+    }
+
+    /// The state after the epochs done so far.
+    pub fn checkpoint(&self) -> Checkpoint {
+        Checkpoint::of(self)
+    }
+
+    /// The epochs done so far.
+    pub fn epochs(&self) -> &[Epoch] {
+        &self.epochs
+    }
+
+    /// Whether all epochs are done.
+    pub fn is_done(&self) -> bool {
+        self.epochs.len() >= self.settings.epochs
+    }
+
+    /// Trains one epoch and validates.
+    ///
+    /// # Errors
+    /// [`Error::Value`] when the loss is no longer finite; if the inputs do not fit the program; what reading inputs brings.
+    pub fn epoch(&mut self, report: Report<'_>) -> Result<()> {
+        let number = self.epochs.len();
+        let mut order: Vec<usize> = (0..self.data.train.len()).collect();
+        let stream = Stream::new(self.settings.seed, Stage::Epoch).target(self.data.target.index()).ecg(number as u64);
+        order.shuffle(&mut stream.rng());
+        let per_epoch = order.len().div_ceil(self.settings.batch) as u64;
+        let note = self.epochs.last().map_or(String::new(), |epoch| {
+            format!("epoch {number}: validation RMSE {:.4} {}", epoch.validation_rmse, self.data.target.unit())
+        });
+        let mut sum = 0.0;
+        let mut learning_rate = 0.0;
+        for batch in order.chunks(self.settings.batch) {
+            let rates = self.schedule.at(self.adam.steps());
+            learning_rate = rates.0;
+            sum += self.step(batch, rates)? * batch.len() as f64;
+            let total = self.settings.epochs as u64 * per_epoch;
+            report(Step { label: &self.label, done: self.adam.steps(), total, unit: "steps", note: &note });
+        }
+        let loss = self.validate()?;
+        self.schedule.epoch_ended(loss);
+        let rmse = |loss: f64| self.scaling.error(loss.sqrt());
+        let epoch = Epoch { train_rmse: rmse(sum / order.len() as f64), validation_rmse: rmse(loss), learning_rate };
+        if self.epochs.is_empty() || epoch.validation_rmse < self.epochs[self.best_epoch].validation_rmse {
+            self.best = self.network.clone();
+            self.best_epoch = number;
+        }
+        self.epochs.push(epoch);
+        Ok(())
+    }
+
+    /// One step on the training examples at these places; gives the batch's loss before it.
+    fn step(&mut self, batch: &[usize], (learning_rate, beta1): (f64, f64)) -> Result<f64> {
+        let ecgs: Vec<usize> = batch.iter().map(|at| self.data.train.ecgs[*at]).collect();
+        let x = self.inputs(&ecgs)?;
+        let targets: Vec<f32> = batch.iter().map(|at| self.scaling.target(self.data.train.values[*at])).collect();
+        let tape = self.network.run_in(&[x], Mode::Training)?;
+        if tape.output().shape() != [batch.len(), 1] {
+            let found = tape.output().shape();
+            return Err(Error::Program(format!("the network gives shape {found:?}, training needs ({}, 1)", batch.len())));
+        }
+        let count = batch.len() as f32;
+        let errors: Vec<f32> = slice(tape.output()).iter().zip(&targets).map(|(y, target)| y - target).collect();
+        let loss = mean_square(&errors);
+        self.finite(loss, "loss")?;
+        let seed = from_vec(&[batch.len(), 1], errors.into_iter().map(|error| 2.0 / count * error).collect());
+        let want = Want::trainable(self.network.program());
+        let gradients = self.network.backward(&tape, seed, &RuleSet::plain(), None, &want)?;
+        self.adam.step(&mut self.network, &gradients, learning_rate, beta1);
+        self.network.update_running_averages(&tape);
+        Ok(loss)
+    }
+
+    /// The loss on the validation part.
+    fn validate(&self) -> Result<f64> {
+        let examples = self.data.validation;
+        let mut errors = Vec::with_capacity(examples.len());
+        for (ecgs, values) in examples.ecgs.chunks(64).zip(examples.values.chunks(64)) {
+            let output = predict_batch(&self.network, self.inputs(ecgs)?)?;
+            errors.extend(output.iter().zip(values).map(|(y, value)| y - self.scaling.target(*value)));
+        }
+        let loss = mean_square(&errors);
+        self.finite(loss, "validation loss")?;
+        Ok(loss)
+    }
+
+    fn inputs(&self, ecgs: &[usize]) -> Result<Tensor<f32>> {
+        let mut x = (self.data.inputs)(ecgs)?.into_dyn().into_shared();
+        self.scaling.input(&mut x);
+        Ok(x)
+    }
+
+    fn finite(&self, loss: f64, what: &str) -> Result<()> {
+        if loss.is_finite() {
+            return Ok(());
+        }
+        let at = format!("{}, epoch {}, step {}", self.label, self.epochs.len() + 1, self.adam.steps());
+        Err(Error::Value { at, problem: format!("the {what} is {loss}: lower the learning rate, or look for extreme inputs") })
+    }
+
+    /// Both sets of weights as models in µV and the target's unit, with their errors on every part. `dataset` goes into the provenance.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] before the first epoch; as [`predict_ecgs`].
+    pub fn finish(&self, dataset: &str, report: Report<'_>) -> Result<Trained> {
+        if self.epochs.is_empty() {
+            return Err(Error::Usage("the training has not begun: there is nothing to finish".into()));
+        }
+        let best = self.model(&self.best, Weights::Best, dataset, report)?;
+        let mut last = best.clone();
+        if self.best_epoch + 1 < self.epochs.len() {
+            last = self.model(&self.network, Weights::Last, dataset, report)?;
+        } else if let Some(provenance) = &mut last.provenance {
+            provenance.weights = Weights::Last;
+        }
+        Ok(Trained { best, last })
+    }
+
+    fn model(&self, network: &Network<f32>, weights: Weights, dataset: &str, report: Report<'_>) -> Result<Model> {
+        let network = self.scaling.fold(network.clone())?;
+        let train_mean = self.data.train.values.iter().sum::<f64>() / self.data.train.len() as f64;
+        let mut metrics = Vec::new();
+        for part in Part::ALL.into_iter().filter(|part| !self.data.part(*part).is_empty()) {
+            let examples = self.data.part(part);
+            let label = format!("evaluating {} on the {part} part", self.data.target);
+            let predicted = predict_ecgs(&network, self.data.inputs, &examples.ecgs, &label, report)?;
+            metrics.push(Metrics::new(part, &predicted, &examples.values, train_mean));
+        }
+        let provenance = Provenance {
+            version: concat!("cardiograd ", env!("CARGO_PKG_VERSION")).into(),
+            settings: self.settings,
+            dataset: dataset.into(),
+            train_mean,
+            epochs: self.epochs.clone(),
+            best_epoch: self.best_epoch,
+            weights,
+            metrics,
+        };
+        Ok(Model { network, target: Some(self.data.target), input: Some(self.data.input), provenance: Some(provenance) })
+    }
+}
+
+fn mean_square(errors: &[f32]) -> f64 {
+    errors.iter().map(|error| f64::from(*error).powi(2)).sum::<f64>() / errors.len() as f64
+}

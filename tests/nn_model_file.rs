@@ -1,0 +1,98 @@
+//! The model file: what goes in comes out, and no damaged or hostile file does anything but a one-line error.
+
+use cardiograd::dataset::{InputKind, Part, Target};
+use cardiograd::nn::{Checkpoint, Epoch, Metrics, Model, Provenance, TrainSettings, Weights, architecture, initialise};
+use cardiograd::tape::Network;
+use proptest::prelude::*;
+use std::path::Path;
+
+fn model() -> Model {
+    let program = architecture("standardconv").unwrap();
+    let parameters = initialise(&program, 3, 1).unwrap();
+    let metrics = Metrics { part: Part::Test, n: 7, mae: 1.0, rmse: 2.0, mae_of_mean: 3.0, rmse_of_mean: 4.0 };
+    let provenance = Provenance {
+        version: "cardiograd".into(),
+        settings: TrainSettings::paper(),
+        dataset: "sha256:0123".into(),
+        train_mean: 412.5,
+        epochs: vec![Epoch { train_rmse: 3.0, validation_rmse: 2.5, learning_rate: 0.008 }],
+        best_epoch: 0,
+        weights: Weights::Best,
+        metrics: vec![metrics],
+    };
+    let network = Network::new(program, parameters).unwrap();
+    Model { network, target: Some(Target::RV5), input: Some(InputKind::Median), provenance: Some(provenance) }
+}
+
+fn saved(folder: &Path) -> (std::path::PathBuf, Vec<u8>) {
+    let path = folder.join("m.cgm");
+    model().save(&path).unwrap();
+    let bytes = std::fs::read(&path).unwrap();
+    (path, bytes)
+}
+
+/// The one-line error of a file with these bytes.
+fn refusal(path: &Path, bytes: &[u8]) -> String {
+    std::fs::write(path, bytes).unwrap();
+    let error = Model::load(path).unwrap_err().to_string();
+    assert!(error.contains("m.cgm: ") && !error.contains('\n'), "{error}");
+    error
+}
+
+#[test]
+fn a_model_comes_back_whole_and_the_same_bytes_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, bytes) = saved(folder.path());
+    let loaded = Model::load(&path).unwrap();
+    let original = model();
+    assert_eq!(loaded.network.program(), original.network.program());
+    assert_eq!(loaded.network.parameters(), original.network.parameters());
+    assert_eq!((loaded.target, loaded.input, loaded.unit()), (Some(Target::RV5), Some(InputKind::Median), "µV"));
+    assert_eq!(loaded.provenance, original.provenance);
+    loaded.save(&path).unwrap();
+    assert!(std::fs::read(&path).unwrap() == bytes);
+    assert!(Model::is_model_file(&path).unwrap());
+}
+
+#[test]
+fn a_truncated_file_is_refused_wherever_it_ends() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, bytes) = saved(folder.path());
+    for end in (0..bytes.len()).step_by(97).chain(0..40) {
+        refusal(&path, &bytes[..end]);
+    }
+    refusal(&path, &[&bytes[..], &[0]].concat());
+}
+
+#[test]
+fn a_file_of_another_kind_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, bytes) = saved(folder.path());
+    let error = Checkpoint::load(&path).err().unwrap().to_string();
+    assert!(error.contains("is not a cardiograd training checkpoint"), "{error}");
+    assert!(refusal(&path, &[b"\x80\x02}q\x00", &bytes[..]].concat()).contains("is not a cardiograd model"));
+    assert!(Model::load(folder.path().join("absent.cgm")).unwrap_err().to_string().contains("absent.cgm"));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    #[test]
+    fn a_flipped_bit_is_refused(at: prop::sample::Index, bit in 0u8..8) {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, mut bytes) = saved(folder.path());
+        let at = at.index(bytes.len());
+        bytes[at] ^= 1 << bit;
+        refusal(&path, &bytes);
+    }
+}
+
+#[test]
+fn every_bit_of_the_header_matters() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, bytes) = saved(folder.path());
+    for bit in 0..24 * 8 {
+        let mut bytes = bytes.clone();
+        bytes[bit / 8] ^= 1 << (bit % 8);
+        refusal(&path, &bytes);
+    }
+}
