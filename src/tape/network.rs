@@ -26,7 +26,7 @@ impl<T: Real> Network<T> {
     /// Binds parameters to a program.
     ///
     /// # Errors
-    /// [`Error::Parameters`] if one is missing, one too many, of another shape, or not finite.
+    /// [`Error::Parameters`] if one is missing, one too many, of another shape, not finite, or a variance that is not positive.
     pub fn new(program: Program, mut parameters: Parameters<T>) -> Result<Self> {
         let mut bound = Vec::with_capacity(program.nodes().len());
         for node in program.nodes() {
@@ -39,6 +39,7 @@ impl<T: Real> Network<T> {
             };
             bound.push(Some(checked(&node.name, shape, value)?));
         }
+        check_variances(&program, &bound)?;
         if let Some(name) = parameters.keys().next() {
             let more = parameters.len() - 1;
             let rest = if more == 0 { String::new() } else { format!(" and {more} more") };
@@ -102,6 +103,9 @@ impl<T: Real> Network<T> {
     /// # Errors
     /// If the inputs do not fit the program.
     pub fn run_in(&self, inputs: &[Tensor<T>], mode: Mode) -> Result<Tape<T>> {
+        if mode == Mode::Training && inputs.iter().any(|input| input.is_empty()) {
+            return Err(Error::Data("a training run needs at least one example".into()));
+        }
         let (values, saved) = self.execute(inputs, mode, |_, _| ())?;
         let values = values.into_iter().map(|value| value.expect("every value was kept")).collect();
         Ok(Tape { values, saved, output: self.program.output(), mode })
@@ -187,6 +191,19 @@ impl<T: Real> Network<T> {
         }
         self.cache = ConvCache::default();
     }
+}
+
+/// Checks that no batch norm divides by the root of a variance that is negative or 0.
+fn check_variances<T: Real>(program: &Program, bound: &[Option<Tensor<T>>]) -> Result<()> {
+    for node in program.nodes() {
+        let Op::BatchNorm { eps, .. } = node.op else { continue };
+        let Some(variances) = &bound[node.inputs[4].0] else { continue };
+        if let Some(at) = slice(variances).iter().position(|v| v.f64() + eps <= 0.0) {
+            let (name, value) = (&program.node(node.inputs[4]).name, slice(variances)[at]);
+            return Err(Error::Parameters(format!("parameter '{name}': element {at} is {value}, a variance must be positive")));
+        }
+    }
+    Ok(())
 }
 
 /// Checks a parameter's shape and values and brings it into standard layout.

@@ -1,5 +1,6 @@
 //! The operations as plain data: what they are called, what they take, what comes out. Their arithmetic is in `ops/`.
 
+use super::program::elements;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -193,6 +194,9 @@ impl Op {
     /// A number in the op that makes no sense, if there is one.
     pub(crate) fn fault(&self) -> Option<String> {
         match self {
+            Op::Input { shape } if shape.contains(&Some(0)) => Some(format!("shape {shape:?} is empty")),
+            Op::Parameter { shape, .. } if shape.contains(&0) => Some(format!("shape {shape:?} is empty")),
+            Op::Parameter { shape, .. } if elements(shape).is_none() => Some(format!("shape {shape:?} is too large")),
             Op::Conv1d { stride: 0, .. } => Some("stride 0".into()),
             Op::Conv1d { dilation: 0, .. } => Some("dilation 0".into()),
             Op::AvgPool1d { window, stride } | Op::MaxPool1d { window, stride } if *window == 0 || *stride == 0 => {

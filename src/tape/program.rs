@@ -104,7 +104,11 @@ impl Program {
                 return fail(format!(
                     "it has {} inputs, it takes {}",
                     node.inputs.len(),
-                    if least == most { least.to_string() } else { format!("{least} or more") }
+                    match most {
+                        usize::MAX => format!("{least} or more"),
+                        _ if least == most => least.to_string(),
+                        _ => format!("{least} or {most}"),
+                    }
                 ));
             }
             if let Some(fault) = node.op.fault() {
@@ -199,6 +203,9 @@ impl Program {
                     op.output_shape(&read).map_err(|problem| Error::Program(format!("node '{}' ({}): {problem}", node.name, op.kind())))?
                 }
             };
+            if elements(&shape).is_none() {
+                return Err(Error::Program(format!("node '{}' ({}): a value of shape {shape:?} is too large", node.name, node.op.kind())));
+            }
             shapes.push(shape);
         }
         if given.next().is_some() {
@@ -208,10 +215,19 @@ impl Program {
     }
 }
 
-/// Checks a given input against its declaration.
+/// The most elements a value may have: more is a description gone wrong, and is refused before anything is allocated.
+const MOST: usize = u32::MAX as usize;
+
+/// The number of elements of a shape, unless it is beyond [`MOST`].
+pub(super) fn elements(shape: &[usize]) -> Option<usize> {
+    let product = shape.iter().try_fold(1usize, |product, n| product.checked_mul(*n));
+    product.filter(|product| *product <= MOST)
+}
+
+/// Checks a given input against its declaration. A batch may be empty, an example may not.
 fn check_input(name: &str, declared: &[Option<usize>], found: &[usize]) -> Result<()> {
-    let fits =
-        found.len() == declared.len() + 1 && declared.iter().zip(&found[1..]).all(|(want, have)| want.is_none_or(|want| want == *have));
+    let fits = found.len() == declared.len() + 1
+        && declared.iter().zip(&found[1..]).all(|(want, have)| want.map_or(*have > 0, |want| want == *have));
     if fits {
         return Ok(());
     }
