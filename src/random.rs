@@ -21,7 +21,7 @@ pub enum Stage {
     Epoch = 5,
     /// The noise of SmoothGrad, one stream per ECG; draws follow one another in the stream.
     SmoothGrad = 6,
-    /// The noise and path coefficients of Gradient SHAP, one stream per ECG.
+    /// The noise (repeat 0) and path positions (repeat 1) of Gradient SHAP, one stream of each per ECG.
     GradientShap = 7,
     /// Random control heatmaps, one stream per ECG.
     RandomMap = 8,

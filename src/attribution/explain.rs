@@ -154,6 +154,7 @@ impl<'a, T: Real> Explainer<'a, T> {
                     x.par_chunks(size).zip(ids).map(sampled).collect::<Result<_>>()?
                 }
             };
+            check_maps(*method, &maps, ids)?;
             let complete = self.completeness(*method, x, extent, &singles, &maps)?;
             if self.settings.absolute == Some(true) {
                 maps.iter_mut().flatten().for_each(|v| *v = v.abs());
@@ -258,8 +259,11 @@ impl<'a, T: Real> Explainer<'a, T> {
     fn layer_maps(&self, tape: &Tape<T>, extent: Extent) -> Result<Vec<Vec<T>>> {
         let layer = gradcam::layer(self.network, self.settings.layer.as_deref())?;
         let gradients = self.back(tape, &RuleSet::plain(), None, &Want::nodes([layer]))?;
-        let zeros = crate::tape::zeros(tape.value(layer).shape());
-        let rows = gradcam::rows(tape.value(layer), gradients.get(layer).unwrap_or(&zeros), extent.len, self.settings.interpolation)?;
+        let gradient = gradients.get(layer).ok_or_else(|| {
+            let name = &self.network.program().node(layer).name;
+            Error::Usage(format!("Grad-CAM at '{name}': the output does not depend on this node; name another layer"))
+        })?;
+        let rows = gradcam::rows(tape.value(layer), gradient, extent.len, self.settings.interpolation)?;
         Ok(rows.into_iter().map(|row| row.repeat(extent.channels)).collect())
     }
 
@@ -311,6 +315,17 @@ fn check_finite<T: Real>(x: &Tensor<T>, extent: Extent) -> Result<()> {
             let place = format!("ECG {ecg}, lead {}, sample {}", rest / extent.len, rest % extent.len);
             Err(Error::Value { at: place, problem: format!("{} is not finite; repair or leave out this ECG", slice(x)[at]) })
         }
+    }
+}
+
+/// Checks that nothing overflowed on the way: a map with a NaN in it would rank and draw as if it meant something.
+fn check_maps<T: Real>(method: Method, maps: &[Vec<T>], ids: &[u64]) -> Result<()> {
+    match maps.iter().zip(ids).find(|(map, _)| map.iter().any(|v| !v.is_finite())) {
+        None => Ok(()),
+        Some((_, id)) => Err(Error::Value {
+            at: format!("ECG {id}, method {method}"),
+            problem: format!("the map is not finite in {}: the input is too large for this network, or try the other precision", T::NAME),
+        }),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Grad-CAM (Selvaraju et al. 2017): the activations of a layer, weighted by the mean gradient of each channel, rectified, and
 //! stretched to the input's length.
 
-use crate::tape::{Network, NodeId, OpKind, Real, Tensor, slice};
+use crate::tape::{Network, NodeId, Op, OpKind, Real, Tensor, slice};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
@@ -16,20 +16,25 @@ pub enum Interpolation {
     Nearest,
 }
 
-/// The node that Grad-CAM looks at: the named one, or the program's last convolution.
+/// The node that Grad-CAM looks at: the named one, or the last convolution before the program's output.
 ///
 /// # Errors
-/// [`Error::Usage`] if the name is unknown, its value has no time axis, or there is no convolution.
+/// [`Error::Usage`] if the name is unknown or a parameter's, or there is no convolution.
 pub(crate) fn layer<T: Real>(network: &Network<T>, name: Option<&str>) -> Result<NodeId> {
     let program = network.program();
     match name {
-        Some(name) => program.find(name).ok_or_else(|| {
-            let convs: Vec<&str> = program.of_kind(OpKind::Conv1d).into_iter().map(|id| program.node(id).name.as_str()).collect();
-            Error::Usage(format!("no node is called '{name}'; the convolutions are {}", convs.join(" ")))
-        }),
+        Some(name) => match program.find(name) {
+            Some(id) if !matches!(program.node(id).op, Op::Parameter { .. }) => Ok(id),
+            found => {
+                let problem = if found.is_some() { "is a parameter, not a layer:" } else { "is the name of no layer:" };
+                let convs: Vec<&str> = program.of_kind(OpKind::Conv1d).into_iter().map(|id| program.node(id).name.as_str()).collect();
+                Err(Error::Usage(format!("'{name}' {problem} the convolutions are {}", convs.join(" "))))
+            }
+        },
         None => program
             .of_kind(OpKind::Conv1d)
-            .pop()
+            .into_iter()
+            .rfind(|id| *id <= program.output())
             .ok_or_else(|| Error::Usage("Grad-CAM needs a convolution, this program has none; name a node with --layer".into())),
     }
 }

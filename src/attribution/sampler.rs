@@ -40,7 +40,8 @@ pub(crate) struct Points<'a, T> {
     count: usize,
     sigma: f64,
     path: (Vec<f64>, Vec<f64>),
-    rng: ChaCha8Rng,
+    noise: ChaCha8Rng,
+    places: ChaCha8Rng,
     next: usize,
 }
 
@@ -66,8 +67,10 @@ impl<'a, T: Real> Points<'a, T> {
             enough("coefficients", settings.coefficients.as_ref().map(Vec::len), count)?;
         }
         let path = if sampler == Sampler::Path { gauss_legendre::rule(count) } else { Default::default() };
-        let rng = Stream::new(settings.seed, stage).ecg(ecg).rng();
-        Ok(Points { settings, sampler, x, baseline, count, sigma: settings.noise * range(x), path, rng, next: 0 })
+        // Noise and path positions have streams of their own, so giving the one leaves the draws of the other as they were.
+        let stream = Stream::new(settings.seed, stage).ecg(ecg);
+        let (noise, places) = (stream.rng(), stream.repeat(1).rng());
+        Ok(Points { settings, sampler, x, baseline, count, sigma: settings.noise * range(x), path, noise, places, next: 0 })
     }
 
     /// x + noise of sample `index`: given draws, or the stream's next.
@@ -78,7 +81,7 @@ impl<'a, T: Real> Points<'a, T> {
                 self.x.iter().zip(draw.iter()).map(|(x, e)| *x + T::of(*e)).collect()
             }
             None => {
-                let (sigma, rng) = (self.sigma, &mut self.rng);
+                let (sigma, rng) = (self.sigma, &mut self.noise);
                 let mut draw = || -> f64 { StandardNormal.sample(rng) };
                 self.x.iter().map(|x| *x + T::of(sigma * draw())).collect()
             }
@@ -116,9 +119,10 @@ impl<T: Real> Iterator for Points<'_, T> {
                 self.on_path(self.x, self.path.0[index])
             }
             Sampler::RandomPath => {
-                // The coefficient is drawn first, so a sample's place in the stream does not depend on whether noise was given.
-                let drawn = self.rng.random::<f64>();
-                let a = self.settings.coefficients.as_ref().map_or(drawn, |given| given[index]);
+                let a = match &self.settings.coefficients {
+                    Some(given) => given[index],
+                    None => self.places.random::<f64>(),
+                };
                 let end = self.noised(index);
                 self.on_path(&end, a)
             }

@@ -91,10 +91,10 @@ impl Settings {
             check_shape("the draws", &[channels, len], &draws.shape()[1..])?;
             check_finite("the draws", draws.iter())?;
         }
-        if let Some(coefficients) = &self.coefficients {
-            if let Some(at) = coefficients.iter().position(|a| !(0.0..=1.0).contains(a)) {
-                return Err(Error::Value { at: format!("coefficient {at}"), problem: format!("{} is not in [0, 1]", coefficients[at]) });
-            }
+        let outside =
+            |coefficients: &Vec<f64>| coefficients.iter().enumerate().find(|(_, a)| !(0.0..=1.0).contains(*a)).map(|(at, a)| (at, *a));
+        if let Some((at, a)) = self.coefficients.as_ref().and_then(outside) {
+            return Err(Error::Value { at: format!("coefficient {at}"), problem: format!("{a} is not in [0, 1]") });
         }
         Ok(())
     }
