@@ -5,6 +5,7 @@
 
 #[cfg(feature = "files")]
 pub mod folder;
+mod generate;
 mod samples;
 mod split;
 #[cfg(feature = "files")]
@@ -16,6 +17,7 @@ mod writer;
 use crate::ecg::Measurements;
 use crate::ecg::leads::twelve;
 use crate::{Error, Result};
+pub use generate::{Entry, Noise, Source};
 use ndarray::{Array2, Array3, ArrayViewMut3, Axis};
 pub use samples::{InMemory, Samples};
 pub use split::{Part, Split};
@@ -24,7 +26,7 @@ pub use target::{InputKind, Target};
 pub use {
     folder::{Manifest, Origin},
     table::{COLUMNS, read_table, write_table},
-    writer::{DatasetWriter, Entry},
+    writer::{DatasetWriter, generate_folder},
 };
 
 /// What is known of one ECG besides its samples.

@@ -5,13 +5,14 @@
 
 use super::folder::{FORMAT, MANIFEST, MEASUREMENTS, MEDIAN, Manifest, Origin, RHYTHM, TRUTH, VERSION};
 use super::samples::{MEDIAN_LEADS, RHYTHM_LEADS, check_finite};
-use super::{InputKind, table};
+use super::{Entry, InputKind, Source, table};
 use crate::ecg::Measurements;
+use crate::ecg::measure::Thresholds;
 use crate::files::atomic::{self, AtomicFolder};
 use crate::files::digest::sha256_file;
 use crate::files::npy::NpyWriter;
+use crate::progress::Report;
 use crate::{Error, Result};
-use ndarray::Array2;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
@@ -19,28 +20,16 @@ use std::io::{BufWriter, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+const VERSION_OF_PROGRAM: &str = env!("CARGO_PKG_VERSION");
 const PROGRESS: &str = "progress.json";
 /// Time between checkpoints: little is lost to a kill, little is spent on syncing.
 const EVERY: Duration = Duration::from_secs(5);
 
-/// One ECG on its way into a dataset.
-#[derive(Clone, Debug)]
-pub struct Entry {
-    /// Its name, unique in the dataset.
-    pub id: String,
-    /// The recording, (8, 5000) µV.
-    pub rhythm: Array2<i16>,
-    /// The median beat, (12, 600) µV; zeros for a rejected ECG.
-    pub median: Array2<f32>,
-    /// What was measured.
-    pub measurements: Measurements,
-    /// The exact values, of simulated ECGs. All entries of a dataset have them or none.
-    pub truth: Option<Measurements>,
-}
-
 /// How much of an unfinished dataset may be trusted.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 struct Progress {
+    /// Of this program: another version may draw or measure otherwise.
+    version: String,
     origin: Origin,
     rows: usize,
     measurements: u64,
@@ -59,6 +48,12 @@ pub struct DatasetWriter {
     last: Instant,
 }
 
+impl Progress {
+    fn start(origin: Origin) -> Self {
+        Progress { version: VERSION_OF_PROGRAM.into(), origin, rows: 0, measurements: 0, truth: None }
+    }
+}
+
 impl DatasetWriter {
     /// Starts a dataset; what an unfinished job left under `NAME.partial` is removed.
     ///
@@ -66,8 +61,7 @@ impl DatasetWriter {
     /// [`Error::Usage`] if `path` exists, [`Error::Io`].
     pub fn create(path: impl AsRef<Path>, origin: Origin) -> Result<Self> {
         let folder = AtomicFolder::create(path)?;
-        let progress = Progress { truth: None, measurements: 0, rows: 0, origin };
-        Self::open(folder, progress)
+        Self::open(folder, Progress::start(origin))
     }
 
     /// Goes on with the unfinished dataset of the same origin ([`DatasetWriter::rows`] says from where), or starts it. The partial folder
@@ -78,12 +72,15 @@ impl DatasetWriter {
     pub fn resume(path: impl AsRef<Path>, origin: Origin) -> Result<Self> {
         let partial = atomic::partial_name(path.as_ref())?;
         let progress = match read_progress(&partial)? {
-            Some(progress) if progress.origin == origin => progress,
+            Some(progress) if progress.origin == origin && progress.version == VERSION_OF_PROGRAM => progress,
             Some(_) => {
-                let text = format!("{} holds an unfinished dataset of other settings: remove it or choose another name", partial.display());
+                let text = format!(
+                    "{} holds an unfinished dataset of other settings or of another version: remove it or choose another name",
+                    partial.display()
+                );
                 return Err(Error::Usage(text));
             }
-            None => Progress { truth: None, measurements: 0, rows: 0, origin },
+            None => Progress::start(origin),
         };
         Self::open(AtomicFolder::resume(path)?, progress)
     }
@@ -133,6 +130,7 @@ impl DatasetWriter {
         self.rhythm.checkpoint()?;
         self.median.checkpoint()?;
         let progress = Progress {
+            version: VERSION_OF_PROGRAM.into(),
             origin: self.origin.clone(),
             rows: self.rows(),
             measurements: self.measurements.sync()?,
@@ -158,7 +156,7 @@ impl DatasetWriter {
         for name in files {
             digests.insert(name.to_owned(), sha256_file(self.folder.partial().join(name))?);
         }
-        let versions = BTreeMap::from([("cardiograd".to_owned(), env!("CARGO_PKG_VERSION").to_owned())]);
+        let versions = BTreeMap::from([("cardiograd".to_owned(), VERSION_OF_PROGRAM.to_owned())]);
         let manifest = Manifest { format: FORMAT.into(), version: VERSION, ecgs: self.rows(), origin: self.origin, versions, digests };
         write_json(&self.folder.partial().join(MANIFEST), &manifest)?;
         let progress = self.folder.partial().join(PROGRESS);
@@ -166,6 +164,32 @@ impl DatasetWriter {
         self.folder.commit()?;
         Ok(manifest)
     }
+}
+
+/// Generates `ecgs` ECGs into the dataset folder `path`; goes on with what a killed run of the same origin left under `NAME.partial`.
+///
+/// `origin` gets the thresholds' name among its details; the rest is for the caller to say (seed, digests).
+///
+/// # Errors
+/// As [`DatasetWriter`] and [`Source::generate`].
+pub fn generate_folder(
+    path: impl AsRef<Path>,
+    source: &Source,
+    mut origin: Origin,
+    ecgs: usize,
+    thresholds: &Thresholds,
+    report: Report<'_>,
+) -> Result<Manifest> {
+    origin.source = source.name().into();
+    origin.details.insert("thresholds".into(), thresholds.name.into());
+    let mut writer = DatasetWriter::resume(&path, origin)?;
+    if writer.rows() > ecgs {
+        let text = format!("{ecgs} ECGs asked for, the unfinished dataset holds {} already: remove it or ask for more", writer.rows());
+        return Err(Error::Usage(format!("{}: {text}", path.as_ref().display())));
+    }
+    let start = writer.rows() as u64;
+    source.generate(start..ecgs as u64, thresholds, report, &mut |entry| writer.append(&entry))?;
+    writer.finish()
 }
 
 fn read_progress(partial: &Path) -> Result<Option<Progress>> {
