@@ -6,7 +6,7 @@ use cardiograd::dataset::Target;
 use cardiograd::report::colour::{Palette, Style};
 use cardiograd::report::heatmap::{self, Heatmap};
 use cardiograd::report::svg::Svg;
-use cardiograd::report::{analysis, chart, paper, png, store};
+use cardiograd::report::{analysis, chart, page, paper, png, store, write};
 use std::path::PathBuf;
 
 fn keep(name: &str, svg: Svg) -> String {
@@ -91,4 +91,48 @@ fn a_study_goes_to_its_folder_and_comes_back() {
     std::fs::write(folder.path().join("results.json"), "{}").expect("written");
     let message = store::load(folder.path()).expect_err("refused").to_string();
     assert!(message.contains("results.json") && !message.contains('\n'), "{message}");
+}
+
+#[test]
+fn a_report_is_one_file_that_needs_nothing_else() {
+    let study = sample::study(4, 600, 40);
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("study");
+    write::write(&folder, &study).expect("written");
+    let page = std::fs::read_to_string(folder.join("report.html")).expect("a page");
+    for outside in ["http://", "https://", "src=", "<link", "@import", "url("] {
+        let found = page.replace("http://www.w3.org/2000/svg", "").contains(outside);
+        assert!(!found, "the page refers to {outside}");
+    }
+    for (opening, closing) in [("<figure", "</figure>"), ("<table", "</table>"), ("<section", "</section>"), ("<details", "</details>"), ("<svg", "</svg>")] {
+        assert_eq!(page.matches(opening).count(), page.matches(closing).count(), "{opening}");
+    }
+    assert!(page.contains("sha256:0123456789abcdef") && page.contains("cardiograd study --preset quick -o out"));
+    assert_eq!(page.matches("role=\"img\" aria-label=").count(), page.matches("<svg").count() + page.matches("<canvas").count());
+    for file in ["figures/figure3_intervals.svg", "figures/figure7_perturbation.png", "tables/table4_paper.csv", "tables/metrics.md", "tables/experts.html"] {
+        assert!(folder.join(file).metadata().expect(file).len() > 100, "{file}");
+    }
+    let table = std::fs::read_to_string(folder.join("tables/table4_paper.csv")).expect("a table");
+    let names: Vec<&str> = table.lines().skip(1).map(|line| line.split(',').next().expect("a name")).collect();
+    assert_eq!(names[..3], ["Deconvolution", "DeepLIFT", "Gradient SHAP"]);
+    assert_eq!(names.len(), 10);
+}
+
+#[test]
+fn the_same_results_give_the_same_page() {
+    let study = sample::study(2, 600, 12);
+    let analyse = || study.targets.iter().filter_map(|target| analysis::perturbation(target, 1)).collect::<Vec<_>>();
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("a pool");
+    let single = pool.install(|| page::page(&study, &analyse()));
+    assert!(single == page::page(&study, &analyse()), "the page depends on the threads");
+}
+
+#[test]
+fn hostile_names_stay_text() {
+    let mut study = sample::study(1, 600, 3);
+    let hostile = "</script><script>alert(1)</script>";
+    study.ecgs.ids[0] = hostile.into();
+    study.provenance.command = hostile.into();
+    study.data.source = hostile.into();
+    let text = page::page(&study, &[]);
+    assert!(!text.contains("<script>alert"), "a name became a script");
 }

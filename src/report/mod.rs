@@ -3,9 +3,12 @@
 pub mod analysis;
 pub mod chart;
 pub mod colour;
+mod embed;
+pub mod figures;
 pub mod heatmap;
 pub mod lane;
 pub mod methods;
+pub mod page;
 pub mod paper;
 pub mod png;
 pub mod published;
@@ -16,5 +19,6 @@ pub mod store;
 pub mod study_tables;
 pub mod svg;
 pub mod tables;
+pub mod write;
 
 pub use results::StudyResults;

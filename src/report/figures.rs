@@ -1,0 +1,161 @@
+//! The figures of a study, named after the study's own.
+
+use super::analysis::{PerturbationAnalysis, map_correlations};
+use super::chart;
+use super::colour::Style;
+use super::heatmap::{self, Heatmap};
+use super::methods::{NINE, title};
+use super::paper;
+use super::results::{StudyResults, TargetResults};
+use super::svg::Svg;
+use crate::dataset::{InputKind, Target};
+use ndarray::Axis;
+
+/// One figure.
+pub struct Figure {
+    /// Name of its file, without ending.
+    pub name: String,
+    /// What it shows.
+    pub caption: String,
+    /// The picture.
+    pub svg: Svg,
+}
+
+impl Figure {
+    fn new(name: impl Into<String>, caption: impl Into<String>, svg: Svg) -> Self {
+        Figure { name: name.into(), caption: caption.into(), svg }
+    }
+}
+
+/// One kept ECG with one method's heatmap for one target; `title` is printed above it.
+pub fn heatmap_of<'a>(results: &'a StudyResults, target: &'a TargetResults, method: &str, ecg: usize, title: &'a str) -> Option<Heatmap<'a>> {
+    let maps = target.maps_of(method)?;
+    Some(Heatmap {
+        ecg: results.ecgs.inputs.index_axis(Axis(0), ecg),
+        map: maps.index_axis(Axis(0), ecg),
+        title,
+        unit: unit(target.target, method),
+        fiducials: (results.input == InputKind::Median).then(|| &results.ecgs.measurements[ecg]),
+    })
+}
+
+/// The unit of a method's attributions: gradients are per µV, products with the input are not.
+fn unit(target: Target, method: &str) -> &'static str {
+    match (method, target.unit()) {
+        ("random", _) => "no unit",
+        ("inputxgradient", unit) => unit,
+        ("gradcam", _) => "",
+        (_, "ms") => "ms per µV",
+        (_, "µV") => "µV per µV",
+        _ => "bpm per µV",
+    }
+}
+
+/// Figures 3 and 4: averaged heatmaps of every method, for the interval targets and for the amplitude targets.
+pub fn method_grids(results: &StudyResults, ecg: usize, style: Style) -> Vec<Figure> {
+    let methods: Vec<String> = results.methods().into_iter().filter(|method| NINE.contains(&method.as_str())).collect();
+    let rows: Vec<&str> = methods.iter().map(|method| title(method)).collect();
+    let part = |(name, what, wanted): (&str, &str, fn(Target) -> bool)| {
+        let targets: Vec<&TargetResults> = results.targets.iter().filter(|target| wanted(target.target)).collect();
+        if targets.is_empty() || rows.is_empty() {
+            return None;
+        }
+        let columns: Vec<&str> = targets.iter().map(|target| target.target.title()).collect();
+        let row = |method: &String| targets.iter().map(|target| heatmap_of(results, target, method, ecg, "")).collect();
+        let cells: Vec<Vec<Option<Heatmap<'_>>>> = methods.iter().map(row).collect();
+        let caption = format!("Averaged heatmaps of each method for {what}, ECG {}, over lead V5. Darker blue: more weight.", results.ecgs.ids[ecg]);
+        let svg = heatmap::grid(&caption, &rows, &columns, &cells, style);
+        Some(Figure::new(name, caption, svg))
+    };
+    let parts: [(&str, &str, fn(Target) -> bool); 2] =
+        [("figure3_intervals", "intervals", |target| target.unit() != "µV"), ("figure4_amplitudes", "amplitudes", |target| target.unit() == "µV")];
+    parts.into_iter().filter_map(part).collect()
+}
+
+/// Figures 5 and 6: 12-lead pairs of methods, for the T amplitude and for the PR interval.
+pub fn pairs(results: &StudyResults, ecg: usize, style: Style) -> Vec<Figure> {
+    let wanted = [("figure5_t_amplitude", Target::TV5, "deeplift"), ("figure6_pr_interval", Target::Pr, "smoothgrad")];
+    let pair = |(name, target, left): (&str, Target, &str)| {
+        let target = results.target(target)?;
+        let right = "guided_gradcam";
+        let titles = [left, right].map(|method| format!("{}, {}", title(method), target.target.title()));
+        let a = heatmap_of(results, target, left, ecg, &titles[0])?;
+        let b = heatmap_of(results, target, right, ecg, &titles[1])?;
+        let caption = format!(
+            "12-lead heatmaps of {} and {} for the {}, ECG {}. Blue raises the prediction, red lowers it.",
+            title(left),
+            title(right),
+            target.target.title(),
+            results.ecgs.ids[ecg]
+        );
+        Some(Figure::new(name, caption, heatmap::pair(&a, &b, style)))
+    };
+    wanted.into_iter().filter_map(pair).collect()
+}
+
+/// Every figure that one study gives.
+pub fn all(results: &StudyResults, analyses: &[PerturbationAnalysis], style: Style) -> Vec<Figure> {
+    let mut figures = Vec::new();
+    if !results.ecgs.ids.is_empty() {
+        figures.extend(method_grids(results, 0, style));
+        figures.extend(pairs(results, 0, style));
+        figures.extend(sheet(results, style));
+    }
+    if !analyses.is_empty() {
+        figures.push(curves(analyses, style));
+        figures.extend(analyses.iter().filter_map(|analysis| critical_difference(analysis, style)));
+    }
+    let methods = results.methods();
+    for target in &results.targets {
+        if !target.maps.is_empty() {
+            figures.push(correlation(target, &methods, style));
+        }
+        if !target.test.is_empty() {
+            figures.push(predictions(target, style));
+        }
+    }
+    figures
+}
+
+/// Figure 7.
+pub fn curves(analyses: &[PerturbationAnalysis], style: Style) -> Figure {
+    let ecgs: Vec<String> = analyses.iter().map(|a| a.ecgs.to_string()).collect();
+    let caption = format!(
+        "Region perturbation: mean |y − ŷ| / |y| while the points that a heatmap ranks first are perturbed one by one, with 95 % bootstrap bands \
+         over {} ECGs. Steeper is better.",
+        if ecgs.windows(2).all(|pair| pair[0] == pair[1]) { ecgs[0].clone() } else { ecgs.join(" / ") }
+    );
+    Figure::new("figure7_perturbation", caption, chart::perturbation_curves(analyses, style))
+}
+
+/// The critical-difference diagram of one target.
+pub fn critical_difference(analysis: &PerturbationAnalysis, style: Style) -> Option<Figure> {
+    let svg = chart::critical_difference(analysis, style)?;
+    let caption = format!(
+        "{}: mean rank of each method over ECGs; a bar joins methods that Wilcoxon's test with Holm's correction does not tell apart at 5 %.",
+        analysis.target.title()
+    );
+    Some(Figure::new(format!("critical_difference_{}", analysis.target), caption, svg))
+}
+
+/// Correlation between the methods' maps for one target.
+pub fn correlation(target: &TargetResults, methods: &[String], style: Style) -> Figure {
+    let values = map_correlations(target, methods);
+    let svg = chart::correlations(target.target, methods, &values, style);
+    let caption = format!("{}: how alike the methods' heatmaps are, mean over the kept ECGs.", target.target.title());
+    Figure::new(format!("map_correlation_{}", target.target), caption, svg)
+}
+
+/// Predicted against true and Bland–Altman for one target.
+pub fn predictions(target: &TargetResults, style: Style) -> Figure {
+    let caption = format!("{}: predicted against true values, and Bland–Altman, on the test split.", target.target.title());
+    Figure::new(format!("predictions_{}", target.target), caption, chart::predictions(target, style))
+}
+
+/// For 10-s inputs: the ECG on paper, with the heatmap of the first target.
+fn sheet(results: &StudyResults, style: Style) -> Option<Figure> {
+    let target = results.targets.first().filter(|_| results.input == InputKind::Rhythm)?;
+    let heading = format!("Saliency, {}, ECG {}", target.target.title(), results.ecgs.ids[0]);
+    let heatmap = heatmap_of(results, target, "saliency", 0, &heading)?;
+    Some(Figure::new("paper", format!("{heading}, on ECG paper."), paper::sheet(&heatmap, true, style)))
+}

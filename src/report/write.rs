@@ -1,0 +1,58 @@
+//! Everything that people look at, written under a study's folder: `report.html`, `figures/*.svg` and `.png`, `tables/*.csv`, `.md`, `.html`.
+
+use super::analysis::{self, PerturbationAnalysis};
+use super::colour::Style;
+use super::results::StudyResults;
+use super::scoring::Scoring;
+use super::study_tables as tables;
+use super::tables::Table;
+use super::{figures, page, png};
+use crate::files::atomic;
+use crate::{Error, Result};
+use std::path::Path;
+
+/// Pixels per unit in the PNG of a figure.
+const ZOOM: f32 = 2.0;
+
+/// Writes the report, figures and tables of a study.
+///
+/// # Errors
+/// [`Error::Io`]; whatever [`StudyResults::check`] finds.
+pub fn write(folder: &Path, results: &StudyResults) -> Result<()> {
+    results.check()?;
+    let analyses: Vec<PerturbationAnalysis> =
+        results.targets.iter().filter_map(|target| analysis::perturbation(target, results.provenance.seed)).collect();
+    for part in ["figures", "tables"] {
+        let path = folder.join(part);
+        std::fs::create_dir_all(&path).map_err(|source| Error::io(&path, source))?;
+    }
+    for figure in figures::all(results, &analyses, Style::default()) {
+        let svg = figure.svg.finish();
+        atomic::write(folder.join(format!("figures/{}.svg", figure.name)), svg.as_bytes())?;
+        atomic::write(folder.join(format!("figures/{}.png", figure.name)), &png::png(&svg, ZOOM)?)?;
+    }
+    for (name, table) in all_tables(results, &analyses) {
+        let path = |ending: &str| folder.join(format!("tables/{name}.{ending}"));
+        atomic::write(path("csv"), table.csv().as_bytes())?;
+        atomic::write(path("md"), table.markdown().as_bytes())?;
+        atomic::write(path("html"), table.html().as_bytes())?;
+    }
+    atomic::write(folder.join("report.html"), page::page(results, &analyses).as_bytes())
+}
+
+/// Every table with the name of its file.
+fn all_tables(results: &StudyResults, analyses: &[PerturbationAnalysis]) -> Vec<(String, Table)> {
+    let mut all = vec![("metrics".to_owned(), tables::metrics(results)), ("data".to_owned(), tables::data(results))];
+    if !analyses.is_empty() {
+        all.extend(Scoring::ALL.map(|scoring| (format!("table4_{}", scoring.name()), tables::table4(analyses, scoring))));
+        all.push(("table4_published".into(), tables::table4_published()));
+        all.push(("rank_stability".into(), tables::stability(analyses)));
+        all.push(("differences".into(), tables::differences(analyses)));
+        all.push(("experts".into(), tables::experts(analyses)));
+        all.push(("against_published".into(), tables::against_published(analyses)));
+        all.push(("exclusions".into(), tables::exclusions(results)));
+        all.extend(analyses.iter().map(|a| (format!("ranks_by_end_{}", a.target), tables::ranks_by_end(a))));
+    }
+    all.extend(page::correlation_tables(results));
+    all
+}
