@@ -103,12 +103,20 @@ fn a_report_is_one_file_that_needs_nothing_else() {
         let found = page.replace("http://www.w3.org/2000/svg", "").contains(outside);
         assert!(!found, "the page refers to {outside}");
     }
-    for (opening, closing) in [("<figure", "</figure>"), ("<table", "</table>"), ("<section", "</section>"), ("<details", "</details>"), ("<svg", "</svg>")] {
+    for (opening, closing) in
+        [("<figure", "</figure>"), ("<table", "</table>"), ("<section", "</section>"), ("<details", "</details>"), ("<svg", "</svg>")]
+    {
         assert_eq!(page.matches(opening).count(), page.matches(closing).count(), "{opening}");
     }
     assert!(page.contains("sha256:0123456789abcdef") && page.contains("cardiograd study --preset quick -o out"));
     assert_eq!(page.matches("role=\"img\" aria-label=").count(), page.matches("<svg").count() + page.matches("<canvas").count());
-    for file in ["figures/figure3_intervals.svg", "figures/figure7_perturbation.png", "tables/table4_paper.csv", "tables/metrics.md", "tables/experts.html"] {
+    for file in [
+        "figures/figure3_intervals.svg",
+        "figures/figure7_perturbation.png",
+        "tables/table4_paper.csv",
+        "tables/metrics.md",
+        "tables/experts.html",
+    ] {
         assert!(folder.join(file).metadata().expect(file).len() > 100, "{file}");
     }
     let table = std::fs::read_to_string(folder.join("tables/table4_paper.csv")).expect("a table");

@@ -102,9 +102,7 @@ fn describe_ecgs(results: &StudyResults) -> Vec<Value> {
 }
 
 fn describe_targets(results: &StudyResults) -> Vec<Value> {
-    let one = |target: &super::results::TargetResults| {
-        json!({ "title": target.target.title(), "unit": target.target.unit(), "predicted": target.predicted })
-    };
+    let one = |target: &super::results::TargetResults| json!({ "title": target.target.title(), "unit": target.target.unit(), "predicted": target.predicted });
     results.targets.iter().map(one).collect()
 }
 

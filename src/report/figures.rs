@@ -28,7 +28,13 @@ impl Figure {
 }
 
 /// One kept ECG with one method's heatmap for one target; `title` is printed above it.
-pub fn heatmap_of<'a>(results: &'a StudyResults, target: &'a TargetResults, method: &str, ecg: usize, title: &'a str) -> Option<Heatmap<'a>> {
+pub fn heatmap_of<'a>(
+    results: &'a StudyResults,
+    target: &'a TargetResults,
+    method: &str,
+    ecg: usize,
+    title: &'a str,
+) -> Option<Heatmap<'a>> {
     let maps = target.maps_of(method)?;
     Some(Heatmap {
         ecg: results.ecgs.inputs.index_axis(Axis(0), ecg),
@@ -63,12 +69,15 @@ pub fn method_grids(results: &StudyResults, ecg: usize, style: Style) -> Vec<Fig
         let columns: Vec<&str> = targets.iter().map(|target| target.target.title()).collect();
         let row = |method: &String| targets.iter().map(|target| heatmap_of(results, target, method, ecg, "")).collect();
         let cells: Vec<Vec<Option<Heatmap<'_>>>> = methods.iter().map(row).collect();
-        let caption = format!("Averaged heatmaps of each method for {what}, ECG {}, over lead V5. Darker blue: more weight.", results.ecgs.ids[ecg]);
+        let caption =
+            format!("Averaged heatmaps of each method for {what}, ECG {}, over lead V5. Darker blue: more weight.", results.ecgs.ids[ecg]);
         let svg = heatmap::grid(&caption, &rows, &columns, &cells, style);
         Some(Figure::new(name, caption, svg))
     };
-    let parts: [(&str, &str, fn(Target) -> bool); 2] =
-        [("figure3_intervals", "intervals", |target| target.unit() != "µV"), ("figure4_amplitudes", "amplitudes", |target| target.unit() == "µV")];
+    let parts: [(&str, &str, fn(Target) -> bool); 2] = [
+        ("figure3_intervals", "intervals", |target| target.unit() != "µV"),
+        ("figure4_amplitudes", "amplitudes", |target| target.unit() == "µV"),
+    ];
     parts.into_iter().filter_map(part).collect()
 }
 

@@ -81,7 +81,12 @@ fn figure(page: &mut String, figure: Figure) {
 }
 
 fn table(page: &mut String, table: &Table) {
-    let _ = write!(page, "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"{}\">{}</div>", escape(&table.caption), table.html());
+    let _ = write!(
+        page,
+        "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"{}\">{}</div>",
+        escape(&table.caption),
+        table.html()
+    );
 }
 
 fn heatmaps(page: &mut String, results: &StudyResults, style: Style, explorable: bool) {
@@ -159,7 +164,12 @@ fn models(page: &mut String, results: &StudyResults, style: Style) {
 
 fn data(page: &mut String, results: &StudyResults) {
     *page += "<section id=\"data\"><h2>Data</h2>";
-    let _ = write!(page, "<p>{} ECGs, source: {}. An ECG that lacks a measurement is left out for that target only.</p>", results.data.ecgs, escape(&results.data.source));
+    let _ = write!(
+        page,
+        "<p>{} ECGs, source: {}. An ECG that lacks a measurement is left out for that target only.</p>",
+        results.data.ecgs,
+        escape(&results.data.source)
+    );
     table(page, &tables::data(results));
     if !results.data.rejected.is_empty() {
         let mut rejected = Table::new("ECGs that could not be measured", ["Reason", "ECGs"]);
@@ -172,16 +182,26 @@ fn data(page: &mut String, results: &StudyResults) {
 fn provenance(page: &mut String, results: &StudyResults) {
     let p = &results.provenance;
     *page += "<section id=\"again\"><h2>Run it again</h2>";
-    let _ = write!(page, "<p>{}, seed {}. The same command gives the same bytes, whatever the number of threads:</p>", escape(&p.version), p.seed);
+    let _ = write!(
+        page,
+        "<p>{}, seed {}. The same command gives the same bytes, whatever the number of threads:</p>",
+        escape(&p.version),
+        p.seed
+    );
     let _ = write!(page, "<p><code>{}</code></p>", escape(&p.command));
     for (caption, names, rows) in [("Settings", ["Setting", "Value"], &p.settings), ("Digests", ["File", "Digest"], &p.digests)] {
-        let _ = write!(page, "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"{caption}\"><table class=\"plain\"><caption>{caption}</caption><thead><tr><th scope=\"col\">{}</th><th scope=\"col\">{}</th></tr></thead><tbody>", names[0], names[1]);
+        let _ = write!(
+            page,
+            "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"{caption}\"><table class=\"plain\"><caption>{caption}</caption><thead><tr><th scope=\"col\">{}</th><th scope=\"col\">{}</th></tr></thead><tbody>",
+            names[0], names[1]
+        );
         for (name, value) in rows {
             let _ = write!(page, "<tr><th scope=\"row\">{}</th><td><code>{}</code></td></tr>", escape(name), escape(value));
         }
         *page += "</tbody></table></div>";
     }
-    let _ = write!(page, "<p>Methods: {}.</p></section>", results.methods().iter().map(|m| escape(title(m))).collect::<Vec<_>>().join(", "));
+    let _ =
+        write!(page, "<p>Methods: {}.</p></section>", results.methods().iter().map(|m| escape(title(m))).collect::<Vec<_>>().join(", "));
 }
 
 /// The numbers of [`map_correlations`] as tables, one per target.
