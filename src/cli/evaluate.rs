@@ -1,13 +1,108 @@
 //! `cardiograd evaluate`.
 
-use super::Globals;
+use super::{Globals, Progress, print};
+use crate::dataset::{Dataset, InputKind, Part, Target};
+use crate::files::digest::sha256_file;
+use crate::nn::{Examples, Metrics, Model, load_model, predict_ecgs};
 use crate::{Error, Result};
+use std::path::{Path, PathBuf};
 
 /// Arguments of `cardiograd evaluate`.
 #[derive(clap::Args, Debug)]
-pub struct Args {}
+pub struct Args {
+    /// Models: the project's own files, or PyTorch state dicts with --arch, --target and --input.
+    #[arg(required = true)]
+    models: Vec<PathBuf>,
+    /// The dataset.
+    #[arg(long, value_name = "DATASET")]
+    data: PathBuf,
+    /// The part: train, validation or test.
+    #[arg(long, default_value = "test")]
+    split: Part,
+    /// Seed of the split [default: the model's own, else 0].
+    #[arg(long)]
+    seed: Option<u64>,
+    /// The network of a state dict: stevennet, standardconv or a program file (.json).
+    #[arg(long)]
+    arch: Option<String>,
+    /// What a state dict's network predicts.
+    #[arg(long)]
+    target: Option<Target>,
+    /// What a state dict's network looks at: median or rhythm.
+    #[arg(long)]
+    input: Option<InputKind>,
+}
 
 /// Runs the command.
-pub fn run(_args: &Args, _globals: &Globals) -> Result<()> {
-    Err(Error::Usage("not there yet".into()))
+pub fn run(args: &Args, globals: &Globals) -> Result<()> {
+    let dataset = Dataset::open(&args.data)?;
+    let digest = dataset_digest(&args.data)?;
+    let mut rows = Vec::new();
+    for path in &args.models {
+        let progress = Progress::new(globals.quiet);
+        let model = load_model(path, args.arch.as_deref())?;
+        let (target, metrics) = evaluate(args, &dataset, path, &model, &progress)?;
+        let same_data = model.provenance.as_ref().map(|about| about.dataset == digest);
+        rows.push((path, target, metrics, same_data));
+    }
+    if globals.quiet {
+        return Ok(());
+    }
+    if globals.json {
+        let row = |(path, target, metrics, same): &(&PathBuf, Target, Metrics, Option<bool>)| serde_json::json!({ "model": path.display().to_string(), "target": target, "unit": target.unit(), "metrics": metrics, "trained_on_this_dataset": same });
+        return print(serde_json::Value::from(rows.iter().map(row).collect::<Vec<_>>()));
+    }
+    print(HEADER)?;
+    for (path, target, metrics, same_data) in rows {
+        let note = if same_data == Some(false) { "  (trained on another dataset)" } else { "" };
+        print(format!("{}  {}{note}", line(target, &metrics), path.display()))?;
+    }
+    Ok(())
+}
+
+fn evaluate(args: &Args, dataset: &Dataset, path: &Path, model: &Model, progress: &Progress) -> Result<(Target, Metrics)> {
+    let unknown = |what: &str| Error::Usage(format!("{}: the file does not say its {what}: --{what}", path.display()));
+    let target = chosen("target", path, args.target, model.target)?.ok_or_else(|| unknown("target"))?;
+    let input = chosen("input", path, args.input, model.input)?.ok_or_else(|| unknown("input"))?;
+    let own = model.provenance.as_ref().map(|about| about.settings.seed);
+    let split = dataset.split(args.seed.or(own).unwrap_or(0));
+    let examples = Examples::of(dataset, &split, args.split, target);
+    if examples.is_empty() {
+        return Err(Error::Data(format!("{}: no ECG of the {} part has a value for {target}", args.data.display(), args.split)));
+    }
+    let train = Examples::of(dataset, &split, Part::Train, target).values;
+    let train_mean = match &model.provenance {
+        Some(about) => about.train_mean,
+        None => train.iter().sum::<f64>() / train.len() as f64,
+    };
+    let inputs = |ecgs: &[usize]| dataset.inputs(ecgs, input);
+    let label = format!("evaluating {}", path.display());
+    let predicted = predict_ecgs(&model.network, &inputs, &examples.ecgs, &label, &|step| progress.step(step))?;
+    Ok((target, Metrics::new(args.split, &predicted, &examples.values, train_mean)))
+}
+
+/// What the file says, or what was asked for where it says nothing.
+fn chosen<T: PartialEq + Copy>(what: &str, path: &Path, asked: Option<T>, own: Option<T>) -> Result<Option<T>> {
+    match (asked, own) {
+        (Some(asked), Some(own)) if asked != own => {
+            Err(Error::Usage(format!("{}: the file names another {what}: leave --{what} out", path.display())))
+        }
+        _ => Ok(own.or(asked)),
+    }
+}
+
+/// What tells one dataset from another: the digest of its manifest, which holds the digests of its files.
+pub(super) fn dataset_digest(folder: &Path) -> Result<String> {
+    Ok(format!("sha256:{}", sha256_file(folder.join(crate::dataset::folder::MANIFEST))?))
+}
+
+/// The head of [`line`]s.
+pub(super) const HEADER: &str = "target  part            n        MAE       RMSE   MAE of mean   gain";
+
+/// One network's errors on one part; `gain` is how many times better than predicting the training mean.
+pub(super) fn line(target: Target, metrics: &Metrics) -> String {
+    let Metrics { part, n, mae, rmse, mae_of_mean, .. } = metrics;
+    let unit = target.unit();
+    let part = part.name();
+    format!("{:<7} {part:<10} {n:>6} {mae:>10.3} {rmse:>10.3} {mae_of_mean:>10.3} {unit:<3} {:>5.1}x", target.name(), metrics.gain())
 }

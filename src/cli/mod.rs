@@ -7,6 +7,7 @@ mod evaluate;
 mod explain;
 mod generate;
 mod import_;
+mod inputs;
 mod inspect;
 mod measure;
 mod perturb;

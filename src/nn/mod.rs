@@ -6,6 +6,8 @@ mod checkpoint;
 mod container;
 mod data;
 mod initialise;
+#[cfg(feature = "files")]
+mod load;
 mod metrics;
 mod model_file;
 mod provenance;
@@ -18,6 +20,8 @@ pub use architectures::{ARCHITECTURES, architecture, standardconv, stevennet};
 pub use checkpoint::Checkpoint;
 pub use data::{Examples, Inputs, TrainingData, predict_ecgs};
 pub use initialise::initialise;
+#[cfg(feature = "files")]
+pub use load::{load_model, load_program, to_state_dict};
 pub use metrics::Metrics;
 pub use model_file::Model;
 pub use provenance::{Epoch, Provenance, Weights};

@@ -132,6 +132,7 @@ impl<'a> Trainer<'a> {
             let total = self.settings.epochs as u64 * per_epoch;
             report(Step { label: &self.label, done: self.adam.steps(), total, unit: "steps", note: &note });
         }
+        self.finite_parameters()?;
         let loss = self.validate()?;
         self.schedule.epoch_ended(loss);
         let rmse = |loss: f64| self.scaling.error(loss.sqrt());
@@ -183,6 +184,15 @@ impl<'a> Trainer<'a> {
         let mut x = (self.data.inputs)(ecgs)?.into_dyn().into_shared();
         self.scaling.input(&mut x);
         Ok(x)
+    }
+
+    /// A ReLU turns NaN into 0, so that a channel can be lost without the loss showing it.
+    fn finite_parameters(&self) -> Result<()> {
+        for id in self.network.program().parameters() {
+            let sum: f64 = slice(self.network.parameter(id)).iter().map(|value| f64::from(*value)).sum();
+            self.finite(sum, &format!("sum of parameter '{}'", self.network.program().node(id).name))?;
+        }
+        Ok(())
     }
 
     fn finite(&self, loss: f64, what: &str) -> Result<()> {

@@ -1,0 +1,125 @@
+//! `train`, `evaluate` and `predict` as a script calls them.
+
+use cardiograd::dataset::{DatasetWriter, Entry, Origin, Target};
+use cardiograd::ecg::simulator::{Settings, Simulator};
+use cardiograd::files::npy;
+use cardiograd::nn::Model;
+use ndarray::Array3;
+use std::path::Path;
+use std::process::{Command, Output};
+
+/// A dataset of simulated ECGs with their exact values.
+fn dataset(folder: &Path, ecgs: u64) {
+    let mut writer = DatasetWriter::create(folder, Origin { source: "simulator".into(), ..Origin::default() }).unwrap();
+    let simulator = Simulator::new(Settings { noise: 0.0, ..Settings::default() }, 4);
+    for id in 0..ecgs {
+        let ecg = simulator.simulate(id);
+        let rhythm = ecg.rhythm.samples().mapv(|v| v as i16);
+        writer.append(&Entry { id: id.to_string(), rhythm, median: ecg.beat, measurements: ecg.truth, truth: None }).unwrap();
+    }
+    writer.finish().unwrap();
+}
+
+fn cardiograd(folder: &Path, arguments: &str) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_cardiograd")).current_dir(folder).args(arguments.split_whitespace()).output().unwrap()
+}
+
+fn stdout(folder: &Path, arguments: &str) -> String {
+    let output = cardiograd(folder, arguments);
+    assert!(output.status.success(), "{arguments}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn refusal(folder: &Path, arguments: &str, code: i32) -> String {
+    let output = cardiograd(folder, arguments);
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(code), "{arguments}: {text}");
+    assert_eq!(text.trim_end().lines().count(), 1, "{text}");
+    text
+}
+
+#[test]
+fn train_evaluate_and_predict_agree() {
+    let temporary = tempfile::tempdir().unwrap();
+    let folder = temporary.path();
+    dataset(&folder.join("data"), 60);
+    let train = "train data --target r_v5 --input median --preset quick --arch standardconv --epochs 3 --seed 2 -o r.cgm";
+    let text = stdout(folder, train);
+    assert!(text.contains("r_v5    test           12") && text.contains("r.last.cgm"), "{text}");
+    assert!(!folder.join("r.cgm.checkpoint").exists());
+    let first = std::fs::read(folder.join("r.cgm")).unwrap();
+    assert_eq!(stdout(folder, &format!("{train} --threads 1 --quiet")), "");
+    assert!(std::fs::read(folder.join("r.cgm")).unwrap() == first, "the number of threads changed the model");
+
+    let own = Model::load(folder.join("r.cgm")).unwrap().provenance.unwrap();
+    let evaluated: serde_json::Value = serde_json::from_str(&stdout(folder, "evaluate r.cgm r.last.cgm --data data --json")).unwrap();
+    let mae = evaluated[0]["metrics"]["mae"].as_f64().unwrap();
+    assert_eq!(mae, own.metrics.last().unwrap().mae);
+    assert_eq!(evaluated[0]["trained_on_this_dataset"], true);
+
+    let data = cardiograd::dataset::Dataset::open(folder.join("data")).unwrap();
+    let test = data.examples(&data.split(2), cardiograd::dataset::Part::Test, Target::RV5);
+    let x = data.inputs(&test, cardiograd::dataset::InputKind::Median).unwrap();
+    npy::write(folder.join("x.npy"), x.view()).unwrap();
+    stdout(folder, "predict r.cgm --input x.npy -o y.npy --quiet");
+    let y = npy::read_f32(folder.join("y.npy")).unwrap();
+    assert_eq!(y.shape(), [12]);
+    let errors = y.iter().zip(&test).map(|(y, ecg)| (f64::from(*y) - data.target(*ecg, Target::RV5).unwrap()).abs());
+    assert!((errors.sum::<f64>() / 12.0 / mae - 1.0).abs() < 1e-5);
+    let one = x.index_axis(ndarray::Axis(0), 3).mapv(f64::from);
+    npy::write(folder.join("one.npy"), one.view()).unwrap();
+    let line = stdout(folder, "predict r.cgm --input one.npy");
+    assert_eq!(line.trim_end(), format!("{:.4} µV", y[3]));
+}
+
+#[test]
+fn training_resumes_and_knows_when_it_is_done() {
+    let temporary = tempfile::tempdir().unwrap();
+    let folder = temporary.path();
+    dataset(&folder.join("data"), 30);
+    let train = |more: &str| format!("train data --target qt --input median --arch standardconv --epochs 4 --quiet {more}");
+    stdout(folder, &train("-o whole.cgm"));
+    // A process killed after some epoch leaves its checkpoint: here, killed as soon as that is there.
+    let mut killed = Command::new(env!("CARGO_BIN_EXE_cardiograd"));
+    let mut killed = killed.current_dir(folder).args(train("-o cut.cgm").split_whitespace()).spawn().unwrap();
+    while !folder.join("cut.cgm.checkpoint").exists() && killed.try_wait().unwrap().is_none() {
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    killed.kill().unwrap();
+    killed.wait().unwrap();
+    stdout(folder, &train("-o cut.cgm --resume"));
+    let read = |name: &str| std::fs::read(folder.join(name)).unwrap();
+    assert!(read("cut.cgm") == read("whole.cgm") && read("cut.last.cgm") == read("whole.last.cgm"));
+    let written = std::fs::metadata(folder.join("cut.cgm")).unwrap().modified().unwrap();
+    stdout(folder, &train("-o cut.cgm --resume"));
+    assert_eq!(std::fs::metadata(folder.join("cut.cgm")).unwrap().modified().unwrap(), written);
+}
+
+#[test]
+fn bad_requests_are_one_line_and_leave_nothing() {
+    let temporary = tempfile::tempdir().unwrap();
+    let folder = temporary.path();
+    dataset(&folder.join("data"), 10);
+    let train = "train data --input median --arch standardconv -o m.cgm";
+    refusal(folder, &format!("{train} --target qt --batch 0"), 2);
+    assert!(refusal(folder, &format!("{train} --target qt --lr 1e30 --epochs 9"), 1).contains("lower the learning rate"));
+    assert!(refusal(folder, "train absent --target qt --input median -o m.cgm", 1).contains("absent"));
+    assert!(!folder.join("m.cgm").exists() && !folder.join("m.last.cgm").exists());
+
+    stdout(folder, &format!("{train} --target qt --quiet --epochs 1"));
+    let x = |name: &str, shape: (usize, usize, usize), at: f32| {
+        let mut x = Array3::<f32>::zeros(shape);
+        x[[shape.0 - 1, 8, 17]] = at;
+        npy::write(folder.join(name), x.view()).unwrap();
+    };
+    x("nan.npy", (4, 12, 600), f32::NAN);
+    let text = refusal(folder, "predict m.cgm --input nan.npy -o y.npy", 1);
+    assert!(text.contains("nan.npy: ECG 3, lead V3, sample 17: NaN is not a voltage"), "{text}");
+    x("leads.npy", (1, 11, 600), 0.0);
+    let text = refusal(folder, "predict m.cgm --input leads.npy -o y.npy", 1);
+    assert!(text.contains("leads.npy") && text.contains("(N, 12, any), found [1, 11, 600]"), "{text}");
+    std::fs::write(folder.join("text.npy"), "1, 2, 3").unwrap();
+    refusal(folder, "predict m.cgm --input text.npy -o y.npy", 1);
+    assert!(!folder.join("y.npy").exists());
+    refusal(folder, "evaluate m.cgm --data data --target pr", 2);
+}
