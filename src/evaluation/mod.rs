@@ -3,4 +3,6 @@
 pub mod agreement;
 pub mod bootstrap;
 pub mod compare;
+pub mod perturbation;
 pub mod ranks;
+pub mod scores;

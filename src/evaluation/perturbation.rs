@@ -1,0 +1,180 @@
+//! The study's objective test of a heatmap: add noise to the points that it highlights, strongest first, and watch the prediction.
+//!
+//! Points are ordered by decreasing |attribution| (ties by index), once. Iteration 0 is the ECG itself; each iteration adds to the next point
+//! a draw from Normal(0, σ), σ = 0.2 · (max − min of that ECG), and earlier perturbations stay. The draw of an iteration belongs to the ECG, the
+//! iteration and the repeat, and is common to all methods and targets: methods are compared on the same noise.
+
+use crate::progress::{Report, Step};
+use crate::random::{Stage, Stream};
+use crate::tape::{Network, Tensor, from_vec};
+use crate::{Error, Result};
+use ndarray::{Array2, ArrayView2, ArrayView3, Axis};
+use rand_distr::{Distribution, StandardNormal};
+use rayon::prelude::*;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// How ECGs are perturbed. The defaults are the study's.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct PerturbationSettings {
+    /// Points perturbed, one an iteration.
+    pub iterations: usize,
+    /// The noise's standard deviation as a share of (max − min) of the whole ECG.
+    pub strength: f64,
+    /// The master seed.
+    pub seed: u64,
+    /// Which of several independent repeats this is.
+    pub repeat: u32,
+    /// A ceiling for the memory of inputs in flight, bytes. Results do not depend on it.
+    pub memory: usize,
+}
+
+impl Default for PerturbationSettings {
+    fn default() -> Self {
+        PerturbationSettings { iterations: 200, strength: 0.2, seed: 0, repeat: 0, memory: 64 << 20 }
+    }
+}
+
+/// Whatever predicts one value for each ECG of a batch (N, C, L). An ECG's prediction must not depend on the rest of the batch.
+pub trait Predictor: Sync {
+    /// One prediction for each ECG.
+    ///
+    /// # Errors
+    /// If the batch does not fit.
+    fn predict_batch(&self, x: Tensor<f32>) -> Result<Vec<f32>>;
+}
+
+impl Predictor for Network<f32> {
+    fn predict_batch(&self, x: Tensor<f32>) -> Result<Vec<f32>> {
+        let count = x.shape()[0];
+        let output = self.predict(&[x])?;
+        if output.shape() != [count, 1] {
+            return Err(Error::Program(format!("the network gives shape {:?}, perturbation needs ({count}, 1)", output.shape())));
+        }
+        Ok(output.iter().copied().collect())
+    }
+}
+
+/// Inputs that run together, at most: enough to reuse weights from cache.
+const BATCH: usize = 32;
+
+/// The places of a map's points (row-major) by decreasing |attribution|, ties by place; the first `count` of them.
+pub fn order<'a>(map: impl IntoIterator<Item = &'a f32>, count: usize) -> Vec<usize> {
+    let sizes: Vec<f32> = map.into_iter().map(|v| v.abs()).collect();
+    let mut places: Vec<usize> = (0..sizes.len()).collect();
+    let stronger = |a: &usize, b: &usize| sizes[*b].total_cmp(&sizes[*a]).then(a.cmp(b));
+    if count < places.len() {
+        places.select_nth_unstable_by(count, stronger);
+        places.truncate(count);
+    }
+    places.sort_unstable_by(stronger);
+    places
+}
+
+/// What is added at each iteration to ECG number `id`, µV: the same for every map of the ECG.
+pub fn noise<'a>(x: impl IntoIterator<Item = &'a f32>, id: u64, settings: &PerturbationSettings) -> Vec<f64> {
+    let (low, high) = x.into_iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), v| {
+        let v = f64::from(*v);
+        (low.min(v), high.max(v))
+    });
+    let sigma = settings.strength * (high - low);
+    let mut rng = Stream::new(settings.seed, Stage::Perturbation).ecg(id).repeat(settings.repeat).rng();
+    let mut draw = || -> f64 { StandardNormal.sample(&mut rng) };
+    (0..settings.iterations).map(|_| sigma * draw()).collect()
+}
+
+/// Predictions while the points of heatmaps are perturbed: for each method's maps (N, C, L) of the ECGs `x` (N, C, L), an array
+/// (N, iterations + 1) whose column 0 is the unperturbed ECG. `ids` are the ECGs' numbers in their dataset and address the noise.
+///
+/// A prediction that is not finite stays in the curve; scoring leaves such ECGs out and says so.
+///
+/// # Errors
+/// [`Error::Usage`] if there are more iterations than points or senseless settings; [`Error::Shape`] if maps and ECGs do not fit;
+/// [`Error::Value`] for a sample or an attribution that is not finite.
+pub fn perturb(
+    predictor: &dyn Predictor,
+    x: ArrayView3<'_, f32>,
+    ids: &[u64],
+    maps: &[ArrayView3<'_, f32>],
+    settings: &PerturbationSettings,
+    report: Report<'_>,
+) -> Result<Vec<Array2<f32>>> {
+    check(x, ids, maps, settings)?;
+    let done = AtomicU64::new(0);
+    let total = ids.len() as u64;
+    let rows: Vec<Vec<Vec<f32>>> = (0..ids.len())
+        .into_par_iter()
+        .map(|n| {
+            let own: Vec<_> = maps.iter().map(|map| map.index_axis(Axis(0), n)).collect();
+            let curves = one(predictor, x.index_axis(Axis(0), n), ids[n], &own, settings)?;
+            let done = done.fetch_add(1, Ordering::Relaxed) + 1;
+            report(Step { label: "perturbing", done, total, unit: "ECGs", note: "" });
+            Ok(curves)
+        })
+        .collect::<Result<_>>()?;
+    let columns = settings.iterations + 1;
+    let gather = |m: usize| Array2::from_shape_fn((ids.len(), columns), |(n, t)| rows[n][m][t]);
+    Ok((0..maps.len()).map(gather).collect())
+}
+
+fn check(x: ArrayView3<'_, f32>, ids: &[u64], maps: &[ArrayView3<'_, f32>], settings: &PerturbationSettings) -> Result<()> {
+    let (count, channels, len) = x.dim();
+    if ids.len() != count {
+        return Err(Error::Data(format!("{} ids were given for {count} ECGs", ids.len())));
+    }
+    if settings.iterations == 0 || settings.iterations > channels * len {
+        let text =
+            format!("{} iterations: an ECG of {channels} × {len} has 1 to {} points to perturb", settings.iterations, channels * len);
+        return Err(Error::Usage(text));
+    }
+    if !(settings.strength.is_finite() && settings.strength >= 0.0) {
+        return Err(Error::Usage(format!("a strength of {} is not a share of the ECG's range", settings.strength)));
+    }
+    if let Some(map) = maps.iter().find(|map| map.dim() != x.dim()) {
+        return Err(Error::shape("a heatmap", x.dim(), map.dim()));
+    }
+    for (what, values) in std::iter::once(("sample", &x)).chain(maps.iter().map(|map| ("attribution", map))) {
+        if let Some(((n, lead, t), v)) = values.indexed_iter().find(|(_, v)| !v.is_finite()) {
+            let at = format!("ECG {}, lead {lead}, sample {t}", ids[n]);
+            return Err(Error::Value { at, problem: format!("the {what} is {v}, which cannot be perturbed") });
+        }
+    }
+    Ok(())
+}
+
+/// The curves of one ECG, one per map. All its inputs run in batches of its own.
+fn one(
+    predictor: &dyn Predictor,
+    x: ArrayView2<'_, f32>,
+    id: u64,
+    maps: &[ArrayView2<'_, f32>],
+    settings: &PerturbationSettings,
+) -> Result<Vec<Vec<f32>>> {
+    let noise = noise(x.iter(), id, settings);
+    let batch = (settings.memory / (x.len() * size_of::<f32>() * rayon::current_num_threads()).max(1)).clamp(1, BATCH);
+    let start: Vec<f32> = x.iter().copied().collect();
+    let unperturbed = run(predictor, start.clone(), x)?[0];
+    let curve = |map: &ArrayView2<'_, f32>| -> Result<Vec<f32>> {
+        let mut now = start.clone();
+        let mut curve = vec![unperturbed];
+        let steps: Vec<(usize, f64)> = order(map.iter(), settings.iterations).into_iter().zip(noise.iter().copied()).collect();
+        for steps in steps.chunks(batch) {
+            let mut inputs = Vec::with_capacity(steps.len() * now.len());
+            for (place, draw) in steps {
+                now[*place] = (f64::from(now[*place]) + draw) as f32;
+                inputs.extend_from_slice(&now);
+            }
+            curve.extend(run(predictor, inputs, x)?);
+        }
+        Ok(curve)
+    };
+    maps.iter().map(curve).collect()
+}
+
+fn run(predictor: &dyn Predictor, inputs: Vec<f32>, x: ArrayView2<'_, f32>) -> Result<Vec<f32>> {
+    let count = inputs.len() / x.len();
+    let predictions = predictor.predict_batch(from_vec(&[count, x.nrows(), x.ncols()], inputs))?;
+    if predictions.len() != count {
+        return Err(Error::shape("the predictions", count, predictions.len()));
+    }
+    Ok(predictions)
+}
