@@ -1,13 +1,89 @@
-//! `cardiograd convert`.
+//! `cardiograd convert`: models between PyTorch's formats and the project's own.
 
-use super::Globals;
+use super::{Globals, print};
+use crate::dataset::{InputKind, Target};
+use crate::files::{atomic, state_dict};
+use crate::nn::{Model, load_model, to_state_dict};
 use crate::{Error, Result};
+use serde_json::json;
+use std::path::{Path, PathBuf};
 
 /// Arguments of `cardiograd convert`.
 #[derive(clap::Args, Debug)]
-pub struct Args {}
+pub struct Args {
+    /// A model of ours, a PyTorch state dict (.pt, .safetensors) or the generator's wheel.
+    input: PathBuf,
+    /// What to write, by its extension: .pt, .safetensors, .cgm (our own), or .json (the program alone).
+    output: PathBuf,
+    /// The network that a state dict belongs to.
+    #[arg(long, value_name = "stevennet|standardconv|PROGRAM.json")]
+    arch: Option<String>,
+    /// What the network predicts, to be noted in a .cgm.
+    #[arg(long, value_name = "TARGET")]
+    target: Option<String>,
+    /// What the network looks at, to be noted in a .cgm.
+    #[arg(long = "input", value_name = "median|rhythm")]
+    kind: Option<String>,
+}
 
 /// Runs the command.
-pub fn run(_args: &Args, _globals: &Globals) -> Result<()> {
-    Err(Error::Usage("not there yet".into()))
+pub fn run(args: &Args, globals: &Globals) -> Result<()> {
+    let target = args.target.as_deref().map(str::parse::<Target>).transpose()?;
+    let kind = args.kind.as_deref().map(str::parse::<InputKind>).transpose()?;
+    let extension = args.output.extension().and_then(|extension| extension.to_str()).unwrap_or("");
+    if extension != "cgm" && (target.is_some() || kind.is_some()) {
+        return Err(Error::Usage("--target and --input are noted in our own model file only: name it OUT.cgm".into()));
+    }
+    let tensors = match extension {
+        "pt" | "pth" | "safetensors" => convert_weights(args)?,
+        "cgm" => {
+            let mut model = load_model(&args.input, args.arch.as_deref())?;
+            model.target = agreed("target", model.target, target)?;
+            model.input = agreed("input", model.input, kind)?;
+            model.save(&args.output)?;
+            model.network.program().parameters().len()
+        }
+        "json" => write_program(&args.output, &load_model(&args.input, args.arch.as_deref())?)?,
+        _ => {
+            let text = format!("{}: the extension of what to write is .pt, .safetensors, .cgm or .json", args.output.display());
+            return Err(Error::Usage(text));
+        }
+    };
+    match (globals.quiet, globals.json) {
+        (true, _) => Ok(()),
+        (_, true) => print(format_args!("{:#}", json!({ "path": args.output, "tensors": tensors }))),
+        _ => print(format_args!("{}: {tensors} tensors", args.output.display())),
+    }
+}
+
+/// Weights to weights. A state dict passes as it is, types and all; with `--arch` it is first checked against the network.
+fn convert_weights(args: &Args) -> Result<usize> {
+    let dict = if Model::is_model_file(&args.input)? {
+        to_state_dict(&load_model(&args.input, args.arch.as_deref())?.network)?
+    } else {
+        if args.arch.is_some() {
+            load_model(&args.input, args.arch.as_deref())?;
+        }
+        state_dict::read(&args.input)?
+    };
+    state_dict::write(&args.output, &dict)?;
+    Ok(dict.len())
+}
+
+fn write_program(path: &Path, model: &Model) -> Result<usize> {
+    let program = model.network.program();
+    let mut text = serde_json::to_vec_pretty(program).map_err(|error| Error::format(path, error.to_string()))?;
+    text.push(b'\n');
+    atomic::write(path, &text)?;
+    Ok(program.parameters().len())
+}
+
+/// What the file says and what the user says must not differ.
+fn agreed<T: PartialEq + std::fmt::Display + Copy>(what: &str, file: Option<T>, asked: Option<T>) -> Result<Option<T>> {
+    match (file, asked) {
+        (Some(file), Some(asked)) if file != asked => {
+            Err(Error::Usage(format!("the model's {what} is {file}: it cannot be noted as {asked}")))
+        }
+        _ => Ok(asked.or(file)),
+    }
 }

@@ -1,13 +1,224 @@
-//! `cardiograd inspect`.
+//! `cardiograd inspect`: what a file or folder holds, told by its contents and not by its name.
 
-use super::Globals;
+use super::{Globals, generate, print};
+use crate::dataset::Dataset;
+use crate::files::digest::sha256_file;
+use crate::files::npy::{self, Header, NpyArray};
+use crate::files::state_dict::{self, Kind, StateDict};
+use crate::files::{npz, state_dict::Tensor};
+use crate::nn::Model;
+use crate::tape::Program;
 use crate::{Error, Result};
+use serde_json::{Value, json};
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+/// Arrays up to this many bytes are read for their range; of larger ones the header is shown.
+const READ_WHOLE: u64 = 1 << 28;
+/// Program files beyond this are not read.
+const PROGRAM_CAP: u64 = 1 << 26;
 
 /// Arguments of `cardiograd inspect`.
 #[derive(clap::Args, Debug)]
-pub struct Args {}
+pub struct Args {
+    /// A model, a state dict, a wheel, an array (.npy, .npz), a dataset folder, or a program (.json).
+    file: PathBuf,
+    /// Recompute a dataset's digests and compare.
+    #[arg(long)]
+    verify: bool,
+}
+
+/// What there is to say: lines for people, a value for programs.
+struct Findings {
+    lines: Vec<String>,
+    value: Value,
+}
 
 /// Runs the command.
-pub fn run(_args: &Args, _globals: &Globals) -> Result<()> {
-    Err(Error::Usage("not there yet".into()))
+pub fn run(args: &Args, globals: &Globals) -> Result<()> {
+    let path = &args.file;
+    if path.is_dir() {
+        return inspect_dataset(path, args.verify, globals);
+    }
+    if args.verify {
+        return Err(Error::Usage(format!("--verify is for dataset folders, {} is a file", path.display())));
+    }
+    let mut found = inspect_file(path)?;
+    let digest = sha256_file(path)?;
+    found.lines.push(format!("SHA-256 {digest}"));
+    if globals.quiet {
+        return Ok(());
+    }
+    if globals.json {
+        found.value["path"] = json!(path);
+        found.value["sha256"] = json!(digest);
+        return print(format_args!("{:#}", found.value));
+    }
+    found.lines.iter().try_for_each(print)
+}
+
+fn inspect_dataset(path: &Path, verify: bool, globals: &Globals) -> Result<()> {
+    let data = Dataset::open(path)?;
+    if verify && let Some(manifest) = data.manifest() {
+        let differing = manifest.differing(path)?;
+        if !differing.is_empty() {
+            return Err(Error::format(path, format!("changed since it was written: {}", differing.join(", "))));
+        }
+    }
+    if globals.quiet {
+        return Ok(());
+    }
+    generate::report(path, &data, globals.json)?;
+    match data.manifest() {
+        Some(manifest) if !globals.json => {
+            manifest.origin.details.iter().try_for_each(|(name, detail)| print(format_args!("  {name}: {detail}")))?;
+            let state = if verify { " (as written)" } else { "" };
+            manifest.digests.iter().try_for_each(|(name, digest)| print(format_args!("  {name} SHA-256 {digest}{state}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn inspect_file(path: &Path) -> Result<Findings> {
+    let io = |source| Error::io(path, source);
+    let mut start = Vec::new();
+    File::open(path).and_then(|file| file.take(8).read_to_end(&mut start)).map_err(io)?;
+    if Model::is_model_file(path)? {
+        return Ok(model(path, &Model::load(path)?));
+    }
+    if start.starts_with(b"\x93NUMPY") {
+        return array(path);
+    }
+    if start.starts_with(b"PK") && npz::is_npz(path)? {
+        return arrays(path);
+    }
+    if start.first() == Some(&b'{') {
+        return program(path);
+    }
+    let (kind, dict) = state_dict::read_kind(path)?;
+    Ok(weights(path, kind, &dict))
+}
+
+fn array(path: &Path) -> Result<Findings> {
+    let io = |source| Error::io(path, source);
+    let mut file = File::open(path).map_err(io)?;
+    let length = file.metadata().map_err(io)?.len();
+    let header = Header::read(path, &mut file, length)?;
+    let order = match (header.fortran, header.big_endian) {
+        (false, false) => "",
+        (true, false) => ", Fortran order",
+        (false, true) => ", big-endian",
+        (true, true) => ", Fortran order, big-endian",
+    };
+    let mut lines = vec![format!("{}: NumPy array {:?} {}{order}", path.display(), header.shape, header.dtype.name())];
+    let mut value = json!({ "kind": "npy", "shape": header.shape, "dtype": header.dtype.name(), "fortran_order": header.fortran });
+    if length <= READ_WHOLE {
+        let range = Range::of(npy::read(path)?);
+        lines.push(range.line());
+        value["values"] = range.value();
+    }
+    Ok(Findings { lines, value })
+}
+
+fn arrays(path: &Path) -> Result<Findings> {
+    let (mut lines, mut values) = (vec![format!("{}: NumPy archive", path.display())], Vec::new());
+    for name in npz::names(path)? {
+        let array = npz::read_one(path, &name)?;
+        let (shape, dtype) = (array.shape().to_vec(), array.dtype().name());
+        let range = Range::of(array);
+        lines.push(format!("  {name}: {shape:?} {dtype}, {}", range.line()));
+        values.push(json!({ "name": name, "shape": shape, "dtype": dtype, "values": range.value() }));
+    }
+    Ok(Findings { lines, value: json!({ "kind": "npz", "arrays": values }) })
+}
+
+/// The range of an array's finite values.
+struct Range {
+    count: usize,
+    min: f64,
+    max: f64,
+    mean: f64,
+    not_finite: usize,
+}
+
+impl Range {
+    fn of(array: NpyArray) -> Self {
+        let array = array.into_f64();
+        let finite = || array.iter().filter(|value| value.is_finite());
+        let count = finite().count();
+        Range {
+            count,
+            min: finite().copied().fold(f64::INFINITY, f64::min),
+            max: finite().copied().fold(f64::NEG_INFINITY, f64::max),
+            mean: finite().sum::<f64>() / count as f64,
+            not_finite: array.len() - count,
+        }
+    }
+
+    fn line(&self) -> String {
+        let strange = if self.not_finite == 0 { String::new() } else { format!(", {} NaN or infinite", self.not_finite) };
+        if self.count == 0 {
+            format!("no finite value{strange}")
+        } else {
+            format!("from {} to {}, mean {}{strange}", self.min, self.max, self.mean)
+        }
+    }
+
+    fn value(&self) -> Value {
+        if self.count == 0 {
+            return json!({ "finite": 0, "not_finite": self.not_finite });
+        }
+        json!({ "finite": self.count, "not_finite": self.not_finite, "min": self.min, "max": self.max, "mean": self.mean })
+    }
+}
+
+fn weights(path: &Path, kind: Kind, dict: &StateDict) -> Findings {
+    let values: usize = dict.iter().map(|(_, tensor)| tensor.elements()).sum();
+    let mut lines = vec![format!("{}: {}, {} tensors, {values} values", path.display(), kind.title(), dict.len())];
+    lines.extend(dict.iter().map(|(name, tensor)| format!("  {name}: {:?} {}", tensor.shape(), tensor.dtype())));
+    let describe = |(name, tensor): (&str, &Tensor)| json!({ "name": name, "shape": tensor.shape(), "dtype": tensor.dtype() });
+    let tensors: Vec<Value> = dict.iter().map(describe).collect();
+    Findings { lines, value: json!({ "kind": "state_dict", "format": kind.title(), "values": values, "tensors": tensors }) }
+}
+
+fn program(path: &Path) -> Result<Findings> {
+    let mut text = String::new();
+    File::open(path).and_then(|file| file.take(PROGRAM_CAP).read_to_string(&mut text)).map_err(|source| Error::io(path, source))?;
+    let program: Program = serde_json::from_str(&text).map_err(|error| Error::format(path, format!("not a program: {error}")))?;
+    let mut lines = vec![format!("{}: a program of {} nodes", path.display(), program.nodes().len())];
+    lines.extend(program.to_string().lines().map(|line| format!("  {line}")));
+    Ok(Findings { lines, value: json!({ "kind": "program", "program": program }) })
+}
+
+fn model(path: &Path, model: &Model) -> Findings {
+    let program = model.network.program();
+    let predicts = model.target.map_or("a target it does not name".into(), |target| format!("{} in {}", target.title(), target.unit()));
+    let input = model.input.map_or("an input it does not name", |input| input.name());
+    let mut lines = vec![format!("{}: a cardiograd model that predicts {predicts} from {input}", path.display())];
+    if let Some(made) = &model.provenance {
+        let settings = &made.settings;
+        lines.push(format!(
+            "  trained by {}, {} epochs, best epoch {}, weights {:?}",
+            made.version,
+            made.epochs.len(),
+            made.best_epoch + 1,
+            made.weights
+        ));
+        lines.push(format!("  {settings:?}"));
+        if !made.dataset.is_empty() {
+            lines.push(format!("  on the dataset {}", made.dataset));
+        }
+        for m in &made.metrics {
+            let unit = model.unit();
+            let mean = format!("predicting the mean {:.3} and {:.3}", m.mae_of_mean, m.rmse_of_mean);
+            lines.push(format!("  {}: MAE {:.3} {unit}, RMSE {:.3} {unit} on {} ECGs ({mean})", m.part, m.mae, m.rmse, m.n));
+        }
+    }
+    lines.extend(program.to_string().lines().map(|line| format!("  {line}")));
+    let value = json!({
+        "kind": "model", "target": model.target, "unit": model.unit(), "input": model.input, "provenance": model.provenance,
+        "trainable_values": program.trainable_size(), "program": program,
+    });
+    Findings { lines, value }
 }

@@ -54,6 +54,17 @@ pub fn names(path: impl AsRef<Path>) -> Result<Vec<String>> {
     Ok(names.into_iter().map(|entry| entry.strip_suffix(".npy").map_or(entry.clone(), str::to_owned)).collect())
 }
 
+/// Whether the file is a zip archive of arrays and of nothing else.
+///
+/// # Errors
+/// [`Error::Io`].
+pub fn is_npz(path: impl AsRef<Path>) -> Result<bool> {
+    let path = path.as_ref();
+    let file = File::open(path).map_err(|source| Error::io(path, source))?;
+    let names = Archive::open(path, BufReader::new(file)).and_then(|archive| archive.names());
+    Ok(names.is_ok_and(|names| names.iter().all(|name| name.ends_with(".npy"))))
+}
+
 fn open(path: &Path) -> Result<Archive<BufReader<File>>> {
     let file = File::open(path).map_err(|source| Error::io(path, source))?;
     Archive::open(path, BufReader::new(file))

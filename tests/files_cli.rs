@@ -1,0 +1,153 @@
+//! `generate` and `inspect` as a script sees them: exit codes, JSON, the same bytes each time, nothing half-written.
+#![cfg(feature = "cli")]
+
+use ndarray::{Array3, arr2};
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+fn cardiograd(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_cardiograd")).args(arguments).output().unwrap()
+}
+
+/// Standard output of a run that succeeds.
+fn ok(arguments: &[&str]) -> String {
+    let output = cardiograd(arguments);
+    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    assert!(output.stderr.is_empty(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn json(arguments: &[&str]) -> Value {
+    serde_json::from_str(&ok(arguments)).unwrap()
+}
+
+/// The one line of a run that fails with `code`.
+fn fails(code: i32, arguments: &[&str]) -> String {
+    let output = cardiograd(arguments);
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(code), "{arguments:?}: {error}");
+    assert!(output.stdout.is_empty(), "{arguments:?}");
+    error
+}
+
+fn data(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/state_dict").join(name)
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+#[test]
+fn generate_gives_the_same_dataset_whatever_the_threads() {
+    let root = tempfile::tempdir().unwrap();
+    let (one, two) = (root.path().join("one"), root.path().join("two"));
+    let said = ok(&["generate", "-n", "70", "--seed", "5", "--threads", "1", "-o", text(&one)]);
+    assert!(said.contains("70 ECGs from simulator, seed 5") && said.contains("PR interval"), "{said}");
+    let value = json(&["generate", "--source", "simulator", "-n", "70", "--seed", "5", "--threads", "2", "--json", "-o", text(&two)]);
+    assert_eq!((&value["ecgs"], &value["manifest"]["seed"]), (&70.into(), &5.into()));
+    for file in ["rhythm.npy", "median.npy", "measurements.csv", "truth.csv", "dataset.json"] {
+        assert!(std::fs::read(one.join(file)).unwrap() == std::fs::read(two.join(file)).unwrap(), "{file}");
+    }
+    assert!(value["measured"].as_u64().unwrap() >= 69);
+    assert!(fails(2, &["generate", "-n", "1", "-o", text(&one)]).contains("exists already"));
+    assert_eq!(ok(&["generate", "-n", "1", "--quiet", "-o", text(&root.path().join("three"))]), "");
+
+    let seen = json(&["inspect", "--json", text(&one)]);
+    assert_eq!((&seen["targets"], &seen["manifest"]), (&value["targets"], &value["manifest"]));
+    assert!(ok(&["inspect", "--verify", text(&one)]).contains("(as written)"));
+    let mut bytes = std::fs::read(one.join("rhythm.npy")).unwrap();
+    bytes[70_000] ^= 1;
+    std::fs::write(one.join("rhythm.npy"), bytes).unwrap();
+    assert!(fails(1, &["inspect", "--verify", text(&one)]).contains("rhythm.npy"));
+}
+
+#[test]
+fn generate_refuses_what_it_cannot_do_and_leaves_nothing() {
+    let root = tempfile::tempdir().unwrap();
+    let out = root.path().join("out");
+    let noise = root.path().join("noise.npy");
+    cardiograd::files::npy::write(&noise, Array3::<f32>::zeros((1, 8, 100)).view()).unwrap();
+    let out = text(&out);
+    for (code, arguments, hint) in [
+        (2, vec!["-n", "0"], "from 1"),
+        (2, vec![], "--ecgs"),
+        (2, vec!["-n", "3", "--noise", text(&noise)], "cannot be used"),
+        (2, vec!["--noise", text(&noise)], "pulse2pulse"),
+        (2, vec!["-n", "3", "--thresholds", "loose"], "thresholds"),
+        (2, vec!["-n", "3", "--source", "nature"], "nature"),
+        (2, vec!["-n", "3", "--source", "pulse2pulse"], "pip download"),
+        (1, vec!["-n", "3", "--source", "pulse2pulse", "--generator", "absent.whl"], "absent.whl"),
+        (1, vec!["-n", "3", "--source", "pulse2pulse", "--generator", text(&noise)], "noise.npy"),
+        (1, vec!["-n", "3", "--source", "pulse2pulse", "--generator", text(&data("odd.pt"))], "not the Pulse2pulse generator"),
+    ] {
+        let error = fails(code, &[&["generate", "-o", out][..], &arguments].concat());
+        assert!(error.contains(hint), "{arguments:?}: {error}");
+    }
+    assert_eq!(std::fs::read_dir(root.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn inspect_tells_files_by_their_contents() {
+    let root = tempfile::tempdir().unwrap();
+    let array = root.path().join("x.bin");
+    let archive = root.path().join("y.bin");
+    let samples = arr2(&[[1.0f32, -2.0, f32::NAN]]);
+    cardiograd::files::npy::write(&array, samples.view()).unwrap();
+    cardiograd::files::npz::write(&archive, &[("block8.conv2", &samples.into())]).unwrap();
+    let value = json(&["inspect", "--json", text(&array)]);
+    assert_eq!((&value["kind"], &value["shape"][1], &value["values"]["not_finite"]), (&"npy".into(), &3.into(), &1.into()));
+    assert_eq!(value["values"]["min"], -2.0);
+    let value = json(&["inspect", "--json", text(&archive)]);
+    assert_eq!((&value["kind"], &value["arrays"][0]["name"]), (&"npz".into(), &"block8.conv2".into()));
+    for (name, kind) in [("standardconv.pt", "zip"), ("standardconv_legacy.pt", "legacy"), ("standardconv.safetensors", "safetensors")] {
+        let said = ok(&["inspect", text(&data(name))]);
+        assert!(said.contains(kind) && said.contains("model.0.weight: [32, 12, 5] float32") && said.contains("SHA-256"), "{said}");
+    }
+    let program = root.path().join("p");
+    let net = cardiograd::nn::architecture("standardconv").unwrap();
+    std::fs::write(&program, serde_json::to_vec(&net).unwrap()).unwrap();
+    assert!(ok(&["inspect", text(&program)]).contains("trainable values"));
+    assert!(fails(1, &["inspect", text(&data("whole_model.pt"))]).contains("save model.state_dict()"));
+    assert!(fails(1, &["inspect", text(root.path())]).contains("not a dataset"));
+    assert!(fails(1, &["inspect", "absent"]).contains("absent"));
+    assert!(fails(2, &["inspect", "--verify", text(&array)]).contains("dataset folders"));
+}
+
+#[test]
+fn convert_goes_round_through_every_format() {
+    let root = tempfile::tempdir().unwrap();
+    let at = |name: &str| root.path().join(name);
+    let (safe, own, program, back) = (at("a.safetensors"), at("a.cgm"), at("a.json"), at("back.pt"));
+    let original = data("standardconv_legacy.pt");
+    let read = |path: &Path| cardiograd::files::state_dict::read(path).unwrap();
+
+    ok(&["convert", text(&original), text(&safe)]);
+    assert_eq!(read(&safe).len(), read(&original).len());
+    ok(&["convert", text(&safe), text(&own), "--arch", "standardconv", "--target", "qt", "--input", "median"]);
+    assert!(ok(&["inspect", text(&own)]).contains("QT interval in ms from median"));
+    assert_eq!(json(&["inspect", "--json", text(&own)])["target"], "qt");
+    ok(&["convert", text(&own), text(&program)]);
+    ok(&["convert", text(&original), text(&at("b.cgm")), "--arch", text(&program)]);
+    assert!(json(&["convert", text(&own), text(&back), "--json"])["tensors"].as_u64().unwrap() > 20);
+    for (name, tensor) in read(&original).iter().filter(|(name, _)| !name.ends_with("num_batches_tracked")) {
+        assert_eq!(read(&back).get(name), Some(tensor), "{name}");
+    }
+
+    let listed = std::fs::read_dir(root.path()).unwrap().count();
+    let out = at("out.cgm");
+    for (code, arguments, hint) in [
+        (2, vec![text(&original), text(&out)], "--arch"),
+        (1, vec![text(&original), text(&out), "--arch", "stevennet"], "stevennet"),
+        (2, vec![text(&original), text(&out), "--arch", "vgg"], "vgg"),
+        (2, vec![text(&original), "out.onnx"], "extension"),
+        (2, vec![text(&original), "out.pt", "--target", "qt"], "our own model file"),
+        (2, vec![text(&own), text(&out), "--target", "pr"], "cannot be noted"),
+        (1, vec![text(&data("whole_model.pt")), "out.safetensors"], "state_dict"),
+    ] {
+        let error = fails(code, &[&["convert"][..], &arguments].concat());
+        assert!(error.contains(hint), "{arguments:?}: {error}");
+    }
+    assert_eq!(std::fs::read_dir(root.path()).unwrap().count(), listed);
+}
