@@ -17,6 +17,8 @@ pub mod progress;
 pub mod random;
 #[cfg(feature = "report")]
 pub mod report;
+#[cfg(feature = "report")]
+pub mod study;
 pub mod tape;
 
 #[cfg(feature = "files")]
