@@ -76,6 +76,8 @@ fn try_measure(rhythm: &Rhythm, thresholds: &Thresholds) -> Result<Measured, Str
 
     let t = t_wave::delineate(&beat, &qrs, rr, thresholds);
     let p = p_wave::delineate(&beat, &qrs, t.as_ref().map(|t| t.end), rr, thresholds);
+    let next_p = p.as_ref().map_or(f64::INFINITY, |p| p.onset as f64 + rr - 4.0).min(qrs.onset as f64 + rr - 40.0);
+    let t = t_wave::last_flank(&beat, &qrs, next_p as usize, thresholds).or(t);
     quality::check_leads(&beat, &qrs, p.as_ref())?;
     let p = p.filter(|p| median::repeats(&level, &centred, &beat, p.onset, p.offset));
 

@@ -48,6 +48,43 @@ pub fn delineate(beat: &[Frame], qrs: &Qrs, rr: f64, thresholds: &Thresholds) ->
     (end > crest + 10).then_some(TWave { begin, end })
 }
 
+/// A later flank counts if its velocity reaches this share of the fastest one's, this multiple of the lowest velocity around …
+const FLANK: f64 = 0.22;
+const FLANK_NOISE: f64 = 4.0;
+/// … and if it comes within these many samples (90 ms) of where the former one died away; a U wave comes later or is slower.
+const FLANK_REACH: usize = 45;
+
+/// Delineates T's end again, flank by flank. Where T has several phases, or its leads peak one after the other, the projection on one direction ends
+/// with the first of them. The spatial velocity shows every flank: T ends where the slope along its last considerable one dies away.
+/// `limit` is where the next P wave, or the search, begins.
+pub fn last_flank(beat: &[Frame], qrs: &Qrs, limit: usize, thresholds: &Thresholds) -> Option<TWave> {
+    let smooth = zero_phase(beat, &[Biquad::low_pass(15.0, RATE)], 100);
+    let speed = velocity(&smooth);
+    let begin = qrs.offset + 20;
+    let limit = limit.min(BEAT - 15);
+    let from = qrs.offset + 50;
+    if from + 30 >= limit {
+        return None;
+    }
+    let floor = moving_mean(&speed, 21)[from..limit].iter().fold(f64::INFINITY, |a: f64, &b| a.min(b));
+    let fastest = argmax(&speed, from, limit - 8);
+    let enough = (FLANK * speed[fastest]).max(FLANK_NOISE * floor);
+    if speed[fastest] < enough {
+        return None;
+    }
+    let mut flank = fastest;
+    loop {
+        let along = minus(&smooth[flank + 1], &smooth[flank - 1]);
+        let slope = |t: usize| dot(&minus(&smooth[t + 1], &smooth[t - 1]), &along);
+        let end = (flank..limit).find(|&t| slope(t) < thresholds.t_end * slope(flank))?;
+        let crest = |t: usize| speed[t] >= enough && (t - 4..=t + 4).all(|u| speed[u] <= speed[t]);
+        match (end..(end + FLANK_REACH).min(limit - 8)).find(|&t| crest(t)) {
+            Some(next) => flank = next,
+            None => return Some(TWave { begin, end }),
+        }
+    }
+}
+
 /// The level after T: the mean of the 40 ms at which the velocity is lowest.
 fn resting_level(smooth: &[Frame], peak: usize, limit: usize) -> Frame {
     let (from, to) = ((peak + 40).min(limit - 11), (peak + 130).min(limit));
