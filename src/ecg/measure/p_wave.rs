@@ -2,7 +2,7 @@
 
 use super::Thresholds;
 use super::qrs::Qrs;
-use super::shape::{argmax, dot, magnitude, minus, velocity};
+use super::shape::{argmax, dot, magnitude, minus, moving_mean, velocity};
 use crate::ecg::filter::{Biquad, Frame, zero_phase};
 use crate::ecg::leads::RATE;
 
@@ -43,11 +43,46 @@ pub fn delineate(beat: &[Frame], qrs: &Qrs, t_end: Option<usize>, rr: f64, thres
     if size < SMALLEST.max(4.0 * qrs.noise) {
         return None;
     }
-    let rise = argmax(&speed, peak.saturating_sub(40).max(from), peak);
-    let onset = (from..rise).rev().find(|&t| speed[t] < thresholds.p_onset * speed[rise])?;
     let unit = height(peak).map(|x| x / (8.0f64.sqrt() * size));
-    let fall = |t: usize| dot(&minus(&smooth[t - 1], &smooth[t + 1]), &unit) / 2.0;
-    let steepest = (peak..(peak + 35).min(to)).fold(peak, |best, t| if fall(t) > fall(best) { t } else { best });
-    let offset = (steepest..=to).find(|&t| fall(t) < thresholds.p_offset * fall(steepest)).unwrap_or(to);
+    let slope = |t: usize| dot(&minus(&smooth[t + 1], &smooth[t - 1]), &unit) / 2.0;
+    let first = peak.saturating_sub(LONGEST).max(from + 1);
+    let rise = argmax(&speed, peak.saturating_sub(40).max(first), peak.max(first + 1));
+    let onset = first_flank(&smooth, &speed, first, rise, &unit, thresholds.p_onset);
+    let last = (peak + 35).min(to);
+    let fall = (peak..last).fold(peak, |best, t| if slope(t) < slope(best) { t } else { best });
+    let offset = (fall..=to).find(|&t| slope(t) > thresholds.p_offset * slope(fall)).unwrap_or(to);
     (offset > peak && peak > onset).then_some(PWave { onset, peak, offset })
+}
+
+/// The furthest that P begins before its peak, samples (170 ms).
+const LONGEST: usize = 85;
+/// A flank before the steepest counts if it has this share of its velocity, and this multiple of the lowest velocity around …
+const FLANK: f64 = 0.45;
+const FLANK_NOISE: f64 = 3.0;
+/// … lies within this many samples (40 ms) before where the later one began, and climbs towards the peak rather than across: the cosine.
+const FLANK_REACH: usize = 20;
+const FLANK_COSINE: f64 = 0.5;
+/// A valley counts once the velocity (26-ms mean) is down to this share of the flank's.
+const VALLEY: f64 = 0.6;
+
+/// Where the first flank of P begins: the leads do not rise together when the atria are not excited together. Each flank is followed backwards to
+/// where the velocity falls below a fraction of its own, but not past the valley before it: drift and U waves are nearly as fast as a small P.
+fn first_flank(smooth: &[Frame], speed: &[f64], from: usize, rise: usize, unit: &Frame, fraction: f64) -> usize {
+    let even = moving_mean(speed, 13);
+    let floor = moving_mean(&speed[from..=rise], 21).iter().fold(f64::INFINITY, |a: f64, &b| a.min(b));
+    let enough = (FLANK * speed[rise]).max(FLANK_NOISE * floor);
+    let step = |t: usize| minus(&smooth[t + 1], &smooth[t - 1]);
+    let mut flank = rise;
+    loop {
+        let low = |t: usize| speed[t] < fraction * speed[flank];
+        let valley = |t: usize| even[t] < VALLEY * even[flank] && even[t] <= even[t - 1] && even[t] <= even[t + 1];
+        let onset = (from..flank).rev().find(|&t| low(t) || valley(t)).unwrap_or(from);
+        let climbs = |t: usize| dot(&step(t), unit) > FLANK_COSINE * dot(&step(t), &step(t)).sqrt();
+        let crest = |t: usize| speed[t] >= enough && (t - 4..=t + 4).all(|u| speed[u] <= speed[t]) && climbs(t);
+        let earliest = onset.saturating_sub(FLANK_REACH).max(from + 5);
+        match (earliest..onset).rev().find(|&t| crest(t)) {
+            Some(earlier) => flank = earlier,
+            None => return onset,
+        }
+    }
 }

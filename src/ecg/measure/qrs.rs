@@ -24,6 +24,12 @@ pub struct Qrs {
 const REACH: usize = 110;
 /// Samples that the velocity must stay low, 16 ms.
 const QUIET: usize = 8;
+/// A neighbouring wave is slower than this fraction of the QRS peak over this many samples …
+const SLOW: (f64, usize) = (0.15, 40);
+/// … and lasts this many, 28 ms.
+const LASTS: usize = 14;
+/// Ripples up to this multiple of the threshold do not belong to QRS.
+const RIPPLE: f64 = 2.5;
 
 /// Delineates QRS: outward from the velocity peak (40 Hz low-pass) to where the velocity stays low for 16 ms.
 pub fn delineate(beat: &[Frame], thresholds: &Thresholds) -> Result<Qrs, String> {
@@ -52,19 +58,19 @@ fn floor(speed: &[f64], top: usize) -> f64 {
 /// Walks from the velocity peak until the velocity stays below the threshold. Where it does not because the neighbouring wave follows at once
 /// (P before a short PR segment, ST–T after), QRS ends in the valley between the two.
 fn walk(speed: &[f64], top: usize, threshold: f64, direction: isize) -> Option<usize> {
-    /// A neighbouring wave is slower than this fraction of the QRS peak, over this many samples.
-    const SLOW: (f64, usize) = (0.15, 40);
     let at = |k: usize| top.saturating_add_signed(direction * k as isize).min(BEAT - 1);
     let most = |from: usize, count: usize| (from..from + count).map(|k| speed[at(k)]).fold(0.0, f64::max);
+    // What follows a valley is a wave of its own if it is slow and lasts; a small q or s wave is soon over.
+    let other_wave = |k: usize| most(k, SLOW.1) < SLOW.0 * speed[top] && (k + 1..k + LASTS).all(|k| most(k, QUIET) >= threshold);
     let mut valley = 1;
     for k in 1..REACH {
         let here = speed[at(k)];
-        if here < threshold && (most(k, QUIET) < threshold || most(k, SLOW.1) < SLOW.0 * speed[top]) {
+        if here < threshold && (most(k, QUIET) < threshold || most(k, SLOW.1) < RIPPLE * threshold || other_wave(k)) {
             return Some(at(k));
         }
         if here < speed[at(valley)] {
             valley = k;
-        } else if here > 1.5 * speed[at(valley)] && speed[at(valley)] < 3.0 * threshold && most(valley, SLOW.1) < SLOW.0 * speed[top] {
+        } else if here > 1.5 * speed[at(valley)] && speed[at(valley)] < 3.0 * threshold && other_wave(valley) {
             return Some(at(valley));
         }
     }
