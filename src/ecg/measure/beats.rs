@@ -18,9 +18,9 @@ const FEWEST: usize = 3;
 /// Correlation over all leads that a beat of the dominant shape has with the template.
 const ALIKE: f64 = 0.85;
 
-/// Samples of the recording at which QRSs have their largest 5–25 Hz spatial velocity (80 ms mean).
+/// Samples of the recording at which QRSs have their largest 8–30 Hz spatial velocity (80 ms mean).
 pub fn detect(level: &[Frame]) -> Vec<usize> {
-    let band = zero_phase(level, &[Biquad::high_pass(5.0, RATE), Biquad::low_pass(25.0, RATE)], 200);
+    let band = zero_phase(level, &[Biquad::high_pass(8.0, RATE), Biquad::low_pass(30.0, RATE)], 200);
     let speed = moving_mean(&normalised_velocity(&band), 41);
     let mut maxima: Vec<f64> = speed.chunks(RATE as usize).map(|second| second.iter().fold(0.0, |a: f64, &b| a.max(b))).collect();
     let usual = middle(&mut maxima);

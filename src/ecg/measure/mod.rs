@@ -65,32 +65,34 @@ fn try_measure(rhythm: &Rhythm, thresholds: &Thresholds) -> Result<Measured, Str
 
     // A first median finds where QRS begins and where its peak lies; the second one is built around both.
     let first = median::median(&level, &aligned.kept, None)?;
-    let found = qrs::delineate(&first, thresholds)?;
+    let found = qrs::delineate(&quality::weigh(&first), thresholds)?;
     let shift = found.peak as isize - R_AT as isize;
     let centred: Vec<usize> = aligned.kept.iter().filter_map(|&r| r.checked_add_signed(shift)).collect();
     let onset = found.onset.saturating_add_signed(-shift);
     let mut beat = median::median(&level, &centred, Some(onset))?;
-    let qrs = qrs::delineate(&beat, thresholds)?;
+    let qrs = qrs::delineate(&quality::weigh(&beat), thresholds)?;
     quality::check_beat(&beat, &qrs)?;
     zero_at(&mut beat, qrs.onset);
 
-    let t = t_wave::delineate(&beat, &qrs, rr, thresholds);
-    let p = p_wave::delineate(&beat, &qrs, t.as_ref().map(|t| t.end), rr, thresholds);
+    let weighed = quality::weigh(&beat);
+    let t = t_wave::delineate(&weighed, &qrs, rr, thresholds);
+    let p = p_wave::delineate(&weighed, &qrs, t.as_ref().map(|t| t.end), rr, thresholds);
     let next_p = p.as_ref().map_or(f64::INFINITY, |p| p.onset as f64 + rr - 4.0).min(qrs.onset as f64 + rr - 40.0);
-    let t = t_wave::last_flank(&beat, &qrs, next_p as usize, thresholds).or(t);
+    let t = t_wave::last_flank(&weighed, &qrs, next_p as usize, thresholds).or(t);
     quality::check_leads(&beat, &qrs, p.as_ref())?;
     let p = p.filter(|p| median::repeats(&level, &centred, &beat, p.onset, p.offset));
 
     let lead = |at: usize| beat[at][V5];
-    let j = lead(qrs.offset);
+    // Means over 6 and 14 ms keep the noise of single samples out of J and of the extremum, which noise always enlarges.
+    let mean = |at: usize, half: usize| (at - half..=at + half).map(lead).sum::<f64>() / (2 * half + 1) as f64;
     let measurements = Measurements {
         pr_ms: p.as_ref().map(|p| (qrs.onset - p.onset) as f64 * MS),
         qrs_ms: Some((qrs.offset - qrs.onset) as f64 * MS),
         qt_ms: t.as_ref().map(|t| (t.end - qrs.onset) as f64 * MS),
         rate_bpm: Some(rate),
         r_v5_uv: Some((qrs.onset..=qrs.offset).map(lead).fold(f64::NEG_INFINITY, f64::max)),
-        j_v5_uv: Some(j),
-        t_v5_uv: t.as_ref().map(|t| t_wave::extremum((t.begin..=t.end).map(lead))),
+        j_v5_uv: Some(mean(qrs.offset, 1)),
+        t_v5_uv: t.as_ref().map(|t| t_wave::extremum((t.begin..=t.end).map(|at| mean(at, 3)))),
         p_onset: p.as_ref().map(|p| p.onset as f64),
         p_offset: p.as_ref().map(|p| p.offset as f64),
         qrs_onset: Some(qrs.onset as f64),

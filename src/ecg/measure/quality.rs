@@ -6,6 +6,8 @@ use super::shape::middle;
 use crate::ecg::filter::Frame;
 use crate::ecg::leads::{INDEPENDENT, RATE};
 
+/// A lead is noisy with this many times the noise of the middle lead.
+const NOISY: f64 = 3.0;
 /// A lead that stays within this range over a second is flat, µV.
 const FLAT: f64 = 8.0;
 /// Beyond this no body-surface potential goes, µV.
@@ -63,6 +65,19 @@ pub fn check_beat(beat: &[Frame], qrs: &Qrs) -> Result<(), String> {
         return Err(format!("QRS cannot be told from its surroundings (it would last {duration} ms)"));
     }
     Ok(())
+}
+
+/// The beat with its noisier leads turned down, for finding onsets and ends: a lead whose noise is more than [`NOISY`] times that of the middle lead
+/// counts as if its noise were that. Amplitudes are never read from it.
+pub fn weigh(beat: &[Frame]) -> Vec<Frame> {
+    let noises: [f64; 8] = std::array::from_fn(|lead| {
+        // Second differences over 4 ms: waves are smooth on that scale, noise is not.
+        let mut bends: Vec<f64> = beat.windows(5).map(|w| (w[0][lead] - 2.0 * w[2][lead] + w[4][lead]).abs()).collect();
+        middle(&mut bends)
+    });
+    let usual = middle(&mut noises.to_vec());
+    let weights = noises.map(|noise| if noise > NOISY * usual { NOISY * usual / noise } else { 1.0 });
+    beat.iter().map(|frame| std::array::from_fn(|lead| frame[lead] * weights[lead])).collect()
 }
 
 /// The arm electrodes exchanged: P and QRS upside down in I while QRS in V6 is not.

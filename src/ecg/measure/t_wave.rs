@@ -49,10 +49,12 @@ pub fn delineate(beat: &[Frame], qrs: &Qrs, rr: f64, thresholds: &Thresholds) ->
 }
 
 /// A later flank counts if its velocity reaches this share of the fastest one's, this multiple of the lowest velocity around …
-const FLANK: f64 = 0.22;
+const FLANK: f64 = 0.25;
 const FLANK_NOISE: f64 = 4.0;
 /// … and if it comes within these many samples (90 ms) of where the former one died away; a U wave comes later or is slower.
 const FLANK_REACH: usize = 45;
+/// The share of the fastest flank's velocity at which leads are still moving.
+const MOVING: f64 = 0.35;
 
 /// Delineates T's end again, flank by flank. Where T has several phases, or its leads peak one after the other, the projection on one direction ends
 /// with the first of them. The spatial velocity shows every flank: T ends where the slope along its last considerable one dies away.
@@ -78,7 +80,10 @@ pub fn last_flank(beat: &[Frame], qrs: &Qrs, limit: usize, thresholds: &Threshol
         let slope = |t: usize| dot(&minus(&smooth[t + 1], &smooth[t - 1]), &along);
         let end = (flank..limit).find(|&t| slope(t) < thresholds.t_end * slope(flank))?;
         let crest = |t: usize| speed[t] >= enough && (t - 4..=t + 4).all(|u| speed[u] <= speed[t]);
-        match (end..(end + FLANK_REACH).min(limit - 8)).find(|&t| crest(t)) {
+        let later = || (end..(end + FLANK_REACH).min(limit - 8)).find(|&t| crest(t));
+        // Leads that are still on the move when this direction has come to rest: their flank need not be a peak of the velocity.
+        let moving = speed[end] > MOVING * speed[fastest] && end + 16 < limit;
+        match if moving { Some(argmax(&speed, end, end + 16)) } else { later() } {
             Some(next) => flank = next,
             None => return Some(TWave { begin, end }),
         }

@@ -23,10 +23,10 @@ pub struct Thresholds {
 impl Thresholds {
     /// Fits GE's Marquette 12SL, the labels of the study: the default.
     pub const MARQUETTE: Thresholds =
-        Thresholds { name: "12sl", qrs_onset: 0.048, qrs_offset: 0.044, t_end: 0.055, p_onset: 0.40, p_offset: 0.20 };
+        Thresholds { name: "12sl", qrs_onset: 0.045, qrs_offset: 0.042, t_end: 0.055, p_onset: 0.40, p_offset: 0.20 };
     /// Fits cardiologists' marks (LUDB).
     pub const EXPERT: Thresholds =
-        Thresholds { name: "expert", qrs_onset: 0.030, qrs_offset: 0.065, t_end: 0.14, p_onset: 0.30, p_offset: 0.20 };
+        Thresholds { name: "expert", qrs_onset: 0.030, qrs_offset: 0.060, t_end: 0.13, p_onset: 0.30, p_offset: 0.20 };
 }
 
 impl Default for Thresholds {

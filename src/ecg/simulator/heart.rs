@@ -74,7 +74,7 @@ impl Heart {
             on: qrs_seconds + st,
             off: qt,
             peak: uniform(rng, 0.54, 0.64),
-            power: uniform(rng, 1.05, 1.25),
+            power: uniform(rng, 1.9, 2.3),
             vector: {
                 let length = 330.0 * (0.30 * (0.70 * size + 0.714 * normal(rng, 0.0, 1.0))).exp();
                 direction(length, 0.5 * axis + normal(rng, 22.0, 14.0), normal(rng, -25.0, 14.0))
@@ -161,7 +161,7 @@ fn draw_qrs(rng: &mut ChaCha8Rng, size: f64, axis: f64, tilt: f64, seconds: f64)
             0.0,
             first,
             uniform(rng, 0.45, 0.6),
-            uniform(rng, 1.0, 1.25),
+            uniform(rng, 1.5, 1.8),
             direction(septal, normal(rng, 150.0, 25.0), normal(rng, -50.0, 12.0)),
         ),
         lobe(0.08, 0.84, uniform(rng, 0.47, 0.53), uniform(rng, 1.2, 1.7), direction(size, axis, tilt)),
@@ -169,7 +169,7 @@ fn draw_qrs(rng: &mut ChaCha8Rng, size: f64, axis: f64, tilt: f64, seconds: f64)
             last,
             1.0,
             uniform(rng, 0.4, 0.5),
-            uniform(rng, 1.0, 1.25),
+            uniform(rng, 1.5, 1.8),
             direction(terminal, normal(rng, -130.0, 30.0), normal(rng, 45.0, 12.0)),
         ),
     ]
