@@ -4,6 +4,7 @@
 //! there, as in every picture. Long inputs are pooled in time (largest |attribution| of each bin) until the page stays small.
 
 use super::colour::{Palette, Style, hex};
+use super::figures::unit;
 use super::lane::fiducials;
 use super::methods::{is_signed, title};
 use super::results::StudyResults;
@@ -63,6 +64,7 @@ pub fn embed(results: &StudyResults, methods: &[String], start: (usize, i64)) ->
         "ecgs": describe_ecgs(results), "targets": describe_targets(results),
         "methods": methods.iter().map(|method| title(method)).collect::<Vec<_>>(),
         "start": [start.0 as i64, start.1],
+        "units": results.targets.iter().map(|t| methods.iter().map(|m| unit(t.target, m)).collect::<Vec<_>>()).collect::<Vec<_>>(),
         "scales": scales, "scalesAveraged": scales_averaged, "signed": signed,
         "colours": { "rdbu": colours(Palette::RdBu), "safe": colours(Palette::Safe) },
     });
@@ -82,7 +84,7 @@ fn traces(results: &StudyResults) -> (Vec<(String, String)>, f64) {
 }
 
 /// One byte per bin: the scaled value of largest size × 127.
-fn quantised(values: ArrayView1<'_, f32>, scale: Option<f32>, pool: usize) -> Vec<u8> {
+pub(crate) fn quantised(values: ArrayView1<'_, f32>, scale: Option<f32>, pool: usize) -> Vec<u8> {
     let limit = scale.unwrap_or(f32::INFINITY);
     let bin = |bin: ArrayView1<'_, f32>| {
         let most = bin.iter().copied().fold(0.0_f32, |most, value| if value.abs() > most.abs() { value } else { most });

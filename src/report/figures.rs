@@ -46,7 +46,7 @@ pub fn heatmap_of<'a>(
 }
 
 /// The unit of a method's attributions: gradients are per µV, products with the input are not.
-fn unit(target: Target, method: &str) -> &'static str {
+pub fn unit(target: Target, method: &str) -> &'static str {
     match (method, target.unit()) {
         ("random", _) => "no unit",
         ("inputxgradient", unit) => unit,

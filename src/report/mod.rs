@@ -3,7 +3,7 @@
 pub mod analysis;
 pub mod chart;
 pub mod colour;
-mod embed;
+pub(crate) mod embed;
 pub mod figures;
 pub mod heatmap;
 pub mod lane;

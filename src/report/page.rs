@@ -13,6 +13,8 @@ use super::tables::{Cell, Table};
 use std::fmt::Write;
 
 const CSS: &str = include_str!("page/report.css");
+/// What this page and the survey draw with.
+pub const DRAW: &str = include_str!("page/ecg.js");
 const SCRIPT: &str = include_str!("page/report.js");
 const EXPLORER: &str = include_str!("page/explorer.html");
 
@@ -50,7 +52,7 @@ fn script(page: &mut String, results: &StudyResults, methods: &[String]) {
     for (id, block) in embedded.blocks {
         let _ = write!(page, "<script type=\"text/plain\" id=\"{id}\">{block}</script>");
     }
-    let _ = write!(page, "<script>{SCRIPT}</script>");
+    let _ = write!(page, "<script>{DRAW}{SCRIPT}</script>");
 }
 
 fn head(results: &StudyResults) -> String {

@@ -1,11 +1,10 @@
-'use strict';
 // The explorer: draws any ECG, target and method from the data in this page. The page reads without it.
 (() => {
   const byId = id => document.getElementById(id);
   const meta = JSON.parse(byId('meta').textContent);
   const LEADS = meta.leads, L = meta.samples, P = meta.points, POOL = meta.pool;
   const text = (id, from, length) => byId(id).firstChild.substringData(from, length);
-  const bytes = base64 => Uint8Array.from(atob(base64), c => c.charCodeAt(0));
+  const { bytes } = ecgDraw;
   const encoded = n => 4 * Math.ceil(n / 3);
 
   const ecgCache = new Map();
@@ -43,46 +42,16 @@
     if (v === 0) return '0';
     const size = Math.abs(v);
     const text = size >= 1e-3 && size < 1e5 ? String(+v.toPrecision(3)) : v.toExponential(2);
-    return text.replace('-', '−');
+    return text.replace(/-/g, '−');
   }
   const state = () => ({ e: +pick.ecg.value, t: +pick.target.value, averaged: pick.view.value === 'averaged', palette: pick.palette.value });
-  const range = (ecg, lead) => {
-    let low = Infinity, high = -Infinity;
-    for (let i = lead * L; i < (lead + 1) * L; i++) { low = Math.min(low, ecg[i]); high = Math.max(high, ecg[i]); }
-    return [low, high];
-  };
-
-  // Lanes at one voltage scale, each as high as its lead needs, at least two fifths of an even share.
-  function lanes(ecg, averaged, x, y, width, total) {
-    const leads = averaged ? [meta.v5] : [...LEADS.keys()];
-    const pad = 4, least = leads.length > 1 ? total / leads.length * 0.4 : 0;
-    const ranges = leads.map(lead => range(ecg, lead));
-    let flat = leads.map(() => false), per = 1;
-    for (let round = 0; round < 12; round++) {
-      const left = total - 2 * pad * leads.length - flat.filter(Boolean).length * least;
-      const needed = ranges.reduce((sum, r, i) => sum + (flat[i] ? 0 : r[1] - r[0]), 0);
-      per = left / Math.max(needed, 1e-9);
-      const now = ranges.map(r => (r[1] - r[0]) * per < least);
-      if (now.every((f, i) => f === flat[i])) break;
-      flat = now;
-    }
-    let top = y;
-    return leads.map((lead, i) => {
-      const [low, high] = ranges[i], needed = (high - low) * per;
-      const height = 2 * pad + (flat[i] ? least : needed);
-      const lane = { lead, x, y: top, width, height, zero: top + (height - needed) / 2 + high * per, per };
-      top += height;
-      return lane;
-    });
-  }
-
   function draw(side) {
     const { e, t, averaged, palette } = state();
     const m = +(side === 0 ? pick.left : pick.right).value;
     const canvas = canvases[side], ratio = window.devicePixelRatio || 1;
     canvas.hidden = m < 0;
     if (m < 0) return;
-    const width = canvas.clientWidth || 560, total = averaged ? 170 : 540, head = 40, foot = 62, left = 40, right = 54;
+    const width = canvas.clientWidth || 560, total = averaged ? 170 : 540, head = 50, foot = 62, left = 40, right = 54;
     const height = head + total + foot;
     canvas.width = width * ratio; canvas.height = height * ratio; canvas.style.height = height + 'px';
     const g = canvas.getContext('2d');
@@ -91,10 +60,10 @@
     const font = (px, bold) => { g.font = (bold ? 'bold ' : '') + px + 'px "DejaVu Sans Condensed", Arial, sans-serif'; };
     g.textBaseline = 'alphabetic';
     font(14, true); g.fillStyle = '#16191f'; g.textAlign = 'left';
-    g.fillText(meta.methods[m] + ' · ' + meta.targets[t].title, left, 16);
+    g.fillText(meta.methods[m] + ' · ' + meta.targets[t].title, left, 15);
     canvas.setAttribute('aria-label', `${averaged ? 'Lead V5 with the averaged heatmap' : '12-lead ECG with the heatmap'} of ${meta.methods[m]} for ${meta.targets[t].title}, ECG ${meta.ecgs[e].id}. Arrow keys move the reading point.`);
     const ecg = ecgOf(e);
-    const all = lanes(ecg, averaged, left, head, width - left - right, total);
+    const all = ecgDraw.lanes(ecg, L, averaged ? [meta.v5] : [...LEADS.keys()], left, head, width - left - right, total);
     layouts[side] = { all, e, t, m, averaged, head, total };
     if (!has(t, m)) {
       font(13, false); g.fillText('There is no heatmap of this method for this target.', left, head + 20);
@@ -102,32 +71,16 @@
     }
     const map = mapOf(e, t, m, averaged);
     const signed = meta.signed[t][m] && !averaged;
-    const colours = meta.colours[palette][signed ? 'signed' : 'absolute'], middle = (colours.length - 1) / 2;
-    const colour = v => colours[signed ? Math.round(v / 127 * middle) + middle : Math.round(Math.abs(v) / 127 * (colours.length - 1))];
+    const colours = meta.colours[palette][signed ? 'signed' : 'absolute'], colour = ecgDraw.colours(colours, signed);
+    all.forEach(lane => ecgDraw.bands(g, lane, map, averaged ? 0 : lane.lead * P, P, colour, ratio));
     all.forEach(lane => {
-      const from = averaged ? 0 : lane.lead * P, step = lane.width / P;
-      g.globalAlpha = 0.7;
-      for (let i = 0; i < P;) {
-        const c = colour(map[from + i]);
-        let j = i + 1;
-        while (j < P && colour(map[from + j]) === c) j++;
-        const x0 = Math.round((lane.x + i * step) * ratio) / ratio, x1 = Math.round((lane.x + j * step) * ratio) / ratio;
-        g.fillStyle = c; g.fillRect(x0, lane.y, x1 - x0, lane.height);
-        i = j;
-      }
-      g.globalAlpha = 1;
-      g.strokeStyle = '#d5d9e0'; g.lineWidth = 0.5; g.strokeRect(lane.x, lane.y, lane.width, lane.height);
-    });
-    all.forEach(lane => {
-      g.beginPath();
-      for (let i = 0; i < L; i++) g.lineTo(lane.x + lane.width * (i + 0.5) / L, lane.zero - ecg[lane.lead * L + i] * lane.per);
-      g.strokeStyle = '#111'; g.lineWidth = 1.1; g.lineJoin = 'round'; g.stroke();
+      ecgDraw.trace(g, lane, ecg, L, 1.1);
       font(12, true); g.fillStyle = '#16191f'; g.textAlign = 'right';
       g.fillText(LEADS[lane.lead], lane.x - 6, lane.zero + 4);
     });
     marks(g, font, e, all, head, total);
     axis(g, font, all[0], head + total + 4);
-    bar(g, font, all[0], head + total + 26, colours, signed, (averaged ? meta.scalesAveraged : meta.scales)[t][m][e], meta.targets[t].unit);
+    bar(g, font, all[0], head + total + 26, colours, signed, (averaged ? meta.scalesAveraged : meta.scales)[t][m][e], meta.units[t][m]);
     if (cursor) point(side, g, font);
   }
 
@@ -174,7 +127,7 @@
     g.textAlign = 'left'; g.fillText(signed ? `≤ −${limit} lowers` : '0 no weight', x, y + 21);
     g.textAlign = 'right'; g.fillText(signed ? `raises ≥ ${limit}` : `much weight ≥ ${limit}`, x + width, y + 21);
     g.textAlign = 'center'; g.fillText(signed ? '0' : '', x + width / 2, y + 21);
-    g.fillText((signed ? 'attribution, ' : '|attribution|, ') + unit + ' per µV, or ' + unit + ' where multiplied', x + width / 2, y + 33);
+    g.fillText((signed ? 'attribution, ' : '|attribution|, ') + unit, x + width / 2, y + 33);
   }
 
   function point(side, g) {

@@ -1,0 +1,189 @@
+//! Which screens each rater sees, in which order, with which heatmaps where.
+
+use super::key::{Key, RaterKey, ScreenKey, View};
+use super::page;
+use crate::dataset::Target;
+use crate::random::{Stage, Stream};
+use crate::report::methods::NINE;
+use crate::report::results::{StudyResults, TargetResults};
+use crate::report::scale::{averaged, scale};
+use crate::report::{embed::quantised, methods::title};
+use crate::{Error, Result};
+use ndarray::{ArrayView2, Axis};
+use rand::{Rng, RngExt};
+
+/// What kind of survey to make.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// ECGs, the first ones that the study kept.
+    pub ecgs: usize,
+    /// How often each is presented.
+    pub presentations: usize,
+    /// Raters.
+    pub raters: usize,
+    /// Seed of every order and id.
+    pub seed: u64,
+}
+
+/// A survey: pages to hand out, and the key to keep.
+pub struct Survey {
+    /// (file name, page) per rater.
+    pub pages: Vec<(String, String)>,
+    /// The key.
+    pub key: Key,
+}
+
+/// The heatmaps of one ECG, target and view, ready for a page: equal in length, in an order of their own bytes.
+pub(super) struct Block {
+    pub ecg: usize,
+    pub target: usize,
+    pub view: View,
+    /// The bytes of the heatmaps, one after the other.
+    pub bytes: Vec<u8>,
+    /// The method (index) of each.
+    pub methods: Vec<usize>,
+}
+
+/// One screen of a page.
+pub(super) struct Screen {
+    pub id: String,
+    /// The place of its block in the page.
+    pub block: usize,
+    /// Which of the block's heatmaps stands at each place.
+    pub order: Vec<usize>,
+    /// The id of the choice at each place.
+    pub choices: Vec<String>,
+    pub presentation: usize,
+}
+
+/// Samples per lead that a page holds at most; longer inputs are pooled.
+const POINTS: usize = 700;
+
+/// Makes a survey of a study's heatmaps.
+///
+/// # Errors
+/// [`Error::Usage`] for numbers out of range; [`Error::Data`] when a target lacks heatmaps of a method that others have.
+pub fn make(results: &StudyResults, settings: Settings) -> Result<Survey> {
+    let kept = results.ecgs.ids.len();
+    if settings.ecgs == 0 || settings.ecgs > kept {
+        return Err(Error::Usage(format!("--ecgs {}: the study kept heatmaps of {kept} ECGs, choose from 1 to {kept}", settings.ecgs)));
+    }
+    if !(1..=20).contains(&settings.presentations) || !(1..=100).contains(&settings.raters) {
+        return Err(Error::Usage("a survey takes 1 to 20 presentations and 1 to 100 raters".into()));
+    }
+    let methods: Vec<String> = results.methods().into_iter().filter(|method| NINE.contains(&method.as_str())).collect();
+    if methods.len() < 2 {
+        return Err(Error::Data("a survey needs heatmaps of at least two methods; run `cardiograd study` with more".into()));
+    }
+    let blocks = blocks(results, &methods, settings.ecgs)?;
+    let survey = format!("{:016x}", stream(settings, 0).rng().next_u64());
+    let targets: Vec<Target> = results.targets.iter().map(|target| target.target).collect();
+    let mut pages = Vec::new();
+    let mut raters = Vec::new();
+    for number in 1..=settings.raters {
+        let rater = format!("rater{number}");
+        let (screens, place) = screens(&blocks, settings, number as u64);
+        pages.push((format!("{rater}.html"), page::page(results, &blocks, &screens, &place, (&survey, &rater), settings)));
+        raters.push(RaterKey { rater, screens: screens.iter().map(|screen| unblinded(screen, &blocks[place[screen.block]], &targets)).collect() });
+    }
+    let ecgs = results.ecgs.ids[..settings.ecgs].to_vec();
+    let key = Key { survey, seed: settings.seed, methods, ecgs, targets, presentations: settings.presentations, raters };
+    Ok(Survey { pages, key })
+}
+
+fn stream(settings: Settings, rater: u64) -> Stream {
+    Stream::new(settings.seed, Stage::Survey).ecg(rater)
+}
+
+fn blocks(results: &StudyResults, methods: &[String], ecgs: usize) -> Result<Vec<Block>> {
+    let mut blocks = Vec::new();
+    for (t, target) in results.targets.iter().enumerate() {
+        for ecg in 0..ecgs {
+            for view in View::BOTH {
+                let (bytes, methods) = block(target, methods, ecg, view)?;
+                blocks.push(Block { ecg, target: t, view, bytes, methods });
+            }
+        }
+    }
+    Ok(blocks)
+}
+
+/// The heatmaps of all methods, sorted by their bytes, so that their order says nothing about their names.
+fn block(target: &TargetResults, methods: &[String], ecg: usize, view: View) -> Result<(Vec<u8>, Vec<usize>)> {
+    let mut maps = Vec::new();
+    for (m, method) in methods.iter().enumerate() {
+        let missing = || Error::Data(format!("the study has no heatmaps of {} for {}", title(method), target.target.title()));
+        maps.push((packed(target.maps_of(method).ok_or_else(missing)?.index_axis(Axis(0), ecg), view), m));
+    }
+    maps.sort();
+    let order = maps.iter().map(|map| map.1).collect();
+    Ok((maps.into_iter().flat_map(|map| map.0).collect(), order))
+}
+
+fn packed(map: ArrayView2<'_, f32>, view: View) -> Vec<u8> {
+    let pool = pool(map.ncols());
+    match view {
+        View::Full => {
+            let limit = scale(map);
+            map.rows().into_iter().flat_map(|lead| quantised(lead, limit, pool)).collect()
+        }
+        View::Averaged => {
+            let mean = averaged(map);
+            quantised(mean.view(), scale(&mean), pool)
+        }
+    }
+}
+
+/// Samples that one point of a page stands for.
+pub(super) fn pool(samples: usize) -> usize {
+    samples.div_ceil(POINTS).max(1)
+}
+
+/// A rater's screens in their order, and the blocks in theirs: `place[k]` is the block at place `k` of the page.
+/// Each presentation goes through every target and view in turn, in an order of its own, so that repeats are far apart.
+fn screens(blocks: &[Block], settings: Settings, rater: u64) -> (Vec<Screen>, Vec<usize>) {
+    let mut rng = stream(settings, rater).rng();
+    let place = shuffled(blocks.len(), &mut rng);
+    let mut groups: Vec<(usize, View)> = blocks.iter().map(|block| (block.target, block.view)).collect();
+    groups.sort();
+    groups.dedup();
+    let mut screens = Vec::new();
+    for presentation in 0..settings.presentations {
+        for g in shuffled(groups.len(), &mut rng) {
+            let own: Vec<usize> = (0..place.len()).filter(|k| (blocks[place[*k]].target, blocks[place[*k]].view) == groups[g]).collect();
+            for k in shuffled(own.len(), &mut rng) {
+                let count = blocks[place[own[k]]].methods.len();
+                let order = shuffled(count, &mut rng);
+                let choices = (0..count).map(|_| format!("{:08x}", rng.next_u32())).collect();
+                screens.push(Screen { id: format!("{:016x}", rng.next_u64()), block: own[k], order, choices, presentation });
+            }
+        }
+    }
+    (screens.into_iter().map(|screen| screen.distinct()).collect(), place)
+}
+
+impl Screen {
+    /// Choices whose random ids happen to be equal get their place appended.
+    fn distinct(mut self) -> Self {
+        for i in 1..self.choices.len() {
+            if self.choices[..i].contains(&self.choices[i]) {
+                self.choices[i] += &format!("{i:x}");
+            }
+        }
+        self
+    }
+}
+
+/// A random order (Fisher and Yates).
+fn shuffled(count: usize, rng: &mut impl Rng) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..count).collect();
+    for i in (1..count).rev() {
+        order.swap(i, rng.random_range(0..=i as u64) as usize);
+    }
+    order
+}
+
+fn unblinded(screen: &Screen, block: &Block, targets: &[Target]) -> ScreenKey {
+    let choices = screen.choices.iter().zip(&screen.order).map(|(id, at)| (id.clone(), block.methods[*at])).collect();
+    ScreenKey { id: screen.id.clone(), ecg: block.ecg, target: targets[block.target], view: block.view, presentation: screen.presentation, choices }
+}
