@@ -70,14 +70,12 @@ fn blocks_are_equal_in_size_and_ids_come_once() {
     let survey = survey::make(&sample::study(4, 80, 0), settings(4)).expect("a survey");
     let mut seen = std::collections::HashSet::new();
     for (_, page) in &survey.pages {
-        let lengths: std::collections::BTreeMap<usize, usize> = page.split("<script type=\"text/plain\" id=\"b").skip(1).fold(
-            std::collections::BTreeMap::new(),
-            |mut counts, part| {
+        let lengths: std::collections::BTreeMap<usize, usize> =
+            page.split("<script type=\"text/plain\" id=\"b").skip(1).fold(std::collections::BTreeMap::new(), |mut counts, part| {
                 let block = part.split_once('>').and_then(|(_, rest)| rest.split_once("</script>")).expect("a block").0;
                 *counts.entry(block.len()).or_default() += 1;
                 counts
-            },
-        );
+            });
         assert_eq!(lengths.values().copied().collect::<Vec<_>>(), [24, 24], "two sizes: full and averaged");
     }
     for screen in survey.key.raters.iter().flat_map(|rater| &rater.screens) {
@@ -115,7 +113,14 @@ fn raters_have_orders_of_their_own_and_repeats_are_far_apart() {
 fn vote(key: &Key, rater: usize, screen: usize, method: usize) -> Vote {
     let entry = &key.raters[rater].screens[screen];
     let choice = entry.choices.iter().find(|choice| choice.1 == method).expect("a choice").0.clone();
-    Vote { survey: key.survey.clone(), rater: key.raters[rater].rater.clone(), screen: entry.id.clone(), choice, file: "votes.csv".into(), line: 7 }
+    Vote {
+        survey: key.survey.clone(),
+        rater: key.raters[rater].rater.clone(),
+        screen: entry.id.clone(),
+        choice,
+        file: "votes.csv".into(),
+        line: 7,
+    }
 }
 
 fn small() -> Survey {

@@ -90,10 +90,16 @@ fn make(args: &Make, globals: &Globals) -> Result<()> {
     atomic::write(key.join("key.json"), text.as_bytes())?;
     let screens = survey.key.raters.first().map_or(0, |rater| rater.screens.len());
     if globals.json {
-        return super::print(json!({ "survey": survey.key.survey, "pages": pages, "key": key.join("key.json"), "screens": screens, "raters": args.raters }));
+        return super::print(
+            json!({ "survey": survey.key.survey, "pages": pages, "key": key.join("key.json"), "screens": screens, "raters": args.raters }),
+        );
     }
     if !globals.quiet {
-        super::print(format_args!("{} pages of {screens} screens each in {}: one for each rater, with guide.html", args.raters, pages.display()))?;
+        super::print(format_args!(
+            "{} pages of {screens} screens each in {}: one for each rater, with guide.html",
+            args.raters,
+            pages.display()
+        ))?;
         super::print(format_args!("key in {}: keep it away from raters until all have voted", key.join("key.json").display()))?;
     }
     Ok(())
@@ -132,7 +138,9 @@ fn tables(tally: &Tally) -> Vec<(String, &Table)> {
 
 fn rows(table: &Table) -> serde_json::Value {
     let row = |row: &Vec<crate::report::tables::Cell>| {
-        let cell = |(name, cell): (&String, &crate::report::tables::Cell)| (name.clone(), cell.value.map_or(json!(cell.text), |value| json!(value)));
+        let cell = |(name, cell): (&String, &crate::report::tables::Cell)| {
+            (name.clone(), cell.value.map_or(json!(cell.text), |value| json!(value)))
+        };
         serde_json::Value::Object(table.header.iter().zip(row).map(cell).collect())
     };
     table.rows.iter().map(row).collect()

@@ -96,7 +96,11 @@ impl Key {
         for rater in &self.raters {
             for screen in &rater.screens {
                 let bad_method = screen.choices.iter().any(|choice| choice.1 >= self.methods.len());
-                if bad_method || screen.ecg >= self.ecgs.len() || screen.presentation >= self.presentations || !self.targets.contains(&screen.target) {
+                if bad_method
+                    || screen.ecg >= self.ecgs.len()
+                    || screen.presentation >= self.presentations
+                    || !self.targets.contains(&screen.target)
+                {
                     return Err(format!("screen {} of {} refers to what the key does not have", screen.id, rater.rater));
                 }
             }

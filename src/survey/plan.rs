@@ -84,7 +84,10 @@ pub fn make(results: &StudyResults, settings: Settings) -> Result<Survey> {
         let rater = format!("rater{number}");
         let (screens, place) = screens(&blocks, settings, number as u64);
         pages.push((format!("{rater}.html"), page::page(results, &blocks, &screens, &place, (&survey, &rater), settings)));
-        raters.push(RaterKey { rater, screens: screens.iter().map(|screen| unblinded(screen, &blocks[place[screen.block]], &targets)).collect() });
+        raters.push(RaterKey {
+            rater,
+            screens: screens.iter().map(|screen| unblinded(screen, &blocks[place[screen.block]], &targets)).collect(),
+        });
     }
     let ecgs = results.ecgs.ids[..settings.ecgs].to_vec();
     let key = Key { survey, seed: settings.seed, methods, ecgs, targets, presentations: settings.presentations, raters };
@@ -185,5 +188,12 @@ fn shuffled(count: usize, rng: &mut impl Rng) -> Vec<usize> {
 
 fn unblinded(screen: &Screen, block: &Block, targets: &[Target]) -> ScreenKey {
     let choices = screen.choices.iter().zip(&screen.order).map(|(id, at)| (id.clone(), block.methods[*at])).collect();
-    ScreenKey { id: screen.id.clone(), ecg: block.ecg, target: targets[block.target], view: block.view, presentation: screen.presentation, choices }
+    ScreenKey {
+        id: screen.id.clone(),
+        ecg: block.ecg,
+        target: targets[block.target],
+        view: block.view,
+        presentation: screen.presentation,
+        choices,
+    }
 }

@@ -3,7 +3,9 @@
 use super::key::{Key, View};
 use super::votes::Checked;
 use crate::dataset::Target;
-use crate::evaluation::agreement::{Votes, cohen_kappa, cohen_kappa_of, fleiss_kappa, gwet_ac1, krippendorff_alpha, mean_pairwise_kappa, wording};
+use crate::evaluation::agreement::{
+    Votes, cohen_kappa, cohen_kappa_of, fleiss_kappa, gwet_ac1, krippendorff_alpha, mean_pairwise_kappa, wording,
+};
 use crate::evaluation::bootstrap;
 use crate::report::methods::title;
 use crate::report::published;
@@ -84,7 +86,8 @@ fn gathered(items: &[Votes], units: &[usize]) -> Votes {
 }
 
 fn between_table(key: &Key, checked: &Checked, view: View, (resamples, seed): (usize, u64)) -> Table {
-    let header = ["Measurement", "Mean of Cohen's κ", "95 % interval", "In words", "Fleiss' κ", "Krippendorff's α", "Gwet's AC1", "Study's κ"];
+    let header =
+        ["Measurement", "Mean of Cohen's κ", "95 % interval", "In words", "Fleiss' κ", "Krippendorff's α", "Gwet's AC1", "Study's κ"];
     let mut table = Table::new(format!("Table 3. Agreement between raters, {}", view.title()), header);
     for part in parts(key, view) {
         let items = items(key, checked, part);
@@ -112,10 +115,13 @@ fn study(part: Part) -> Cell {
         Some(target) => Target::STUDY.iter().position(|t| *t == target),
     };
     let column = usize::from(part.view == View::Averaged);
-    row.map_or_else(|| Cell::text("–"), |row| {
-        let (kappa, low, high) = published::KAPPA[row][column];
-        Cell::text(format!("{kappa:.2} ({low:.2}, {high:.2})"))
-    })
+    row.map_or_else(
+        || Cell::text("–"),
+        |row| {
+            let (kappa, low, high) = published::KAPPA[row][column];
+            Cell::text(format!("{kappa:.2} ({low:.2}, {high:.2})"))
+        },
+    )
 }
 
 fn range(interval: Option<(f64, f64)>) -> Cell {
@@ -158,7 +164,9 @@ fn within_table(key: &Key, checked: &Checked, (resamples, seed): (usize, u64)) -
             let interval = range(bootstrap::interval(items.len(), resamples, seed, of)).text;
             Cell { text: format!("{kappa:.2} ({interval}), {}", wording(kappa)).replace('-', "−"), value: Some(kappa), best: false }
         };
-        table.rows.push([Cell::text(part.view.title()), Cell::text(name(part))].into_iter().chain((0..key.raters.len()).map(cell)).collect());
+        table
+            .rows
+            .push([Cell::text(part.view.title()), Cell::text(name(part))].into_iter().chain((0..key.raters.len()).map(cell)).collect());
     }
     table
 }

@@ -56,7 +56,8 @@ pub fn read(path: &Path) -> Result<Vec<Vote>> {
         return Err(Error::format(path, format!("{length} bytes: a file of votes has less than {LARGEST}")));
     }
     let bytes = std::fs::read(path).map_err(|source| Error::io(path, source))?;
-    let votes = if path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("json")) { from_json(&bytes) } else { from_csv(&bytes) };
+    let votes =
+        if path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("json")) { from_json(&bytes) } else { from_csv(&bytes) };
     let mut votes = votes.map_err(|problem| Error::format(path, problem))?;
     votes.iter_mut().for_each(|vote| vote.file = path.into());
     Ok(votes)
@@ -110,7 +111,8 @@ fn locate(key: &Key, places: &[HashMap<&str, usize>], vote: &Vote) -> std::resul
     let rater = key.raters.iter().position(known).ok_or_else(|| format!("unknown rater '{}'", vote.rater))?;
     let screen = *places[rater].get(vote.screen.as_str()).ok_or_else(|| format!("{} has no screen '{}'", vote.rater, vote.screen))?;
     let found = |screen: &ScreenKey| screen.choices.iter().find(|choice| choice.0 == vote.choice).map(|choice| choice.1);
-    let method = found(&key.raters[rater].screens[screen]).ok_or_else(|| format!("screen {} has no choice '{}'", vote.screen, vote.choice))?;
+    let method =
+        found(&key.raters[rater].screens[screen]).ok_or_else(|| format!("screen {} has no choice '{}'", vote.screen, vote.choice))?;
     Ok((rater, screen, method))
 }
 
