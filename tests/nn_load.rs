@@ -11,6 +11,9 @@ fn network(arch: &str) -> Network<f32> {
     Network::new(program, parameters).unwrap()
 }
 
+/// What becomes of a tensor: another name, other values, or nothing.
+type Change = dyn Fn(&str, &Tensor) -> Option<(String, Tensor)>;
+
 /// The state dict of a network, changed, as a file.
 fn saved(folder: &Path, extension: &str, change: impl Fn(&str, &Tensor) -> Option<(String, Tensor)>) -> PathBuf {
     let mut dict = StateDict::new();
@@ -51,7 +54,7 @@ fn every_format_gives_the_same_network() {
 #[test]
 fn tensors_that_do_not_fit_are_named() {
     let folder = tempfile::tempdir().unwrap();
-    let with = |change: &dyn Fn(&str, &Tensor) -> Option<(String, Tensor)>| refusal(&saved(folder.path(), "safetensors", change));
+    let with = |change: &Change| refusal(&saved(folder.path(), "safetensors", change));
     let error = with(&|name, tensor| keep(name, tensor).filter(|(name, _)| name != "model.7.running_var"));
     assert!(error.contains("parameter 'model.7.running_var'") && error.contains("missing"), "{error}");
     let error = with(&|name, tensor| Some((name.replace("model.0.bias", "model.0.beta"), tensor.clone())));
