@@ -1,0 +1,319 @@
+//! What the methods promise: completeness, invariance to how a function is written, and closed forms on linear models.
+
+mod common;
+
+use cardiograd::attribution::{Baseline, Completeness, Explainer, Explanations, Interpolation, Method, Settings};
+use cardiograd::progress;
+use cardiograd::tape::{Builder, ConvLayer, Network, Node, NodeId, Op, OpKind, Parameters, Program, Tensor, from_vec, slice};
+use common::{Draw, Kinks, distance, residual_network};
+use proptest::prelude::*;
+
+fn explain(network: &Network<f64>, x: &Tensor<f64>, settings: &Settings, methods: &[Method]) -> Explanations<f64> {
+    let ids: Vec<u64> = (0..x.shape()[0] as u64).collect();
+    Explainer::new(network, settings).unwrap().explain(x, &ids, methods, &progress::silent).unwrap()
+}
+
+/// Σ of each ECG's map.
+fn sums(map: &Tensor<f64>) -> Vec<f64> {
+    let size = map.len() / map.shape()[0];
+    slice(map).chunks(size).map(|map| map.iter().sum()).collect()
+}
+
+fn output(network: &Network<f64>, x: &Tensor<f64>) -> Vec<f64> {
+    slice(network.run(std::slice::from_ref(x)).unwrap().output()).to_vec()
+}
+
+/// The baseline of each ECG as an input of its own.
+fn baselines(baseline: &Baseline, x: &Tensor<f64>) -> Tensor<f64> {
+    let (leads, len) = (x.shape()[1], x.shape()[2]);
+    let mut all = x.clone();
+    for ((n, lead, t), v) in all.view_mut().into_dimensionality::<ndarray::Ix3>().unwrap().indexed_iter_mut() {
+        *v = match baseline {
+            Baseline::Zero => 0.0,
+            Baseline::Values(values) => values[[lead, t]],
+            Baseline::Mean => (0..len).map(|t| x[[n, lead, t]]).sum::<f64>() / len as f64,
+        };
+    }
+    assert_eq!(all.shape()[1], leads);
+    all
+}
+
+fn any_baseline(draw: &mut Draw, leads: usize, len: usize) -> Baseline {
+    match draw.below(3) {
+        0 => Baseline::Zero,
+        1 => Baseline::Mean,
+        _ => Baseline::Values(ndarray::Array2::from_shape_vec((leads, len), draw.vec(leads * len)).unwrap()),
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn deeplift_is_complete(seed in any::<u64>(), leads in 1usize..4, len in 6usize..24, blocks in 1usize..4) {
+        // Residual nets with ReLU, leaky ReLU, tanh, sigmoid, max-pooling, products, skips, concatenation and shared layers.
+        let network = residual_network(seed, leads, len, blocks, Kinks::All, 1);
+        let mut draw = Draw::new(!seed);
+        let x = draw.tensor(&[3, leads, len]);
+        let baseline = any_baseline(&mut draw, leads, len);
+        let base = baselines(&baseline, &x);
+        let (at_x, at_base) = (output(&network, &x), output(&network, &base));
+        for multiply_by_inputs in [true, false] {
+            let settings = Settings { baseline: baseline.clone(), multiply_by_inputs, ..Settings::default() };
+            let found = explain(&network, &x, &settings, &[Method::DeepLift]);
+            let map = found.map(Method::DeepLift).unwrap();
+            let total = if multiply_by_inputs { sums(map) } else { sums(&(map * &(&x - &base)).into_shared()) };
+            for n in 0..3 {
+                let difference = at_x[n] - at_base[n];
+                prop_assert!((total[n] - difference).abs() <= 1e-9 * (1.0 + difference.abs()), "{} against {difference}", total[n]);
+                let Completeness { sum, difference: reported } = found.completeness[0].1[n];
+                prop_assert!((sum - total[n]).abs() < 1e-12 * (1.0 + sum.abs()) && (reported - difference).abs() < 1e-12 * (1.0 + sum.abs()));
+            }
+        }
+    }
+
+    #[test]
+    fn integrated_gradients_of_smooth_networks_are_complete(seed in any::<u64>(), len in 6usize..16) {
+        let network = residual_network(seed, 2, len, 2, Kinks::Smooth, 1);
+        let mut draw = Draw::new(!seed);
+        let x = draw.tensor(&[2, 2, len]);
+        let settings = Settings { baseline: any_baseline(&mut draw, 2, len), multiply_by_inputs: true, ..Settings::default() };
+        let found = explain(&network, &x, &settings, &[Method::IntegratedGradients]);
+        for complete in &found.completeness[0].1 {
+            prop_assert!((complete.sum - complete.difference).abs() < 1e-6 * (1.0 + complete.difference.abs()), "{complete:?}");
+        }
+    }
+
+    #[test]
+    fn the_same_function_written_otherwise_has_the_same_maps(seed in any::<u64>(), len in 4usize..20) {
+        let mut draw = Draw::new(seed);
+        let network = residual_network(seed, 2, len, 2, Kinks::Relu, 1);
+        let again = rewritten(&network, &mut draw);
+        prop_assert!(again.program().nodes().len() > network.program().nodes().len());
+        let x = draw.tensor(&[2, 2, len]);
+        let methods = [
+            Method::Saliency,
+            Method::InputXGradient,
+            Method::SmoothGrad,
+            Method::IntegratedGradients,
+            Method::GradientShap,
+            Method::DeepLift,
+            Method::Deconvolution,
+            Method::GuidedBackprop,
+        ];
+        let settings = Settings { baseline: any_baseline(&mut draw, 2, len), samples: Some(4), steps: 6, ..Settings::default() };
+        let (one, two) = (explain(&network, &x, &settings, &methods), explain(&again, &x, &settings, &methods));
+        for method in methods {
+            prop_assert!(distance(slice(two.map(method).unwrap()), slice(one.map(method).unwrap())) < 1e-8, "{method}");
+        }
+    }
+}
+
+/// Before every ReLU a batch norm and its inverse, each ReLU's output split in two halves that are added again.
+fn rewritten(network: &Network<f64>, draw: &mut Draw) -> Network<f64> {
+    let program = network.program();
+    let mut values = network.parameters();
+    let mut nodes: Vec<Node> = Vec::new();
+    let mut place = Vec::new();
+    let widths = program.shapes(&[input_shape(program)]).unwrap();
+    for id in program.ids() {
+        let node = program.node(id);
+        let mut inputs: Vec<NodeId> = node.inputs.iter().map(|input| place[input.0]).collect();
+        if node.op == Op::Relu {
+            let channels = widths[id.0][1];
+            let scale: Vec<f64> = draw.vec(channels).into_iter().map(|v| 1.5 + v).collect();
+            for (part, gamma) in [("there", scale.clone()), ("back", scale.iter().map(|v| 1.0 / v).collect())] {
+                let name = format!("{}.{part}", node.name);
+                let mut reads = inputs.clone();
+                for (what, value) in [
+                    ("weight", gamma),
+                    ("bias", vec![0.0; channels]),
+                    ("running_mean", vec![0.0; channels]),
+                    ("running_var", vec![1.0; channels]),
+                ] {
+                    let full = format!("{name}.{what}");
+                    nodes.push(Node { name: full.clone(), op: Op::Parameter { shape: vec![channels], trainable: true }, inputs: vec![] });
+                    values.insert(full, from_vec(&[channels], value));
+                    reads.push(NodeId(nodes.len() - 1));
+                }
+                nodes.push(Node { name, op: Op::BatchNorm { eps: 0.0, momentum: 0.1 }, inputs: reads });
+                inputs = vec![NodeId(nodes.len() - 1)];
+            }
+        }
+        nodes.push(Node { name: node.name.clone(), op: node.op.clone(), inputs });
+        place.push(NodeId(nodes.len() - 1));
+    }
+    Network::new(Program::new(nodes, place[program.output().0]).unwrap(), values).unwrap()
+}
+
+fn input_shape(program: &Program) -> Vec<usize> {
+    let Op::Input { shape } = &program.node(program.inputs()[0]).op else { unreachable!() };
+    std::iter::once(1).chain(shape.iter().map(|n| n.unwrap())).collect()
+}
+
+#[test]
+fn integrated_gradients_converge_through_kinks() {
+    for seed in 0..4 {
+        let network = residual_network(seed, 2, 16, 2, Kinks::All, 1);
+        let x = Draw::new(seed).tensor(&[1, 2, 16]);
+        let error = |steps: usize| {
+            let settings = Settings { steps, multiply_by_inputs: true, ..Settings::default() };
+            explain(&network, &x, &settings, &[Method::IntegratedGradients]).completeness[0].1[0].relative_error()
+        };
+        let (few, many) = (error(3), error(1000));
+        assert!(many < 1e-3 && many <= few, "seed {seed}: {few} with 3 steps, {many} with 1000");
+    }
+}
+
+#[test]
+fn relu_as_a_leaky_relu_of_slope_zero() {
+    let network = residual_network(8, 2, 12, 2, Kinks::Relu, 1);
+    let mut nodes = network.program().nodes().to_vec();
+    nodes.iter_mut().filter(|node| node.op == Op::Relu).for_each(|node| node.op = Op::LeakyRelu { slope: 0.0 });
+    let leaky = Network::new(Program::new(nodes, network.program().output()).unwrap(), network.parameters()).unwrap();
+    let x = Draw::new(8).tensor(&[2, 2, 12]);
+    let methods = [Method::Saliency, Method::DeepLift, Method::IntegratedGradients];
+    let settings = Settings::default();
+    let (one, two) = (explain(&network, &x, &settings, &methods), explain(&leaky, &x, &settings, &methods));
+    for method in methods {
+        assert!(distance(slice(two.map(method).unwrap()), slice(one.map(method).unwrap())) < 1e-12, "{method}");
+    }
+}
+
+/// Integrated gradients keep Captum's weights, which are rounded to f32 and so sum to 1 only to 1e-7.
+fn tolerance(method: Method) -> f64 {
+    if method == Method::IntegratedGradients { 1e-7 } else { 1e-12 }
+}
+
+/// A linear network with every linear op, and its coefficients found by asking it for each unit vector.
+fn linear_network(draw: &mut Draw, leads: usize, len: usize) -> (Network<f64>, Vec<f64>) {
+    let mut build = Builder::new();
+    let x = build.input("x", &[Some(leads), Some(len)]);
+    let conv = build.conv1d("conv", x, ConvLayer { dilation: 2, padding: (3, 1), ..ConvLayer::same(leads, 3, 3) });
+    let norm = build.batch_norm("bn", conv, 3);
+    let sum = build.node("add", Op::Add, &[norm, conv]);
+    let both = build.node("concat", Op::Concat, &[sum, conv]);
+    let up = build.node("up", Op::Upsample { factor: 3 }, &[both]);
+    let pool = build.node("pool", Op::AvgPool1d { window: 4, stride: 2 }, &[up]);
+    let out = (3 * len - 4) / 2 + 1;
+    let flat = build.node("flat", Op::Flatten, &[pool]);
+    let y = build.linear("fc", flat, 6 * out, 1, true);
+    let program = build.finish(y).unwrap();
+    let values = common::parameters(&program, draw);
+    let network = Network::new(program, values).unwrap();
+    let at_zero = output(&network, &cardiograd::tape::zeros(&[1, leads, len]))[0];
+    let coefficient = |at: usize| {
+        let mut unit = vec![0.0; leads * len];
+        unit[at] = 1.0;
+        output(&network, &from_vec(&[1, leads, len], unit))[0] - at_zero
+    };
+    let coefficients = (0..leads * len).map(coefficient).collect();
+    (network, coefficients)
+}
+
+#[test]
+fn linear_models_have_closed_forms() {
+    let mut draw = Draw::new(21);
+    let (leads, len) = (2, 7);
+    let (network, w) = linear_network(&mut draw, leads, len);
+    let x = draw.tensor(&[1, leads, len]);
+    let values = ndarray::Array2::from_shape_vec((leads, len), draw.vec(leads * len)).unwrap();
+    let (n, noise) = (5, draw.vec(5 * leads * len));
+    let noise_mean: Vec<f64> = (0..leads * len).map(|at| noise.iter().skip(at).step_by(leads * len).sum::<f64>() / n as f64).collect();
+    let plain = Settings {
+        baseline: Baseline::Values(values.clone()),
+        samples: Some(n),
+        draws: Some(ndarray::Array3::from_shape_vec((n, leads, len), noise).unwrap()),
+        ..Settings::default()
+    };
+    let scaled = Settings { multiply_by_inputs: true, absolute: Some(false), ..plain.clone() };
+    let each = |f: &dyn Fn(usize) -> f64| (0..w.len()).map(f).collect::<Vec<f64>>();
+    let (xs, bs) = (slice(&x).to_vec(), values.iter().copied().collect::<Vec<f64>>());
+    let cases: [(Method, &Settings, Vec<f64>); 10] = [
+        (Method::Saliency, &plain, w.clone()),
+        (Method::InputXGradient, &plain, each(&|at| w[at] * xs[at])),
+        (Method::SmoothGrad, &plain, each(&|at| w[at].abs())),
+        (Method::SmoothGrad, &scaled, w.clone()),
+        (Method::IntegratedGradients, &plain, w.clone()),
+        (Method::IntegratedGradients, &scaled, each(&|at| w[at] * (xs[at] - bs[at]))),
+        (Method::GradientShap, &plain, w.clone()),
+        (Method::GradientShap, &scaled, each(&|at| w[at] * (xs[at] + noise_mean[at] - bs[at]))),
+        (Method::DeepLift, &plain, w.clone()),
+        (Method::DeepLift, &scaled, each(&|at| w[at] * (xs[at] - bs[at]))),
+    ];
+    for (method, settings, expected) in cases {
+        let found = explain(&network, &x, settings, &[method]);
+        assert!(distance(slice(found.map(method).unwrap()), &expected) < tolerance(method), "{method}");
+    }
+    // Without a ReLU the two ReLU methods have nothing to act on: an error, not the plain gradient under another name.
+    for method in [Method::Deconvolution, Method::GuidedBackprop, Method::GuidedGradCam] {
+        let error = Explainer::new(&network, &plain).unwrap().explain(&x, &[0], &[method], &progress::silent).unwrap_err().to_string();
+        assert!(error.contains("acts nowhere in this program"), "{method}: {error}");
+    }
+}
+
+#[test]
+fn linear_where_every_relu_is_open() {
+    // Large biases keep every ReLU open: guided backprop and deconvolution differ from the gradient only by the signs they drop, and with
+    // positive weights behind the ReLUs they drop none.
+    let mut draw = Draw::new(3);
+    let mut build = Builder::new();
+    let x = build.input("x", &[Some(2), Some(6)]);
+    let conv = build.conv1d("conv", x, ConvLayer::same(2, 4, 3));
+    let relu = build.relu("relu", conv);
+    let pool = build.node("pool", Op::GlobalAvgPool, &[relu]);
+    let y = build.linear("fc", pool, 4, 1, true);
+    let program = build.finish(y).unwrap();
+    let mut values = common::parameters(&program, &mut draw);
+    values.insert("conv.bias".into(), from_vec(&[4], vec![100.0; 4]));
+    let positive: Parameters<f64> = [("fc.weight".to_owned(), values["fc.weight"].map(|v| v.abs()).into_shared())].into();
+    values.extend(positive);
+    let network = Network::new(program, values).unwrap();
+    let x = draw.tensor(&[1, 2, 6]);
+    let methods = [Method::Saliency, Method::Deconvolution, Method::GuidedBackprop, Method::DeepLift, Method::IntegratedGradients];
+    let settings = Settings::default();
+    let found = explain(&network, &x, &settings, &methods);
+    let gradient = slice(found.map(Method::Saliency).unwrap());
+    for method in [Method::Deconvolution, Method::GuidedBackprop] {
+        assert!(distance(slice(found.map(method).unwrap()), gradient) < 1e-14, "{method}");
+    }
+    // Against a zero baseline too, where the ReLUs are open as well.
+    for method in [Method::DeepLift, Method::IntegratedGradients] {
+        assert!(distance(slice(found.map(method).unwrap()), gradient) < tolerance(method), "{method}");
+    }
+}
+
+#[test]
+fn a_layer_of_gradcam_must_have_time_and_influence() {
+    let network = residual_network(2, 2, 16, 1, Kinks::Relu, 1);
+    let x = Draw::new(2).tensor(&[1, 2, 16]);
+    let attempt = |layer: &str| {
+        let settings = Settings { layer: Some(layer.into()), ..Settings::default() };
+        let explainer = Explainer::new(&network, &settings).map_err(|error| error.to_string())?;
+        explainer.explain(&x, &[0], &[Method::GradCam], &progress::silent).map(|_| ()).map_err(|error| error.to_string())
+    };
+    assert_eq!(attempt("block0.conv1"), Ok(()));
+    assert_eq!(attempt("x"), Ok(()));
+    assert!(attempt("block7.conv1").unwrap_err().contains("'block7.conv1' is the name of no layer: the convolutions are stem"));
+    assert!(attempt("stem.weight").unwrap_err().contains("'stem.weight' is a parameter, not a layer"));
+    assert!(attempt("fc").unwrap_err().contains("Grad-CAM needs a layer of shape (N, C, T)"));
+    // A program that ends before its last convolutions: the default is the last one before the output, and later ones cannot be asked for.
+    let early = network.with_output(network.program().find("block0.act1").unwrap()).unwrap();
+    assert!(early.program().of_kind(OpKind::Conv1d).len() > 2);
+    let mut build = Builder::new();
+    let input = build.input("x", &[Some(2), Some(16)]);
+    let used = build.conv1d("used", input, ConvLayer::same(2, 2, 3));
+    let pool = build.node("pool", Op::GlobalAvgPool, &[used]);
+    let y = build.linear("fc", pool, 2, 1, true);
+    build.conv1d("idle", input, ConvLayer::same(2, 2, 3));
+    let program = build.finish(y).unwrap();
+    let values = common::parameters(&program, &mut Draw::new(1));
+    let network = Network::new(program, values).unwrap();
+    let with =
+        |layer: Option<&str>| Settings { layer: layer.map(str::to_owned), interpolation: Interpolation::Nearest, ..Settings::default() };
+    let (default, used, idle) = (with(None), with(Some("used")), with(Some("idle")));
+    let maps = [&default, &used].map(|settings| explain(&network, &x, settings, &[Method::GradCam]).maps[0].1.clone());
+    assert_eq!(slice(&maps[0]), slice(&maps[1]));
+    let error = Explainer::new(&network, &idle).unwrap().explain(&x, &[0], &[Method::GradCam], &progress::silent).unwrap_err().to_string();
+    assert!(error.contains("Grad-CAM at 'idle': the output does not depend on this node"), "{error}");
+}
