@@ -2,16 +2,14 @@
 
 use super::published;
 use super::results::{PerturbationResults, TargetResults};
-use super::scoring::{END, Scoring, area, curve};
 use crate::dataset::Target;
 use crate::evaluation::bootstrap::{quantile, resample};
 use crate::evaluation::compare::{Comparison, compare};
 use crate::evaluation::ranks::{ascending, descending, pearson, spearman};
-use ndarray::{Array2, Axis};
+use crate::evaluation::scores::{self, END, Scoring, area, curve};
+use ndarray::{Array2, ArrayView2, Axis};
 use rayon::prelude::*;
 
-/// The ends at which the study checked its ranking.
-pub const ENDS: std::ops::RangeInclusive<usize> = 10..=25;
 /// Resamples behind the bands of the curves.
 const BAND_RESAMPLES: usize = 200;
 /// Resamples behind the intervals of ranks.
@@ -63,26 +61,26 @@ pub struct RankStability {
 /// Analyses one target. `None` when there is no perturbation or nothing that can be scored.
 pub fn perturbation(results: &TargetResults, seed: u64) -> Option<PerturbationAnalysis> {
     let perturbed = sorted(results.perturbation.as_ref()?);
-    let rows = perturbed.usable();
-    if rows.is_empty() || perturbed.methods.is_empty() {
+    let views: Vec<ArrayView2<'_, f32>> = perturbed.methods.iter().map(|method| method.predictions.view()).collect();
+    let rows = scores::usable(&perturbed.truth, &views);
+    if rows.is_empty() || views.is_empty() {
         return None;
     }
-    let count = perturbed.methods.len();
-    let areas = Scoring::ALL.map(|scoring| {
-        let of = |m: usize| area(&curve(&perturbed.scores(m, scoring, &rows), scoring), END);
-        (scoring, (0..count).into_par_iter().map(of).collect())
-    });
-    let ranks_by_end = ranks_by_end(&perturbed, &rows);
-    let scores: Vec<Array2<f64>> = (0..count).into_par_iter().map(|m| perturbed.scores(m, Scoring::AbsolutePercentage, &rows)).collect();
-    let singles = Array2::from_shape_fn((rows.len(), count), |(i, m)| area(scores[m].row(i), END));
+    let curves_by = |scoring| scores::curves(&perturbed.truth, perturbed.target_sd, &views, scoring);
+    let paper = curves_by(Scoring::Paper);
+    let areas = Scoring::ALL.into_par_iter().map(|scoring| (scoring, curves_by(scoring).iter().map(|curve| area(curve, END)).collect()));
+    let percentage =
+        |view: &ArrayView2<'_, f32>| scores::scores(*view, &perturbed.truth, perturbed.target_sd, Scoring::AbsolutePercentage, &rows);
+    let scored: Vec<Array2<f64>> = views.par_iter().map(percentage).collect();
+    let singles = Array2::from_shape_fn((rows.len(), views.len()), |(i, m)| area(scored[m].row(i), END));
     let blocks: Vec<Vec<f64>> = singles.rows().into_iter().map(|row| row.to_vec()).collect();
     Some(PerturbationAnalysis {
         target: results.target,
         methods: perturbed.methods.iter().map(|method| method.method.clone()).collect(),
         ecgs: rows.len(),
-        areas: areas.to_vec(),
-        curves: curves(&scores, seed),
-        ranks_by_end,
+        areas: areas.collect(),
+        curves: curves(&scored, seed),
+        ranks_by_end: scores::ranks_by_end(&paper),
         stability: stability(&singles, seed),
         comparison: compare(&blocks),
     })
@@ -95,14 +93,6 @@ fn sorted(results: &PerturbationResults) -> PerturbationResults {
     let mut sorted = results.clone();
     sorted.methods.sort_by_key(|method| names.iter().position(|name| *name == method.method));
     sorted
-}
-
-fn ranks_by_end(perturbed: &PerturbationResults, rows: &[usize]) -> Vec<(usize, Vec<f64>)> {
-    let count = perturbed.methods.len();
-    let of = |m: usize| curve(&perturbed.scores(m, Scoring::Paper, rows), Scoring::Paper);
-    let curves: Vec<Vec<f64>> = (0..count).into_par_iter().map(of).collect();
-    let ranks = |end: usize| descending(&curves.iter().map(|curve| area(curve, end)).collect::<Vec<f64>>());
-    ENDS.map(|end| (end, ranks(end))).collect()
 }
 
 /// How often each of `n` units is drawn in each of `resamples` resamples, over n: a mean is then a product.

@@ -108,7 +108,7 @@ fn panel(svg: &mut Svg, analysis: &PerturbationAnalysis, frame: (f64, f64, f64, 
     let values = analysis.curves.iter().flat_map(|curve| curve.mean.iter().copied().chain(curve.band.iter().map(|band| band.2)));
     let axes = Axes { frame, x: (0.0, last as f64), y: (0.0, ends(values).1) };
     let (left, _) = axes.at(0.0, 0.0);
-    let (right, _) = axes.at(super::scoring::END as f64, 0.0);
+    let (right, _) = axes.at(crate::evaluation::scores::END as f64, 0.0);
     svg.rect(left, frame.1, right - left, frame.3, &format!("fill=\"{}\" fill-opacity=\".35\"", style.inks().rule));
     axes.draw(svg, ("perturbed points (shaded: the area of Table 4)", "|y − ŷ| / |y|"), style);
     for (method, curve) in analysis.methods.iter().zip(&analysis.curves) {

@@ -14,7 +14,6 @@ pub mod png;
 pub mod published;
 pub mod results;
 pub mod scale;
-pub mod scoring;
 pub mod store;
 pub mod study_tables;
 pub mod svg;

@@ -4,9 +4,9 @@ use super::analysis::PerturbationAnalysis;
 use super::methods::{short, title};
 use super::published;
 use super::results::StudyResults;
-use super::scoring::Scoring;
 use super::tables::{Cell, Table};
 use crate::dataset::Target;
+use crate::evaluation::scores::Scoring;
 
 /// The name of a target in a column.
 pub fn column(target: Target) -> String {

@@ -3,10 +3,10 @@
 use super::analysis::{self, PerturbationAnalysis};
 use super::colour::Style;
 use super::results::StudyResults;
-use super::scoring::Scoring;
 use super::study_tables as tables;
 use super::tables::Table;
 use super::{figures, page, png};
+use crate::evaluation::scores::Scoring;
 use crate::files::atomic;
 use crate::{Error, Result};
 use std::path::Path;

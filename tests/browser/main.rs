@@ -1,0 +1,181 @@
+//! The pages in a real browser: a review from first vote to tally, and the report's explorer. Skipped aloud where there is no Chromium.
+
+#[path = "../sample/mod.rs"]
+mod sample;
+mod webdriver;
+
+use cardiograd::dataset::Target;
+use cardiograd::report::page;
+use cardiograd::report::results::StudyResults;
+use cardiograd::survey::{self, Key, Settings, Survey, View};
+use std::path::{Path, PathBuf};
+use webdriver::Browser;
+
+fn folder(name: &str) -> PathBuf {
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("browser").join(name);
+    let _ = std::fs::remove_dir_all(&folder);
+    std::fs::create_dir_all(&folder).expect("a folder");
+    folder
+}
+
+/// Two targets, so that two ECGs make 8 screens a presentation.
+fn small_study() -> StudyResults {
+    let mut study = sample::study(2, 600, 0);
+    study.targets.retain(|target| matches!(target.target, Target::Pr | Target::TV5));
+    study
+}
+
+fn make(folder: &Path, study: &StudyResults) -> Survey {
+    let survey = survey::make(study, Settings { ecgs: 2, presentations: 2, raters: 2, seed: 5 }).expect("a survey");
+    for (name, page) in &survey.pages {
+        std::fs::write(folder.join(name), page).expect("a page");
+    }
+    std::fs::write(folder.join("guide.html"), survey::guide()).expect("a guide");
+    survey
+}
+
+fn voted(count: usize) -> String {
+    format!("document.getElementById('count').textContent.includes(' {count} voted')")
+}
+
+/// Waits until the page shows screen `number`, from 1.
+fn shows(browser: &Browser, number: usize) {
+    browser.wait(&format!("document.getElementById('count').textContent.startsWith('Screen {number} of')"));
+}
+
+/// Votes on every screen by mouse, then by keys, with a reload, a step back and an undo between. Returns the place chosen on each screen.
+fn vote_as_first_rater(browser: &Browser, folder: &Path) -> Vec<usize> {
+    let mut places: Vec<usize> = (0..16).map(|screen| (screen * 5 + 2) % 9).collect();
+    browser.open(&folder.join("rater1.html"));
+    browser.picture(&folder.join("start.png"));
+    browser.click("#begin");
+    for (screen, place) in places.iter().enumerate().take(6) {
+        shows(browser, screen + 1);
+        if screen == 0 || screen == 5 {
+            browser.picture(&folder.join(format!("screen{screen}.png")));
+        }
+        browser.click(&format!(".choice:nth-child({}) .pick", place + 1));
+        browser.wait(&voted(screen + 1));
+    }
+    shows(browser, 7);
+    browser.reload();
+    assert!(browser.value("document.getElementById('resume-note').textContent").as_str().expect("a note").contains("6 voted"));
+    browser.click("#begin");
+    shows(browser, 7);
+    // Back by key to the fifth screen, another choice there; the page then goes on to the first open screen.
+    browser.press('\u{E012}');
+    browser.press('\u{E012}');
+    shows(browser, 5);
+    assert_eq!(browser.value("document.querySelectorAll('.choice.chosen .number')[0].textContent"), (places[4] + 1).to_string());
+    browser.press('9');
+    places[4] = 8;
+    shows(browser, 7);
+    // A vote, undone, cast again.
+    browser.press('1');
+    browser.wait(&voted(7));
+    shows(browser, 8);
+    browser.press('u');
+    shows(browser, 7);
+    browser.wait(&voted(6));
+    for (screen, place) in places.iter().enumerate().skip(6) {
+        shows(browser, screen + 1);
+        browser.press(char::from(b'1' + *place as u8));
+    }
+    browser.wait("!document.getElementById('done').hidden");
+    browser.picture(&folder.join("done.png"));
+    browser.click("#done-csv");
+    places
+}
+
+fn vote_as_second_rater(browser: &Browser, folder: &Path) -> Vec<usize> {
+    let places: Vec<usize> = (0..16).map(|screen| (screen * 7 + 1) % 9).collect();
+    browser.open(&folder.join("rater2.html"));
+    browser.click("#begin");
+    for (screen, place) in places.iter().enumerate() {
+        shows(browser, screen + 1);
+        browser.press(char::from(b'1' + *place as u8));
+    }
+    browser.wait("!document.getElementById('done').hidden");
+    browser.click("#done-json");
+    places
+}
+
+fn downloaded(path: PathBuf) -> PathBuf {
+    for _ in 0..200 {
+        if path.exists() {
+            return path;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    panic!("{} was not saved", path.display());
+}
+
+/// The method chosen on each screen, straight from the key.
+fn methods(key: &Key, rater: usize, places: &[usize]) -> Vec<usize> {
+    key.raters[rater].screens.iter().zip(places).map(|(screen, place)| screen.choices[*place].1).collect()
+}
+
+#[test]
+fn a_review_from_first_vote_to_tally() {
+    let folder = folder("survey");
+    let survey = make(&folder, &small_study());
+    let Some(browser) = Browser::start(&folder) else { return };
+    let places = [vote_as_first_rater(&browser, &folder), vote_as_second_rater(&browser, &folder)];
+    let files = [downloaded(folder.join("rater1.csv")), downloaded(folder.join("rater2.json"))];
+    let votes: Vec<_> = files.iter().flat_map(|file| survey::read(file).expect("votes")).collect();
+    assert_eq!(votes.len(), 32);
+    let checked = survey::check(&survey.key, &votes).expect("fine votes");
+    assert!(checked.notes.is_empty(), "{:?}", checked.notes);
+    let chosen: Vec<Vec<usize>> = places.iter().enumerate().map(|(rater, places)| methods(&survey.key, rater, places)).collect();
+    let tally = survey::tally(&survey.key, &checked, 50, 1);
+    for ((view, table), column) in tally.votes.iter().flat_map(|table| [(table, 0), (table, 1)]) {
+        let target = survey.key.targets[column];
+        for method in 0..9 {
+            let of = |r: usize| survey.key.raters[r].screens.iter().zip(&chosen[r]).filter(|(s, m)| s.view == *view && s.target == target && **m == method);
+            let wanted = (of(0).count() + of(1).count()) as f64;
+            assert_eq!(table.rows[method][column + 1].value, Some(wanted), "{target}, method {method}");
+        }
+    }
+    let kappa = tally.between[0].1.rows[0][1].value.expect("κ");
+    assert!((kappa - by_hand(&survey.key, &chosen)).abs() < 1e-12);
+}
+
+/// Cohen's κ of the two raters on full heatmaps for PR, as one would with pencil and paper.
+fn by_hand(key: &Key, chosen: &[Vec<usize>]) -> f64 {
+    let mut pairs = Vec::new();
+    for (k, screen) in key.raters[0].screens.iter().enumerate().filter(|(_, s)| s.view == View::Full && s.target == Target::Pr) {
+        let same = |s: &&(usize, &survey::ScreenKey)| s.1.view == View::Full && s.1.target == Target::Pr && s.1.ecg == screen.ecg && s.1.presentation == screen.presentation;
+        let other = key.raters[1].screens.iter().enumerate().find(|s| same(&s)).expect("the same screen").0;
+        pairs.push((chosen[0][k], chosen[1][other]));
+    }
+    let n = pairs.len() as f64;
+    let agree = pairs.iter().filter(|(a, b)| a == b).count() as f64 / n;
+    let chance: f64 = (0..9)
+        .map(|m| pairs.iter().filter(|p| p.0 == m).count() as f64 * pairs.iter().filter(|p| p.1 == m).count() as f64 / (n * n))
+        .sum();
+    (agree - chance) / (1.0 - chance)
+}
+
+#[test]
+fn the_explorer_reads_what_the_arrays_hold() {
+    let folder = folder("report");
+    let study = sample::study(3, 600, 0);
+    std::fs::write(folder.join("report.html"), page::page(&study, &[])).expect("a page");
+    let Some(browser) = Browser::start(&folder) else { return };
+    browser.open(&folder.join("report.html"));
+    browser.wait("document.documentElement.classList.contains('js')");
+    browser.picture(&folder.join("report.png"));
+    browser.value("(() => { document.getElementById('target').value = 5; document.getElementById('target').dispatchEvent(new Event('change')); })()");
+    browser.click("#next");
+    // The reading point starts at V5, sample 300; one step right is sample 301.
+    browser.value("document.getElementById('canvas-left').focus()");
+    browser.press('\u{E014}');
+    let readout = browser.value("document.getElementById('readout').textContent");
+    let readout = readout.as_str().expect("text");
+    let voltage = study.ecgs.inputs[[1, 10, 301]];
+    assert!(readout.starts_with("602 ms · lead V5 · ") && readout.contains("DeepLIFT"), "{readout}");
+    let shown: f32 = readout.split(" · ").nth(2).and_then(|part| part.trim_end_matches(" µV").replace('−', "-").parse().ok()).expect("a voltage");
+    assert!((shown - voltage).abs() <= 1.0, "{shown} is not {voltage}");
+    let facts = browser.value("document.getElementById('facts').textContent");
+    assert!(facts.as_str().expect("text").starts_with("ECG 107: measured T amplitude in V5 310.0 µV"), "{facts}");
+}
