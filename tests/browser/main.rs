@@ -131,7 +131,9 @@ fn a_review_from_first_vote_to_tally() {
     for ((view, table), column) in tally.votes.iter().flat_map(|table| [(table, 0), (table, 1)]) {
         let target = survey.key.targets[column];
         for method in 0..9 {
-            let of = |r: usize| survey.key.raters[r].screens.iter().zip(&chosen[r]).filter(|(s, m)| s.view == *view && s.target == target && **m == method);
+            let of = |r: usize| {
+                survey.key.raters[r].screens.iter().zip(&chosen[r]).filter(|(s, m)| s.view == *view && s.target == target && **m == method)
+            };
             let wanted = (of(0).count() + of(1).count()) as f64;
             assert_eq!(table.rows[method][column + 1].value, Some(wanted), "{target}, method {method}");
         }
@@ -144,15 +146,16 @@ fn a_review_from_first_vote_to_tally() {
 fn by_hand(key: &Key, chosen: &[Vec<usize>]) -> f64 {
     let mut pairs = Vec::new();
     for (k, screen) in key.raters[0].screens.iter().enumerate().filter(|(_, s)| s.view == View::Full && s.target == Target::Pr) {
-        let same = |s: &&(usize, &survey::ScreenKey)| s.1.view == View::Full && s.1.target == Target::Pr && s.1.ecg == screen.ecg && s.1.presentation == screen.presentation;
+        let same = |s: &&(usize, &survey::ScreenKey)| {
+            s.1.view == View::Full && s.1.target == Target::Pr && s.1.ecg == screen.ecg && s.1.presentation == screen.presentation
+        };
         let other = key.raters[1].screens.iter().enumerate().find(|s| same(&s)).expect("the same screen").0;
         pairs.push((chosen[0][k], chosen[1][other]));
     }
     let n = pairs.len() as f64;
     let agree = pairs.iter().filter(|(a, b)| a == b).count() as f64 / n;
-    let chance: f64 = (0..9)
-        .map(|m| pairs.iter().filter(|p| p.0 == m).count() as f64 * pairs.iter().filter(|p| p.1 == m).count() as f64 / (n * n))
-        .sum();
+    let chance: f64 =
+        (0..9).map(|m| pairs.iter().filter(|p| p.0 == m).count() as f64 * pairs.iter().filter(|p| p.1 == m).count() as f64 / (n * n)).sum();
     (agree - chance) / (1.0 - chance)
 }
 
@@ -165,7 +168,9 @@ fn the_explorer_reads_what_the_arrays_hold() {
     browser.open(&folder.join("report.html"));
     browser.wait("document.documentElement.classList.contains('js')");
     browser.picture(&folder.join("report.png"));
-    browser.value("(() => { document.getElementById('target').value = 5; document.getElementById('target').dispatchEvent(new Event('change')); })()");
+    browser.value(
+        "(() => { document.getElementById('target').value = 5; document.getElementById('target').dispatchEvent(new Event('change')); })()",
+    );
     browser.click("#next");
     // The reading point starts at V5, sample 300; one step right is sample 301.
     browser.value("document.getElementById('canvas-left').focus()");
@@ -174,7 +179,8 @@ fn the_explorer_reads_what_the_arrays_hold() {
     let readout = readout.as_str().expect("text");
     let voltage = study.ecgs.inputs[[1, 10, 301]];
     assert!(readout.starts_with("602 ms · lead V5 · ") && readout.contains("DeepLIFT"), "{readout}");
-    let shown: f32 = readout.split(" · ").nth(2).and_then(|part| part.trim_end_matches(" µV").replace('−', "-").parse().ok()).expect("a voltage");
+    let shown: f32 =
+        readout.split(" · ").nth(2).and_then(|part| part.trim_end_matches(" µV").replace('−', "-").parse().ok()).expect("a voltage");
     assert!((shown - voltage).abs() <= 1.0, "{shown} is not {voltage}");
     let facts = browser.value("document.getElementById('facts').textContent");
     assert!(facts.as_str().expect("text").starts_with("ECG 107: measured T amplitude in V5 310.0 µV"), "{facts}");

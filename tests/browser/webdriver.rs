@@ -23,12 +23,14 @@ fn on_path(names: &[&str]) -> Option<PathBuf> {
 impl Browser {
     /// Starts Chromium by ChromeDriver, saving downloads into a folder. `None`, said aloud, when either is not installed.
     pub fn start(downloads: &Path) -> Option<Browser> {
-        let (Some(driver), Some(chromium)) = (on_path(&["chromedriver"]), on_path(&["chromium", "chromium-browser", "google-chrome"])) else {
+        let (Some(driver), Some(chromium)) = (on_path(&["chromedriver"]), on_path(&["chromium", "chromium-browser", "google-chrome"]))
+        else {
             eprintln!("SKIPPED: no Chromium with ChromeDriver on this machine (Debian: chromium, chromium-driver)");
             return None;
         };
         let profile = tempfile::tempdir().expect("a profile folder");
-        let mut driver = Command::new(driver).arg("--port=0").stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("chromedriver starts");
+        let mut driver =
+            Command::new(driver).arg("--port=0").stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("chromedriver starts");
         let port = port_of(&mut driver);
         let mut browser = Browser { driver, port, session: String::new(), _profile: profile };
         let arguments = [
@@ -47,7 +49,10 @@ impl Browser {
         let options = json!({ "binary": chromium, "args": arguments });
         let answer = browser.call("POST", "/session", &json!({ "capabilities": { "alwaysMatch": { "goog:chromeOptions": options } } }));
         browser.session = answer["sessionId"].as_str().expect("a session").to_owned();
-        browser.post("/goog/cdp/execute", &json!({ "cmd": "Browser.setDownloadBehavior", "params": { "behavior": "allow", "downloadPath": downloads } }));
+        browser.post(
+            "/goog/cdp/execute",
+            &json!({ "cmd": "Browser.setDownloadBehavior", "params": { "behavior": "allow", "downloadPath": downloads } }),
+        );
         Some(browser)
     }
 
@@ -55,7 +60,11 @@ impl Browser {
         let body = if method == "GET" { String::new() } else { body.to_string() };
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).expect("chromedriver answers");
         stream.set_read_timeout(Some(Duration::from_secs(60))).expect("a time limit");
-        let head = format!("{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{}\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", self.port, body.len());
+        let head = format!(
+            "{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{}\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+            self.port,
+            body.len()
+        );
         stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body.as_bytes())).expect("a request");
         let mut reader = BufReader::new(stream);
         let mut length = 0;
