@@ -1,7 +1,7 @@
 //! Writing that leaves either the whole file (or folder) or nothing: a temporary beside the target, synced, then renamed over it.
 
 use crate::{Error, Result};
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -132,7 +132,12 @@ pub struct AtomicFolder {
     path: PathBuf,
     partial: PathBuf,
     remove: bool,
+    /// Held by a run that may be continued, so that no other run continues it at the same time. The system lets go of it after a kill.
+    lock: Option<File>,
 }
+
+/// The file that [`AtomicFolder::resume`] locks.
+const LOCK: &str = ".lock";
 
 impl AtomicFolder {
     /// Starts afresh: a partial folder left by an earlier run is emptied.
@@ -145,17 +150,27 @@ impl AtomicFolder {
             fs::remove_dir_all(&partial).map_err(|source| Error::io(&partial, source))?;
         }
         fs::create_dir_all(&partial).map_err(|source| Error::io(&partial, source))?;
-        Ok(AtomicFolder { path, partial, remove: true })
+        Ok(AtomicFolder { path, partial, remove: true, lock: None })
     }
 
     /// Continues in the partial folder of an earlier run, or starts one; it is kept when dropped.
     ///
     /// # Errors
-    /// As [`AtomicFolder::create`].
+    /// As [`AtomicFolder::create`]; [`Error::Usage`] if another run is at work in it.
     pub fn resume(path: impl AsRef<Path>) -> Result<Self> {
         let (path, partial) = Self::names(path.as_ref())?;
-        fs::create_dir_all(&partial).map_err(|source| Error::io(&partial, source))?;
-        Ok(AtomicFolder { path, partial, remove: false })
+        let io = |source| Error::io(&partial, source);
+        fs::create_dir_all(&partial).map_err(io)?;
+        let lock = OpenOptions::new().write(true).create(true).truncate(false).open(partial.join(LOCK)).map_err(io)?;
+        match lock.try_lock() {
+            Err(TryLockError::WouldBlock) => {
+                let text = format!("another run is writing {}: wait for it, or choose another name", partial.display());
+                return Err(Error::Usage(text));
+            }
+            // A file system without locks is no reason not to work.
+            Ok(()) | Err(TryLockError::Error(_)) => {}
+        }
+        Ok(AtomicFolder { path, partial, remove: false, lock: Some(lock) })
     }
 
     fn names(path: &Path) -> Result<(PathBuf, PathBuf)> {
@@ -180,11 +195,19 @@ impl AtomicFolder {
         self.remove = false;
     }
 
+    /// Removes the partial folder.
+    pub fn discard(mut self) {
+        self.remove = true;
+    }
+
     /// Renames the partial folder to its name.
     ///
     /// # Errors
     /// [`Error::Io`].
     pub fn commit(mut self) -> Result<()> {
+        if self.lock.take().is_some() {
+            fs::remove_file(self.partial.join(LOCK)).map_err(|source| Error::io(&self.partial, source))?;
+        }
         sync_folder(&self.partial);
         fs::rename(&self.partial, &self.path).map_err(|source| Error::io(&self.path, source))?;
         self.remove = false;
@@ -195,6 +218,7 @@ impl AtomicFolder {
 
 impl Drop for AtomicFolder {
     fn drop(&mut self) {
+        self.lock = None;
         if self.remove {
             let _ = fs::remove_dir_all(&self.partial);
         }
@@ -280,8 +304,10 @@ mod tests {
         assert_eq!(names(root.path()), ["data.partial"]);
         let folder = AtomicFolder::resume(&path).unwrap();
         assert!(folder.partial().join("x").exists());
+        assert!(AtomicFolder::resume(&path).unwrap_err().to_string().contains("another run"));
         folder.commit().unwrap();
         assert_eq!(names(root.path()), ["data"]);
+        assert_eq!(names(&path), ["x"]);
         assert_eq!(AtomicFolder::create(&path).unwrap_err().exit_code(), 2);
     }
 }

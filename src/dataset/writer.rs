@@ -70,19 +70,17 @@ impl DatasetWriter {
     /// # Errors
     /// [`Error::Usage`] if `path` exists or its partial folder is that of another origin; [`Error::Io`], [`Error::Format`].
     pub fn resume(path: impl AsRef<Path>, origin: Origin) -> Result<Self> {
-        let partial = atomic::partial_name(path.as_ref())?;
-        let progress = match read_progress(&partial)? {
+        let folder = AtomicFolder::resume(path)?;
+        let progress = match read_progress(folder.partial())? {
             Some(progress) if progress.origin == origin && progress.version == VERSION_OF_PROGRAM => progress,
             Some(_) => {
-                let text = format!(
-                    "{} holds an unfinished dataset of other settings or of another version: remove it or choose another name",
-                    partial.display()
-                );
-                return Err(Error::Usage(text));
+                let name = folder.partial().display();
+                let text = "holds an unfinished dataset of other settings or of another version: remove it or choose another name";
+                return Err(Error::Usage(format!("{name} {text}")));
             }
             None => Progress::start(origin),
         };
-        Self::open(AtomicFolder::resume(path)?, progress)
+        Self::open(folder, progress)
     }
 
     fn open(folder: AtomicFolder, progress: Progress) -> Result<Self> {
@@ -188,8 +186,15 @@ pub fn generate_folder(
         return Err(Error::Usage(format!("{}: {text}", path.as_ref().display())));
     }
     let start = writer.rows() as u64;
-    source.generate(start..ecgs as u64, thresholds, report, &mut |entry| writer.append(&entry))?;
-    writer.finish()
+    match source.generate(start..ecgs as u64, thresholds, report, &mut |entry| writer.append(&entry)) {
+        Ok(()) => writer.finish(),
+        // A full disk may be emptied and the work continued; what is wrong with the request stays wrong.
+        Err(error @ Error::Io { .. }) => Err(error),
+        Err(error) => {
+            writer.folder.discard();
+            Err(error)
+        }
+    }
 }
 
 fn read_progress(partial: &Path) -> Result<Option<Progress>> {
