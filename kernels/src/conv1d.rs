@@ -61,7 +61,7 @@ impl Conv1d {
 
     /// The convolution whose forward product, with channels swapped and taps mirrored, is this one's data gradient; `None` for strides and for
     /// padding wider than the kernel.
-    fn adjoint(&self) -> Option<Conv1d> {
+    pub(crate) fn adjoint(&self) -> Option<Conv1d> {
         let reach = self.span() - 1;
         (self.stride == 1 && self.pad_left <= reach && self.pad_right <= reach && self.len_out() > 0).then(|| Conv1d {
             c_in: self.c_out,
@@ -88,13 +88,13 @@ pub struct PreparedConv<T> {
 
 /// One direction, ready to run in f32.
 #[derive(Clone, Debug)]
-enum Form {
+pub(crate) enum Form {
     Direct(Direct),
     Spectral(Spectral),
 }
 
 impl Form {
-    fn new(conv: Conv1d, isa: Isa, forced: Option<Method>, side: Side, w: &[f32]) -> Self {
+    pub(crate) fn new(conv: Conv1d, isa: Isa, forced: Option<Method>, side: Side, w: &[f32]) -> Self {
         match Plan::method(&conv, isa, forced) {
             Method::Direct => Form::Direct(Direct::new(conv, isa, side, w)),
             Method::Spectral(tiling) => Form::Spectral(Spectral::new(conv, tiling, isa, side, w)),

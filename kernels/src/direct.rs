@@ -13,29 +13,29 @@ use crate::spectral::Side;
 /// Elements of packed weights, or of transposed gradient, that a block works on: half of a 32 kB L1.
 const BLOCK: usize = 4096;
 /// The most rows and registers of a block on any instruction set.
-const MAX_ROWS: usize = 12;
+pub(crate) const MAX_ROWS: usize = 12;
 
 /// A convolution ready to run directly.
 #[derive(Clone, Debug)]
 pub struct Direct {
-    conv: Conv1d,
-    isa: Isa,
+    pub(crate) conv: Conv1d,
+    pub(crate) isa: Isa,
     /// \[(i, j)\]\[o, padded to whole registers\]
-    weights: Buffer,
+    pub(crate) weights: Buffer,
 }
 
 /// Where a block of the product finds its operands.
 #[derive(Clone, Copy)]
-struct Walk {
+pub(crate) struct Walk {
     /// Terms: `outer` runs of `inner`, at these steps through A.
-    outer: usize,
-    outer_step: usize,
-    inner: usize,
-    inner_step: usize,
+    pub outer: usize,
+    pub outer_step: usize,
+    pub inner: usize,
+    pub inner_step: usize,
     /// From term to term of B.
-    b_step: usize,
+    pub b_step: usize,
     /// From row to row of C.
-    c_step: usize,
+    pub c_step: usize,
 }
 
 /// C\[r\]\[g\] += Σ a\[rows\[r\] + term\] · B\[term\]\[g\] for M rows and G registers.
@@ -94,15 +94,25 @@ unsafe fn panel<V: Lanes>(walk: &Walk, registers: usize, rows: &[usize; MAX_ROWS
     }
 }
 
-/// [`panel`] with rows at a constant step; a step of 1 is compiled on its own, with the offsets in the instructions.
+/// [`panel`] with rows at a constant step of `stride` samples of `unit` elements; stride 1 is compiled on its own, with the offsets in the
+/// instructions.
 #[inline(always)]
-unsafe fn stepped<V: Lanes>(walk: &Walk, registers: usize, step: usize, a: *const f32, b: *const f32, c: *mut f32) {
+pub(crate) unsafe fn stepped<V: Lanes>(
+    walk: &Walk,
+    registers: usize,
+    stride: usize,
+    unit: usize,
+    a: *const f32,
+    b: *const f32,
+    c: *mut f32,
+) {
     // SAFETY: the caller's contract.
     unsafe {
-        if step == 1 {
-            panel::<V>(walk, registers, &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11], a, b, c);
+        let one = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11];
+        if stride == 1 {
+            panel::<V>(walk, registers, &one.map(|r| r * unit), a, b, c);
         } else {
-            panel::<V>(walk, registers, &std::array::from_fn(|r| r * step), a, b, c);
+            panel::<V>(walk, registers, &one.map(|r| r * unit * stride), a, b, c);
         }
     }
 }
@@ -239,7 +249,7 @@ impl Job for Forward<'_> {
                     let b = self.weights.as_ptr().add(first * taps * groups * w + (self.group + g) * w);
                     for r in (0..rows).step_by(V::ROWS) {
                         let a = self.x.get().add(first * padded_len(conv) + (self.time.start + r) * conv.stride);
-                        stepped::<V>(&walk, step, conv.stride, a, b, sums.add((r * registers + g) * w));
+                        stepped::<V>(&walk, step, conv.stride, 1, a, b, sums.add((r * registers + g) * w));
                     }
                 }
             }

@@ -5,8 +5,10 @@
 
 pub mod batch_norm;
 mod bin_gemm;
+pub mod blocked;
 pub mod conv1d;
 mod direct;
+mod direct_blocked;
 mod fft;
 pub mod naive;
 mod plan;
@@ -16,11 +18,13 @@ mod rows;
 mod scratch;
 mod simd;
 mod spectral;
+mod through;
 mod tiling;
 mod unfold;
 
 pub use conv1d::{Conv1d, PreparedConv};
 pub use plan::{Method, Plan};
 pub use real::Real;
+pub use scratch::Buffer;
 pub use simd::Isa;
 pub use tiling::Tiling;

@@ -6,9 +6,9 @@ use std::fmt::{Display, Formatter};
 use std::sync::OnceLock;
 
 /// Vector operations of an FFT weigh this much against fused multiply-adds of a matrix kernel that runs at peak (loads, stores, no fusion).
-const FFT_WEIGHT: f64 = 1.0;
+const FFT_WEIGHT: f64 = 1.4;
 /// Cost of moving one register of weight spectrum from L2 or beyond, in fused multiply-adds.
-const STREAM_WEIGHT: f64 = 8.0;
+const STREAM_WEIGHT: f64 = 12.0;
 /// Rows (examples × tiles) that typically share one pass over the weight spectra.
 const SHARED_ROWS: f64 = 8.0;
 /// Entering and leaving a form, per example.

@@ -39,9 +39,20 @@ impl Buffer {
     }
 
     /// All elements.
+    pub fn as_slice(&self) -> &[f32] {
+        // SAFETY: a line is sixteen f32 without padding.
+        unsafe { std::slice::from_raw_parts(self.as_ptr(), self.len()) }
+    }
+
+    /// All elements.
     pub fn as_mut_slice(&mut self) -> &mut [f32] {
         // SAFETY: a line is sixteen f32 without padding, and the vector is exclusively borrowed.
         unsafe { std::slice::from_raw_parts_mut(self.as_mut_ptr(), self.len()) }
+    }
+
+    /// Whether it holds nothing.
+    pub fn is_empty(&self) -> bool {
+        self.lines.is_empty()
     }
 
     /// Elements held.

@@ -7,9 +7,10 @@
 use crate::Conv1d;
 use crate::bin_gemm::{Product, multiply};
 use crate::fft::Fft;
-use crate::rows::{Channels, channels, clear, load_rows, store_rows};
+use crate::rows::{Channels, clear, load_rows, store_rows};
 use crate::scratch::{self, Buffer, Shared, each};
 use crate::simd::{Isa, Job, Lanes};
+use crate::through::{Sink, SinkAt, Source, SourceAt};
 use crate::tiling::{Span, Tiling};
 use std::sync::Arc;
 
@@ -62,6 +63,11 @@ impl Spectral {
         batch.div_ceil(rayon::current_num_threads()).clamp(1, (CHUNK_BYTES / each).max(1))
     }
 
+    /// The geometry.
+    pub fn conv(&self) -> &Conv1d {
+        &self.conv
+    }
+
     /// y = conv(x) + bias; see [`crate::PreparedConv::forward`].
     pub fn forward(&self, batch: usize, x: &[f32], bias: Option<&[f32]>, y: &mut [f32]) {
         let chunk = self.chunk(batch);
@@ -72,12 +78,13 @@ impl Spectral {
             let (first, count) = (index * chunk, chunk.min(batch - index * chunk));
             // SAFETY: chunks are disjoint parts of y, which is exclusively borrowed.
             let y = unsafe { std::slice::from_raw_parts_mut(y.get().add(first * size_out), count * size_out) };
-            self.run(count, &x[first * size_in..][..count * size_in], bias, y, parallel);
+            let to = Sink::Planar(Shared::new(y.as_mut_ptr()), size_out);
+            self.run(count, Source::Planar(&x[first * size_in..][..count * size_in], size_in), bias, to, parallel);
         });
     }
 
     /// One chunk of examples.
-    fn run(&self, examples: usize, x: &[f32], bias: Option<&[f32]>, y: &mut [f32], parallel: bool) {
+    pub(crate) fn run(&self, examples: usize, x: Source<'_>, bias: Option<&[f32]>, y: Sink<'_>, parallel: bool) {
         let (conv, isa, tiles) = (&self.conv, self.isa, self.tiling.tiles);
         let (width, bins, rows) = (isa.width(), self.fft.bins(), examples * tiles);
         let (groups_in, groups_out) = (conv.c_in.div_ceil(width), conv.c_out.div_ceil(width));
@@ -85,15 +92,13 @@ impl Spectral {
         let mut spectra = scratch::lend(bins * (stride_in + stride_out));
         let z = Shared::new(spectra.as_mut_ptr());
         let out = Shared::new(z.get().wrapping_add(bins * stride_in));
-        let (size_in, size_out) = (conv.input_size(), conv.output_size());
-        let y = Shared::new(y.as_mut_ptr());
         each(rows * groups_in, parallel, |task| {
             let (row, group) = (task / groups_in, task % groups_in);
             let (example, tile) = (row / tiles, row % tiles);
             let span = self.tiling.frame(conv, tile).input;
-            let channels = channels(conv.c_in, group, width, conv.len_in);
+            let from = x.at(example, group, width, conv.c_in, conv.len_in);
             let to = Shared::new(z.get().wrapping_add(task * 2 * width));
-            isa.dispatch(Analyse { fft: &self.fft, x: &x[example * size_in..][..size_in], channels, span, to, stride: stride_in });
+            isa.dispatch(Analyse { fft: &self.fft, from, span, to, stride: stride_in });
         });
         let product = Product {
             rows,
@@ -117,11 +122,10 @@ impl Spectral {
             let (row, group) = (task / groups_out, task % groups_out);
             let (example, tile) = (row / tiles, row % tiles);
             let span = self.tiling.frame(conv, tile).output;
-            let channels = channels(conv.c_out, group, width, conv.len_out());
-            let bias = bias.map(|b| &b[group * width..][..channels.lanes]);
+            let bias = bias.map(|b| &b[group * width..conv.c_out.min((group + 1) * width)]);
             let from = Shared::new(out.get().wrapping_add(task * 2 * width));
-            let y = Shared::new(y.get().wrapping_add(example * size_out));
-            isa.dispatch(Synthesise { fft: &self.fft, from, stride: stride_out, bias, y, channels, span });
+            let to = y.at(example, group, width, conv.c_out, conv.len_out());
+            isa.dispatch(Synthesise { fft: &self.fft, from, stride: stride_out, bias, to, span });
         });
     }
 }
@@ -149,13 +153,13 @@ pub fn grad_weight(conv: &Conv1d, tiling: Tiling, isa: Isa, batch: usize, x: &[f
             let frame = tiling.frame(conv, tile);
             let at = |z: Shared, groups: usize, group: usize| Shared::new(z.get().wrapping_add((row * groups + group) * 2 * width));
             if let Some(group) = group.checked_sub(groups_in) {
-                let (gy, channels) = (&gy[example * conv.output_size()..], channels(conv.c_out, group, width, conv.len_out()));
+                let from = Source::Planar(gy, conv.output_size()).at(example, group, width, conv.c_out, conv.len_out());
                 let to = at(zg, groups_out, group);
-                isa.dispatch(Analyse { fft: &fft, x: &gy[..conv.output_size()], channels, span: frame.output, to, stride: stride_g });
+                isa.dispatch(Analyse { fft: &fft, from, span: frame.output, to, stride: stride_g });
             } else {
-                let (x, channels) = (&x[example * conv.input_size()..], channels(conv.c_in, group, width, conv.len_in));
+                let from = Source::Planar(x, conv.input_size()).at(example, group, width, conv.c_in, conv.len_in);
                 let to = at(zx, groups_in, group);
-                isa.dispatch(Analyse { fft: &fft, x: &x[..conv.input_size()], channels, span: frame.input, to, stride: stride_x });
+                isa.dispatch(Analyse { fft: &fft, from, span: frame.input, to, stride: stride_x });
             }
         });
         let product = Product {
@@ -184,8 +188,7 @@ pub fn grad_weight(conv: &Conv1d, tiling: Tiling, isa: Isa, batch: usize, x: &[f
 /// One register of one row of input: samples → bins.
 struct Analyse<'a> {
     fft: &'a Fft,
-    x: &'a [f32],
-    channels: Channels,
+    from: SourceAt<'a>,
     span: Span,
     to: Shared,
     stride: usize,
@@ -202,7 +205,7 @@ impl Job for Analyse<'_> {
         unsafe {
             clear::<V>(frame, 0..span.row);
             clear::<V>(frame, span.row + span.count..n);
-            load_rows::<V>(self.x.as_ptr().add(span.start), self.channels, span.count, frame, |t| span.row + t);
+            self.from.load::<V>(span.start, span.count, frame.add(span.row * V::WIDTH));
             self.fft.forward::<V>(frame, frame.add(n * V::WIDTH), self.to.get(), self.stride);
         }
     }
@@ -214,8 +217,7 @@ struct Synthesise<'a> {
     from: Shared,
     stride: usize,
     bias: Option<&'a [f32]>,
-    y: Shared,
-    channels: Channels,
+    to: SinkAt<'a>,
     span: Span,
 }
 
@@ -232,7 +234,7 @@ impl Job for Synthesise<'_> {
                 *from.add(lane) += bias; // Bin 0 is the mean.
             }
             let rows = self.fft.inverse::<V>(from, self.stride, frame, frame.add(n * V::WIDTH));
-            store_rows::<V>(rows, self.y.get().add(span.start), self.channels, span.count, |t| span.row + t);
+            self.to.store::<V>(rows.add(span.row * V::WIDTH), span.start, span.count);
         }
     }
 }

@@ -46,6 +46,18 @@ unsafe impl Lanes for Avx2 {
         unsafe { Avx2(_mm256_mul_ps(self.0, other.0)) }
     }
     #[inline(always)]
+    unsafe fn div(self, other: Self) -> Self {
+        unsafe { Avx2(_mm256_div_ps(self.0, other.0)) }
+    }
+    #[inline(always)]
+    unsafe fn where_positive(self, condition: Self) -> Self {
+        unsafe { Avx2(_mm256_and_ps(self.0, _mm256_cmp_ps::<_CMP_GT_OQ>(condition.0, _mm256_setzero_ps()))) }
+    }
+    #[inline(always)]
+    unsafe fn select_less(self, limit: Self, then: Self, otherwise: Self) -> Self {
+        unsafe { Avx2(_mm256_blendv_ps(otherwise.0, then.0, _mm256_cmp_ps::<_CMP_LT_OQ>(self.0, limit.0))) }
+    }
+    #[inline(always)]
     unsafe fn max(self, other: Self) -> Self {
         unsafe { Avx2(_mm256_max_ps(self.0, other.0)) }
     }

@@ -35,8 +35,13 @@ pub unsafe trait Lanes: Copy + 'static {
     unsafe fn add(self, other: Self) -> Self;
     unsafe fn sub(self, other: Self) -> Self;
     unsafe fn mul(self, other: Self) -> Self;
+    unsafe fn div(self, other: Self) -> Self;
     /// The larger lane by lane; the second where one is NaN.
     unsafe fn max(self, other: Self) -> Self;
+    /// Its own lanes where those of `condition` are > 0, else 0.
+    unsafe fn where_positive(self, condition: Self) -> Self;
+    /// `then` where its own lanes are < `limit`, else `otherwise`.
+    unsafe fn select_less(self, limit: Self, then: Self, otherwise: Self) -> Self;
     /// self + a·b
     unsafe fn fma(self, a: Self, b: Self) -> Self;
     /// self − a·b

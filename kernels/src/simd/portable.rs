@@ -48,6 +48,18 @@ unsafe impl Lanes for Portable {
         zip(self, other, |a, b| a * b)
     }
     #[inline(always)]
+    unsafe fn div(self, other: Self) -> Self {
+        zip(self, other, |a, b| a / b)
+    }
+    #[inline(always)]
+    unsafe fn where_positive(self, condition: Self) -> Self {
+        zip(self, condition, |a, c| if c > 0.0 { a } else { 0.0 })
+    }
+    #[inline(always)]
+    unsafe fn select_less(self, limit: Self, then: Self, otherwise: Self) -> Self {
+        Portable(std::array::from_fn(|l| if self.0[l] < limit.0[l] { then.0[l] } else { otherwise.0[l] }))
+    }
+    #[inline(always)]
     unsafe fn max(self, other: Self) -> Self {
         zip(self, other, |a, b| if a > b { a } else { b })
     }

@@ -1,0 +1,182 @@
+//! Operations on blocked activations, (group, time, lane): what execution plans are made of.
+//!
+//! A blocked example of C channels and L samples holds ⌈C / width⌉ · L · width elements; lanes beyond the channels are 0 and stay 0. The width is
+//! that of the instruction set ([`Isa::width`]). Every operation treats examples independently.
+
+use crate::conv1d::Form;
+use crate::rows::{channels, load_rows, store_rows};
+use crate::scratch::Shared;
+use crate::simd::{Job, Lanes};
+use crate::spectral::Side;
+use crate::through::{Finished, Sink, Source};
+use crate::{Conv1d, Isa, Method};
+
+pub use crate::through::{Finish, Gate};
+
+/// Elements of one blocked example.
+pub fn size(isa: Isa, count: usize, len: usize) -> usize {
+    count.div_ceil(isa.width()) * len * isa.width()
+}
+
+/// (C, L) → blocked, example by example.
+///
+/// # Panics
+/// If a slice has another size.
+pub fn pack(isa: Isa, count: usize, len: usize, x: &[f32], to: &mut [f32]) {
+    let isa = isa.or_portable();
+    each_example(x, count * len, to, size(isa, count, len), |x, to| {
+        for (group, to) in to.chunks_exact_mut((len * isa.width()).max(1)).enumerate() {
+            isa.dispatch(Turn::<true> {
+                planar: Shared::new(x.as_ptr().cast_mut()),
+                count,
+                group,
+                len,
+                blocked: Shared::new(to.as_mut_ptr()),
+            });
+        }
+    });
+}
+
+/// Blocked → (C, L), example by example.
+///
+/// # Panics
+/// If a slice has another size.
+pub fn unpack(isa: Isa, count: usize, len: usize, x: &[f32], to: &mut [f32]) {
+    let isa = isa.or_portable();
+    each_example(x, size(isa, count, len), to, count * len, |x, to| {
+        for (group, x) in x.chunks_exact((len * isa.width()).max(1)).enumerate() {
+            isa.dispatch(Turn::<false> {
+                planar: Shared::new(to.as_mut_ptr()),
+                count,
+                group,
+                len,
+                blocked: Shared::new(x.as_ptr().cast_mut()),
+            });
+        }
+    });
+}
+
+/// Pairs of examples of two slices that hold equally many.
+fn each_example(x: &[f32], size_x: usize, y: &mut [f32], size_y: usize, f: impl Fn(&[f32], &mut [f32])) {
+    if size_x == 0 || size_y == 0 {
+        return assert!(x.is_empty() && y.is_empty(), "the slices do not hold examples of this size");
+    }
+    assert!(x.len().is_multiple_of(size_x) && x.len() / size_x * size_y == y.len(), "the slices do not hold examples of this size");
+    x.chunks_exact(size_x).zip(y.chunks_exact_mut(size_y)).for_each(|(x, y)| f(x, y));
+}
+
+/// One group of one example between the layouts; `PACK` reads the planar side, else it is written.
+struct Turn<const PACK: bool> {
+    planar: Shared,
+    count: usize,
+    group: usize,
+    len: usize,
+    blocked: Shared,
+}
+
+impl<const PACK: bool> Job for Turn<PACK> {
+    type Out = ();
+    #[inline(always)]
+    unsafe fn run<V: Lanes>(self) {
+        let channels = channels(self.count, self.group, V::WIDTH, self.len);
+        // SAFETY: the planar side holds (count, len), the blocked side len registers; the one that is written is exclusively borrowed.
+        unsafe {
+            if PACK {
+                load_rows::<V>(self.planar.get(), channels, self.len, self.blocked.get(), |t| t);
+            } else {
+                store_rows::<V>(self.blocked.get(), self.planar.get(), channels, self.len, |t| t);
+            }
+        }
+    }
+}
+
+/// A convolution on blocked activations with elementwise work fused at both ends.
+#[derive(Clone, Debug)]
+pub struct FusedConv {
+    conv: Conv1d,
+    isa: Isa,
+    form: Form,
+}
+
+impl FusedConv {
+    /// The convolution of weights `w` (c_out, c_in, kernel).
+    ///
+    /// # Panics
+    /// If `w` has another size.
+    pub fn forward(conv: Conv1d, w: &[f32], isa: Isa, forced: Option<Method>) -> Self {
+        assert_eq!(w.len(), conv.weight_size(), "weights do not fit the geometry");
+        let isa = isa.or_portable();
+        FusedConv { conv, isa, form: Form::new(conv, isa, forced, Side::Forward, w) }
+    }
+
+    /// Its data gradient, from (c_out, len_out) to (c_in, len_in); `None` for strides and for padding wider than the kernel.
+    ///
+    /// # Panics
+    /// If `w` has another size.
+    pub fn adjoint(conv: Conv1d, w: &[f32], isa: Isa, forced: Option<Method>) -> Option<Self> {
+        assert_eq!(w.len(), conv.weight_size(), "weights do not fit the geometry");
+        let (isa, conv) = (isa.or_portable(), conv.adjoint()?);
+        Some(FusedConv { conv, isa, form: Form::new(conv, isa, forced, Side::Adjoint, w) })
+    }
+
+    /// y ← finish(conv(gate(x)) + bias) for examples one after another; `parallel` splits the work of all examples over threads.
+    ///
+    /// # Panics
+    /// If a slice does not hold `batch` examples.
+    #[allow(clippy::too_many_arguments)]
+    pub fn run(
+        &self,
+        batch: usize,
+        x: &[f32],
+        gate: Gate<'_>,
+        bias: Option<&[f32]>,
+        mut finish: Finish<'_>,
+        y: &mut [f32],
+        parallel: bool,
+    ) {
+        let conv = &self.conv;
+        let (size_in, size_out) = (size(self.isa, conv.c_in, conv.len_in), size(self.isa, conv.c_out, conv.len_out()));
+        assert!(x.len() == batch * size_in && gate.fits(batch, size_in), "the input does not hold {batch} examples");
+        let all = |v: Option<&[f32]>| v.is_none_or(|v| v.len() == batch * size_out);
+        assert!(y.len() == batch * size_out && all(finish.add) && all(finish.keep.as_deref()), "the output does not hold {batch} examples");
+        assert!(bias.is_none_or(|b| b.len() == conv.c_out), "bias does not fit the geometry");
+        if y.is_empty() {
+            return;
+        }
+        let (from, to) = (Source::Blocked(x, gate), Sink::Blocked(Finished::new(y, &mut finish)));
+        match &self.form {
+            Form::Direct(form) => form.run(batch, from, bias, to, parallel),
+            Form::Spectral(form) => form.run(batch, from, bias, to, parallel),
+        }
+    }
+}
+
+/// g ← gate(g), blocked.
+///
+/// # Panics
+/// If the gate's slices do not fit.
+pub fn gate(isa: Isa, size: usize, through: Gate<'_>, g: &mut [f32]) {
+    assert!(size > 0 && g.len().is_multiple_of(size) && through.fits(g.len() / size, size), "the gate does not fit the gradient");
+    let isa = isa.or_portable();
+    assert!(size.is_multiple_of(isa.width()), "the size of an example is not blocked");
+    for (index, g) in g.chunks_exact_mut(size).enumerate() {
+        isa.dispatch(Pass { g, gate: through.at(index, size, 0) });
+    }
+}
+
+struct Pass<'a> {
+    g: &'a mut [f32],
+    gate: Gate<'a>,
+}
+
+impl Job for Pass<'_> {
+    type Out = ();
+    #[inline(always)]
+    unsafe fn run<V: Lanes>(self) {
+        let g = self.g.as_mut_ptr();
+        for at in (0..self.g.len()).step_by(V::WIDTH) {
+            // SAFETY: the slices hold as many elements as g, a multiple of the width.
+            unsafe { self.gate.pass(V::load(g.add(at)), at).store(g.add(at)) };
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! The direct form on blocked activations: as [`crate::direct`], with the input's channels in lanes and the output stored as it is summed.
+
+use crate::direct::{Direct, MAX_ROWS, Walk, stepped};
+use crate::scratch::{self, Shared, each};
+use crate::simd::{Job, Lanes, MAX_WIDTH};
+use crate::through::{Sink, SinkAt, Source, SourceAt};
+
+impl Direct {
+    /// y = conv(x) + bias on blocked activations.
+    pub(crate) fn run(&self, examples: usize, x: Source<'_>, bias: Option<&[f32]>, y: Sink<'_>, parallel: bool) {
+        let (conv, w) = (&self.conv, self.isa.width());
+        let (groups_in, groups) = (conv.c_in.div_ceil(w), conv.c_out.div_ceil(w));
+        // Rows of a group with its padding, and those that the last block reads in vain.
+        let padded = conv.len_in + conv.pad_left + conv.pad_right + MAX_ROWS * conv.stride;
+        let panels = groups.div_ceil(2);
+        let at_once = if parallel { examples } else { 1 };
+        let mut buffer = scratch::lend(at_once * groups_in * padded * w);
+        let buffer = Shared::new(buffer.as_mut_ptr());
+        let wanted = if parallel { (4 * rayon::current_num_threads()).div_ceil(at_once * panels) } else { 1 };
+        let segment = conv.len_out().div_ceil(wanted).min(192).next_multiple_of(48);
+        let segments = conv.len_out().div_ceil(segment);
+        for first in (0..examples).step_by(at_once) {
+            each(at_once * groups_in, parallel, |task| {
+                let from = x.at(first + task / groups_in, task % groups_in, w, conv.c_in, conv.len_in);
+                let to = Shared::new(buffer.get().wrapping_add(task * padded * w));
+                self.isa.dispatch(Pad { from, to, left: conv.pad_left, len: conv.len_in, rows: padded });
+            });
+            each(at_once * panels * segments, parallel, |task| {
+                let (n, rest) = (task / (panels * segments), task % (panels * segments));
+                let (start, group) = (rest % segments * segment, rest / segments * 2);
+                let to = |g: usize| y.at(first + n, g, w, conv.c_out, conv.len_out());
+                self.isa.dispatch(Segment {
+                    form: self,
+                    x: Shared::new(buffer.get().wrapping_add(n * groups_in * padded * w)),
+                    padded,
+                    bias,
+                    to: [to(group), to((group + 1).min(groups - 1))],
+                    group,
+                    time: start..conv.len_out().min(start + segment),
+                });
+            });
+        }
+    }
+}
+
+/// One group of one example with zeros around it.
+struct Pad<'a> {
+    from: SourceAt<'a>,
+    to: Shared,
+    left: usize,
+    len: usize,
+    rows: usize,
+}
+
+impl Job for Pad<'_> {
+    type Out = ();
+    #[inline(always)]
+    unsafe fn run<V: Lanes>(self) {
+        let (to, w) = (self.to.get(), V::WIDTH);
+        // SAFETY: the rows are this task's own.
+        unsafe {
+            crate::rows::clear::<V>(to, 0..self.left);
+            self.from.load::<V>(0, self.len, to.add(self.left * w));
+            crate::rows::clear::<V>(to, self.left + self.len..self.rows);
+        }
+    }
+}
+
+/// Up to two registers of output channels over a segment of time of one example.
+struct Segment<'a> {
+    form: &'a Direct,
+    x: Shared,
+    padded: usize,
+    bias: Option<&'a [f32]>,
+    to: [SinkAt<'a>; 2],
+    group: usize,
+    time: std::ops::Range<usize>,
+}
+
+impl Job for Segment<'_> {
+    type Out = ();
+    #[inline(always)]
+    unsafe fn run<V: Lanes>(self) {
+        let (conv, w) = (&self.form.conv, V::WIDTH);
+        let groups = conv.c_out.div_ceil(w);
+        let registers = (groups - self.group).min(2);
+        let step = V::PANEL.min(registers);
+        let rows = self.time.len().next_multiple_of(V::ROWS);
+        // Sums lie register by register, so that each is a run of rows to store.
+        let mut sums = scratch::lend(rows * w * registers);
+        let sums = sums.as_mut_ptr();
+        // SAFETY: `sums` holds the rows; the padded input has rows for every block; the packed weights have every (i, j) and whole registers;
+        // the samples of this segment and these registers are this task's own.
+        unsafe {
+            for g in 0..registers {
+                let mut bias = [0.0; MAX_WIDTH];
+                for (to, from) in bias.iter_mut().zip(self.bias.map_or(&[][..], |b| &b[(self.group + g) * w..]).iter().take(w)) {
+                    *to = *from;
+                }
+                let bias = V::load(bias.as_ptr());
+                for r in 0..rows {
+                    bias.store(sums.add((r * registers + g) * w));
+                }
+            }
+            for g in (0..registers).step_by(step) {
+                for r in (0..rows).step_by(V::ROWS) {
+                    for block in 0..conv.c_in.div_ceil(w) {
+                        let walk = Walk {
+                            outer: w.min(conv.c_in - block * w),
+                            outer_step: 1,
+                            inner: conv.kernel,
+                            inner_step: conv.dilation * w,
+                            b_step: groups * w,
+                            c_step: registers * w,
+                        };
+                        let b = self.form.weights.as_ptr().add(block * w * conv.kernel * groups * w + (self.group + g) * w);
+                        let a = self.x.get().add((block * self.padded + (self.time.start + r) * conv.stride) * w);
+                        stepped::<V>(&walk, step, conv.stride, w, a, b, sums.add((r * registers + g) * w));
+                    }
+                }
+            }
+            for g in 0..registers {
+                let SinkAt::Blocked(to) = &self.to[g] else { continue };
+                for t in 0..self.time.len() {
+                    to.put(V::load(sums.add((t * registers + g) * w)), (self.time.start + t) * w);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,231 @@
+//! What happens to samples on their way into a convolution and out of it: layouts, and the elementwise work fused there.
+//!
+//! *Planar* is (channel, time). *Blocked* is (group, time, lane): one register holds `WIDTH` channels of one sample, so a frame's rows are copied
+//! as they are and elementwise work costs one operation a register. On the way in a [`Gate`] acts (a ReLU's derivative, or the rule that stands
+//! for it); on the way out a [`Finish`] (bias is added before, then kept, rectified, added to).
+
+use crate::rows::{Channels, channels, load_rows, store_rows};
+use crate::scratch::Shared;
+use crate::simd::Lanes;
+
+/// What a gradient meets on its way back through y = ReLU(v). Slices are blocked like the gradient, one or all examples.
+#[derive(Clone, Copy, Debug)]
+pub enum Gate<'a> {
+    /// Nothing: there is no ReLU.
+    Open,
+    /// The derivative: g where v > 0, else 0.
+    Derivative(&'a [f32]),
+    /// max(g, 0), whatever v (deconvolution).
+    Positive,
+    /// max(g, 0) where v > 0, else 0 (guided backpropagation).
+    Guided(&'a [f32]),
+    /// g · (y − y₀) / (v − v₀), and the derivative where |v − v₀| < 1e-10 (DeepLIFT's rescale rule): v, and v₀ of one or all examples.
+    Rescale(&'a [f32], &'a [f32]),
+}
+
+/// What happens to v = conv(x) + bias before it is stored.
+#[derive(Debug, Default)]
+pub struct Finish<'a> {
+    /// Keep v itself here, blocked like the output.
+    pub keep: Option<&'a mut [f32]>,
+    /// v ← max(v, 0).
+    pub relu: bool,
+    /// Add this, blocked like the output.
+    pub add: Option<&'a [f32]>,
+    /// Add what the output holds, instead of overwriting it.
+    pub accumulate: bool,
+}
+
+impl<'a> Gate<'a> {
+    /// The part of example `index` at an offset, where an example has `size` elements.
+    pub(crate) fn at(self, index: usize, size: usize, offset: usize) -> Self {
+        let cut = |v: &'a [f32]| &v[if v.len() == size { 0 } else { index * size } + offset..];
+        match self {
+            Gate::Open | Gate::Positive => self,
+            Gate::Derivative(v) => Gate::Derivative(cut(v)),
+            Gate::Guided(v) => Gate::Guided(cut(v)),
+            Gate::Rescale(v, v0) => Gate::Rescale(cut(v), cut(v0)),
+        }
+    }
+
+    /// Whether every slice holds one or `batch` examples of `size` elements.
+    pub(crate) fn fits(self, batch: usize, size: usize) -> bool {
+        let all = |v: &[f32]| v.len() == batch * size;
+        match self {
+            Gate::Open | Gate::Positive => true,
+            Gate::Derivative(v) | Gate::Guided(v) => all(v),
+            Gate::Rescale(v, v0) => all(v) && (all(v0) || v0.len() == size),
+        }
+    }
+
+    /// g through the gate at element `at` of its slices.
+    ///
+    /// # Safety
+    /// V's instruction set is available; every slice holds `at + WIDTH` elements.
+    #[inline(always)]
+    pub(crate) unsafe fn pass<V: Lanes>(self, g: V, at: usize) -> V {
+        // SAFETY: the caller's contract.
+        unsafe {
+            match self {
+                Gate::Open => g,
+                Gate::Derivative(v) => g.where_positive(V::load(v.as_ptr().add(at))),
+                Gate::Positive => g.where_positive(g),
+                Gate::Guided(v) => g.where_positive(g).where_positive(V::load(v.as_ptr().add(at))),
+                Gate::Rescale(v, v0) => {
+                    let (v, v0) = (V::load(v.as_ptr().add(at)), V::load(v0.as_ptr().add(at)));
+                    let difference = v.sub(v0);
+                    let quotient = g.mul(v.where_positive(v).sub(v0.where_positive(v0)).div(difference));
+                    let size = difference.max(V::splat(0.0).sub(difference));
+                    size.select_less(V::splat(1e-10), g.where_positive(v), quotient)
+                }
+            }
+        }
+    }
+}
+
+/// The input of several examples.
+#[derive(Clone, Copy)]
+pub enum Source<'a> {
+    /// Planar, with the size of an example.
+    Planar(&'a [f32], usize),
+    /// Blocked, behind a gate.
+    Blocked(&'a [f32], Gate<'a>),
+}
+
+/// One register's channels of one example's input.
+pub enum SourceAt<'a> {
+    Planar(&'a [f32], Channels),
+    Blocked(&'a [f32], Gate<'a>),
+}
+
+impl<'a> Source<'a> {
+    /// The channels of a group of an example.
+    pub fn at(self, example: usize, group: usize, width: usize, count: usize, len: usize) -> SourceAt<'a> {
+        match self {
+            Source::Planar(x, size) => SourceAt::Planar(&x[example * size..][..size], channels(count, group, width, len)),
+            Source::Blocked(x, gate) => {
+                let size = count.div_ceil(width) * len * width;
+                let offset = group * len * width;
+                SourceAt::Blocked(&x[example * size + offset..][..len * width], gate.at(example, size, offset))
+            }
+        }
+    }
+}
+
+impl SourceAt<'_> {
+    /// Rows 0..count of `to` ← samples `start`...
+    ///
+    /// # Safety
+    /// V's instruction set is available with the width that made this; the samples are there and the rows writable.
+    #[inline(always)]
+    pub unsafe fn load<V: Lanes>(&self, start: usize, count: usize, to: *mut f32) {
+        let w = V::WIDTH;
+        // SAFETY: the caller's contract.
+        unsafe {
+            match self {
+                SourceAt::Planar(x, channels) => load_rows::<V>(x.as_ptr().add(start), *channels, count, to, |t| t),
+                SourceAt::Blocked(x, gate) => {
+                    let x = x.as_ptr();
+                    for t in 0..count {
+                        let at = (start + t) * w;
+                        gate.pass(V::load(x.add(at)), at).store(to.add(t * w));
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Where the output of several examples goes.
+#[derive(Clone, Copy)]
+pub enum Sink<'a> {
+    /// Planar, with the size of an example.
+    Planar(Shared, usize),
+    /// Blocked.
+    Blocked(Finished<'a>),
+}
+
+/// A [`Finish`] whose slices tasks may share.
+#[derive(Clone, Copy)]
+pub struct Finished<'a> {
+    to: Shared,
+    keep: Option<Shared>,
+    relu: bool,
+    add: Option<&'a [f32]>,
+    accumulate: bool,
+}
+
+/// One register's channels of one example's output.
+#[derive(Clone, Copy)]
+pub enum SinkAt<'a> {
+    Planar(Shared, Channels),
+    Blocked(Finished<'a>),
+}
+
+impl<'a> Finished<'a> {
+    /// Finish into `to`.
+    pub fn new(to: &mut [f32], finish: &'a mut Finish<'_>) -> Self {
+        let keep = finish.keep.as_mut().map(|keep| Shared::new(keep.as_mut_ptr()));
+        Finished { to: Shared::new(to.as_mut_ptr()), keep, relu: finish.relu, add: finish.add, accumulate: finish.accumulate }
+    }
+
+    fn at(self, offset: usize) -> Self {
+        let shift = |p: Shared| Shared::new(p.get().wrapping_add(offset));
+        Finished { to: shift(self.to), keep: self.keep.map(shift), add: self.add.map(|add| &add[offset..]), ..self }
+    }
+
+    /// Finishes v at an element.
+    ///
+    /// # Safety
+    /// V's instruction set is available and every slice holds `at + WIDTH` elements, written by this task alone.
+    #[inline(always)]
+    pub unsafe fn put<V: Lanes>(&self, v: V, at: usize) {
+        // SAFETY: the caller's contract.
+        unsafe {
+            if let Some(keep) = self.keep {
+                v.store(keep.get().add(at));
+            }
+            let mut v = if self.relu { v.where_positive(v) } else { v };
+            if let Some(add) = self.add {
+                v = v.add(V::load(add.as_ptr().add(at)));
+            }
+            let to = self.to.get().add(at);
+            if self.accumulate {
+                v = v.add(V::load(to));
+            }
+            v.store(to);
+        }
+    }
+}
+
+impl<'a> Sink<'a> {
+    /// The channels of a group of an example.
+    pub fn at(self, example: usize, group: usize, width: usize, count: usize, len: usize) -> SinkAt<'a> {
+        match self {
+            Sink::Planar(y, size) => SinkAt::Planar(Shared::new(y.get().wrapping_add(example * size)), channels(count, group, width, len)),
+            Sink::Blocked(finished) => SinkAt::Blocked(finished.at((example * count.div_ceil(width) + group) * len * width)),
+        }
+    }
+}
+
+impl SinkAt<'_> {
+    /// Samples `start`.. ← rows 0..count of `from`.
+    ///
+    /// # Safety
+    /// As [`SourceAt::load`], with the samples this task's own.
+    #[inline(always)]
+    pub unsafe fn store<V: Lanes>(&self, from: *const f32, start: usize, count: usize) {
+        let w = V::WIDTH;
+        // SAFETY: the caller's contract.
+        unsafe {
+            match self {
+                SinkAt::Planar(y, channels) => store_rows::<V>(from, y.get().add(start), *channels, count, |t| t),
+                SinkAt::Blocked(finished) => {
+                    for t in 0..count {
+                        finished.put(V::load(from.add(t * w)), (start + t) * w);
+                    }
+                }
+            }
+        }
+    }
+}
