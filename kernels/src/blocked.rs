@@ -11,6 +11,7 @@ use crate::spectral::Side;
 use crate::through::{Finished, Sink, Source};
 use crate::{Conv1d, Isa, Method};
 
+pub use crate::blocked_pool::{affine, average, average_grad, max, max_grad, mean, mean_grad};
 pub use crate::through::{Finish, Gate};
 
 /// Elements of one blocked example.

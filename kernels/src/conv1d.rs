@@ -86,6 +86,18 @@ pub struct PreparedConv<T> {
     adjoint: OnceLock<Option<Form>>,
 }
 
+/// What the cell holds, made now if need be. It is made outside the cell's lock: making it uses rayon, and a thread that waits there may take up
+/// work that asks for the same cell. Two threads may both make it; one result is kept.
+pub(crate) fn once<V>(cell: &OnceLock<V>, make: impl FnOnce() -> V) -> &V {
+    match cell.get() {
+        Some(value) => value,
+        None => {
+            let value = make();
+            cell.get_or_init(|| value)
+        }
+    }
+}
+
 /// One direction, ready to run in f32.
 #[derive(Clone, Debug)]
 pub(crate) enum Form {
@@ -146,7 +158,7 @@ impl<T: Real> PreparedConv<T> {
         }
         match (T::as_f32(&self.weights), T::as_f32(x), bias.map(T::as_f32), T::as_f32_mut(y)) {
             (Some(w), Some(x), bias, Some(y)) => {
-                let form = self.forward.get_or_init(|| Form::new(*conv, self.isa, self.forced, Side::Forward, w));
+                let form = once(&self.forward, || Form::new(*conv, self.isa, self.forced, Side::Forward, w));
                 form.run(batch, x, bias.flatten(), y);
             }
             _ => unfold::forward(conv, &self.weights, x, bias, y),
@@ -169,7 +181,7 @@ impl<T: Real> PreparedConv<T> {
                 let adjoint = conv.adjoint()?;
                 Some(Form::new(adjoint, self.isa, self.forced, Side::Adjoint, w))
             };
-            if let Some(form) = self.adjoint.get_or_init(make) {
+            if let Some(form) = once(&self.adjoint, make) {
                 return form.run(batch, gy, None, gx);
             }
         }

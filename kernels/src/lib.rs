@@ -6,6 +6,7 @@
 pub mod batch_norm;
 mod bin_gemm;
 pub mod blocked;
+mod blocked_pool;
 pub mod conv1d;
 mod direct;
 mod direct_blocked;

@@ -63,11 +63,6 @@ impl Spectral {
         batch.div_ceil(rayon::current_num_threads()).clamp(1, (CHUNK_BYTES / each).max(1))
     }
 
-    /// The geometry.
-    pub fn conv(&self) -> &Conv1d {
-        &self.conv
-    }
-
     /// y = conv(x) + bias; see [`crate::PreparedConv::forward`].
     pub fn forward(&self, batch: usize, x: &[f32], bias: Option<&[f32]>, y: &mut [f32]) {
         let chunk = self.chunk(batch);

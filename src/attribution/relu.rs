@@ -1,7 +1,7 @@
 //! The two rules that change how gradients pass a ReLU.
 
 use crate::Result;
-use crate::tape::{Real, Rule, Site, Tensor, from_vec, slice};
+use crate::tape::{Real, ReluRule, Rule, Site, Tensor, from_vec, slice};
 
 /// R = max(g, 0): the forward sign is ignored (Zeiler & Fergus 2014, section 2.1).
 #[derive(Clone, Copy, Debug, Default)]
@@ -20,6 +20,10 @@ impl<T: Real> Rule<T> for Deconvolution {
     fn name(&self) -> &str {
         "deconvolution"
     }
+
+    fn at_relu(&self) -> Option<ReluRule> {
+        Some(ReluRule::Positive)
+    }
 }
 
 impl<T: Real> Rule<T> for GuidedBackprop {
@@ -31,5 +35,9 @@ impl<T: Real> Rule<T> for GuidedBackprop {
 
     fn name(&self) -> &str {
         "guided_backprop"
+    }
+
+    fn at_relu(&self) -> Option<ReluRule> {
+        Some(ReluRule::Guided)
     }
 }

@@ -2,7 +2,7 @@
 //! differences being taken from a reference run. Linear ops need no rule: their derivative already is their multiplier.
 
 use crate::Result;
-use crate::tape::{OpKind, Real, Rule, Site, Tensor, from_vec, slice};
+use crate::tape::{OpKind, Real, ReluRule, Rule, Site, Tensor, from_vec, slice};
 
 /// Below this |Δx| the plain derivative stands for the quotient.
 const NEAR: f64 = 1e-10;
@@ -33,6 +33,10 @@ impl<T: Real> Rule<T> for Rescale {
 
     fn name(&self) -> &str {
         "rescale"
+    }
+
+    fn at_relu(&self) -> Option<ReluRule> {
+        Some(ReluRule::Rescale)
     }
 }
 

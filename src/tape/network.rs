@@ -1,6 +1,7 @@
 //! A program with its parameters, ready to run.
 
 use super::ops::{Context, ConvCache, forward};
+use super::plan::PlanCache;
 use crate::tape::{Mode, NodeId, Op, Program, Real, Saved, Tape, Tensor, cast, slice};
 use crate::{Error, Result};
 use std::collections::BTreeMap;
@@ -111,11 +112,15 @@ impl<T: Real> Network<T> {
         Ok(Tape { values, saved, output: self.program.output(), mode })
     }
 
-    /// The output alone, in evaluation mode; values are dropped as soon as no node needs them.
+    /// The output alone, in evaluation mode: by a plan (see [`crate::tape::plan`]) where there can be one, else node by node, values being
+    /// dropped as soon as no node needs them.
     ///
     /// # Errors
     /// If the inputs do not fit the program.
     pub fn predict(&self, inputs: &[Tensor<T>]) -> Result<Tensor<T>> {
+        if let Some(output) = self.predict_planned(inputs)? {
+            return Ok(output);
+        }
         let output = self.program.output();
         let mut last_reader = vec![usize::MAX; self.program.nodes().len()];
         for (id, node) in self.program.nodes().iter().enumerate() {
@@ -167,6 +172,11 @@ impl<T: Real> Network<T> {
             after(&mut values, id);
         }
         Ok((values, saved))
+    }
+
+    /// The plans made from this network's parameters.
+    pub(crate) fn plans(&self) -> &PlanCache {
+        &self.cache.plans
     }
 
     /// How ops run in this network: evaluation reuses weights made ready, training does not.

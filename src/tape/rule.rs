@@ -1,6 +1,6 @@
 //! Rules: what acts on the way back instead of an op's own derivative. This is the one open trait of the design.
 
-use crate::tape::{Node, NodeId, Op, OpKind, Program, Real, Saved, Tensor};
+use crate::tape::{Node, NodeId, Op, OpKind, Program, Real, ReluRule, Saved, Tensor};
 use crate::{Error, Result};
 use std::sync::Arc;
 
@@ -89,6 +89,11 @@ pub trait Rule<T: Real>: Send + Sync {
 
     /// A short name for traces.
     fn name(&self) -> &str;
+
+    /// What the rule does at a ReLU, if it is one of the formulas that execution plans fuse; `None` leaves the rule to the tape.
+    fn at_relu(&self) -> Option<ReluRule> {
+        None
+    }
 }
 
 /// Which nodes a rule acts on.

@@ -2,6 +2,7 @@
 
 use super::{Context, Problem};
 use crate::Result;
+use crate::tape::plan::PlanCache;
 use crate::tape::{Op, Real, Site, Tensor, from_vec, slice};
 use cardiograd_kernels::{Conv1d, PreparedConv, conv1d};
 use std::collections::HashMap;
@@ -10,20 +11,24 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// A weight tensor and what was made ready from it.
 type Entry<T> = (Tensor<T>, Arc<PreparedConv<T>>);
 
-/// Weights made ready, by the address of the weight tensor and the geometry. An entry holds its tensor, so an address stays taken.
+/// What was made ready from parameters: weights, by the address of the weight tensor and the geometry (an entry holds its tensor, so an address
+/// stays taken), and plans.
 #[derive(Debug)]
-pub(crate) struct ConvCache<T>(Mutex<HashMap<(usize, Conv1d), Entry<T>>>);
+pub(crate) struct ConvCache<T> {
+    weights: Mutex<HashMap<(usize, Conv1d), Entry<T>>>,
+    pub(crate) plans: PlanCache,
+}
 
 impl<T> Default for ConvCache<T> {
     fn default() -> Self {
-        ConvCache(Mutex::new(HashMap::new()))
+        ConvCache { weights: Mutex::new(HashMap::new()), plans: PlanCache::default() }
     }
 }
 
 impl<T: Real> ConvCache<T> {
     fn get(&self, conv: &Conv1d, weight: &Tensor<T>) -> Arc<PreparedConv<T>> {
         let key = (weight.as_ptr() as usize, *conv);
-        let mut entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut entries = self.weights.lock().unwrap_or_else(PoisonError::into_inner);
         let entry = entries.entry(key).or_insert_with(|| (weight.clone(), Arc::new(PreparedConv::new(*conv, slice(weight)))));
         Arc::clone(&entry.1)
     }

@@ -1,0 +1,251 @@
+//! The way forward through a plan: chunks of examples over threads, each through all steps before the next.
+
+use super::compile::{ConvStep, Extent, Plan, Pool, Slot, Step, StepOp};
+use cardiograd_kernels::Buffer;
+use cardiograd_kernels::blocked::{self, Finish, FusedConv, Gate};
+use rayon::prelude::*;
+use std::sync::{OnceLock, PoisonError};
+
+/// Examples that one thread takes through all layers together: enough to reuse weight spectra from cache.
+const CHUNK: usize = 16;
+
+/// What a forward run keeps for the way back: the inputs of all ReLUs (and of max-poolings), chunk by chunk.
+#[derive(Debug, Default)]
+pub(crate) struct Passed {
+    pub(super) chunks: Vec<Kept>,
+    batch: usize,
+    chunk: usize,
+}
+
+/// One chunk's kept values: by ReLU, and by step for max-pooling.
+#[derive(Debug, Default)]
+pub(super) struct Kept {
+    pub relus: Vec<Buffer>,
+    pub pooled: Vec<Option<Buffer>>,
+}
+
+impl Passed {
+    /// Examples.
+    pub(super) fn batch(&self) -> usize {
+        self.batch
+    }
+
+    /// Examples of a chunk.
+    pub(super) fn chunk(&self) -> usize {
+        self.chunk
+    }
+}
+
+/// What the cell holds, made now if need be: outside the cell's lock, since making it uses threads, and one that waits may take up work that
+/// asks for the same cell.
+fn once<V>(cell: &OnceLock<V>, make: impl FnOnce() -> V) -> &V {
+    match cell.get() {
+        Some(value) => value,
+        None => {
+            let value = make();
+            cell.get_or_init(|| value)
+        }
+    }
+}
+
+impl ConvStep {
+    pub(super) fn forward(&self, plan: &Plan) -> &FusedConv {
+        once(&self.forward, || FusedConv::forward(self.conv, &self.weights, plan.isa, None))
+    }
+
+    pub(super) fn adjoint(&self, plan: &Plan) -> Option<&FusedConv> {
+        once(&self.adjoint, || FusedConv::adjoint(self.conv, &self.weights, plan.isa, None)).as_ref()
+    }
+}
+
+impl Plan {
+    /// Elements of a slot of one example.
+    pub(super) fn size(&self, slot: Slot) -> usize {
+        self.extents[slot].map_or(0, |extent| self.size_of(extent))
+    }
+
+    pub(super) fn size_of(&self, extent: Extent) -> usize {
+        match extent {
+            Extent::Signal(channels, len) => blocked::size(self.isa, channels, len),
+            Extent::Features(features) => features,
+        }
+    }
+
+    /// Elements of a slot of one example outside the plan.
+    pub(super) fn planar(&self, slot: Slot) -> usize {
+        match self.extents[slot] {
+            Some(Extent::Signal(channels, len)) => channels * len,
+            Some(Extent::Features(features)) => features,
+            None => 0,
+        }
+    }
+
+    pub(super) fn pool(&self) -> Pool {
+        self.pools.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
+    }
+
+    pub(super) fn give_back(&self, pool: Pool) {
+        self.pools.lock().unwrap_or_else(PoisonError::into_inner).push(pool);
+    }
+
+    /// Takes back the buffers of a run that nobody will walk back again.
+    pub(super) fn recycle(&self, passed: &mut Passed) {
+        let mut pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = pools.len().max(1);
+        pools.resize_with(count, Pool::default);
+        for (index, kept) in passed.chunks.drain(..).enumerate() {
+            pools[index % count].extend(kept.relus.into_iter().chain(kept.pooled.into_iter().flatten()));
+        }
+    }
+
+    /// Examples of a chunk, and whether the work of one chunk is split over threads: when there are fewer chunks than threads.
+    fn chunking(&self, batch: usize) -> (usize, bool) {
+        let threads = rayon::current_num_threads();
+        let chunk = batch.div_ceil(threads).clamp(1, CHUNK);
+        if batch < threads { (batch.max(1), threads > 1) } else { (chunk, false) }
+    }
+
+    /// The outputs of examples `x`, one after another, and with `keep` what the way back needs.
+    pub(super) fn forward(&self, x: &[f32], keep: bool) -> (Vec<f32>, Passed) {
+        let (size_in, size_out) = (self.planar(self.input), self.planar(self.output));
+        let batch = x.len() / size_in;
+        let (chunk, parallel) = self.chunking(batch);
+        let mut output = vec![0.0; batch * size_out];
+        let run = |(x, y): (&[f32], &mut [f32])| self.forward_chunk(x, y, keep, parallel);
+        let chunks = if parallel {
+            x.chunks(chunk * size_in).zip(output.chunks_mut(chunk * size_out)).map(run).collect()
+        } else {
+            x.par_chunks(chunk * size_in).zip(output.par_chunks_mut(chunk * size_out)).map(run).collect()
+        };
+        (output, Passed { chunks, batch, chunk })
+    }
+
+    fn forward_chunk(&self, x: &[f32], output: &mut [f32], keep: bool, parallel: bool) -> Kept {
+        let batch = x.len() / self.planar(self.input);
+        let mut pool = self.pool();
+        let mut kept = Kept { relus: Vec::new(), pooled: Vec::new() };
+        kept.relus.resize_with(if keep { self.relus.len() } else { 0 }, Buffer::default);
+        kept.pooled.resize_with(if keep { self.steps.len() } else { 0 }, || None);
+        let mut values: Vec<Option<Buffer>> = Vec::new();
+        values.resize_with(self.extents.len(), || None);
+        let mut first = take(&mut pool, batch * self.size(self.input));
+        self.pack(self.input, x, first.as_mut_slice());
+        values[self.input] = Some(first);
+        for (index, step) in self.steps.iter().enumerate() {
+            let mut y = take(&mut pool, batch * self.size(step.y));
+            let mut before = match step.relu.filter(|_| keep) {
+                Some(relu) => Some(take(&mut pool, batch * self.size_of(self.relus[relu].1))),
+                None => None,
+            };
+            if let Some(x) = &values[step.x] {
+                let add = step.add.and_then(|slot| values[slot].as_ref());
+                self.step(step, batch, x, add, before.as_mut(), &mut y, parallel);
+            }
+            if let (Some(relu), Some(before)) = (step.relu, before) {
+                kept.relus[relu] = before;
+            }
+            for slot in [Some(step.x), step.add].into_iter().flatten() {
+                let max = keep && slot == step.x && matches!(step.op, StepOp::Max(..));
+                if max {
+                    kept.pooled[index] = values[slot].clone();
+                }
+                if self.last_reader[slot] == index {
+                    pool.extend(values[slot].take());
+                }
+            }
+            values[step.y] = Some(y);
+        }
+        if let Some(y) = values[self.output].take() {
+            self.unpack(self.output, batch, &y.as_slice()[..batch * self.size(self.output)], output);
+            pool.push(y);
+        }
+        self.give_back(pool);
+        kept
+    }
+
+    /// Planar examples into a slot's layout.
+    pub(super) fn pack(&self, slot: Slot, x: &[f32], to: &mut [f32]) {
+        match self.extents[slot] {
+            Some(Extent::Signal(channels, len)) => {
+                let batch = x.len() / (channels * len);
+                blocked::pack(self.isa, channels, len, x, &mut to[..batch * self.size(slot)]);
+            }
+            _ => to[..x.len()].copy_from_slice(x),
+        }
+    }
+
+    /// A slot's layout into planar examples.
+    pub(super) fn unpack(&self, slot: Slot, batch: usize, x: &[f32], to: &mut [f32]) {
+        match self.extents[slot] {
+            Some(Extent::Signal(channels, len)) => blocked::unpack(self.isa, channels, len, &x[..batch * self.size(slot)], to),
+            _ => to.copy_from_slice(&x[..to.len()]),
+        }
+    }
+
+    /// y of one step; `before` keeps the ReLU's input.
+    #[allow(clippy::too_many_arguments)]
+    fn step(
+        &self,
+        step: &Step,
+        batch: usize,
+        x: &Buffer,
+        add: Option<&Buffer>,
+        before: Option<&mut Buffer>,
+        y: &mut Buffer,
+        parallel: bool,
+    ) {
+        let (size_x, size_y) = (self.size(step.x), self.size(step.y));
+        let x = &x.as_slice()[..batch * size_x];
+        let y = &mut y.as_mut_slice()[..batch * size_y];
+        let add = add.map(|add| &add.as_slice()[..batch * size_y]);
+        let len = |slot: Slot| match self.extents[slot] {
+            Some(Extent::Signal(_, len)) => len,
+            _ => 1,
+        };
+        let pairs = |x: &[f32], y: &mut [f32], f: &dyn Fn(&[f32], &mut [f32])| {
+            x.chunks_exact(size_x).zip(y.chunks_exact_mut(size_y)).for_each(|(x, y)| f(x, y));
+        };
+        match &step.op {
+            StepOp::Conv(conv) => {
+                let keep = before.map(|before| &mut before.as_mut_slice()[..batch * size_y]);
+                let finish = Finish { keep, relu: step.relu.is_some(), add, accumulate: false };
+                conv.forward(self).run(batch, x, Gate::Open, Some(&conv.bias), finish, y, parallel);
+            }
+            StepOp::Affine(scale, shift) => {
+                y.copy_from_slice(x);
+                y.chunks_exact_mut(size_y).for_each(|y| blocked::affine(self.isa, len(step.y), scale, shift, y));
+            }
+            StepOp::Relu => {
+                if let Some(before) = before {
+                    before.as_mut_slice()[..x.len()].copy_from_slice(x);
+                }
+                y.iter_mut().zip(x).for_each(|(y, x)| *y = if *x > 0.0 { *x } else { 0.0 });
+            }
+            StepOp::Add => {
+                y.copy_from_slice(x);
+                y.iter_mut().zip(add.into_iter().flatten()).for_each(|(y, a)| *y += a);
+            }
+            StepOp::Average(window, stride) => pairs(x, y, &|x, y| blocked::average(self.isa, len(step.x), *window, *stride, x, y)),
+            StepOp::Max(window, stride) => pairs(x, y, &|x, y| blocked::max(self.isa, len(step.x), *window, *stride, x, y)),
+            StepOp::Mean => pairs(x, y, &|x, y| blocked::mean(self.isa, len(step.x), x, y)),
+            StepOp::Same => y.copy_from_slice(x),
+            StepOp::Linear(weights, bias) => pairs(x, y, &|x, y| {
+                for (o, y) in y.iter_mut().enumerate() {
+                    let products = x.iter().zip(&weights[o * size_x..]).map(|(x, w)| f64::from(*x) * f64::from(*w));
+                    *y = (products.sum::<f64>() + bias.as_ref().map_or(0.0, |b| f64::from(b[o]))) as f32;
+                }
+            }),
+        }
+    }
+}
+
+/// A buffer of at least `len` elements from the pool, contents unspecified.
+pub(super) fn take(pool: &mut Pool, len: usize) -> Buffer {
+    let fit = (0..pool.len()).filter(|i| pool[*i].len() >= len).min_by_key(|i| pool[*i].len());
+    let mut buffer = match fit {
+        Some(at) => pool.swap_remove(at),
+        None => pool.pop().unwrap_or_default(),
+    };
+    buffer.reserve(len);
+    buffer
+}

@@ -1,0 +1,174 @@
+//! Execution plans: a program with its parameters, compiled once for one input shape and executed many times in f32.
+//!
+//! A plan folds batch norm into convolutions, fuses bias, ReLU and residual additions into their stores, and on the way back the ReLU's derivative
+//! (or the rule that stands for it) into their loads; activations stay channel-blocked between layers, and chunks of examples stay in one core's
+//! caches. [`Network::run`] and [`Network::backward`] do the same unfused, in any precision, under any rule: results agree to rounding, and
+//! `CARDIOGRAD_PLANS=off` switches plans off. What a plan cannot do (other ops, other rules, f64) falls back to the tape.
+
+mod compile;
+mod execute;
+mod walk;
+
+pub(crate) use execute::Passed;
+
+use crate::tape::{Network, NodeId, OpKind, Real, RuleSet, Tape, Tensor, Want, from_vec, one_hot, slice};
+use crate::{Error, Result};
+use compile::Plan;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+/// What a rule does at a ReLU y = max(x, 0), where that is one of the formulas that plans fuse.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReluRule {
+    /// g where x > 0: the derivative.
+    Derivative,
+    /// max(g, 0).
+    Positive,
+    /// max(g, 0) where x > 0.
+    Guided,
+    /// g · Δy / Δx against the reference run; the derivative where |Δx| < 1e-10.
+    Rescale,
+}
+
+/// Plans of a network by the shape of an example; `None` where none is possible.
+#[derive(Debug, Default)]
+pub(crate) struct PlanCache(Mutex<HashMap<Vec<usize>, Option<Arc<Plan>>>>);
+
+/// Whether plans are on: they are, unless `CARDIOGRAD_PLANS` is `off`.
+fn enabled() -> bool {
+    static ENABLED: OnceLock<bool> = OnceLock::new();
+    *ENABLED.get_or_init(|| std::env::var("CARDIOGRAD_PLANS").map_or(true, |value| value != "off"))
+}
+
+/// A forward run that can be walked back to the input: by the plan, or where there is none by the tape.
+pub struct Look<T: Real> {
+    input: Tensor<T>,
+    output: Tensor<T>,
+    planned: Option<(Arc<Plan>, Passed)>,
+    tape: OnceLock<Tape<T>>,
+}
+
+impl<T: Real> Drop for Look<T> {
+    fn drop(&mut self) {
+        if let Some((plan, passed)) = &mut self.planned {
+            plan.recycle(passed);
+        }
+    }
+}
+
+impl<T: Real> Look<T> {
+    /// The output's value.
+    pub fn output(&self) -> &Tensor<T> {
+        &self.output
+    }
+
+    /// The unfused run of the same inputs, with every value; made when first asked for.
+    ///
+    /// # Errors
+    /// As [`Network::run`].
+    pub fn tape(&self, network: &Network<T>) -> Result<&Tape<T>> {
+        if let Some(tape) = self.tape.get() {
+            return Ok(tape);
+        }
+        let tape = network.run(std::slice::from_ref(&self.input))?;
+        Ok(self.tape.get_or_init(|| tape))
+    }
+}
+
+impl<T: Real> Network<T> {
+    /// The plan for inputs of this shape, if there can be one.
+    fn plan(&self, inputs: &[Tensor<T>]) -> Option<Arc<Plan>> {
+        let [input] = inputs else { return None };
+        if !enabled() || T::as_f32(&[]).is_none() || input.ndim() < 2 || input.is_empty() {
+            return None;
+        }
+        let shape = input.shape()[1..].to_vec();
+        let mut plans = self.plans().0.lock().unwrap_or_else(PoisonError::into_inner);
+        plans.entry(shape).or_insert_with_key(|shape| Plan::compile(self, shape).map(Arc::new)).clone()
+    }
+
+    /// The output by a plan; `None` where there is none.
+    ///
+    /// # Errors
+    /// If the inputs do not fit the program.
+    pub(crate) fn predict_planned(&self, inputs: &[Tensor<T>]) -> Result<Option<Tensor<T>>> {
+        let Some(plan) = self.plan(inputs) else { return Ok(None) };
+        self.program().shapes(&[inputs[0].shape().to_vec()])?;
+        let input = inputs[0].as_standard_layout();
+        let Some(x) = input.as_slice().and_then(T::as_f32) else { return Ok(None) };
+        let output = plan.forward(x, false).0;
+        Ok(Some(typed(&plan.output_shape(inputs[0].shape()[0]), output)))
+    }
+
+    /// A run on one input that can be walked back to it, by a plan where there can be one.
+    ///
+    /// # Errors
+    /// If the input does not fit the program.
+    pub fn look(&self, input: Tensor<T>) -> Result<Look<T>> {
+        let input = if input.is_standard_layout() { input } else { input.as_standard_layout().into_owned().into_shared() };
+        if let Some(plan) = self.plan(std::slice::from_ref(&input)) {
+            self.program().shapes(&[input.shape().to_vec()])?;
+            if let Some(x) = T::as_f32(slice(&input)) {
+                let (output, passed) = plan.forward(x, true);
+                let output = typed(&plan.output_shape(input.shape()[0]), output);
+                return Ok(Look { input, output, planned: Some((plan, passed)), tape: OnceLock::new() });
+            }
+        }
+        let tape = self.run(std::slice::from_ref(&input))?;
+        Ok(Look { input, output: tape.output().clone(), planned: None, tape: OnceLock::from(tape) })
+    }
+
+    /// The gradient of an output column in the input under rules, for each example of a look; `reference` is a look at the baseline, of batch 1 or
+    /// that of `look`.
+    ///
+    /// # Errors
+    /// As [`Network::backward`].
+    pub fn look_back(&self, look: &Look<T>, rules: &RuleSet<T>, reference: Option<&Look<T>>, column: usize) -> Result<Tensor<T>> {
+        let seed = one_hot(look.output(), column)?;
+        if let Some((plan, passed)) = &look.planned {
+            rules.check(self.program())?;
+            let base = reference.map(|reference| reference.planned.as_ref().map(|(_, passed)| passed));
+            if let (Some(rules), None | Some(Some(_)), Some(seed)) = (self.relu_rules(plan, rules), base, T::as_f32(slice(&seed))) {
+                let base = base.flatten();
+                let needs = rules.contains(&ReluRule::Rescale);
+                let batch = look.input.shape()[0];
+                if needs && !base.is_some_and(|base| base.batch() == 1 || base.batch() == batch) {
+                    return Err(Error::Rule(format!("the rescale rule needs a reference run of batch 1 or {batch}")));
+                }
+                if let Some(gradient) = plan.backward(passed, seed, &rules, base) {
+                    return Ok(typed(look.input.shape(), gradient));
+                }
+            }
+        }
+        let inputs = self.program().inputs();
+        let [input] = inputs[..] else {
+            return Err(Error::Program(format!("the program has {} inputs, this needs one", inputs.len())));
+        };
+        let reference = reference.map(|reference| reference.tape(self)).transpose()?;
+        let mut gradients = self.backward(look.tape(self)?, seed, rules, reference, &Want::nodes([input]))?;
+        Ok(gradients.take(input).unwrap_or_else(|| crate::tape::zeros(look.input.shape())))
+    }
+
+    /// What the rules do at each of the plan's ReLUs; `None` if they act elsewhere or do what plans do not fuse.
+    fn relu_rules(&self, plan: &Plan, rules: &RuleSet<T>) -> Option<Vec<ReluRule>> {
+        let program = self.program();
+        let elsewhere = |id: &NodeId| {
+            let node = program.node(*id);
+            node.op.kind() != OpKind::Relu && rules.rule_for(node).is_some()
+        };
+        if plan.nodes().iter().any(elsewhere) {
+            return None;
+        }
+        plan.relus().iter().map(|id| rules.rule_for(program.node(*id)).map_or(Some(ReluRule::Derivative), |rule| rule.at_relu())).collect()
+    }
+}
+
+/// f32 values as T, which is f32 wherever there is a plan.
+fn typed<T: Real>(shape: &[usize], values: Vec<f32>) -> Tensor<T> {
+    let mut typed = vec![T::ZERO; values.len()];
+    match T::as_f32_mut(&mut typed) {
+        Some(to) => to.copy_from_slice(&values),
+        None => typed.iter_mut().zip(values).for_each(|(to, from)| *to = T::of(f64::from(from))),
+    }
+    from_vec(shape, typed)
+}

@@ -1,0 +1,195 @@
+//! The way back through a plan, from the output to the input.
+
+use super::ReluRule;
+use super::compile::{Extent, Plan, Pool, Slot, Step, StepOp};
+use super::execute::{Kept, Passed, take};
+use cardiograd_kernels::Buffer;
+use cardiograd_kernels::blocked::{self, Finish, Gate};
+use rayon::prelude::*;
+
+/// One chunk's walk: what has arrived at each slot.
+struct Walk<'a> {
+    plan: &'a Plan,
+    batch: usize,
+    kept: &'a Kept,
+    /// The reference run's kept values and the first of its examples that counts, where it has as many as the run.
+    base: Option<(&'a Kept, bool)>,
+    rules: &'a [ReluRule],
+    arrived: Vec<Option<Buffer>>,
+    pool: Pool,
+    parallel: bool,
+}
+
+impl Plan {
+    /// The gradient in the input of Σ seed · output under rules at the ReLUs; `None` if a convolution has no adjoint form. A base of batch 1 serves
+    /// every example.
+    pub(super) fn backward(&self, passed: &Passed, seed: &[f32], rules: &[ReluRule], base: Option<&Passed>) -> Option<Vec<f32>> {
+        let has_adjoint = |step: &Step| match &step.op {
+            StepOp::Conv(conv) => conv.conv.stride == 1 && conv.adjoint(self).is_some(),
+            _ => true,
+        };
+        let single = base.is_some_and(|base| base.batch() == 1);
+        let aligned = base.is_none_or(|base| base.batch() == 1 || (base.batch() == passed.batch() && base.chunk() == passed.chunk()));
+        if !self.steps.iter().all(has_adjoint) || !aligned || passed.batch() == 0 {
+            return None;
+        }
+        let (size_in, size_out) = (self.planar(self.input), self.planar(self.output));
+        let mut gradient = vec![0.0; passed.batch() * size_in];
+        let parallel = passed.chunks.len() < rayon::current_num_threads();
+        let run = |(index, (seed, gradient)): (usize, (&[f32], &mut [f32]))| {
+            let base = base.map(|base| (&base.chunks[if single { 0 } else { index }], single));
+            self.backward_chunk(&passed.chunks[index], seed, gradient, rules, base, parallel);
+        };
+        let chunk = passed.chunk();
+        if parallel {
+            seed.chunks(chunk * size_out).zip(gradient.chunks_mut(chunk * size_in)).enumerate().for_each(run);
+        } else {
+            seed.par_chunks(chunk * size_out).zip(gradient.par_chunks_mut(chunk * size_in)).enumerate().for_each(run);
+        }
+        Some(gradient)
+    }
+
+    fn backward_chunk(
+        &self,
+        kept: &Kept,
+        seed: &[f32],
+        gradient: &mut [f32],
+        rules: &[ReluRule],
+        base: Option<(&Kept, bool)>,
+        parallel: bool,
+    ) {
+        let batch = seed.len() / self.planar(self.output);
+        let mut arrived: Vec<Option<Buffer>> = Vec::new();
+        arrived.resize_with(self.extents.len(), || None);
+        let mut pool = self.pool();
+        let mut first = take(&mut pool, batch * self.size(self.output));
+        self.pack(self.output, seed, first.as_mut_slice());
+        arrived[self.output] = Some(first);
+        let mut walk = Walk { plan: self, batch, kept, base, rules, arrived, pool, parallel };
+        for (index, step) in self.steps.iter().enumerate().rev() {
+            walk.step(index, step);
+        }
+        if let Some(g) = walk.arrived[self.input].take() {
+            self.unpack(self.input, batch, g.as_slice(), gradient);
+            walk.pool.push(g);
+        }
+        walk.pool.extend(walk.arrived.into_iter().flatten());
+        self.give_back(walk.pool);
+    }
+}
+
+impl<'a> Walk<'a> {
+    fn elements(&self, slot: Slot) -> usize {
+        self.batch * self.plan.size(slot)
+    }
+
+    /// The gate at a ReLU.
+    fn gate(&self, relu: Option<usize>) -> Gate<'a> {
+        let Some(relu) = relu else { return Gate::Open };
+        let one = self.plan.size_of(self.plan.relus[relu].1);
+        let before: &'a [f32] = &self.kept.relus[relu].as_slice()[..self.batch * one];
+        match (self.rules[relu], self.base) {
+            (ReluRule::Positive, _) => Gate::Positive,
+            (ReluRule::Guided, _) => Gate::Guided(before),
+            (ReluRule::Rescale, Some((base, single))) => {
+                Gate::Rescale(before, &base.relus[relu].as_slice()[..if single { one } else { self.batch * one }])
+            }
+            _ => Gate::Derivative(before),
+        }
+    }
+
+    /// Adds a gradient to what has arrived at a slot.
+    fn give(&mut self, slot: Slot, g: Buffer) {
+        let len = self.elements(slot);
+        match &mut self.arrived[slot] {
+            Some(sum) => {
+                sum.as_mut_slice()[..len].iter_mut().zip(&g.as_slice()[..len]).for_each(|(sum, g)| *sum += g);
+                self.pool.push(g);
+            }
+            empty => *empty = Some(g),
+        }
+    }
+
+    /// What has arrived at a slot, or zeros, to be added to.
+    fn sum(&mut self, slot: Slot) -> Buffer {
+        let len = self.elements(slot);
+        self.arrived[slot].take().unwrap_or_else(|| {
+            let mut zeros = take(&mut self.pool, len);
+            zeros.as_mut_slice()[..len].fill(0.0);
+            zeros
+        })
+    }
+
+    fn step(&mut self, index: usize, step: &Step) {
+        let Some(g) = self.arrived[step.y].take() else { return };
+        let (plan, batch) = (self.plan, self.batch);
+        let (isa, size_x, size_y) = (plan.isa, plan.size(step.x), plan.size(step.y));
+        let len = match plan.extents[step.x] {
+            Some(Extent::Signal(_, len)) => len,
+            _ => 1,
+        };
+        match &step.op {
+            StepOp::Conv(_) => return self.convolution(step, g),
+            StepOp::Affine(scale, _) => {
+                let mut g = g;
+                let shift = vec![0.0; scale.len()];
+                g.as_mut_slice()[..batch * size_y].chunks_exact_mut(size_y).for_each(|g| blocked::affine(isa, len, scale, &shift, g));
+                return self.give(step.x, g);
+            }
+            StepOp::Relu => {
+                let mut g = g;
+                blocked::gate(isa, size_y, self.gate(step.relu), &mut g.as_mut_slice()[..batch * size_y]);
+                return self.give(step.x, g);
+            }
+            StepOp::Add => {
+                if let Some(slot) = step.add {
+                    self.give(slot, g.clone());
+                }
+                return self.give(step.x, g);
+            }
+            StepOp::Same => return self.give(step.x, g),
+            _ => (),
+        }
+        let mut sum = self.sum(step.x);
+        let pairs = g.as_slice()[..batch * size_y].chunks_exact(size_y).zip(sum.as_mut_slice()[..batch * size_x].chunks_exact_mut(size_x));
+        for (n, (gy, gx)) in pairs.enumerate() {
+            match &step.op {
+                StepOp::Average(window, stride) => blocked::average_grad(isa, len, *window, *stride, gy, gx),
+                StepOp::Max(window, stride) => {
+                    let x = self.kept.pooled[index].as_ref().map_or(&[][..], |x| &x.as_slice()[n * size_x..][..size_x]);
+                    blocked::max_grad(isa, len, *window, *stride, x, gy, gx);
+                }
+                StepOp::Mean => blocked::mean_grad(isa, len, gy, gx),
+                StepOp::Linear(weights, _) => {
+                    for (f, gx) in gx.iter_mut().enumerate() {
+                        *gx += gy.iter().enumerate().map(|(o, g)| f64::from(*g) * f64::from(weights[o * size_x + f])).sum::<f64>() as f32;
+                    }
+                }
+                _ => (),
+            }
+        }
+        self.pool.push(g);
+        self.arrived[step.x] = Some(sum);
+    }
+
+    /// Back through a convolution: the gate at its load, the sum at its store; the other addend receives g itself.
+    fn convolution(&mut self, step: &Step, g: Buffer) {
+        let StepOp::Conv(conv) = &step.op else { return };
+        let Some(adjoint) = conv.adjoint(self.plan) else { return };
+        let (len_y, len_x) = (self.elements(step.y), self.elements(step.x));
+        let (mut out, accumulate) = match self.arrived[step.x].take() {
+            Some(sum) => (sum, true),
+            None => (take(&mut self.pool, len_x), false),
+        };
+        let from = &g.as_slice()[..len_y];
+        // Where the block's own input is the other addend, g joins it in the same store.
+        let joined = step.add == Some(step.x);
+        let finish = Finish { add: joined.then_some(from), accumulate, ..Finish::default() };
+        adjoint.run(self.batch, from, self.gate(step.relu), None, finish, &mut out.as_mut_slice()[..len_x], self.parallel);
+        self.arrived[step.x] = Some(out);
+        match step.add.filter(|_| !joined) {
+            Some(other) => self.give(other, g),
+            None => self.pool.push(g),
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! Execution plans against the unfused tape in f64, on random programs and under every rule that plans fuse; and byte equality of an example
+//! alone, in a batch, and on other numbers of threads.
+
+mod common;
+
+use cardiograd::attribution::{Deconvolution, GuidedBackprop, Rescale};
+use cardiograd::tape::{
+    Builder, ConvLayer, Match, Network, NodeId, Op, OpKind, Program, Rule, RuleSet, Tensor, Want, cast, from_vec, slice,
+};
+use common::Draw;
+use proptest::prelude::*;
+use std::sync::Arc;
+
+/// A layer of random geometry: convolution, then perhaps batch norm and ReLU.
+fn layer(build: &mut Builder, draw: &mut Draw, name: &str, x: NodeId, channels: [usize; 2], relu: bool) -> NodeId {
+    let most = if draw.below(3) == 0 { 40 } else { 8 };
+    let kernel = 1 + draw.below(most);
+    let layer = ConvLayer { bias: draw.below(2) == 0, ..ConvLayer::same(channels[0], channels[1], kernel) };
+    let mut x = build.conv1d(&format!("{name}.conv"), x, layer);
+    if draw.below(3) > 0 {
+        x = build.batch_norm(&format!("{name}.bn"), x, channels[1]);
+    }
+    if relu { build.relu(&format!("{name}.relu"), x) } else { x }
+}
+
+/// Blocks with residual additions in every position, poolings, and a head.
+fn program(draw: &mut Draw, leads: usize, len: usize) -> Program {
+    let mut build = Builder::new();
+    let input = build.input("x", &[Some(leads), Some(len)]);
+    let width = 1 + draw.below(20);
+    let mut x = layer(&mut build, draw, "first", input, [leads, width], true);
+    for block in 0..1 + draw.below(4) {
+        let name = format!("block{block}");
+        let inner = 1 + draw.below(40);
+        match draw.below(5) {
+            0 => x = build.node(&name, Op::AvgPool1d { window: 2, stride: 2 }, &[x]),
+            1 => x = build.node(&name, Op::MaxPool1d { window: 3, stride: 2 }, &[x]),
+            kind => {
+                let y = layer(&mut build, draw, &format!("{name}.a"), x, [width, inner], true);
+                let y = layer(&mut build, draw, &format!("{name}.b"), y, [inner, width], kind != 3);
+                x = build.node(format!("{name}.add"), Op::Add, &if draw.below(2) == 0 { [y, x] } else { [x, y] });
+                if kind == 3 {
+                    x = build.relu(&format!("{name}.last"), x);
+                }
+            }
+        }
+    }
+    let x = build.node("mean", Op::GlobalAvgPool, &[x]);
+    let y = build.linear("head", x, width, 3, draw.below(2) == 0);
+    build.finish(y).unwrap()
+}
+
+fn network(seed: u64, leads: usize, len: usize) -> Network<f64> {
+    let mut draw = Draw::new(seed);
+    let program = program(&mut draw, leads, len);
+    let parameters = common::parameters(&program, &mut draw);
+    Network::new(program, parameters).unwrap()
+}
+
+fn on_relu<T: cardiograd::tape::Real>(rule: impl Rule<T> + 'static) -> RuleSet<T> {
+    RuleSet::plain().with(Match::Kind(OpKind::Relu), Arc::new(rule))
+}
+
+/// Rule sets by number: plain, deconvolution, guided, rescale.
+fn rules<T: cardiograd::tape::Real>(which: usize, program: &Program) -> RuleSet<T> {
+    match which {
+        0 => RuleSet::plain(),
+        1 => on_relu(Deconvolution),
+        2 => on_relu(GuidedBackprop),
+        _ => {
+            let set = on_relu(Rescale);
+            if common::has(program, OpKind::MaxPool1d) { set.with(Match::Kind(OpKind::MaxPool1d), Arc::new(Rescale)) } else { set }
+        }
+    }
+}
+
+fn wide(x: &Tensor<f32>) -> Vec<f64> {
+    slice(x).iter().map(|v| f64::from(*v)).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(40))]
+    #[test]
+    fn plans_equal_the_tape(seed in any::<u64>(), leads in 1usize..20, len in 24usize..90, batch in 1usize..20) {
+        let reference = network(seed, leads, len);
+        let single = reference.cast::<f32>();
+        let mut draw = Draw::new(seed ^ 1);
+        let x: Tensor<f32> = cast(&draw.tensor(&[batch, leads, len]));
+        let count = if draw.below(2) == 0 { 1 } else { batch };
+        let base: Tensor<f32> = cast(&draw.tensor(&[count, leads, len]));
+        let (wide_x, wide_base) = (cast::<f32, f64>(&x), cast::<f32, f64>(&base));
+        let (tape, tape_base) = (reference.run(&[wide_x]).unwrap(), reference.run(&[wide_base]).unwrap());
+        let output = single.predict(std::slice::from_ref(&x)).unwrap();
+        prop_assert!(common::relative_l2(&wide(&output), slice(tape.output())) < 1e-5);
+        let (look, look_base) = (single.look(x.clone()).unwrap(), single.look(base).unwrap());
+        prop_assert_eq!(look.output(), &output);
+        for which in 0..4 {
+            let seed: Vec<f64> = (0..batch).flat_map(|_| [0.0, 1.0, 0.0]).collect();
+            let input = reference.program().inputs()[0];
+            let mut wanted = reference
+                .backward(&tape, from_vec(&[batch, 3], seed), &rules(which, reference.program()), Some(&tape_base), &Want::nodes([input]))
+                .unwrap();
+            let wanted = wanted.take(input).unwrap();
+            let found = single.look_back(&look, &rules(which, single.program()), Some(&look_base), 1).unwrap();
+            let error = common::relative_l2(&wide(&found), slice(&wanted));
+            prop_assert!(error < if which == 3 { 2e-3 } else { 2e-4 }, "rule set {which}: {error:.1e}\n{}", single.program());
+        }
+    }
+
+    #[test]
+    fn an_example_is_the_same_bytes_in_any_batch_and_on_any_threads(seed in any::<u64>(), len in 24usize..90, batch in 2usize..40) {
+        let network = network(seed, 5, len).cast::<f32>();
+        let x: Tensor<f32> = cast(&Draw::new(seed ^ 2).tensor(&[batch, 5, len]));
+        let run = |x: &Tensor<f32>, threads: usize| {
+            rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(|| {
+                let look = network.look(x.clone()).unwrap();
+                let gradient = network.look_back(&look, &RuleSet::plain(), None, 0).unwrap();
+                (slice(look.output()).to_vec(), slice(&gradient).to_vec())
+            })
+        };
+        let (one, two, five) = (run(&x, 1), run(&x, 2), run(&x, 5));
+        prop_assert_eq!(&one, &two);
+        prop_assert_eq!(&one, &five);
+        for n in [0, batch - 1] {
+            let alone = run(&from_vec(&[1, 5, len], slice(&x)[n * 5 * len..][..5 * len].to_vec()), 2);
+            prop_assert_eq!(&alone.0[..], &one.0[n * 3..][..3]);
+            prop_assert_eq!(&alone.1[..], &one.1[n * 5 * len..][..5 * len]);
+        }
+    }
+}
+
+#[test]
+fn a_rule_outside_the_plans_formulas_runs_on_the_tape() {
+    struct Twice;
+    impl<T: cardiograd::tape::Real> Rule<T> for Twice {
+        fn propagate(&self, site: &cardiograd::tape::Site<'_, T>, grad: &Tensor<T>) -> cardiograd::Result<Vec<Option<Tensor<T>>>> {
+            let plain = site.vjp(grad)?;
+            Ok(plain.into_iter().map(|g| g.map(|g| &g + &g).map(|g| g.into_shared())).collect())
+        }
+        fn name(&self) -> &str {
+            "twice"
+        }
+    }
+    let mut build = Builder::new();
+    let x = build.input("x", &[Some(2), None]);
+    let x = build.conv1d("conv", x, ConvLayer::same(2, 3, 3));
+    let x = build.relu("relu", x);
+    let x = build.node("mean", Op::GlobalAvgPool, &[x]);
+    let y = build.linear("head", x, 3, 1, true);
+    let program = build.finish(y).unwrap();
+    let parameters = common::parameters(&program, &mut Draw::new(1));
+    let network = Network::new(program, parameters).unwrap().cast::<f32>();
+    let look = network.look(cast(&Draw::new(2).tensor(&[2, 2, 9]))).unwrap();
+    let plain = network.look_back(&look, &RuleSet::plain(), None, 0).unwrap();
+    let twice = network.look_back(&look, &on_relu(Twice), None, 0).unwrap();
+    let doubled: Vec<f64> = wide(&plain).iter().map(|g| 2.0 * g).collect();
+    assert!(common::relative_l2(&wide(&twice), &doubled) < 1e-5);
+}
