@@ -54,8 +54,8 @@ impl Bench {
             "gradient" => {
                 let x = inputs(number(1)?, number(2)?);
                 clock(repeats, || {
-                    let tape = self.network.run(std::slice::from_ref(&x))?;
-                    self.network.gradient(&tape, &RuleSet::plain(), 0)?;
+                    let look = self.network.look(x.clone())?;
+                    self.network.look_back(&look, &RuleSet::plain(), None, 0)?;
                     Ok(())
                 })
             }

@@ -5,7 +5,7 @@ use super::sampler::{Points, Sampler, baseline};
 use super::{Method, Settings, gradcam};
 use crate::progress::{Report, Step};
 use crate::random::{Stage, Stream};
-use crate::tape::{Gradients, Network, NodeId, Real, RuleSet, Tape, Tensor, Want, from_vec, slice};
+use crate::tape::{Look, Network, Real, RuleSet, Tensor, Want, from_vec, slice};
 use crate::{Error, Result};
 use rand_distr::{Distribution, StandardNormal};
 use rayon::prelude::*;
@@ -50,7 +50,6 @@ impl<T: Real> Explanations<T> {
 pub struct Explainer<'a, T: Real> {
     network: &'a Network<T>,
     settings: &'a Settings,
-    input: NodeId,
 }
 
 /// One ECG's results.
@@ -80,13 +79,13 @@ impl<'a, T: Real> Explainer<'a, T> {
     /// [`Error::Program`] if the network has several inputs; [`Error::Usage`] if the layer asked for does not exist.
     pub fn new(network: &'a Network<T>, settings: &'a Settings) -> Result<Self> {
         let inputs = network.program().inputs();
-        let [input] = inputs[..] else {
+        let [_] = inputs[..] else {
             return Err(Error::Program(format!("the program has {} inputs, explanations need one", inputs.len())));
         };
         if settings.layer.is_some() {
             gradcam::layer(network, settings.layer.as_deref())?;
         }
-        Ok(Explainer { network, settings, input })
+        Ok(Explainer { network, settings })
     }
 
     /// Maps of the ECGs `x` (N, C, L), µV. `ids` are the ECGs' numbers in their dataset: they, not the place in the batch, address random draws.
@@ -136,19 +135,19 @@ impl<'a, T: Real> Explainer<'a, T> {
     /// All methods on a few ECGs: those that look once share one forward run.
     fn chunk(&self, x: &[T], ids: &[u64], extent: Extent, methods: &[Method], batch: usize) -> Result<Vec<Single<T>>> {
         let size = extent.size();
-        let tape = self.run(x.to_vec(), extent)?;
-        let prediction = column(&tape, self.settings.output)?;
+        let look = self.run(x.to_vec(), extent)?;
+        let prediction = column(&look, self.settings.output)?;
         let mut singles: Vec<Single<T>> =
             prediction.into_iter().map(|prediction| Single { prediction, maps: Vec::new(), completeness: Vec::new() }).collect();
         for method in methods {
             let mut maps = match recipe(*method, self.network.program(), self.settings) {
                 Recipe::Random => ids.iter().map(|id| self.random(*id, size)).collect(),
-                Recipe::Layer => self.layer_maps(&tape, extent)?,
+                Recipe::Layer => self.layer_maps(&look, extent)?,
                 Recipe::Product(a, b) => {
-                    let (a, b) = (self.once(a, x, extent, &tape)?, self.once(b, x, extent, &tape)?);
+                    let (a, b) = (self.once(a, x, extent, &look)?, self.once(b, x, extent, &look)?);
                     a.into_iter().zip(b).map(|(a, b)| a.into_iter().zip(b).map(|(a, b)| a * b).collect()).collect()
                 }
-                Recipe::Gradients { sampler: Sampler::Once, .. } => self.once(*method, x, extent, &tape)?,
+                Recipe::Gradients { sampler: Sampler::Once, .. } => self.once(*method, x, extent, &look)?,
                 Recipe::Gradients { rules, sampler, reduction, .. } => {
                     let sampled = |(x, id): (&[T], &u64)| self.sampled(&rules, sampler, reduction, x, *id, extent, batch);
                     x.par_chunks(size).zip(ids).map(sampled).collect::<Result<_>>()?
@@ -168,31 +167,24 @@ impl<'a, T: Real> Explainer<'a, T> {
     }
 
     /// A forward run of inputs one after another.
-    fn run(&self, x: Vec<T>, extent: Extent) -> Result<Tape<T>> {
+    fn run(&self, x: Vec<T>, extent: Extent) -> Result<Look<T>> {
         let batch = x.len() / extent.size();
-        self.network.run(&[from_vec(&[batch, extent.channels, extent.len], x)])
+        self.network.look(from_vec(&[batch, extent.channels, extent.len], x))
     }
 
-    /// The walk back from the explained output.
-    fn back(&self, tape: &Tape<T>, rules: &RuleSet<T>, reference: Option<&Tape<T>>, want: &Want) -> Result<Gradients<T>> {
-        let seed = crate::tape::one_hot(tape.output(), self.settings.output)?;
-        self.network.backward(tape, seed, rules, reference, want)
-    }
-
-    /// The gradient in the input, row by row; zeros where the output does not depend on it.
-    fn input_gradient(&self, tape: &Tape<T>, rules: &RuleSet<T>, reference: Option<&Tape<T>>) -> Result<Vec<T>> {
-        let mut gradients = self.back(tape, rules, reference, &Want::nodes([self.input]))?;
-        Ok(gradients.take(self.input).map_or_else(|| vec![T::ZERO; tape.value(self.input).len()], |g| slice(&g).to_vec()))
+    /// The gradient of the explained output in the input, row by row; zeros where it does not depend on it.
+    fn input_gradient(&self, look: &Look<T>, rules: &RuleSet<T>, reference: Option<&Look<T>>) -> Result<Vec<T>> {
+        Ok(slice(&self.network.look_back(look, rules, reference, self.settings.output)?).to_vec())
     }
 
     /// Maps of a method that looks once, from a run that is already there.
-    fn once(&self, method: Method, x: &[T], extent: Extent, tape: &Tape<T>) -> Result<Vec<Vec<T>>> {
+    fn once(&self, method: Method, x: &[T], extent: Extent, look: &Look<T>) -> Result<Vec<Vec<T>>> {
         let size = extent.size();
         match recipe(method, self.network.program(), self.settings) {
             Recipe::Gradients { rules, sampler: Sampler::Once, reduction, reference } => {
                 let base = self.baselines(x, extent);
                 let reference = reference.then(|| self.reference_run(&base, extent)).transpose()?;
-                let mut map = self.input_gradient(tape, &rules, reference.as_ref())?;
+                let mut map = self.input_gradient(look, &rules, reference.as_ref())?;
                 for (at, v) in map.iter_mut().enumerate() {
                     *v = match reduction {
                         Reduction::Mean => *v,
@@ -203,7 +195,7 @@ impl<'a, T: Real> Explainer<'a, T> {
                 }
                 Ok(map.chunks(size).map(<[T]>::to_vec).collect())
             }
-            Recipe::Layer => self.layer_maps(tape, extent),
+            Recipe::Layer => self.layer_maps(look, extent),
             _ => Err(Error::Rule(format!("method '{method}' needs more than one look, it cannot be a factor"))),
         }
     }
@@ -214,7 +206,7 @@ impl<'a, T: Real> Explainer<'a, T> {
     }
 
     /// The run on the baselines: one example where it serves all.
-    fn reference_run(&self, base: &[T], extent: Extent) -> Result<Tape<T>> {
+    fn reference_run(&self, base: &[T], extent: Extent) -> Result<Look<T>> {
         let shared = !matches!(self.settings.baseline, super::Baseline::Mean);
         self.run(if shared { base[..extent.size()].to_vec() } else { base.to_vec() }, extent)
     }
@@ -239,8 +231,8 @@ impl<'a, T: Real> Explainer<'a, T> {
             if some.is_empty() {
                 return Ok(sum.into_iter().map(T::of).collect());
             }
-            let tape = self.run(some.iter().flat_map(|point| point.x.iter().copied()).collect(), extent)?;
-            let gradient = self.input_gradient(&tape, rules, None)?;
+            let look = self.run(some.iter().flat_map(|point| point.x.iter().copied()).collect(), extent)?;
+            let gradient = self.input_gradient(&look, rules, None)?;
             for (point, gradient) in some.iter().zip(gradient.chunks(extent.size())) {
                 for (at, (sum, g)) in sum.iter_mut().zip(gradient).enumerate() {
                     *sum += point.weight
@@ -256,9 +248,11 @@ impl<'a, T: Real> Explainer<'a, T> {
     }
 
     /// Grad-CAM: one row, repeated over the leads.
-    fn layer_maps(&self, tape: &Tape<T>, extent: Extent) -> Result<Vec<Vec<T>>> {
+    fn layer_maps(&self, look: &Look<T>, extent: Extent) -> Result<Vec<Vec<T>>> {
         let layer = gradcam::layer(self.network, self.settings.layer.as_deref())?;
-        let gradients = self.back(tape, &RuleSet::plain(), None, &Want::nodes([layer]))?;
+        let tape = look.tape(self.network)?;
+        let seed = crate::tape::one_hot(tape.output(), self.settings.output)?;
+        let gradients = self.network.backward(tape, seed, &RuleSet::plain(), None, &Want::nodes([layer]))?;
         let gradient = gradients.get(layer).ok_or_else(|| {
             let name = &self.network.program().node(layer).name;
             Error::Usage(format!("Grad-CAM at '{name}': the output does not depend on this node; name another layer"))
@@ -300,10 +294,10 @@ impl<'a, T: Real> Explainer<'a, T> {
 }
 
 /// One column of the output of a run, (N).
-fn column<T: Real>(tape: &Tape<T>, column: usize) -> Result<Vec<T>> {
-    crate::tape::one_hot(tape.output(), column)?;
-    let columns = tape.output().shape()[1];
-    Ok(slice(tape.output()).iter().skip(column).step_by(columns).copied().collect())
+fn column<T: Real>(look: &Look<T>, column: usize) -> Result<Vec<T>> {
+    crate::tape::one_hot(look.output(), column)?;
+    let columns = look.output().shape()[1];
+    Ok(slice(look.output()).iter().skip(column).step_by(columns).copied().collect())
 }
 
 /// Checks that every sample is finite.

@@ -172,3 +172,19 @@ fn typed<T: Real>(shape: &[usize], values: Vec<f32>) -> Tensor<T> {
     }
     from_vec(shape, typed)
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::nn;
+    use crate::tape::Network;
+
+    #[test]
+    fn stevennet_is_one_step_a_layer() {
+        let program = nn::stevennet(12, None).unwrap();
+        let parameters = nn::initialise(&program, 1, 0).unwrap();
+        let network: Network<f32> = Network::new(program, parameters).unwrap();
+        let plan = super::Plan::compile(&network, &[12, 600]).unwrap();
+        // 18 convolutions with all that follows them, the pooling, the mean, the linear layer.
+        assert_eq!((plan.steps.len(), plan.relus.len()), (21, 18));
+    }
+}
