@@ -2,7 +2,7 @@
 //!
 //! Output channels run over lanes. C\[t, o\] += x\[i, t·stride + j·dilation\] · w\[(i, j), o\] for a block of `ROWS` time steps: x is broadcast from
 //! a zero-padded copy of the channel-major input, the weights are packed by panels of output channels. The weight gradient is the same product
-//! with rows (i, j) and the sum over time. Every element is one chain of fused additions, so blocks do not show in the bytes.
+//! with rows (i, j) and the sum over time. Every element is the same sum of chains of fused additions wherever its block begins, so blocks of rows do not show in the bytes.
 
 use crate::Conv1d;
 use crate::rows::{Channels, channels, load_rows, store_rows};
@@ -47,12 +47,8 @@ unsafe fn block<V: Lanes, const M: usize, const G: usize>(walk: &Walk, rows: [us
     let w = V::WIDTH;
     // SAFETY: the caller's contract.
     unsafe {
+        // Sums of a block start at 0 and join C at the end: long sums over time are then sums of short ones, and lose less.
         let mut sums = [[V::splat(0.0); G]; M];
-        for m in 0..M {
-            for g in 0..G {
-                sums[m][g] = V::load(c.add(m * walk.c_step + g * w));
-            }
-        }
         let mut b = b;
         for outer in 0..walk.outer {
             let mut a = a.add(outer * walk.outer_step);
@@ -73,7 +69,8 @@ unsafe fn block<V: Lanes, const M: usize, const G: usize>(walk: &Walk, rows: [us
         }
         for m in 0..M {
             for g in 0..G {
-                sums[m][g].store(c.add(m * walk.c_step + g * w));
+                let at = c.add(m * walk.c_step + g * w);
+                V::load(at).add(sums[m][g]).store(at);
             }
         }
     }
