@@ -23,7 +23,7 @@ fn wide(x: &[f32]) -> Vec<f64> {
 /// The largest error, relative to the largest value, or to the size that a sum of so many random products has if that is larger: a sum that
 /// happens to cancel has no small relative error in f32.
 fn error(found: &[f32], wanted: &[f64], terms: usize) -> f64 {
-    let scale = wanted.iter().fold((terms as f64).sqrt() / 3.0, |m: f64, v| m.max(v.abs()));
+    let scale = wanted.iter().fold((terms.max(1) as f64).sqrt() / 3.0, |m: f64, v| m.max(v.abs()));
     found.iter().zip(wanted).map(|(a, b)| (f64::from(*a) - b).abs()).fold(0.0, f64::max) / scale
 }
 
