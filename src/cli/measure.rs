@@ -1,13 +1,168 @@
-//! `cardiograd measure`.
+//! `cardiograd measure`: intervals, amplitudes and fiducials of any recordings, a row each.
 
-use super::Globals;
+use super::{Globals, Progress, print};
+use crate::dataset::{write_header, write_row};
+use crate::ecg::measure::{Measured, Thresholds, measure};
+use crate::ecg::read::{Given, Source, Unit};
+use crate::files::atomic::AtomicFile;
+use crate::files::npy::NpyWriter;
+use crate::progress::Step;
 use crate::{Error, Result};
+use rayon::prelude::*;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// Recordings in flight.
+const CHUNK: usize = 64;
 
 /// Arguments of `cardiograd measure`.
 #[derive(clap::Args, Debug)]
-pub struct Args {}
+pub struct Args {
+    /// Recordings: a dataset, WFDB (.hea), MUSE XML, OSF .asc, CSV with lead names, .npy or .npz (N, 8 or 12, T), or folders of one kind.
+    #[arg(required = true, value_name = "INPUT")]
+    inputs: Vec<PathBuf>,
+    /// Where waves begin and end: as GE's 12SL sees it, or as cardiologists do (expert).
+    #[arg(long, value_name = "12sl|expert", default_value = "12sl")]
+    thresholds: String,
+    /// Write the table here instead of printing it.
+    #[arg(short, long, value_name = "MEASUREMENTS.csv")]
+    output: Option<PathBuf>,
+    /// Write the median beats here, (N, 12, 600) µV; zeros where an ECG could not be measured.
+    #[arg(long, value_name = "MEDIANS.npy")]
+    medians: Option<PathBuf>,
+    #[command(flatten)]
+    said: Said,
+}
+
+/// What files do not say themselves.
+#[derive(clap::Args, Debug)]
+pub(super) struct Said {
+    /// The unit of files that do not say: uV, mV or V [arrays: uV].
+    #[arg(long, value_name = "UNIT")]
+    unit: Option<String>,
+    /// The sampling rate of files that do not say, Hz [arrays: 500].
+    #[arg(long, value_name = "HZ")]
+    rate: Option<f64>,
+}
+
+impl Said {
+    /// The unit and rate, checked.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] for a unit that is not known or a rate that cannot be used.
+    pub(super) fn given(&self) -> Result<Given> {
+        let unknown = |unit: &str| Error::Usage(format!("--unit {unit}: the units are uV, mV and V"));
+        let unit = self.unit.as_deref().map(|unit| Unit::named(unit).ok_or_else(|| unknown(unit))).transpose()?;
+        if let Some(rate) = self.rate.filter(|rate| !(250.0..=1000.0).contains(rate)) {
+            return Err(Error::Usage(format!("--rate {rate}: rates from 250 to 1000 Hz can be used")));
+        }
+        Ok(Given { unit, rate: self.rate })
+    }
+}
+
+/// The table, the medians and the summary as they grow.
+struct Sink {
+    table: Option<AtomicFile>,
+    medians: Option<NpyWriter<f32, AtomicFile>>,
+    rows: Vec<Value>,
+    text: bool,
+    json: bool,
+    count: usize,
+    rejected: BTreeMap<String, usize>,
+}
 
 /// Runs the command.
-pub fn run(_args: &Args, _globals: &Globals) -> Result<()> {
-    Err(Error::Usage("not there yet".into()))
+pub fn run(args: &Args, globals: &Globals) -> Result<()> {
+    let thresholds: Thresholds = args.thresholds.parse()?;
+    let given = args.said.given()?;
+    let sources = args.inputs.iter().map(|input| Source::open(input, given)).collect::<Result<Vec<_>>>()?;
+    let mut sink = Sink::new(args, globals)?;
+    let progress = Progress::new(globals.quiet);
+    let total: usize = sources.iter().map(Source::len).sum();
+    for source in &sources {
+        for first in (0..source.len()).step_by(CHUNK) {
+            let chunk: Vec<usize> = (first..source.len().min(first + CHUNK)).collect();
+            let measured: Vec<(String, Measured)> = chunk.into_par_iter().map(|at| one(source, at, &thresholds)).collect::<Result<_>>()?;
+            measured.iter().try_for_each(|(id, measured)| sink.take(id, measured))?;
+            progress.step(Step { label: "measuring", done: sink.count as u64, total: total as u64, unit: "ECGs", note: "" });
+        }
+    }
+    progress.finish();
+    sink.finish(args, globals)
+}
+
+fn one(source: &Source, at: usize, thresholds: &Thresholds) -> Result<(String, Measured)> {
+    let recording = source.read(at)?;
+    let (rhythm, _) = recording.rhythm(source.path(at))?;
+    Ok((recording.id, measure(&rhythm, thresholds)))
+}
+
+impl Sink {
+    fn new(args: &Args, globals: &Globals) -> Result<Self> {
+        let mut table = args.output.as_ref().map(AtomicFile::create).transpose()?;
+        if let (Some(table), Some(path)) = (&mut table, &args.output) {
+            write_header(table).map_err(|source| Error::io(path, source))?;
+        }
+        let text = table.is_none() && !globals.json && !globals.quiet;
+        if text {
+            let mut header = Vec::new();
+            write_header(&mut header).map_err(|source| Error::io("standard output", source))?;
+            print(String::from_utf8_lossy(&header).trim_end())?;
+        }
+        let medians = args.medians.as_ref().map(|path| NpyWriter::create(path, &[12, 600])).transpose()?;
+        Ok(Sink { table, medians, rows: Vec::new(), text, json: globals.json, count: 0, rejected: BTreeMap::new() })
+    }
+
+    fn take(&mut self, id: &str, measured: &Measured) -> Result<()> {
+        let m = &measured.measurements;
+        self.count += 1;
+        if let Some(reason) = &m.rejected {
+            *self.rejected.entry(reason.split(':').next().unwrap_or(reason).to_owned()).or_default() += 1;
+        }
+        if let Some(medians) = &mut self.medians {
+            medians.append(measured.median.view())?;
+        }
+        if let Some(table) = &mut self.table {
+            let path = table.path().to_path_buf();
+            write_row(table, id, m).map_err(|source| Error::io(path, source))?;
+        }
+        if self.json {
+            let status = m.rejected.as_deref().unwrap_or("ok");
+            self.rows.push(json!({
+                "id": id, "pr_ms": m.pr_ms, "qrs_ms": m.qrs_ms, "qt_ms": m.qt_ms, "rate_bpm": m.rate_bpm, "r_v5_uv": m.r_v5_uv, "j_v5_uv": m.j_v5_uv,
+                "t_v5_uv": m.t_v5_uv, "p_onset": m.p_onset, "p_offset": m.p_offset, "qrs_onset": m.qrs_onset, "qrs_offset": m.qrs_offset,
+                "t_offset": m.t_offset, "status": status,
+            }));
+        }
+        if self.text {
+            let mut line = Vec::new();
+            write_row(&mut line, id, m).map_err(|source| Error::io("standard output", source))?;
+            print(String::from_utf8_lossy(&line).trim_end())?;
+        }
+        Ok(())
+    }
+
+    fn finish(self, args: &Args, globals: &Globals) -> Result<()> {
+        if let Some(medians) = self.medians {
+            medians.finish()?;
+        }
+        if let Some(table) = self.table {
+            table.commit()?;
+        }
+        if globals.quiet {
+            return Ok(());
+        }
+        if self.json {
+            return print(Value::Array(self.rows));
+        }
+        if let Some(path) = &args.output {
+            let rejected: usize = self.rejected.values().sum();
+            print(format!("{} ECGs, {} measured, {rejected} not; {}", self.count, self.count - rejected, path.display()))?;
+            for (reason, count) in &self.rejected {
+                print(format!("  {count} × {reason}"))?;
+            }
+        }
+        Ok(())
+    }
 }

@@ -1,7 +1,12 @@
 //! Recordings from the files people have: each reader gives named leads, a rate and µV; one path turns them into the eight leads at 500 Hz.
 
+pub mod columns;
 pub mod muse;
+pub mod osf;
+mod source;
 pub mod wfdb;
+
+pub use source::Source;
 
 use super::leads::{INDEPENDENT, LEADS, RATE};
 use super::{Measurements, Rhythm};
@@ -40,6 +45,15 @@ impl Unit {
             Unit::Volt => 1e6,
         }
     }
+}
+
+/// What the user says of files that do not say it themselves.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Given {
+    /// The unit of samples.
+    pub unit: Option<Unit>,
+    /// The sampling rate, Hz.
+    pub rate: Option<f64>,
 }
 
 /// One lead of a file.
