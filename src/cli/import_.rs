@@ -90,7 +90,12 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
         return Ok(());
     }
     if !globals.json {
-        print(format!("{}: {} of {total} recordings ({})", args.source.display(), Dataset::open(&args.output)?.len(), importer.source.kind()))?;
+        print(format!(
+            "{}: {} of {total} recordings ({})",
+            args.source.display(),
+            Dataset::open(&args.output)?.len(),
+            importer.source.kind()
+        ))?;
         for (note, count) in notes {
             print(format!("  {count} × {note}"))?;
         }
@@ -155,9 +160,10 @@ fn ten_seconds(rhythm: Rhythm, path: &Path, notes: &mut Vec<String>) -> Result<A
     let wanted = InputKind::Rhythm.samples();
     let samples = rhythm.into_samples();
     match samples.ncols() {
-        n if n < wanted => {
-            Err(Error::format(path, format!("lasts {:.1} s: a dataset holds 10 s of each ECG (measure takes shorter ones)", n as f64 / 500.0)))
-        }
+        n if n < wanted => Err(Error::format(
+            path,
+            format!("lasts {:.1} s: a dataset holds 10 s of each ECG (measure takes shorter ones)", n as f64 / 500.0),
+        )),
         n if n > wanted => {
             notes.push("cut to the first 10 s".into());
             Ok(samples.slice_axis(Axis(1), (..wanted).into()).to_owned())
@@ -188,7 +194,10 @@ fn same_beat(theirs: &Array2<f32>, ours: &Array2<f32>, file: &Path) -> Result<()
     let span = |beat: &Array2<f32>| beat.row(V5).iter().fold(0.0f32, |most, x| most.max(x.abs()));
     let (a, b) = (span(theirs), span(ours));
     if a > 2.0 * b || b > 2.0 * a {
-        return Err(Error::format(file, format!("its V5 reaches {a:.0} where the recording's beat reaches {b:.0} µV: another ECG, or not µV")));
+        return Err(Error::format(
+            file,
+            format!("its V5 reaches {a:.0} where the recording's beat reaches {b:.0} µV: another ECG, or not µV"),
+        ));
     }
     Ok(())
 }

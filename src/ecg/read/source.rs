@@ -112,7 +112,12 @@ impl Source {
             return Err(Error::Usage(format!("{}: there is no .hea, .xml, .asc or .csv file in this folder", path.display())));
         };
         if let Some((_, other)) = kinds.next() {
-            return Err(Error::Usage(format!("{}: there are {} and {} in this folder: name one kind", path.display(), kind.name(), other.name())));
+            return Err(Error::Usage(format!(
+                "{}: there are {} and {} in this folder: name one kind",
+                path.display(),
+                kind.name(),
+                other.name()
+            )));
         }
         files.sort_by_cached_key(|file| natural(file));
         Ok(Source { path: path.into(), kind, items: Items::Files(files), given })
@@ -176,15 +181,15 @@ impl Source {
 
     /// One ECG of an array: 8 or 12 leads in the usual order; µV and 500 Hz unless said otherwise, as for every array of this program.
     fn from_array(&self, id: String, samples: ArrayD<f64>) -> Result<Recording> {
-        let samples: Array2<f64> =
-            samples.into_dimensionality::<Ix2>().map_err(|error| Error::format(&self.path, error.to_string()))?;
+        let samples: Array2<f64> = samples.into_dimensionality::<Ix2>().map_err(|error| Error::format(&self.path, error.to_string()))?;
         let names: &[&'static str] = match samples.nrows() {
             8 => &INDEPENDENT,
             12 => &LEADS,
             _ => return Err(Error::shape(self.path.display().to_string(), "(N, 8 or 12, T)", samples.dim())),
         };
         let factor = self.given.unit.unwrap_or(Unit::Microvolt).microvolts();
-        let lead = |(name, row): (&&'static str, ndarray::ArrayView1<'_, f64>)| Lead { name, samples: row.iter().map(|x| x * factor).collect() };
+        let lead =
+            |(name, row): (&&'static str, ndarray::ArrayView1<'_, f64>)| Lead { name, samples: row.iter().map(|x| x * factor).collect() };
         let leads = names.iter().zip(samples.rows()).map(lead).collect();
         Ok(Recording { id, leads, rate: self.given.rate.unwrap_or(RATE), ..Recording::default() })
     }
