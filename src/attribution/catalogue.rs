@@ -14,6 +14,8 @@ pub enum Reduction {
     Mean,
     /// The weighted sum of their absolute values.
     MeanAbsolute,
+    /// Their weighted variance.
+    Variance,
     /// The weighted sum of gradient × input.
     TimesInput,
     /// The weighted sum of gradient × (input − baseline).
@@ -33,6 +35,10 @@ pub enum Recipe<T: Real> {
         /// Whether the rules look at a reference run, on the baseline.
         reference: bool,
     },
+    /// The output's value passed back under rules that share it out, on the program with batch norms folded.
+    Relevance(RuleSet<T>),
+    /// Forward runs with parts replaced by the baseline.
+    Occlusion,
     /// The weighted activation of a layer.
     Layer,
     /// The product of two methods' maps.
@@ -59,6 +65,11 @@ pub fn recipe<T: Real>(method: Method, program: &Program, settings: &Settings) -
         Method::GradCam => Recipe::Layer,
         Method::GuidedGradCam => Recipe::Product(Method::GradCam, Method::GuidedBackprop),
         Method::Random => Recipe::Random,
+        Method::VarGrad => of(RuleSet::plain(), Sampler::Noise, Reduction::Variance),
+        Method::Occlusion => Recipe::Occlusion,
+        Method::LrpEpsilon | Method::LrpGamma | Method::LrpZPlus | Method::LrpComposite => {
+            Recipe::Relevance(super::lrp::rules(method, program, settings))
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use crate::tape::{Look, Network, Real, RuleSet, Tensor, Want, from_vec, slice};
 use crate::{Error, Result};
 use rand_distr::{Distribution, StandardNormal};
 use rayon::prelude::*;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// How far a map is from adding up: Σ multiplier · (x − baseline) should be f(x) − f(baseline) (Sundararajan et al. 2017, axiom of completeness).
@@ -50,6 +51,7 @@ impl<T: Real> Explanations<T> {
 pub struct Explainer<'a, T: Real> {
     network: &'a Network<T>,
     settings: &'a Settings,
+    folded: OnceLock<Network<T>>,
 }
 
 /// One ECG's results.
@@ -85,7 +87,7 @@ impl<'a, T: Real> Explainer<'a, T> {
         if settings.layer.is_some() {
             gradcam::layer(network, settings.layer.as_deref())?;
         }
-        Ok(Explainer { network, settings })
+        Ok(Explainer { network, settings, folded: OnceLock::new() })
     }
 
     /// Maps of the ECGs `x` (N, C, L), µV. `ids` are the ECGs' numbers in their dataset: they, not the place in the batch, address random draws.
@@ -143,6 +145,8 @@ impl<'a, T: Real> Explainer<'a, T> {
             let mut maps = match recipe(*method, self.network.program(), self.settings) {
                 Recipe::Random => ids.iter().map(|id| self.random(*id, size)).collect(),
                 Recipe::Layer => self.layer_maps(&look, extent)?,
+                Recipe::Relevance(_) => self.relevance(*method, x, extent)?,
+                Recipe::Occlusion => self.occluded(x, extent)?,
                 Recipe::Product(a, b) => {
                     let (a, b) = (self.once(a, x, extent, &look)?, self.once(b, x, extent, &look)?);
                     a.into_iter().zip(b).map(|(a, b)| a.into_iter().zip(b).map(|(a, b)| a * b).collect()).collect()
@@ -189,6 +193,7 @@ impl<'a, T: Real> Explainer<'a, T> {
                     *v = match reduction {
                         Reduction::Mean => *v,
                         Reduction::MeanAbsolute => v.abs(),
+                        Reduction::Variance => T::ZERO,
                         Reduction::TimesInput => *v * x[at],
                         Reduction::TimesDifference => *v * (x[at] - base[at]),
                     };
@@ -225,19 +230,25 @@ impl<'a, T: Real> Explainer<'a, T> {
     ) -> Result<Vec<T>> {
         let base = baseline(&self.settings.baseline, x, extent.channels);
         let mut points = Points::new(sampler, self.settings, x, &base, id)?;
-        let mut sum = vec![0.0; extent.size()];
+        let (mut sum, mut squares) = (vec![0.0f64; extent.size()], vec![0.0f64; extent.size()]);
         loop {
             let some: Vec<_> = points.by_ref().take(batch).collect();
             if some.is_empty() {
+                if reduction == Reduction::Variance {
+                    sum.iter_mut().zip(squares).for_each(|(mean, square)| *mean = (square - *mean * *mean).max(0.0));
+                }
                 return Ok(sum.into_iter().map(T::of).collect());
             }
             let look = self.run(some.iter().flat_map(|point| point.x.iter().copied()).collect(), extent)?;
             let gradient = self.input_gradient(&look, rules, None)?;
             for (point, gradient) in some.iter().zip(gradient.chunks(extent.size())) {
+                if reduction == Reduction::Variance {
+                    squares.iter_mut().zip(gradient).for_each(|(sum, g)| *sum += point.weight * g.f64() * g.f64());
+                }
                 for (at, (sum, g)) in sum.iter_mut().zip(gradient).enumerate() {
                     *sum += point.weight
                         * match reduction {
-                            Reduction::Mean => g.f64(),
+                            Reduction::Mean | Reduction::Variance => g.f64(),
                             Reduction::MeanAbsolute => g.f64().abs(),
                             Reduction::TimesInput => g.f64() * point.x[at].f64(),
                             Reduction::TimesDifference => g.f64() * point.difference[at].f64(),
@@ -259,6 +270,36 @@ impl<'a, T: Real> Explainer<'a, T> {
         })?;
         let rows = gradcam::rows(tape.value(layer), gradient, extent.len, self.settings.interpolation)?;
         Ok(rows.into_iter().map(|row| row.repeat(extent.channels)).collect())
+    }
+
+    /// LRP: the output's value shared out over the folded network.
+    fn relevance(&self, method: Method, x: &[T], extent: Extent) -> Result<Vec<Vec<T>>> {
+        let network = match self.folded.get() {
+            Some(network) => network,
+            None => {
+                let network = crate::tape::fold_batch_norm(self.network)?;
+                self.folded.get_or_init(|| network)
+            }
+        };
+        let Recipe::Relevance(rules) = recipe(method, network.program(), self.settings) else {
+            return Err(Error::Rule(format!("method '{method}' shares out no relevance")));
+        };
+        let tape = network.run(&[from_vec(&[x.len() / extent.size(), extent.channels, extent.len], x.to_vec())])?;
+        let seed = crate::tape::one_hot(tape.output(), self.settings.output)? * tape.output();
+        let input = network.program().inputs()[0];
+        let mut found = network.backward(&tape, seed, &rules, None, &Want::nodes([input]))?;
+        let map = found.take(input).unwrap_or_else(|| crate::tape::zeros(tape.value(input).shape()));
+        Ok(slice(&map).chunks(extent.size()).map(<[T]>::to_vec).collect())
+    }
+
+    /// Occlusion of windows, lead by lead.
+    fn occluded(&self, x: &[T], extent: Extent) -> Result<Vec<Vec<T>>> {
+        let Settings { output, occlusion_window, occlusion_stride, .. } = *self.settings;
+        let one = |x: &[T]| {
+            let base = baseline(&self.settings.baseline, x, extent.channels);
+            super::occlusion::map(self.network, output, x, &base, extent.channels, occlusion_window, occlusion_stride)
+        };
+        x.par_chunks(extent.size()).map(one).collect()
     }
 
     /// The control: standard normal values.

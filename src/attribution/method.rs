@@ -36,6 +36,24 @@ pub enum Method {
     /// Weighted activation of a layer, one row for all leads (Selvaraju et al. 2017). Not among the nine.
     #[serde(rename = "gradcam")]
     GradCam,
+    /// The variance of the gradient under noise (Adebayo et al. 2018). Not among the nine, nor are those that follow.
+    #[serde(rename = "vargrad")]
+    VarGrad,
+    /// The fall of the prediction when a window of a lead is replaced by the baseline (Zeiler & Fergus 2014).
+    #[serde(rename = "occlusion")]
+    Occlusion,
+    /// Relevance by contribution, stabilised (Bach et al. 2015).
+    #[serde(rename = "lrp_epsilon")]
+    LrpEpsilon,
+    /// Relevance that favours contributions of the output's sign (Montavon et al. 2019).
+    #[serde(rename = "lrp_gamma")]
+    LrpGamma,
+    /// Relevance by positive contributions alone (Montavon et al. 2017).
+    #[serde(rename = "lrp_zplus")]
+    LrpZPlus,
+    /// ε at linear layers, z⁺ at convolutions, ♭ at the first ("EpsilonPlusFlat").
+    #[serde(rename = "lrp_composite")]
+    LrpComposite,
 }
 
 impl Method {
@@ -54,7 +72,7 @@ impl Method {
     ];
 
     /// Every method.
-    pub const ALL: [Method; 11] = [
+    pub const ALL: [Method; 17] = [
         Method::Deconvolution,
         Method::DeepLift,
         Method::GradientShap,
@@ -66,6 +84,12 @@ impl Method {
         Method::Saliency,
         Method::SmoothGrad,
         Method::GradCam,
+        Method::VarGrad,
+        Method::Occlusion,
+        Method::LrpEpsilon,
+        Method::LrpGamma,
+        Method::LrpZPlus,
+        Method::LrpComposite,
     ];
 
     /// The name on the command line and in files.
@@ -82,6 +106,12 @@ impl Method {
             Method::Saliency => "saliency",
             Method::SmoothGrad => "smoothgrad",
             Method::GradCam => "gradcam",
+            Method::VarGrad => "vargrad",
+            Method::Occlusion => "occlusion",
+            Method::LrpEpsilon => "lrp_epsilon",
+            Method::LrpGamma => "lrp_gamma",
+            Method::LrpZPlus => "lrp_zplus",
+            Method::LrpComposite => "lrp_composite",
         }
     }
 
@@ -99,6 +129,12 @@ impl Method {
             Method::Saliency => "Saliency",
             Method::SmoothGrad => "SmoothGrad",
             Method::GradCam => "Grad-CAM",
+            Method::VarGrad => "VarGrad",
+            Method::Occlusion => "Occlusion",
+            Method::LrpEpsilon => "LRP-ε",
+            Method::LrpGamma => "LRP-γ",
+            Method::LrpZPlus => "LRP-z⁺",
+            Method::LrpComposite => "LRP composite",
         }
     }
 

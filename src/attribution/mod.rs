@@ -3,18 +3,23 @@
 //!
 //! The one open trait is [`crate::tape::Rule`]: a new method is a rule set, and no op has to know it.
 
+mod baselines;
 pub mod catalogue;
 mod explain;
 pub mod gauss_legendre;
 mod gradcam;
+mod lrp;
 mod method;
+pub mod occlusion;
 mod relu;
 mod rescale;
 mod sampler;
 mod settings;
 
+pub use baselines::{mean_ecg, over_baselines};
 pub use explain::{Completeness, Explainer, Explanations};
 pub use gradcam::Interpolation;
+pub use lrp::{Epsilon, Flat, Gamma, Halve, Pass, ZPlus};
 pub use method::Method;
 pub use relu::{Deconvolution, GuidedBackprop};
 pub use rescale::Rescale;

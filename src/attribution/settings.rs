@@ -46,6 +46,14 @@ pub struct Settings {
     pub layer: Option<String>,
     /// How Grad-CAM's row is stretched.
     pub interpolation: Interpolation,
+    /// The stabiliser ε of the LRP rules, in the units of a node's value.
+    pub lrp_epsilon: f64,
+    /// How much LRP-γ favours contributions of the output's sign.
+    pub lrp_gamma: f64,
+    /// Samples of an occluded window.
+    pub occlusion_window: usize,
+    /// Samples between occluded windows.
+    pub occlusion_stride: usize,
     /// A ceiling for the memory of runs in flight, bytes. Results do not depend on it.
     pub memory: usize,
 }
@@ -66,6 +74,10 @@ impl Default for Settings {
             coefficients: None,
             layer: None,
             interpolation: Interpolation::Linear,
+            lrp_epsilon: 1e-6,
+            lrp_gamma: 0.25,
+            occlusion_window: 20,
+            occlusion_stride: 10,
             memory: 512 << 20,
         }
     }
@@ -79,6 +91,14 @@ impl Settings {
     pub fn check(&self, channels: usize, len: usize) -> Result<()> {
         if self.samples == Some(0) || self.steps == 0 {
             return Err(Error::Usage("samples and steps start at 1".into()));
+        }
+        if self.occlusion_window == 0 || self.occlusion_stride == 0 {
+            return Err(Error::Usage("an occlusion's window and stride start at 1 sample".into()));
+        }
+        for (what, value) in [("LRP's epsilon", self.lrp_epsilon), ("LRP's gamma", self.lrp_gamma)] {
+            if !(value >= 0.0 && value.is_finite()) {
+                return Err(Error::Usage(format!("{what} {value} is not a number from 0")));
+            }
         }
         if !(self.noise >= 0.0 && self.noise.is_finite()) {
             return Err(Error::Usage(format!("noise {} is not a share of the ECG's range", self.noise)));

@@ -28,6 +28,7 @@
 
 mod backward;
 mod build;
+mod fold;
 mod network;
 mod op;
 mod ops;
@@ -42,6 +43,7 @@ pub(crate) use backward::one_hot;
 pub use backward::{Gradients, Want};
 pub use build::{Builder, ConvLayer};
 pub use cardiograd_kernels::Real;
+pub use fold::{fold_batch_norm, reorder, unfuse_biases};
 pub use network::{Network, Parameters};
 pub use op::{Op, OpKind};
 pub use plan::{Look, ReluRule};

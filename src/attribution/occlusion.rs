@@ -1,0 +1,157 @@
+//! Occlusion (Zeiler & Fergus 2014, section 4.2): how much the prediction falls when a part of the ECG is replaced by the baseline.
+//! A part is a window of one lead, or a segment of the beat in all leads (P, PR, QRS, ST, T).
+
+use crate::ecg::Measurements;
+use crate::tape::{Network, Real, from_vec, slice};
+use crate::{Error, Result};
+use std::ops::Range;
+
+/// Inputs that run at a time; results do not depend on it.
+const BATCH: usize = 16;
+
+/// A segment of the beat.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Segment {
+    /// P onset to P offset.
+    P,
+    /// P offset to QRS onset.
+    Pr,
+    /// QRS onset to QRS offset.
+    Qrs,
+    /// QRS offset to the middle between it and the T end.
+    St,
+    /// From there to the T end.
+    T,
+}
+
+impl Segment {
+    /// Every segment, in the order of the beat.
+    pub const ALL: [Segment; 5] = [Segment::P, Segment::Pr, Segment::Qrs, Segment::St, Segment::T];
+
+    /// The name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Segment::P => "P",
+            Segment::Pr => "PR",
+            Segment::Qrs => "QRS",
+            Segment::St => "ST",
+            Segment::T => "T",
+        }
+    }
+
+    /// The samples of the median beat that the segment covers, `None` where the ECG lacks a fiducial that bounds it.
+    pub fn samples(self, m: &Measurements, len: usize) -> Option<Range<usize>> {
+        let middle = || Some((m.qrs_offset? + m.t_offset?) / 2.0);
+        let (from, to) = match self {
+            Segment::P => (m.p_onset?, m.p_offset?),
+            Segment::Pr => (m.p_offset?, m.qrs_onset?),
+            Segment::Qrs => (m.qrs_onset?, m.qrs_offset?),
+            Segment::St => (m.qrs_offset?, middle()?),
+            Segment::T => (middle()?, m.t_offset?),
+        };
+        let at = |v: f64| (v.max(0.0).round() as usize).min(len);
+        (at(from) < at(to)).then(|| at(from)..at(to))
+    }
+}
+
+/// Sliding windows over a row of `len` samples: starts `stride` apart, the last window reaching or passing the end, where it is cut.
+pub(crate) fn windows(len: usize, window: usize, stride: usize) -> Vec<Range<usize>> {
+    let window = window.clamp(1, len.max(1));
+    let count = (len - window.min(len)).div_ceil(stride.max(1)) + 1;
+    (0..count).map(|k| (k * stride).min(len)..(k * stride + window).min(len)).filter(|range| !range.is_empty()).collect()
+}
+
+/// f(x) − f(x with the samples of `leads` in each range replaced by the baseline's), one value per (leads, range), of one ECG (C·L values).
+///
+/// # Errors
+/// If the network cannot run on the input, or has no such output.
+pub fn drops<T: Real>(
+    network: &Network<T>,
+    output: usize,
+    x: &[T],
+    baseline: &[T],
+    channels: usize,
+    parts: &[(Range<usize>, Range<usize>)],
+) -> Result<Vec<f64>> {
+    let len = x.len() / channels.max(1);
+    let predict = |inputs: Vec<T>| -> Result<Vec<f64>> {
+        let y = network.predict(&[from_vec(&[inputs.len() / x.len(), channels, len], inputs)])?;
+        let &[_, columns] = y.shape() else {
+            return Err(Error::Program(format!("the output has shape {:?}, occlusion needs (N, K)", y.shape())));
+        };
+        if output >= columns {
+            return Err(Error::Usage(format!("output {output} was asked for, the network has {columns}")));
+        }
+        Ok(slice(&y).iter().skip(output).step_by(columns).map(|v| v.f64()).collect())
+    };
+    let whole = predict(x.to_vec())?[0];
+    let mut all = Vec::with_capacity(parts.len());
+    for some in parts.chunks(BATCH) {
+        let mut inputs = Vec::with_capacity(some.len() * x.len());
+        for (leads, range) in some {
+            let mut occluded = x.to_vec();
+            for lead in leads.clone() {
+                let row = lead * len + range.start..lead * len + range.end;
+                occluded[row.clone()].copy_from_slice(&baseline[row]);
+            }
+            inputs.extend(occluded);
+        }
+        all.extend(predict(inputs)?.into_iter().map(|occluded| whole - occluded));
+    }
+    Ok(all)
+}
+
+/// The map of one ECG (C·L values): each point's mean drop over the windows that cover it, one lead at a time.
+///
+/// # Errors
+/// As [`drops`].
+pub fn map<T: Real>(
+    network: &Network<T>,
+    output: usize,
+    x: &[T],
+    baseline: &[T],
+    channels: usize,
+    window: usize,
+    stride: usize,
+) -> Result<Vec<T>> {
+    let len = x.len() / channels.max(1);
+    let ranges = windows(len, window, stride);
+    let parts: Vec<_> = (0..channels).flat_map(|lead| ranges.iter().map(move |range| (lead..lead + 1, range.clone()))).collect();
+    let drops = drops(network, output, x, baseline, channels, &parts)?;
+    let (mut sums, mut counts) = (vec![0.0; x.len()], vec![0.0; x.len()]);
+    for ((lead, range), drop) in parts.iter().zip(drops) {
+        for at in lead.start * len + range.start..lead.start * len + range.end {
+            sums[at] += drop;
+            counts[at] += 1.0;
+        }
+    }
+    Ok(sums.into_iter().zip(counts).map(|(sum, count)| T::of(if count > 0.0 { sum / count } else { 0.0 })).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn windows_cover_the_row() {
+        assert_eq!(windows(10, 4, 3), [0..4, 3..7, 6..10]);
+        assert_eq!(windows(10, 4, 4), [0..4, 4..8, 8..10]);
+        assert_eq!(windows(3, 7, 2), [0..3]);
+        assert_eq!(windows(5, 1, 1).len(), 5);
+    }
+
+    #[test]
+    fn segments_follow_the_fiducials() {
+        let m = Measurements {
+            p_onset: Some(140.0),
+            p_offset: Some(190.0),
+            qrs_onset: Some(220.0),
+            qrs_offset: Some(265.0),
+            t_offset: Some(425.0),
+            ..Measurements::default()
+        };
+        let all: Vec<_> = Segment::ALL.iter().map(|segment| segment.samples(&m, 600)).collect();
+        assert_eq!(all, [Some(140..190), Some(190..220), Some(220..265), Some(265..345), Some(345..425)]);
+        assert_eq!(Segment::P.samples(&Measurements { p_onset: None, ..m }, 600), None);
+    }
+}
