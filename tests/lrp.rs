@@ -14,7 +14,10 @@ const LRP: [Method; 4] = [Method::LrpEpsilon, Method::LrpGamma, Method::LrpZPlus
 
 fn noise(shape: &[usize], scale: f64, seed: u64) -> Tensor<f64> {
     let mut rng = Stream::new(seed, Stage::Audit).rng();
-    from_vec(shape, (0..shape.iter().product()).map(|_| scale * <StandardNormal as Distribution<f64>>::sample(&StandardNormal, &mut rng)).collect())
+    from_vec(
+        shape,
+        (0..shape.iter().product()).map(|_| scale * <StandardNormal as Distribution<f64>>::sample(&StandardNormal, &mut rng)).collect(),
+    )
 }
 
 /// A network of the study with batch norms that do something.
@@ -202,11 +205,8 @@ fn vargrad_is_the_variance_over_the_draws() {
     let network = network("standardconv");
     let x = noise(&[1, 12, 16], 100.0, 9);
     let draws = noise(&[5, 12, 16], 20.0, 10);
-    let settings = Settings {
-        samples: Some(5),
-        draws: Some(draws.clone().into_dimensionality().unwrap().into_owned()),
-        ..Settings::default()
-    };
+    let settings =
+        Settings { samples: Some(5), draws: Some(draws.clone().into_dimensionality().unwrap().into_owned()), ..Settings::default() };
     let found = &explain(&network, &settings, &x, &[Method::VarGrad])[0];
     let noised: Vec<Tensor<f64>> = (0..5).map(|k| (&x + &draws.index_axis(ndarray::Axis(0), k)).into_shared()).collect();
     let gradients: Vec<Tensor<f64>> = noised.iter().map(|x| explain(&network, &settings, x, &[Method::Saliency]).remove(0)).collect();
@@ -224,8 +224,7 @@ fn vargrad_is_the_variance_over_the_draws() {
 fn over_baselines_is_complete_against_their_mean_prediction() {
     let network = network("stevennet");
     let x = noise(&[2, 12, 30], 100.0, 11);
-    let baselines: Vec<Array2<f64>> =
-        (0..3).map(|k| noise(&[12, 30], 50.0, 20 + k).into_dimensionality().unwrap().into_owned()).collect();
+    let baselines: Vec<Array2<f64>> = (0..3).map(|k| noise(&[12, 30], 50.0, 20 + k).into_dimensionality().unwrap().into_owned()).collect();
     let settings = Settings { multiply_by_inputs: true, ..Settings::default() };
     let found = over_baselines(&network, &settings, &baselines, &x, &[0, 1], &[Method::DeepLift], &silent).unwrap();
     let predict = |x: Tensor<f64>| slice(&network.predict(&[x]).unwrap()).to_vec();
