@@ -45,6 +45,17 @@ pub struct Curve {
     pub band: Vec<(usize, f64, f64)>,
 }
 
+/// The curves of one panel.
+#[derive(Clone, Debug)]
+pub struct LabelledCurves {
+    /// Printed above.
+    pub title: String,
+    /// The methods.
+    pub methods: Vec<String>,
+    /// Their curves.
+    pub curves: Vec<Curve>,
+}
+
 /// The rank of one method over bootstrap resamples of ECGs.
 #[derive(Clone, Copy, Debug)]
 pub struct RankStability {
@@ -106,7 +117,8 @@ fn weights(n: usize, resamples: usize, seed: u64) -> Array2<f64> {
     weights
 }
 
-fn curves(scores: &[Array2<f64>], seed: u64) -> Vec<Curve> {
+/// The mean curve of each method and its band, from scores (n, iterations + 1) on the same ECGs.
+pub fn curves(scores: &[Array2<f64>], seed: u64) -> Vec<Curve> {
     let iterations = scores[0].ncols();
     let at: Vec<usize> = (0..iterations).filter(|t| *t <= 25 || t % 5 == 0 || t + 1 == iterations).collect();
     let weights = weights(scores[0].nrows(), BAND_RESAMPLES, seed);
@@ -137,6 +149,11 @@ fn stability(singles: &Array2<f64>, seed: u64) -> Vec<RankStability> {
 }
 
 impl PerturbationAnalysis {
+    /// Its panel of Figure 7.
+    pub fn panel(&self) -> LabelledCurves {
+        LabelledCurves { title: self.target.title().into(), methods: self.methods.clone(), curves: self.curves.clone() }
+    }
+
     /// The areas by one scoring.
     pub fn areas_by(&self, scoring: Scoring) -> &[f64] {
         self.areas.iter().find(|areas| areas.0 == scoring).map_or(&[], |areas| &areas.1)

@@ -1,6 +1,6 @@
 //! Charts: axes, and what is drawn in them. Curves (Figure 7), predicted against true, Bland–Altman, critical differences.
 
-use super::analysis::PerturbationAnalysis;
+use super::analysis::{LabelledCurves, PerturbationAnalysis};
 use super::colour::{Style, series};
 use super::methods::{short, title};
 use super::results::TargetResults;
@@ -79,31 +79,36 @@ fn ends(values: impl IntoIterator<Item = f64>) -> (f64, f64) {
 
 /// Figure 7: mean absolute percentage error against the number of perturbed points, one panel per target, with 95 % bootstrap bands.
 pub fn perturbation_curves(analyses: &[PerturbationAnalysis], style: Style) -> Svg {
+    curve_panels(&analyses.iter().map(PerturbationAnalysis::panel).collect::<Vec<_>>(), style)
+}
+
+/// Panels of curves, up to three in a row, with one legend.
+pub fn curve_panels(panels: &[LabelledCurves], style: Style) -> Svg {
     let inks = style.inks();
-    let columns = analyses.len().clamp(1, 3);
-    let rows = analyses.len().div_ceil(columns).max(1);
-    let (width, height) = (330.0, 250.0);
+    let columns = panels.len().clamp(1, 3);
+    let rows = panels.len().div_ceil(columns).max(1);
+    let (width, height) = if columns == 1 { (720.0, 420.0) } else { (330.0, 250.0) };
     let legend = 52.0;
-    let title = "Region perturbation: mean |y − ŷ| / |y| against the number of perturbed points, by method, with 95 % bootstrap bands";
-    let mut svg = Svg::new(columns as f64 * width + 10.0, rows as f64 * height + legend, title, inks.ground);
-    for (i, analysis) in analyses.iter().enumerate() {
+    let name = "Region perturbation: mean |y − ŷ| / |y| against the number of perturbed points, by method, with 95 % bootstrap bands";
+    let mut svg = Svg::new(columns as f64 * width + 10.0, rows as f64 * height + legend, name, inks.ground);
+    for (i, one) in panels.iter().enumerate() {
         let (x, y) = ((i % columns) as f64 * width, (i / columns) as f64 * height);
-        let letter = char::from(b'A' + (i % 26) as u8);
-        svg.text(x + 56.0, y + 18.0, Type::new(12.0, inks.ink).bold(), &format!("{letter}  {}", analysis.target.title()));
-        panel(&mut svg, analysis, (x + 56.0, y + 27.0, width - 66.0, height - 70.0), style);
+        let heading = if panels.len() > 1 { format!("{}  {}", char::from(b'A' + (i % 26) as u8), one.title) } else { one.title.clone() };
+        svg.text(x + 56.0, y + 18.0, Type::new(12.0, inks.ink).bold(), &heading);
+        panel(&mut svg, one, (x + 56.0, y + 27.0, width - 66.0, height - 70.0), style);
     }
-    let methods = analyses.iter().map(|a| &a.methods).max_by_key(|methods| methods.len());
+    let methods = panels.iter().map(|one| &one.methods).max_by_key(|methods| methods.len());
     let top = rows as f64 * height + 8.0;
     for (k, method) in methods.into_iter().flatten().enumerate() {
         let (colour, dashes) = series(method);
         let (x, y) = (56.0 + (k % 5) as f64 * (columns as f64 * width - 56.0) / 5.0, top + 20.0 * (k / 5) as f64);
         svg.line((x, y), (x + 22.0, y), &format!("stroke=\"{colour}\" stroke-width=\"2\" stroke-dasharray=\"{dashes}\""));
-        svg.text(x + 27.0, y + 4.0, Type::new(10.5, inks.ink), if columns == 3 { super::methods::title(method) } else { short(method) });
+        svg.text(x + 27.0, y + 4.0, Type::new(10.5, inks.ink), if columns == 2 { short(method) } else { title(method) });
     }
     svg
 }
 
-fn panel(svg: &mut Svg, analysis: &PerturbationAnalysis, frame: (f64, f64, f64, f64), style: Style) {
+fn panel(svg: &mut Svg, analysis: &LabelledCurves, frame: (f64, f64, f64, f64), style: Style) {
     let last = analysis.curves.iter().map(|curve| curve.mean.len()).max().unwrap_or(1).saturating_sub(1).max(1);
     let values = analysis.curves.iter().flat_map(|curve| curve.mean.iter().copied().chain(curve.band.iter().map(|band| band.2)));
     let axes = Axes { frame, x: (0.0, last as f64), y: (0.0, ends(values).1) };

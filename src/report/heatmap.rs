@@ -71,7 +71,9 @@ fn full_at(svg: &mut Svg, heatmap: &Heatmap<'_>, x: f64, width: f64, traces: f64
     }
     time_axis(svg, &last, HEAD + traces + 3.0, style);
     calibration(svg, (first.x + first.width + 8.0, first.y + 6.0), first.per_uv, round_voltage(40.0 / first.per_uv), style);
-    paint.bar(svg, (first.x + first.width / 2.0 - 130.0, HEAD + traces + 26.0), 260.0, &meaning(heatmap.unit, paint.signed));
+    if paint.scale.is_some() {
+        paint.bar(svg, (first.x + first.width / 2.0 - 130.0, HEAD + traces + 26.0), 260.0, &meaning(heatmap.unit, paint.signed));
+    }
 }
 
 /// What the colour bar's numbers are.
@@ -137,7 +139,9 @@ pub fn averaged(heatmap: &Heatmap<'_>, style: Style) -> Svg {
     time_axis(&mut svg, &lane, HEAD + height + 3.0, style);
     calibration(&mut svg, (lane.x + lane.width + 8.0, lane.y + 6.0), lane.per_uv, round_voltage(60.0 / lane.per_uv), style);
     let below = meaning(heatmap.unit, false).replace("|attribution|", "mean of |attribution| over 12 leads");
-    paint.bar(&mut svg, (lane.x + lane.width / 2.0 - 130.0, HEAD + height + 26.0), 260.0, &below);
+    if paint.scale.is_some() {
+        paint.bar(&mut svg, (lane.x + lane.width / 2.0 - 130.0, HEAD + height + 26.0), 260.0, &below);
+    }
     svg
 }
 

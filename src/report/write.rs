@@ -20,17 +20,9 @@ const ZOOM: f32 = 2.0;
 /// [`Error::Io`]; whatever [`StudyResults::check`] finds.
 pub fn write(folder: &Path, results: &StudyResults) -> Result<()> {
     results.check()?;
-    let analyses: Vec<PerturbationAnalysis> =
-        results.targets.iter().filter_map(|target| analysis::perturbation(target, results.provenance.seed)).collect();
-    for part in ["figures", "tables"] {
-        let path = folder.join(part);
-        std::fs::create_dir_all(&path).map_err(|source| Error::io(&path, source))?;
-    }
-    for figure in figures::all(results, &analyses, Style::default()) {
-        let svg = figure.svg.finish();
-        atomic::write(folder.join(format!("figures/{}.svg", figure.name)), svg.as_bytes())?;
-        atomic::write(folder.join(format!("figures/{}.png", figure.name)), &png::png(&svg, ZOOM)?)?;
-    }
+    let analyses = analyses(results);
+    drawn(&folder.join("figures"), results, &analyses, Style::default())?;
+    make(&folder.join("tables"))?;
     for (name, table) in all_tables(results, &analyses) {
         let path = |ending: &str| folder.join(format!("tables/{name}.{ending}"));
         atomic::write(path("csv"), table.csv().as_bytes())?;
@@ -38,6 +30,33 @@ pub fn write(folder: &Path, results: &StudyResults) -> Result<()> {
         atomic::write(path("html"), table.html().as_bytes())?;
     }
     atomic::write(folder.join("report.html"), page::page(results, &analyses).as_bytes())
+}
+
+/// Writes the figures of a study, in any style, into a folder.
+///
+/// # Errors
+/// As [`write`].
+pub fn figures(folder: &Path, results: &StudyResults, style: Style) -> Result<()> {
+    results.check()?;
+    drawn(folder, results, &analyses(results), style)
+}
+
+fn analyses(results: &StudyResults) -> Vec<PerturbationAnalysis> {
+    results.targets.iter().filter_map(|target| analysis::perturbation(target, results.provenance.seed)).collect()
+}
+
+fn drawn(folder: &Path, results: &StudyResults, analyses: &[PerturbationAnalysis], style: Style) -> Result<()> {
+    make(folder)?;
+    for figure in figures::all(results, analyses, style) {
+        let svg = figure.svg.finish();
+        atomic::write(folder.join(format!("{}.svg", figure.name)), svg.as_bytes())?;
+        atomic::write(folder.join(format!("{}.png", figure.name)), &png::png(&svg, ZOOM)?)?;
+    }
+    Ok(())
+}
+
+fn make(folder: &Path) -> Result<()> {
+    std::fs::create_dir_all(folder).map_err(|source| Error::io(folder, source))
 }
 
 /// Every table with the name of its file.

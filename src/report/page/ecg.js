@@ -7,9 +7,10 @@ const ecgDraw = (() => {
     return [low, high];
   };
 
-  // Lanes at one voltage scale, each as high as its lead needs, at least two fifths of an even share.
+  // Lanes at one voltage scale, each as high as its lead needs, none too flat for its name.
   function lanes(ecg, L, leads, x, y, width, total) {
-    const pad = Math.min(4, total / leads.length / 8), least = leads.length > 1 ? total / leads.length * 0.4 : 0;
+    const pad = Math.min(4, total / leads.length / 8), even = total / leads.length;
+    const least = leads.length > 1 ? Math.min(0.8 * even, Math.max(0.4 * even, 10)) : 0;
     const ranges = leads.map(lead => range(ecg, L, lead));
     let flat = leads.map(() => false), per = 1;
     for (let round = 0; round < 12; round++) {

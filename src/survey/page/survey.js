@@ -53,7 +53,7 @@
     for (let t = 0; t <= ms + 1e-6; t += ms > 4000 ? 2000 : 200) {
       const x = left + (width - left - 10) * t / ms;
       g.beginPath(); g.moveTo(x, y); g.lineTo(x, y + 3); g.stroke();
-      g.fillText(ms > 4000 ? `${t / 1000} s` : t === 0 ? '0 ms' : t, Math.min(x, width - 12), y + 12);
+      g.fillText(ms > 4000 ? `${t / 1000} s` : t === 0 ? '0 ms' : t, Math.min(x, width - 14), y + 12);
     }
   }
 
@@ -66,7 +66,7 @@
     byId('help').textContent = `${target.title}: ${target.help}. ${screen.averaged ? 'Colours averaged over 12 leads, over lead V5.' : '12 leads.'}`;
     byId('bar').max = screens.length; byId('bar').value = count();
     byId('count').textContent = `Screen ${at + 1} of ${screens.length} · ${count()} voted · ${Math.floor(100 * count() / screens.length)} %`;
-    byId('legend').textContent = screen.averaged ? 'Darker blue: more weight.' : 'Blue raises the answer, red lowers it; deeper colour is more weight.';
+    legend(screen);
     byId('back').disabled = at === 0; byId('on').disabled = at === screens.length - 1; byId('undo').disabled = log.length === 0;
     const list = byId('choices'), all = maps(screen);
     list.replaceChildren(...screen.choices.map((choice, k) => {
@@ -83,10 +83,16 @@
       return box;
     }));
     const rows = Math.ceil(screen.choices.length / 3), width = Math.max(200, list.querySelector('.pick').clientWidth);
-    const room = (window.innerHeight - list.getBoundingClientRect().top - 40) / rows - 18;
-    const height = Math.round(Math.max(screen.averaged ? 110 : 230, Math.min(room, screen.averaged ? 240 : 520)));
+    const room = (window.innerHeight - list.getBoundingClientRect().top - 40) / rows - 45;
+    const height = Math.round(Math.max(screen.averaged ? 100 : 220, Math.min(room, screen.averaged ? 240 : 520)));
     list.querySelectorAll('canvas').forEach((canvas, k) => draw(canvas, screen, all[k], width, height));
     shown = performance.now();
+  }
+
+  function legend(screen) {
+    const bar = document.createElement('span'), [low, high] = screen.averaged ? ['no weight', 'much weight'] : ['lowers the answer', 'raises the answer'];
+    bar.append(...meta.colours[screen.averaged ? 'absolute' : 'signed'].map(colour => { const part = document.createElement('i'); part.style.background = colour; return part; }));
+    byId('legend').replaceChildren(low, bar, high);
   }
 
   function vote(k) {
