@@ -2,7 +2,7 @@
 
 mod common;
 
-use cardiograd::attribution::{Baseline, Completeness, Explainer, Explanations, Interpolation, Method, Settings};
+use cardiograd::attribution::{Baseline, Completeness, Explainer, Explanations, Interpolation, MaxPoolRule, Method, Settings};
 use cardiograd::progress;
 use cardiograd::tape::{Builder, ConvLayer, Network, Node, NodeId, Op, OpKind, Parameters, Program, Tensor, from_vec, slice};
 use common::{Draw, Kinks, distance, residual_network};
@@ -59,7 +59,7 @@ proptest! {
         let base = baselines(&baseline, &x);
         let (at_x, at_base) = (output(&network, &x), output(&network, &base));
         for multiply_by_inputs in [true, false] {
-            let settings = Settings { baseline: baseline.clone(), multiply_by_inputs, ..Settings::default() };
+            let settings = Settings { baseline: baseline.clone(), multiply_by_inputs, max_pool: MaxPoolRule::Exact, ..Settings::default() };
             let found = explain(&network, &x, &settings, &[Method::DeepLift]);
             let map = found.map(Method::DeepLift).unwrap();
             let total = if multiply_by_inputs { sums(map) } else { sums(&(map * &(&x - &base)).into_shared()) };

@@ -1,7 +1,7 @@
 //! The catalogue: every method as rule set × sampler × reduction.
 
 use super::sampler::Sampler;
-use super::{Deconvolution, GuidedBackprop, Method, Rescale, Settings};
+use super::{Deconvolution, GuidedBackprop, MaxPoolRule, Method, Rescale, Settings};
 use crate::tape::{Match, OpKind, Program, Real, Rule, RuleSet};
 use std::sync::Arc;
 
@@ -59,7 +59,9 @@ pub fn recipe<T: Real>(method: Method, program: &Program, settings: &Settings) -
         Method::SmoothGrad => of(RuleSet::plain(), Sampler::Noise, smooth),
         Method::IntegratedGradients => of(RuleSet::plain(), Sampler::Path, scaled),
         Method::GradientShap => of(RuleSet::plain(), Sampler::RandomPath, scaled),
-        Method::DeepLift => Recipe::Gradients { rules: rescale(program), sampler: Sampler::Once, reduction: scaled, reference: true },
+        Method::DeepLift => {
+            Recipe::Gradients { rules: rescale(program, settings.max_pool), sampler: Sampler::Once, reduction: scaled, reference: true }
+        }
         Method::Deconvolution => of(on_relu(Deconvolution), Sampler::Once, Mean),
         Method::GuidedBackprop => of(on_relu(GuidedBackprop), Sampler::Once, Mean),
         Method::GradCam => Recipe::Layer,
@@ -81,7 +83,11 @@ fn on_relu<T: Real>(rule: impl Rule<T> + 'static) -> RuleSet<T> {
 /// The rescale rule at every kind of nonlinearity the program has. A linear program needs none: its multipliers are its gradient.
 /// A product is only a nonlinearity when both factors depend on the input, and the rule then splits it; with a parameter as one factor
 /// it gives the plain derivative, since the parameter is the same in both runs.
-fn rescale<T: Real>(program: &Program) -> RuleSet<T> {
-    let present = Rescale::KINDS.into_iter().filter(|kind| !program.of_kind(*kind).is_empty());
-    present.fold(RuleSet::plain(), |rules, kind| rules.with(Match::Kind(kind), Arc::new(Rescale)))
+fn rescale<T: Real>(program: &Program, max_pool: MaxPoolRule) -> RuleSet<T> {
+    let plain: Vec<&str> = match max_pool {
+        MaxPoolRule::Captum => Rescale::pools_after_activations(program).into_iter().map(|node| node.name.as_str()).collect(),
+        MaxPoolRule::Exact => Vec::new(),
+    };
+    let nodes = program.nodes().iter().filter(|node| Rescale::KINDS.contains(&node.op.kind()) && !plain.contains(&node.name.as_str()));
+    nodes.fold(RuleSet::plain(), |rules, node| rules.with(Match::Name(node.name.clone()), Arc::new(Rescale)))
 }

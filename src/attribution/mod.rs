@@ -22,5 +22,5 @@ pub use gradcam::Interpolation;
 pub use lrp::{Epsilon, Flat, Gamma, Halve, Pass, ZPlus};
 pub use method::Method;
 pub use relu::{Deconvolution, GuidedBackprop};
-pub use rescale::Rescale;
+pub use rescale::{MaxPoolRule, Rescale};
 pub use settings::{Baseline, Settings};

@@ -2,10 +2,23 @@
 //! differences being taken from a reference run. Linear ops need no rule: their derivative already is their multiplier.
 
 use crate::Result;
-use crate::tape::{OpKind, Real, ReluRule, Rule, Site, Tensor, from_vec, slice};
+use crate::tape::{Node, OpKind, Program, Real, ReluRule, Rule, Site, Tensor, from_vec, slice};
+use serde::{Deserialize, Serialize};
 
 /// Below this |Δx| the plain derivative stands for the quotient.
 const NEAR: f64 = 1e-10;
+
+/// What DeepLIFT does at a max-pool that directly follows an activation function, as in conv → ReLU → max-pool.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MaxPoolRule {
+    /// The plain derivative. This is what Captum 0.9 computes there: the activation's backward hook reads the gradient before the pool's
+    /// hook has replaced it. Maps agree with Captum's, and are not complete.
+    #[default]
+    Captum,
+    /// The rescale rule, as everywhere else: complete.
+    Exact,
+}
 
 /// The rescale rule for ReLU, leaky ReLU, tanh, sigmoid, max-pooling and products of two signals.
 #[derive(Clone, Copy, Debug, Default)]
@@ -14,6 +27,13 @@ pub struct Rescale;
 impl Rescale {
     /// The ops that are not linear in their signals, and so need this rule.
     pub const KINDS: [OpKind; 6] = [OpKind::Relu, OpKind::LeakyRelu, OpKind::Tanh, OpKind::Sigmoid, OpKind::MaxPool1d, OpKind::Multiply];
+
+    /// The max-pools that directly follow an activation function.
+    pub fn pools_after_activations(program: &Program) -> Vec<&Node> {
+        let activation = |kind: OpKind| matches!(kind, OpKind::Relu | OpKind::LeakyRelu | OpKind::Tanh | OpKind::Sigmoid);
+        let follows = |node: &&Node| node.op.kind() == OpKind::MaxPool1d && activation(program.node(node.inputs[0]).op.kind());
+        program.nodes().iter().filter(follows).collect()
+    }
 }
 
 impl<T: Real> Rule<T> for Rescale {

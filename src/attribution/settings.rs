@@ -1,6 +1,6 @@
 //! The settings of the methods. The defaults are those of the study's scripts.
 
-use super::Interpolation;
+use super::{Interpolation, MaxPoolRule};
 use crate::{Error, Result};
 use ndarray::{Array2, Array3};
 
@@ -54,6 +54,8 @@ pub struct Settings {
     pub occlusion_window: usize,
     /// Samples between occluded windows.
     pub occlusion_stride: usize,
+    /// What DeepLIFT does at a max-pool behind an activation function.
+    pub max_pool: MaxPoolRule,
     /// A ceiling for the memory of runs in flight, bytes. Results do not depend on it.
     pub memory: usize,
 }
@@ -78,6 +80,7 @@ impl Default for Settings {
             lrp_gamma: 0.25,
             occlusion_window: 20,
             occlusion_stride: 10,
+            max_pool: MaxPoolRule::Captum,
             memory: 512 << 20,
         }
     }

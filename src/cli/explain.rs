@@ -2,11 +2,11 @@
 
 use super::inputs::Ecgs;
 use super::{Globals, Progress, print};
-use crate::attribution::{Baseline, Completeness, Explainer, Explanations, Interpolation, Method, Settings};
+use crate::attribution::{Baseline, Completeness, Explainer, Explanations, Interpolation, MaxPoolRule, Method, Rescale, Settings};
 use crate::files::npy::{self, Element};
 use crate::files::npz::NpzWriter;
 use crate::nn::{Model, load_model};
-use crate::tape::{Network, Real, Tensor};
+use crate::tape::{Network, Program, Real, Tensor};
 use crate::{Error, Result};
 use ndarray::{Array1, Array2, Array3, ArrayD};
 use std::path::{Path, PathBuf};
@@ -58,6 +58,9 @@ pub struct Args {
     /// How Grad-CAM's row is stretched to the input's length.
     #[arg(long, value_enum, default_value_t = Stretch::Linear)]
     interpolation: Stretch,
+    /// DeepLIFT at a max-pool directly behind a ReLU: the plain derivative as Captum, or the exact rescale rule, which is complete.
+    #[arg(long, value_enum, default_value_t = MaxPool::Captum)]
+    max_pool: MaxPool,
     /// The seed of all draws.
     #[arg(long, default_value_t = 0)]
     seed: u64,
@@ -84,6 +87,12 @@ enum Stretch {
     Nearest,
 }
 
+#[derive(clap::ValueEnum, Clone, Copy, Debug, PartialEq)]
+enum MaxPool {
+    Captum,
+    Exact,
+}
+
 /// Runs the command.
 pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     let methods = Method::parse_list(&args.method)?;
@@ -108,6 +117,7 @@ impl Args {
             coefficients: self.coefficients.as_deref().map(|path| Ok(read_axes::<Array1<f64>, 1>(path)?.to_vec())).transpose()?,
             layer: self.layer.clone(),
             interpolation: if self.interpolation == Stretch::Linear { Interpolation::Linear } else { Interpolation::Nearest },
+            max_pool: if self.max_pool == MaxPool::Captum { MaxPoolRule::Captum } else { MaxPoolRule::Exact },
             memory: self.memory.saturating_mul(1 << 20),
             ..Settings::default()
         })
@@ -172,7 +182,7 @@ fn explain<T: Real + Element>(
     let found = explainer.explain(&Tensor::from(x.into_dyn()), &ids, methods, &|step| progress.step(step))?;
     progress.finish();
     write(&args.output, &found)?;
-    if globals.quiet { Ok(()) } else { tell(args, &found, globals) }
+    if globals.quiet { Ok(()) } else { tell(args, network.program(), &found, globals) }
 }
 
 fn write<T: Real + Element>(path: &Path, found: &Explanations<T>) -> Result<()> {
@@ -185,7 +195,7 @@ fn write<T: Real + Element>(path: &Path, found: &Explanations<T>) -> Result<()> 
 }
 
 /// What a person sees: where the maps are, and how far from complete those are that promise it.
-fn tell<T: Real>(args: &Args, found: &Explanations<T>, globals: &Globals) -> Result<()> {
+fn tell<T: Real>(args: &Args, program: &Program, found: &Explanations<T>, globals: &Globals) -> Result<()> {
     let worst = |all: &[Completeness]| all.iter().map(Completeness::relative_error).fold(0.0, f64::max);
     if globals.json {
         let completeness: serde_json::Map<String, serde_json::Value> = found
@@ -206,6 +216,13 @@ fn tell<T: Real>(args: &Args, found: &Explanations<T>, globals: &Globals) -> Res
     let (ecgs, methods) = (found.prediction.len(), found.maps.len());
     let plural = |n: usize| if n == 1 { "" } else { "s" };
     print(format!("{methods} map{} of {ecgs} ECG{} in {}", plural(methods), plural(ecgs), args.output.display()))?;
+    let pools = Rescale::pools_after_activations(program).len();
+    if pools > 0 && args.max_pool == MaxPool::Captum && found.map(Method::DeepLift).is_some() {
+        print(format!(
+            "deeplift: {pools} max-pool{} behind a ReLU as Captum treats them, not complete; --max-pool exact is",
+            plural(pools)
+        ))?;
+    }
     for (method, all) in &found.completeness {
         print(format!("{method}: completeness error {:.2e} of the difference to the baseline (worst of {ecgs})", worst(all)))?;
     }
