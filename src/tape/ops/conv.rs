@@ -4,7 +4,7 @@ use super::{Context, Problem};
 use crate::Result;
 use crate::tape::plan::PlanCache;
 use crate::tape::{Op, Real, Site, Tensor, from_vec, slice};
-use cardiograd_kernels::{Conv1d, PreparedConv, conv1d};
+use cardiograd_kernels::{Conv1d, PreparedConv, batch_norm, conv1d};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -92,12 +92,7 @@ pub(super) fn vjp<T: Real>(site: &Site<'_, T>, grad: &Tensor<T>) -> Result<Vec<O
     Ok(all)
 }
 
-/// Σ over batch and time of each channel, in f64 in index order.
+/// Σ over batch and time of each channel, in f64.
 fn channel_sums<T: Real>(grad: &Tensor<T>) -> Vec<T> {
-    let (channels, len) = (grad.shape()[1], grad.shape()[2]);
-    let mut sums = vec![0.0; channels];
-    for (row, values) in slice(grad).chunks(len).enumerate() {
-        sums[row % channels] += values.iter().map(|v| v.f64()).sum::<f64>();
-    }
-    sums.into_iter().map(T::of).collect()
+    batch_norm::channel_sums(grad.shape()[1], grad.shape()[2], slice(grad)).into_iter().map(T::of).collect()
 }

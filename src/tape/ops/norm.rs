@@ -64,23 +64,22 @@ pub(super) fn vjp<T: Real>(eps: f64, site: &Site<'_, T>, grad: &Tensor<T>) -> Ve
         .then(|| batch_norm::gradient_sums(channels, len, slice(x), slice(grad), &mean, &inv_std));
     let gx = site.needs[0].then(|| {
         let count = (x.shape()[0] * len) as f64;
+        // gx = a·g + b·x + d, with b = d = 0 in evaluation.
+        let coefficients: Vec<(T, T, T)> = (0..channels)
+            .map(|c| {
+                let scale = gamma[c] * inv_std[c];
+                let (b, d) = match (&sums, training) {
+                    (Some((sum, product)), true) => {
+                        let b = -scale * product[c] / count * inv_std[c];
+                        (b, -scale * sum[c] / count - b * mean[c])
+                    }
+                    _ => (0.0, 0.0),
+                };
+                (T::of(scale), T::of(b), T::of(d))
+            })
+            .collect();
         let mut gx = vec![T::ZERO; x.len()];
-        for (row, ((gx, g), x)) in gx.chunks_mut(len).zip(slice(grad).chunks(len)).zip(slice(x).chunks(len)).enumerate() {
-            let c = row % channels;
-            let scale = gamma[c] * inv_std[c];
-            // gx = a·g + b·x + d, with b = d = 0 in evaluation.
-            let (b, d) = match (&sums, training) {
-                (Some((sum, product)), true) => {
-                    let b = -scale * product[c] / count * inv_std[c];
-                    (b, -scale * sum[c] / count - b * mean[c])
-                }
-                _ => (0.0, 0.0),
-            };
-            let (a, b, d) = (T::of(scale), T::of(b), T::of(d));
-            for ((gx, g), x) in gx.iter_mut().zip(g).zip(x) {
-                *gx = a * *g + b * *x + d;
-            }
-        }
+        batch_norm::combine(channels, len, &coefficients, slice(grad), slice(x), &mut gx);
         from_vec(x.shape(), gx)
     });
     let mut all = vec![gx, None, None, None, None];

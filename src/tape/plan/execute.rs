@@ -6,8 +6,10 @@ use cardiograd_kernels::blocked::{self, Finish, FusedConv, Gate};
 use rayon::prelude::*;
 use std::sync::{OnceLock, PoisonError};
 
-/// Examples that one thread takes through all layers together: enough to reuse weight spectra from cache.
+/// Examples that one thread takes through all layers together: enough to reuse weight spectra from cache,
 const CHUNK: usize = 16;
+/// as long as their largest value has no more elements than this: long signals reuse the spectra within one example.
+const ELEMENTS: usize = 1 << 20;
 
 /// What a forward run keeps for the way back: the inputs of all ReLUs (and of max-poolings), chunk by chunk.
 #[derive(Debug, Default)]
@@ -101,7 +103,8 @@ impl Plan {
     /// Examples of a chunk, and whether the work of one chunk is split over threads: when there are fewer chunks than threads.
     fn chunking(&self, batch: usize) -> (usize, bool) {
         let threads = rayon::current_num_threads();
-        let chunk = batch.div_ceil(threads).clamp(1, CHUNK);
+        let largest = (0..self.extents.len()).map(|slot| self.size(slot)).max().unwrap_or(1);
+        let chunk = batch.div_ceil(threads).clamp(1, (ELEMENTS / largest.max(1)).clamp(1, CHUNK));
         if batch < threads { (batch.max(1), threads > 1) } else { (chunk, false) }
     }
 
