@@ -26,13 +26,13 @@ pub struct Args {
     /// paper: the study's settings; quick: standardised, few epochs, one cycle of the learning rate.
     #[arg(long, default_value = "paper")]
     preset: Preset,
-    /// Passes over the training ECGs [default: paper 100].
+    /// Passes over the training ECGs [default: paper 100, quick 5].
     #[arg(long)]
     epochs: Option<usize>,
     /// ECGs in a batch [default: 32].
     #[arg(long)]
     batch: Option<usize>,
-    /// Learning rate; with quick, the largest of the cycle [default: paper 0.008].
+    /// Learning rate; with quick, the largest of the cycle [default: 0.008].
     #[arg(long)]
     lr: Option<f64>,
     /// Seed of the split, the initial weights and the order of the ECGs.

@@ -1,4 +1,10 @@
 //! Networks as programs, their initialisation and training, and the project's own model file.
+//!
+//! - [`architecture`] gives the study's networks as [`crate::tape::Program`]s, [`load_program`] anyone's from a file.
+//! - [`train`], or epoch by epoch [`Trainer`] with its [`Checkpoint`]s, fits a program to [`TrainingData`]: batches of inputs by ECG number
+//!   from any source, and values. [`TrainSettings::paper`] are the study's settings, [`TrainSettings::quick`] those for a few minutes.
+//! - The result is a [`Model`]: a network from µV to ms or µV, with its [`Provenance`] and the [`Metrics`] of each part of the data.
+//!   [`load_model`] reads it back, or takes a PyTorch state dict; [`to_state_dict`] goes the other way.
 
 mod adam;
 mod architectures;
