@@ -17,14 +17,14 @@ pub mod progress;
 pub mod random;
 #[cfg(feature = "report")]
 pub mod report;
-#[cfg(feature = "report")]
-pub mod study;
 pub mod tape;
 
 #[cfg(feature = "files")]
 pub mod audit;
 #[cfg(feature = "cli")]
 pub mod cli;
+#[cfg(feature = "report")]
+pub mod study;
 #[cfg(feature = "report")]
 pub mod survey;
 

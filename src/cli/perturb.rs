@@ -1,13 +1,193 @@
 //! `cardiograd perturb`.
 
-use super::Globals;
+use super::{Globals, Progress, print};
+use crate::atomic::AtomicFolder;
+use crate::attribution::{Method, Settings as AttributionSettings};
+use crate::dataset::{Dataset, InputKind, Part, Target};
+use crate::evaluation::perturbation::PerturbationSettings;
+use crate::evaluation::scores::Scoring;
+use crate::files::digest::sha256_file;
+use crate::files::npz::NpzWriter;
+use crate::nn::{Examples, Model, load_model};
+use crate::progress::Report;
+use crate::study::{Judge, Perturbed, area_table, write_area_tables};
 use crate::{Error, Result};
+use ndarray::Array1;
+use std::path::{Path, PathBuf};
 
 /// Arguments of `cardiograd perturb`.
 #[derive(clap::Args, Debug)]
-pub struct Args {}
+pub struct Args {
+    /// Models: the project's own files, or PyTorch state dicts with --arch, --target and --input.
+    #[arg(required = true)]
+    models: Vec<PathBuf>,
+    /// The dataset; ECGs are taken from its test part.
+    #[arg(long, value_name = "DATASET")]
+    data: PathBuf,
+    /// Methods separated by commas, or `all`: the nine and `random`.
+    #[arg(long, short, value_name = "LIST")]
+    method: String,
+    /// ECGs to perturb; as many as there are, if fewer.
+    #[arg(short = 'n', long, value_name = "ECGS", default_value_t = 5000)]
+    ecgs: usize,
+    /// Points to perturb, one an iteration.
+    #[arg(long, value_name = "N", default_value_t = 200)]
+    iterations: usize,
+    /// The seed of all draws; also of the split, for models that do not say theirs.
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// The network of a state dict: stevennet, standardconv or a program file (.json).
+    #[arg(long)]
+    arch: Option<String>,
+    /// What a state dict's network predicts.
+    #[arg(long)]
+    target: Option<Target>,
+    /// What a state dict's network looks at: median or rhythm.
+    #[arg(long)]
+    input: Option<InputKind>,
+    /// The folder of the results; it must not exist. A killed run is continued by running it again.
+    #[arg(long, short, value_name = "DIR")]
+    output: PathBuf,
+}
+
+/// One model with what is to be known of it.
+struct Subject {
+    name: String,
+    model: Model,
+    target: Target,
+    input: InputKind,
+    digest: String,
+}
 
 /// Runs the command.
-pub fn run(_args: &Args, _globals: &Globals) -> Result<()> {
-    Err(Error::Usage("not there yet".into()))
+pub fn run(args: &Args, globals: &Globals) -> Result<()> {
+    let mut methods = Method::parse_list(&args.method)?;
+    methods.sort();
+    if args.ecgs == 0 {
+        return Err(Error::Usage("no ECG asked for: -n takes a number from 1".into()));
+    }
+    let dataset = Dataset::open(&args.data)?;
+    let mut subjects = args.models.iter().map(|path| subject(args, path)).collect::<Result<Vec<_>>>()?;
+    subjects.sort_by_key(|subject| subject.target);
+    for (at, subject) in subjects.iter().enumerate() {
+        if subjects[..at].iter().any(|other| other.name == subject.name) {
+            return Err(Error::Usage(format!("two models are called '{}': their curves would have the same name", subject.name)));
+        }
+    }
+    let folder = AtomicFolder::resume(&args.output)?;
+    let progress = Progress::new(globals.quiet);
+    let mut networks = Vec::new();
+    for subject in &subjects {
+        let mut found = perturbed(args, &methods, &dataset, subject, folder.partial(), &|step| progress.step(step))?;
+        write_curves(&folder.partial().join("curves").join(&subject.name), &found)?;
+        if subjects.iter().filter(|other| other.target == subject.target).count() == 1 {
+            found.name = subject.target.name().into();
+        }
+        networks.push(found);
+    }
+    progress.finish();
+    write_area_tables(folder.partial(), &networks)?;
+    for subject in &subjects {
+        let cache = cache(folder.partial(), subject);
+        if cache.exists() {
+            std::fs::remove_dir_all(&cache).map_err(|source| Error::io(cache, source))?;
+        }
+    }
+    folder.commit()?;
+    if globals.quiet { Ok(()) } else { tell(args, &networks, globals) }
+}
+
+fn subject(args: &Args, path: &Path) -> Result<Subject> {
+    let model = load_model(path, args.arch.as_deref())?;
+    let unknown = |what: &str| Error::Usage(format!("{}: the file does not say its {what}: --{what}", path.display()));
+    let target = model.target.or(args.target).ok_or_else(|| unknown("target"))?;
+    let input = model.input.or(args.input).ok_or_else(|| unknown("input"))?;
+    if args.target.is_some_and(|asked| asked != target) || args.input.is_some_and(|asked| asked != input) {
+        return Err(Error::Usage(format!(
+            "{}: the file names its target and input itself: leave --target and --input out",
+            path.display()
+        )));
+    }
+    let name = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+    Ok(Subject { name, model, target, input, digest: format!("sha256:{}", sha256_file(path)?) })
+}
+
+fn cache(folder: &Path, subject: &Subject) -> PathBuf {
+    folder.join(format!("{}.cache", subject.name))
+}
+
+fn perturbed(
+    args: &Args,
+    methods: &[Method],
+    dataset: &Dataset,
+    subject: &Subject,
+    folder: &Path,
+    report: Report<'_>,
+) -> Result<Perturbed> {
+    let Subject { name, model, target, input, digest } = subject;
+    let seed = model.provenance.as_ref().map_or(args.seed, |about| about.settings.seed);
+    let split = dataset.split(seed);
+    let mut test = Examples::of(dataset, &split, Part::Test, *target);
+    test.ecgs.truncate(args.ecgs);
+    test.values.truncate(args.ecgs);
+    if test.is_empty() {
+        return Err(Error::Data(format!("{}: no ECG of the test part has a value for {target}", args.data.display())));
+    }
+    let inputs = |ecgs: &[usize]| dataset.inputs(ecgs, *input);
+    let attribution = AttributionSettings { seed: args.seed, target: target.index(), ..AttributionSettings::default() };
+    let perturbation = PerturbationSettings { iterations: args.iterations, seed: args.seed, ..PerturbationSettings::default() };
+    let judge = Judge {
+        network: &model.network,
+        inputs: &inputs,
+        methods,
+        attribution: &attribution,
+        perturbation: &perturbation,
+        kept: &[],
+        perturbed: &test.ecgs,
+    };
+    let identity = format!("{digest} {:?}", dataset.manifest().map(|manifest| &manifest.digests));
+    let judged = judge.run(&cache(folder, subject), &identity, &format!("perturbing {name}"), report)?;
+    let train = Examples::of(dataset, &split, Part::Train, *target).values;
+    Ok(Perturbed {
+        name: name.clone(),
+        ecgs: test.ecgs.iter().map(|ecg| *ecg as u64).collect(),
+        truth: test.values,
+        sd: crate::study::deviation(&train),
+        methods: judged.curves.into_iter().map(|(method, curves)| (method.to_string(), curves)).collect(),
+    })
+}
+
+/// One `.npz` per method: `predictions` (n, iterations + 1), `truth` (n), `ecgs` (n).
+fn write_curves(folder: &Path, found: &Perturbed) -> Result<()> {
+    std::fs::create_dir_all(folder).map_err(|source| Error::io(folder, source))?;
+    let ecgs: Array1<i64> = found.ecgs.iter().map(|ecg| *ecg as i64).collect();
+    for (method, predictions) in &found.methods {
+        let mut file = NpzWriter::create(folder.join(format!("{method}.npz")))?;
+        file.add("predictions", predictions.view())?;
+        file.add("truth", Array1::from(found.truth.clone()).view())?;
+        file.add("ecgs", ecgs.view())?;
+        file.finish()?;
+    }
+    Ok(())
+}
+
+fn tell(args: &Args, networks: &[Perturbed], globals: &Globals) -> Result<()> {
+    let table = area_table(networks, Scoring::Paper);
+    if globals.json {
+        let one = |network: &Perturbed| {
+            let areas = |scoring: Scoring| -> serde_json::Map<String, serde_json::Value> {
+                network.methods.iter().map(|(name, _)| name.clone()).zip(network.areas(scoring).into_iter().map(Into::into)).collect()
+            };
+            let scorings: serde_json::Map<_, _> =
+                Scoring::ALL.into_iter().map(|scoring| (scoring.name().to_owned(), areas(scoring).into())).collect();
+            serde_json::json!({ "name": network.name, "ecgs": network.ecgs.len(), "areas": scorings, "excluded": network.excluded() })
+        };
+        let networks: Vec<serde_json::Value> = networks.iter().map(one).collect();
+        return print(format!("{:#}", serde_json::json!({ "output": args.output, "networks": networks })));
+    }
+    print("Area under the error curve to iteration 15 (the study's Table 4):")?;
+    table.plain().lines().try_for_each(print)?;
+    let excluded: usize = networks.iter().map(|network| network.excluded().len()).sum();
+    let ecgs: Vec<String> = networks.iter().map(|network| format!("{} {}", network.ecgs.len(), network.name)).collect();
+    print(format!("ECGs: {}; {excluded} left out of the corrected scorings. Results in {}", ecgs.join(", "), args.output.display()))
 }

@@ -1,138 +1,160 @@
 //! `cardiograd study`.
 
+use super::generate::SourceName;
 use super::{Globals, Progress, print};
+use crate::attribution::Method;
 use crate::dataset::{InputKind, Target};
+use crate::evaluation::scores::Scoring;
+use crate::nn::Preset;
 use crate::report::StudyResults;
-use crate::study::{self, Preset, StudySettings};
+use crate::study::{DataSource, Perturbed, StudySettings, area_table, run as run_study};
 use crate::{Error, Result};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Arguments of `cardiograd study`.
 #[derive(clap::Args, Debug)]
 pub struct Args {
-    /// quick: minutes on two cores; paper: the study's sizes and settings.
-    #[arg(long, value_enum, default_value_t = PresetName::Quick)]
-    preset: PresetName,
-    /// Where the ECGs come from.
+    /// quick: minutes on simulated ECGs; paper: the study's own sizes and settings.
+    #[arg(long, default_value = "quick")]
+    preset: Preset,
+    /// Where ECGs come from.
     #[arg(long, value_enum, default_value_t = SourceName::Simulator)]
     source: SourceName,
-    /// The wheel deepfake_ecg-1.1.2-py3-none-any.whl, or its g_stat.pt.
+    /// The wheel deepfake_ecg-1.1.2-py3-none-any.whl, or its g_stat.pt, for --source pulse2pulse.
     #[arg(long, value_name = "WHEEL_OR_PT")]
     generator: Option<PathBuf>,
     /// A dataset to use instead of generating one.
-    #[arg(long, value_name = "DATASET", conflicts_with_all = ["generator", "source", "ecgs"])]
+    #[arg(long, value_name = "DATASET", conflicts_with_all = ["source", "generator", "ecgs"])]
     data: Option<PathBuf>,
-    /// Targets separated by commas [default: pr,qrs,qt,r_v5,j_v5,t_v5].
-    #[arg(long, value_name = "LIST")]
-    targets: Option<String>,
+    /// ECGs to generate [default: of the preset].
+    #[arg(long, value_name = "N")]
+    ecgs: Option<usize>,
+    /// Targets separated by commas [default: the study's six].
+    #[arg(long, value_name = "LIST", value_delimiter = ',')]
+    targets: Option<Vec<Target>>,
     /// What the networks look at: median (12 × 600) or rhythm (12 × 5000).
     #[arg(long, default_value = "median")]
     input: InputKind,
+    /// The network: stevennet, standardconv or a program file (.json).
+    #[arg(long, default_value = "stevennet")]
+    arch: String,
+    /// Passes over the training ECGs [default: of the preset].
+    #[arg(long, value_name = "N")]
+    epochs: Option<usize>,
+    /// Methods separated by commas, or `all`: the nine and `random`.
+    #[arg(long, short, value_name = "LIST", default_value = "all")]
+    method: String,
+    /// Test ECGs whose heatmaps are kept and drawn.
+    #[arg(long, value_name = "N")]
+    heatmap_ecgs: Option<usize>,
+    /// Test ECGs to perturb [default: of the preset].
+    #[arg(long, value_name = "N")]
+    perturb_ecgs: Option<usize>,
+    /// Points to perturb [default: of the preset].
+    #[arg(long, value_name = "N")]
+    iterations: Option<usize>,
     /// The seed that every draw follows from.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// ECGs to generate [default: from the preset].
-    #[arg(long, value_name = "N")]
-    ecgs: Option<usize>,
-    /// Passes over the training ECGs [default: from the preset].
-    #[arg(long, value_name = "N")]
-    epochs: Option<usize>,
-    /// Test ECGs whose heatmaps are kept [default: from the preset].
-    #[arg(long, value_name = "N")]
-    heatmap_ecgs: Option<usize>,
-    /// Test ECGs that are perturbed [default: from the preset].
-    #[arg(long, value_name = "N")]
-    perturb_ecgs: Option<usize>,
-    /// Points perturbed in each ECG.
-    #[arg(long, value_name = "N", default_value_t = 200)]
-    iterations: usize,
-    /// The study's folder. A killed study is continued by running it again.
+    /// The study's folder. Run again after an interruption: finished stages are not repeated.
     #[arg(long, short, value_name = "DIR")]
     output: PathBuf,
-}
-
-#[derive(clap::ValueEnum, Clone, Copy, Debug, PartialEq)]
-enum PresetName {
-    Quick,
-    Paper,
-}
-
-#[derive(clap::ValueEnum, Clone, Copy, Debug, PartialEq)]
-enum SourceName {
-    Simulator,
-    Pulse2pulse,
-}
-
-impl Args {
-    fn settings(&self) -> Result<StudySettings> {
-        let preset = StudySettings::new(if self.preset == PresetName::Quick { Preset::Quick } else { Preset::Paper });
-        match (self.source, &self.generator) {
-            (SourceName::Pulse2pulse, None) => {
-                return Err(Error::Usage(
-                    "--source pulse2pulse needs --generator WHEEL: pip download --no-deps deepfake-ecg==1.1.2".into(),
-                ));
-            }
-            (SourceName::Simulator, Some(_)) => return Err(Error::Usage("--generator belongs to --source pulse2pulse".into())),
-            _ => {}
-        }
-        let mut training = preset.training;
-        training.seed = self.seed;
-        training.epochs = self.epochs.unwrap_or(training.epochs);
-        Ok(StudySettings {
-            generator: self.generator.clone(),
-            data: self.data.clone(),
-            ecgs: self.ecgs.unwrap_or(preset.ecgs),
-            targets: self.targets.as_deref().map_or(Ok(preset.targets), targets)?,
-            input: self.input,
-            seed: self.seed,
-            training,
-            heatmap_ecgs: self.heatmap_ecgs.unwrap_or(preset.heatmap_ecgs),
-            perturb_ecgs: self.perturb_ecgs.unwrap_or(preset.perturb_ecgs),
-            iterations: self.iterations,
-            preset: preset.preset,
-        })
-    }
-}
-
-/// The targets of a list, in the order of the tables.
-fn targets(list: &str) -> Result<Vec<Target>> {
-    let asked = list.split(',').map(|name| name.trim().parse()).collect::<Result<Vec<Target>>>()?;
-    Ok(Target::ALL.into_iter().filter(|target| asked.contains(target)).collect())
 }
 
 /// Runs the command.
 pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     let settings = args.settings()?;
     let progress = Progress::new(globals.quiet);
-    let results = study::run(&settings, &args.output, &|step| progress.step(step))?;
+    let told = !globals.quiet && !globals.json;
+    let notice = |line: &str| {
+        if told {
+            progress.finish();
+            // A closed pipe is found out at the end, when the summary is printed.
+            let _ = print(line);
+        }
+    };
+    let results = run_study(&args.output, &settings, &|step| progress.step(step), &notice)?;
     progress.finish();
-    if globals.quiet { Ok(()) } else { tell(args, &results, globals) }
+    match (globals.quiet, globals.json) {
+        (true, _) => Ok(()),
+        (_, true) => print(format!("{:#}", summary(&args.output, &results))),
+        _ => tell(&args.output, &results),
+    }
 }
 
-fn tell(args: &Args, results: &StudyResults, globals: &Globals) -> Result<()> {
-    let table4 =
-        std::fs::read_to_string(args.output.join("table4.csv")).map_err(|source| Error::io(args.output.join("table4.csv"), source))?;
-    let report = args.output.join("report.html");
-    if globals.json {
-        let metrics: Vec<_> =
-            results.targets.iter().map(|target| serde_json::json!({"target": target.target, "metrics": target.metrics})).collect();
-        return print(serde_json::json!({"report": report, "metrics": metrics, "table4": table4}));
+impl Args {
+    fn settings(&self) -> Result<StudySettings> {
+        let fresh = StudySettings::new(self.preset, self.seed);
+        let mut methods = Method::parse_list(&self.method)?;
+        methods.sort();
+        let mut targets = self.targets.clone().unwrap_or_else(|| fresh.targets.clone());
+        targets.sort();
+        if let Some(pair) = targets.windows(2).find(|pair| pair[0] == pair[1]) {
+            return Err(Error::Usage(format!("target '{}' is listed twice", pair[0])));
+        }
+        let mut training = fresh.training;
+        training.epochs = self.epochs.unwrap_or(training.epochs);
+        Ok(StudySettings {
+            source: self.data_source(&fresh)?,
+            targets,
+            input: self.input,
+            arch: self.arch.clone(),
+            training,
+            methods,
+            heatmap_ecgs: self.heatmap_ecgs.unwrap_or(fresh.heatmap_ecgs),
+            perturb_ecgs: self.perturb_ecgs.unwrap_or(fresh.perturb_ecgs),
+            iterations: self.iterations.unwrap_or(fresh.iterations),
+            ..fresh
+        })
     }
-    print(format!("{:<20}{:>8}{:>10}{:>14}    {:>8}", "test split", "MAE", "RMSE", "MAE of mean", "gain"))?;
-    for target in &results.targets {
-        let Some(test) = target.split("test") else { continue };
-        let (name, unit) = (target.target.title(), target.target.unit());
-        let gain = test.mae_of_mean / test.mae;
-        print(format!("{name:<20}{:>8.2}{:>10.2}{:>14.2} {unit:<3}{gain:>7.1}×", test.mae, test.rmse, test.mae_of_mean))?;
+
+    fn data_source(&self, fresh: &StudySettings) -> Result<DataSource> {
+        if let Some(path) = &self.data {
+            return Ok(DataSource::Dataset(path.clone()));
+        }
+        let preset = match &fresh.source {
+            DataSource::Simulator { ecgs } | DataSource::Pulse2pulse { ecgs, .. } => *ecgs,
+            DataSource::Dataset(_) => 0,
+        };
+        let ecgs = self.ecgs.unwrap_or(preset);
+        match (self.source, &self.generator) {
+            (SourceName::Simulator, None) => Ok(DataSource::Simulator { ecgs }),
+            (SourceName::Simulator, Some(_)) => Err(Error::Usage("--generator belongs to --source pulse2pulse".into())),
+            (SourceName::Pulse2pulse, Some(generator)) => Ok(DataSource::Pulse2pulse { ecgs, generator: generator.clone() }),
+            (SourceName::Pulse2pulse, None) => {
+                let text = "--source pulse2pulse needs --generator WHEEL: pip download --no-deps deepfake-ecg==1.1.2";
+                Err(Error::Usage(text.into()))
+            }
+        }
     }
-    print("\nTable 4: area under the percentage error to iteration 15")?;
-    let targets: String = results.targets.iter().map(|target| format!("{:>9}", target.target.name())).collect();
-    print(format!("{:<24}{targets}", ""))?;
-    for line in table4.lines().skip(1) {
-        let mut cells = line.split(',');
-        let first = cells.next().unwrap_or_default();
-        let rounded = cells.map(|cell| cell.parse::<f64>().map_or(format!("{cell:>9}"), |value| format!("{value:>9.2}")));
-        print(format!("{first:<24}{}", rounded.collect::<String>()))?;
-    }
+}
+
+/// Where the study's outcome lies.
+fn places(folder: &Path) -> [(&'static str, PathBuf); 6] {
+    ["report.html", "metrics.csv", "table4.csv", "models", "heatmaps", "figures"].map(|name| (name, folder.join(name)))
+}
+
+fn summary(folder: &Path, results: &StudyResults) -> serde_json::Value {
+    let named = |networks: &[Perturbed], scoring: Scoring| -> serde_json::Value {
+        let one = |network: &Perturbed| {
+            let areas = network.methods.iter().map(|(name, _)| name.clone()).zip(network.areas(scoring).into_iter().map(Into::into));
+            (network.name.clone(), serde_json::Value::Object(areas.collect()))
+        };
+        serde_json::Value::Object(networks.iter().map(one).collect())
+    };
+    let networks = Perturbed::of(results);
+    let metrics: serde_json::Map<_, _> =
+        results.targets.iter().map(|t| (t.target.name().to_owned(), serde_json::json!(t.metrics))).collect();
+    let table4: serde_json::Map<_, _> =
+        Scoring::ALL.into_iter().map(|scoring| (scoring.name().to_owned(), named(&networks, scoring))).collect();
+    let files: serde_json::Map<_, _> = places(folder).into_iter().map(|(name, path)| (name.to_owned(), serde_json::json!(path))).collect();
+    serde_json::json!({ "folder": folder, "ecgs": results.data.ecgs, "metrics": metrics, "table4": table4, "files": files })
+}
+
+fn tell(folder: &Path, results: &StudyResults) -> Result<()> {
+    print("\nArea under the error curve to iteration 15 (the study's Table 4):")?;
+    let table = area_table(&Perturbed::of(results), Scoring::Paper);
+    table.plain().lines().try_for_each(print)?;
+    let [(_, report), ..] = places(folder);
     print(format!("\nOpen {}; models, heatmaps, curves, figures and tables are beside it.", report.display()))
 }

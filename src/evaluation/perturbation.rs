@@ -167,7 +167,7 @@ fn one(
         }
         Ok(curve)
     };
-    maps.iter().map(curve).collect()
+    maps.par_iter().map(curve).collect()
 }
 
 fn run(predictor: &dyn Predictor, inputs: Vec<f32>, x: ArrayView2<'_, f32>) -> Result<Vec<f32>> {

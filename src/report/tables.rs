@@ -81,6 +81,24 @@ impl Table {
         out
     }
 
+    /// Columns of plain text for a terminal, without the caption.
+    pub fn plain(&self) -> String {
+        let rows = || {
+            std::iter::once(self.header.iter().map(String::as_str).collect::<Vec<_>>())
+                .chain(self.rows.iter().map(|row| row.iter().map(|cell| cell.text.as_str()).collect()))
+        };
+        let width = |column: usize| rows().filter_map(|row| Some(row.get(column)?.chars().count())).max().unwrap_or(0);
+        let widths: Vec<usize> = (0..self.header.len()).map(width).collect();
+        let mut out = String::new();
+        for row in rows() {
+            let cells = row.iter().zip(&widths).enumerate();
+            let text: Vec<String> =
+                cells.map(|(at, (cell, width))| if at == 0 { format!("{cell:<width$}") } else { format!("{cell:>width$}") }).collect();
+            let _ = writeln!(out, "{}", text.join("  ").trim_end());
+        }
+        out
+    }
+
     /// A Markdown table under its caption.
     pub fn markdown(&self) -> String {
         let mut out = format!("{}\n\n", self.caption);

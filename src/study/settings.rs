@@ -1,99 +1,167 @@
-//! What a study is made of, and its two presets.
+//! What a study is made of: the settings, and the two presets.
 
+use crate::attribution::Method;
 use crate::dataset::{InputKind, Target};
-use crate::nn::TrainSettings;
+use crate::nn::{Preset, TrainSettings};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
-/// A named set of sizes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// Where the ECGs come from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Preset {
-    /// Minutes on two cores.
-    Quick,
-    /// The study's sizes: days on two cores.
-    Paper,
+pub enum DataSource {
+    /// The parametric simulator.
+    Simulator {
+        /// How many ECGs.
+        ecgs: usize,
+    },
+    /// The published Pulse2pulse generator.
+    Pulse2pulse {
+        /// How many ECGs.
+        ecgs: usize,
+        /// The wheel, or the weights in it.
+        generator: PathBuf,
+    },
+    /// A dataset that is there already.
+    Dataset(PathBuf),
 }
 
-/// Everything that a study's results follow from.
+/// Everything that a study's results depend on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct StudySettings {
-    /// Where the sizes came from.
+    /// The preset that the settings began with.
     pub preset: Preset,
-    /// The Pulse2pulse generator's file; `None`: the simulator.
-    pub generator: Option<PathBuf>,
-    /// A dataset to use instead of generating one.
-    pub data: Option<PathBuf>,
-    /// ECGs to generate.
-    pub ecgs: usize,
-    /// The targets, in the order of the tables.
+    /// Where the ECGs come from.
+    pub source: DataSource,
+    /// What is predicted, one network each.
     pub targets: Vec<Target>,
     /// What the networks look at.
     pub input: InputKind,
-    /// The master seed.
-    pub seed: u64,
-    /// How the networks are trained; its seed is the master seed.
+    /// The network: a name or a program file, as [`crate::nn::load_program`] takes it.
+    pub arch: String,
+    /// How networks are trained; its seed is the study's.
     pub training: TrainSettings,
+    /// The methods.
+    pub methods: Vec<Method>,
     /// Test ECGs whose heatmaps are kept.
     pub heatmap_ecgs: usize,
     /// Test ECGs that are perturbed.
     pub perturb_ecgs: usize,
-    /// Points perturbed.
+    /// Points that are perturbed.
     pub iterations: usize,
 }
 
 impl StudySettings {
-    /// The settings of a preset.
-    pub fn new(preset: Preset) -> Self {
-        let (ecgs, training, heatmap_ecgs, perturb_ecgs) = match preset {
-            Preset::Quick => (2000, TrainSettings::quick(), 12, 16),
-            Preset::Paper => (150_000, TrainSettings::paper(), 51, 5000),
+    /// The settings of a preset on simulated ECGs. `paper` is the study's: 150 000 ECGs, 100 epochs on raw values, 5000 perturbed ECGs, 200 points.
+    pub fn new(preset: Preset, seed: u64) -> Self {
+        let (ecgs, perturb_ecgs, iterations) = match preset {
+            Preset::Quick => (QUICK_ECGS, QUICK_PERTURBED, QUICK_ITERATIONS),
+            Preset::Paper => (150_000, 5000, 200),
         };
         StudySettings {
             preset,
-            generator: None,
-            data: None,
-            ecgs,
+            source: DataSource::Simulator { ecgs },
             targets: Target::STUDY.to_vec(),
             input: InputKind::Median,
-            seed: 1,
-            training: TrainSettings { seed: 1, ..training },
-            heatmap_ecgs,
+            arch: "stevennet".into(),
+            training: TrainSettings { seed, ..preset.settings() },
+            methods: Method::STUDY.to_vec(),
+            heatmap_ecgs: 51,
             perturb_ecgs,
-            iterations: 200,
+            iterations,
         }
     }
 
-    /// Refuses settings that cannot give a study.
+    /// The master seed.
+    pub fn seed(&self) -> u64 {
+        self.training.seed
+    }
+
+    /// Refuses what makes no sense.
     ///
     /// # Errors
-    /// [`Error::Usage`] naming the setting.
+    /// [`Error::Usage`].
     pub fn check(&self) -> Result<()> {
-        let zero = [
-            ("ECGs", self.ecgs),
-            ("heatmap ECGs", self.heatmap_ecgs),
-            ("perturbed ECGs", self.perturb_ecgs),
-            ("targets", self.targets.len()),
-        ];
-        if let Some((what, _)) = zero.into_iter().find(|(_, size)| *size == 0) {
-            return Err(Error::Usage(format!("a study needs at least 1 of: {what}")));
+        let wrong = |what: &str| Err(Error::Usage(what.into()));
+        if self.targets.is_empty() || self.methods.is_empty() {
+            return wrong("a study needs at least one target and one method");
         }
-        if self.iterations < 25 {
-            return Err(Error::Usage(format!("{} iterations: ranks are taken at 10 to 25, so there must be at least 25", self.iterations)));
+        if self.perturb_ecgs == 0 || self.heatmap_ecgs == 0 {
+            return wrong("a study needs at least one ECG to perturb and one to draw");
         }
-        if self.data.is_some() && self.generator.is_some() {
-            return Err(Error::Usage("a dataset and a generator were given: leave one out".into()));
+        match &self.source {
+            DataSource::Simulator { ecgs } | DataSource::Pulse2pulse { ecgs, .. } if *ecgs < LEAST_ECGS => Err(Error::Usage(format!(
+                "{ecgs} ECGs are too few for a study: training, validation and test part need at least {LEAST_ECGS}"
+            ))),
+            _ => Ok(()),
         }
-        Ok(())
     }
 
-    /// The source's name.
-    pub fn source(&self) -> String {
-        match (&self.data, &self.generator) {
-            (Some(data), _) => data.display().to_string(),
-            (None, Some(_)) => "pulse2pulse".into(),
-            (None, None) => "simulator".into(),
+    /// The settings by name, in the order in which a person would read them.
+    pub fn listed(&self) -> Vec<(String, String)> {
+        let names = |names: Vec<&str>| names.join(" ");
+        let source = match &self.source {
+            DataSource::Simulator { ecgs } => format!("{ecgs} simulated ECGs"),
+            DataSource::Pulse2pulse { ecgs, .. } => format!("{ecgs} Pulse2pulse ECGs"),
+            DataSource::Dataset(_) => "a given dataset".into(),
+        };
+        let TrainSettings { epochs, batch, learning_rate, standardise, .. } = self.training;
+        let rows = [
+            ("preset", preset_name(self.preset).to_owned()),
+            ("seed", self.seed().to_string()),
+            ("ECGs", source),
+            ("input", self.input.to_string()),
+            ("targets", names(self.targets.iter().map(|target| target.name()).collect())),
+            ("network", self.arch.clone()),
+            ("epochs", epochs.to_string()),
+            ("batch", batch.to_string()),
+            ("learning rate", learning_rate.to_string()),
+            ("standardised while training", if standardise { "yes" } else { "no" }.into()),
+            ("methods", names(self.methods.iter().map(|method| method.name()).collect())),
+            ("ECGs with heatmaps", self.heatmap_ecgs.to_string()),
+            ("ECGs perturbed", self.perturb_ecgs.to_string()),
+            ("points perturbed", self.iterations.to_string()),
+        ];
+        rows.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+    }
+
+    /// The command that makes this study, threads and places left out.
+    pub fn command(&self) -> String {
+        let fresh = StudySettings::new(self.preset, self.seed());
+        let mut command = format!("cardiograd study --preset {} --seed {}", preset_name(self.preset), self.seed());
+        let mut option = |name: &str, value: String, differs: bool| {
+            if differs {
+                command += &format!(" --{name} {value}");
+            }
+        };
+        match &self.source {
+            DataSource::Simulator { ecgs } => option("ecgs", ecgs.to_string(), self.source != fresh.source),
+            DataSource::Pulse2pulse { ecgs, .. } => option("source", format!("pulse2pulse --generator WHEEL --ecgs {ecgs}"), true),
+            DataSource::Dataset(_) => option("data", "DATASET".into(), true),
         }
+        option("targets", self.targets.iter().map(|t| t.name()).collect::<Vec<_>>().join(","), self.targets != fresh.targets);
+        option("input", self.input.to_string(), self.input != fresh.input);
+        option("arch", self.arch.clone(), self.arch != fresh.arch);
+        option("epochs", self.training.epochs.to_string(), self.training.epochs != fresh.training.epochs);
+        option("method", self.methods.iter().map(|m| m.name()).collect::<Vec<_>>().join(","), self.methods != fresh.methods);
+        option("heatmap-ecgs", self.heatmap_ecgs.to_string(), self.heatmap_ecgs != fresh.heatmap_ecgs);
+        option("perturb-ecgs", self.perturb_ecgs.to_string(), self.perturb_ecgs != fresh.perturb_ecgs);
+        option("iterations", self.iterations.to_string(), self.iterations != fresh.iterations);
+        command
+    }
+}
+
+/// Fewer ECGs leave a part of the split empty.
+const LEAST_ECGS: usize = 10;
+/// The quick preset's sizes: every target beats predicting the mean threefold, the whole takes minutes.
+const QUICK_ECGS: usize = 3000;
+const QUICK_PERTURBED: usize = 60;
+const QUICK_ITERATIONS: usize = 50;
+
+fn preset_name(preset: Preset) -> &'static str {
+    match preset {
+        Preset::Quick => "quick",
+        Preset::Paper => "paper",
     }
 }

@@ -1,0 +1,242 @@
+//! The stages in order, and what they leave in the study's folder.
+
+use super::data::{self, Data};
+use super::judge::{Judge, Judged};
+use super::tables::{Perturbed, metrics_table, write_area_tables};
+use super::{StudySettings, training};
+use crate::attribution::Settings as AttributionSettings;
+use crate::dataset::{Dataset, Part, Split, Target};
+use crate::evaluation::perturbation::PerturbationSettings;
+use crate::files::{atomic, digest::sha256_file, npy};
+use crate::nn::{Examples, load_program, predict_ecgs};
+use crate::progress::Report;
+use crate::report::results::{
+    Ecgs, MethodCurves, MethodMaps, PerturbationResults, Prediction, Provenance, SplitMetrics, StudyResults, TargetResults,
+};
+use crate::report::{store, write};
+use crate::tape::Program;
+use crate::{Error, Result};
+use ndarray::{Array, ArrayD, Dimension};
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+
+/// What tells a study's folder from any other.
+const MARK: &str = "study.json";
+
+/// Runs a study in `folder`. Stages that are finished there, of the same settings and inputs, are not repeated.
+/// `notice` is told in one line each what has been done.
+///
+/// # Errors
+/// [`Error::Usage`] for senseless settings, a folder that holds something else, or a dataset of other settings in it; whatever the stages bring.
+pub fn run(folder: &Path, settings: &StudySettings, report: Report<'_>, notice: &dyn Fn(&str)) -> Result<StudyResults> {
+    settings.check()?;
+    let program = load_program(&settings.arch)?;
+    open_folder(folder, settings)?;
+    let data = data::open(folder, settings, report)?;
+    let split = data.dataset.split(settings.seed());
+    notice(&format!("data: {} ECGs", data.dataset.len()));
+    let kept = kept(&data.dataset, &split, settings);
+    let study = Study { folder, settings, program: &program, data: &data, split: &split, kept: &kept, report };
+    let mut targets = Vec::new();
+    let mut digests = vec![("dataset".to_owned(), data.digest.clone())];
+    for target in &settings.targets {
+        let (results, model) = study.target(*target, notice)?;
+        digests.push((format!("models/{target}.cgm"), model));
+        targets.push(results);
+    }
+    let results = study.results(targets, digests)?;
+    let metrics: Vec<(Target, &[SplitMetrics])> = results.targets.iter().map(|t| (t.target, t.metrics.as_slice())).collect();
+    atomic::write(folder.join("metrics.csv"), metrics_table(&metrics).csv().as_bytes())?;
+    write_area_tables(folder, &Perturbed::of(&results))?;
+    store::save(folder, &results)?;
+    write::write(folder, &results)?;
+    Ok(results)
+}
+
+/// Takes a new or empty folder, or one that holds a study.
+fn open_folder(folder: &Path, settings: &StudySettings) -> Result<()> {
+    std::fs::create_dir_all(folder).map_err(|source| Error::io(folder, source))?;
+    let mut entries = std::fs::read_dir(folder).map_err(|source| Error::io(folder, source))?;
+    if !folder.join(MARK).exists() && entries.next().is_some() {
+        return Err(Error::Usage(format!("{} holds something other than a study: choose another folder", folder.display())));
+    }
+    let text = serde_json::json!({ "format": "cardiograd-study", "version": env!("CARGO_PKG_VERSION"), "settings": settings });
+    atomic::write(folder.join(MARK), format!("{text:#}\n").as_bytes())
+}
+
+/// The first test ECGs that have every target: the same for all targets.
+fn kept(dataset: &Dataset, split: &Split, settings: &StudySettings) -> Vec<usize> {
+    let whole = |ecg: &usize| settings.targets.iter().all(|target| dataset.target(*ecg, *target).is_some_and(f64::is_finite));
+    split.part(Part::Test).iter().copied().filter(whole).take(settings.heatmap_ecgs).collect()
+}
+
+/// What a finished judgement depended on, and the little of it that is not in arrays.
+#[derive(Serialize, Deserialize)]
+struct JudgedMark {
+    digest: String,
+    predicted: Vec<f64>,
+}
+
+struct Study<'a> {
+    folder: &'a Path,
+    settings: &'a StudySettings,
+    program: &'a Program,
+    data: &'a Data,
+    split: &'a Split,
+    kept: &'a [usize],
+    report: Report<'a>,
+}
+
+impl Study<'_> {
+    /// One target: network, heatmaps, perturbation. The second part is the digest of the model.
+    fn target(&self, target: Target, notice: &dyn Fn(&str)) -> Result<(TargetResults, String)> {
+        let dataset = &self.data.dataset;
+        let network = training::network(self.folder, self.settings, self.program, self.data, self.split, target, self.report)?;
+        let provenance = network.model.provenance.as_ref();
+        let metrics: Vec<SplitMetrics> = provenance.map_or(Vec::new(), |about| {
+            let one = |m: &crate::nn::Metrics| SplitMetrics {
+                split: m.part.to_string(),
+                n: m.n,
+                mae: m.mae,
+                rmse: m.rmse,
+                mae_of_mean: m.mae_of_mean,
+                rmse_of_mean: m.rmse_of_mean,
+            };
+            about.metrics.iter().map(one).collect()
+        });
+        if let Some(test) = metrics.iter().find(|m| m.split == "test") {
+            let (unit, gain) = (target.unit(), test.mae_of_mean / test.mae);
+            notice(&format!("{target}: test MAE {:.2} {unit}, RMSE {:.2} {unit}, {gain:.1}× better than the mean", test.mae, test.rmse));
+        }
+        let examples = Examples::of(dataset, self.split, Part::Test, target);
+        let inputs = |ecgs: &[usize]| dataset.inputs(ecgs, self.settings.input);
+        let label = format!("predicting {target}");
+        let predicted = predict_ecgs(&network.model.network, &inputs, &examples.ecgs, &label, self.report)?;
+        let test = examples.ecgs.iter().zip(&examples.values).zip(predicted);
+        let test = test.map(|((ecg, truth), predicted)| Prediction { ecg: *ecg as u64, truth: *truth, predicted }).collect();
+        let model = format!("sha256:{}", sha256_file(&network.path)?);
+        let count = examples.len().min(self.settings.perturb_ecgs);
+        let (ecgs, truth) = (&examples.ecgs[..count], &examples.values[..count]);
+        let judged = self.judge(target, &network.model.network, &format!("{model} {}", self.data.digest), ecgs)?;
+        let results = TargetResults {
+            target,
+            metrics,
+            test,
+            predicted: judged.predicted,
+            maps: judged.maps.into_iter().map(|(method, maps)| MethodMaps { method: method.to_string(), maps }).collect(),
+            perturbation: Some(self.perturbation(target, ecgs, truth, judged.curves)),
+        };
+        Ok((results, model))
+    }
+
+    fn perturbation(
+        &self,
+        target: Target,
+        ecgs: &[usize],
+        truth: &[f64],
+        curves: Vec<(crate::attribution::Method, ndarray::Array2<f32>)>,
+    ) -> PerturbationResults {
+        let train = Examples::of(&self.data.dataset, self.split, Part::Train, target).values;
+        let found = Perturbed {
+            name: target.name().into(),
+            ecgs: ecgs.iter().map(|ecg| *ecg as u64).collect(),
+            truth: truth.to_vec(),
+            sd: data::deviation(&train),
+            methods: curves.into_iter().map(|(method, curves)| (method.to_string(), curves)).collect(),
+        };
+        PerturbationResults {
+            excluded: found.excluded(),
+            target_sd: found.sd,
+            ecgs: found.ecgs,
+            truth: found.truth,
+            methods: found.methods.into_iter().map(|(method, predictions)| MethodCurves { method, predictions }).collect(),
+        }
+    }
+
+    /// Heatmaps and perturbation of one network: from the folder if they are of this study, else done.
+    fn judge(&self, target: Target, network: &crate::tape::Network<f32>, identity: &str, ecgs: &[usize]) -> Result<Judged> {
+        let (settings, seed) = (self.settings, self.settings.seed());
+        let inputs = |ecgs: &[usize]| self.data.dataset.inputs(ecgs, settings.input);
+        let attribution = AttributionSettings { seed, target: target.index(), ..AttributionSettings::default() };
+        let perturbation = PerturbationSettings { iterations: settings.iterations, seed, ..PerturbationSettings::default() };
+        let judge = Judge {
+            network,
+            inputs: &inputs,
+            methods: &settings.methods,
+            attribution: &attribution,
+            perturbation: &perturbation,
+            kept: self.kept,
+            perturbed: ecgs,
+        };
+        let (maps, curves) = (self.folder.join("heatmaps").join(target.name()), self.folder.join("curves").join(target.name()));
+        let (mark, digest) = (maps.join("judged.json"), judge.digest(identity));
+        let done: Option<JudgedMark> = std::fs::read(&mark).ok().and_then(|text| serde_json::from_slice(&text).ok());
+        if let Some(done) = done.filter(|done| done.digest == digest) {
+            return self.judged(&maps, &curves, done.predicted);
+        }
+        let cache = self.folder.join("cache").join(target.name());
+        let label = format!("explaining and perturbing {target}");
+        let judged = judge.run(&cache, identity, &label, self.report)?;
+        for folder in [&maps, &curves] {
+            renew(folder)?;
+        }
+        for (method, values) in &judged.maps {
+            npy::write(maps.join(format!("{method}.npy")), values.view())?;
+        }
+        for (method, values) in &judged.curves {
+            npy::write(curves.join(format!("{method}.npy")), values.view())?;
+        }
+        let done = JudgedMark { digest, predicted: judged.predicted.clone() };
+        let text = serde_json::to_string_pretty(&done).map_err(|error| Error::format(&mark, error.to_string()))?;
+        atomic::write(&mark, text.as_bytes())?;
+        Ok(judged)
+    }
+
+    fn judged(&self, maps: &Path, curves: &Path, predicted: Vec<f64>) -> Result<Judged> {
+        let mut judged = Judged { predicted, ..Judged::default() };
+        for method in &self.settings.methods {
+            judged.maps.push((*method, array(&maps.join(format!("{method}.npy")))?));
+            judged.curves.push((*method, array(&curves.join(format!("{method}.npy")))?));
+        }
+        Ok(judged)
+    }
+
+    fn results(&self, targets: Vec<TargetResults>, digests: Vec<(String, String)>) -> Result<StudyResults> {
+        let dataset = &self.data.dataset;
+        let inputs = match self.kept {
+            [] => ndarray::Array3::zeros((0, 12, self.settings.input.samples())),
+            kept => dataset.inputs(kept, self.settings.input)?,
+        };
+        Ok(StudyResults {
+            provenance: Provenance {
+                version: concat!("cardiograd ", env!("CARGO_PKG_VERSION")).into(),
+                command: self.settings.command(),
+                seed: self.settings.seed(),
+                settings: self.settings.listed(),
+                digests,
+            },
+            input: self.settings.input,
+            data: data::describe(dataset, self.settings),
+            ecgs: Ecgs {
+                ids: self.kept.iter().map(|ecg| dataset.records()[*ecg].id.clone()).collect(),
+                inputs,
+                measurements: self.kept.iter().map(|ecg| dataset.measurements(*ecg).clone()).collect(),
+            },
+            targets,
+        })
+    }
+}
+
+/// An empty folder in place of whatever an earlier run left there.
+fn renew(folder: &Path) -> Result<()> {
+    if folder.exists() {
+        std::fs::remove_dir_all(folder).map_err(|source| Error::io(folder, source))?;
+    }
+    std::fs::create_dir_all(folder).map_err(|source| Error::io(folder, source))
+}
+
+fn array<D: Dimension>(path: &Path) -> Result<Array<f32, D>> {
+    let array: ArrayD<f32> = npy::read_f32(path)?;
+    let shape = array.shape().to_vec();
+    array.into_dimensionality().map_err(|_| Error::format(path, format!("has shape {shape:?}: remove the folder it lies in")))
+}
