@@ -1,7 +1,7 @@
 //! `cardiograd perturb`.
 
 use super::{Globals, Progress, print};
-use crate::atomic::AtomicFolder;
+use crate::atomic::{AtomicFolder, partial_name};
 use crate::attribution::{Method, Settings as AttributionSettings};
 use crate::dataset::{Dataset, InputKind, Part, Target};
 use crate::evaluation::perturbation::PerturbationSettings;
@@ -74,27 +74,45 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
             return Err(Error::Usage(format!("two models are called '{}': their curves would have the same name", subject.name)));
         }
     }
+    let fresh = !partial_name(&args.output)?.exists();
     let folder = AtomicFolder::resume(&args.output)?;
+    let networks = match fill(args, &methods, &dataset, &subjects, folder.partial(), globals) {
+        // What a kill or a full disk leaves is gone on with; what was asked wrongly leaves nothing.
+        Err(error) if fresh && !matches!(error, Error::Io { .. }) => {
+            std::fs::remove_dir_all(folder.partial()).map_err(|source| Error::io(folder.partial(), source))?;
+            return Err(error);
+        }
+        outcome => outcome?,
+    };
+    folder.commit()?;
+    if globals.quiet { Ok(()) } else { tell(args, &networks, globals) }
+}
+
+/// Perturbs every model and writes curves and tables.
+fn fill(
+    args: &Args,
+    methods: &[Method],
+    dataset: &Dataset,
+    subjects: &[Subject],
+    folder: &Path,
+    globals: &Globals,
+) -> Result<Vec<Perturbed>> {
     let progress = Progress::new(globals.quiet);
     let mut networks = Vec::new();
-    for subject in &subjects {
-        let mut found = perturbed(args, &methods, &dataset, subject, folder.partial(), &|step| progress.step(step))?;
-        write_curves(&folder.partial().join("curves").join(&subject.name), &found)?;
+    for subject in subjects {
+        let mut found = perturbed(args, methods, dataset, subject, folder, &|step| progress.step(step))?;
+        write_curves(&folder.join("curves").join(&subject.name), &found)?;
         if subjects.iter().filter(|other| other.target == subject.target).count() == 1 {
             found.name = subject.target.name().into();
         }
         networks.push(found);
     }
-    progress.finish();
-    write_area_tables(folder.partial(), &networks)?;
-    for subject in &subjects {
-        let cache = cache(folder.partial(), subject);
-        if cache.exists() {
-            std::fs::remove_dir_all(&cache).map_err(|source| Error::io(cache, source))?;
-        }
+    write_area_tables(folder, &networks)?;
+    for subject in subjects {
+        let cache = cache(folder, subject);
+        std::fs::remove_dir_all(&cache).map_err(|source| Error::io(cache, source))?;
     }
-    folder.commit()?;
-    if globals.quiet { Ok(()) } else { tell(args, &networks, globals) }
+    Ok(networks)
 }
 
 fn subject(args: &Args, path: &Path) -> Result<Subject> {

@@ -30,8 +30,8 @@ pub struct Args {
     #[arg(long, value_name = "N")]
     ecgs: Option<usize>,
     /// Targets separated by commas [default: the study's six].
-    #[arg(long, value_name = "LIST", value_delimiter = ',')]
-    targets: Option<Vec<Target>>,
+    #[arg(long, value_name = "LIST")]
+    targets: Option<String>,
     /// What the networks look at: median (12 × 600) or rhythm (12 × 5000).
     #[arg(long, default_value = "median")]
     input: InputKind,
@@ -87,7 +87,8 @@ impl Args {
         let fresh = StudySettings::new(self.preset, self.seed);
         let mut methods = Method::parse_list(&self.method)?;
         methods.sort();
-        let mut targets = self.targets.clone().unwrap_or_else(|| fresh.targets.clone());
+        let listed = |list: &str| list.split(',').map(|name| name.trim().parse()).collect::<Result<Vec<Target>>>();
+        let mut targets = self.targets.as_deref().map_or(Ok(fresh.targets.clone()), listed)?;
         targets.sort();
         if let Some(pair) = targets.windows(2).find(|pair| pair[0] == pair[1]) {
             return Err(Error::Usage(format!("target '{}' is listed twice", pair[0])));

@@ -19,6 +19,15 @@ pub(super) struct Data {
     pub digest: String,
 }
 
+/// Refuses a source that is not there, before anything is written.
+pub(super) fn check(settings: &StudySettings) -> Result<()> {
+    match &settings.source {
+        DataSource::Simulator { .. } => Ok(()),
+        DataSource::Pulse2pulse { generator, .. } => Generator::load(generator).map(|_| ()),
+        DataSource::Dataset(path) => Manifest::read(path).map(|_| ()),
+    }
+}
+
 /// Opens the study's dataset, after generating it under `folder` where that is asked for and has not been done.
 pub(super) fn open(folder: &Path, settings: &StudySettings, report: Report<'_>) -> Result<Data> {
     let path = match &settings.source {

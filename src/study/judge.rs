@@ -52,8 +52,8 @@ struct Part {
 }
 
 impl Judge<'_> {
-    /// Does the work. What chunks have brought lies under `cache` until it is whole; `identity` tells one work from another (digests of
-    /// network and data): an unfinished cache of another work is thrown away.
+    /// Does the work. What chunks have brought lies under `cache`, for the caller to remove when the outcome is safe; `identity` tells one
+    /// work from another (digests of network and data): the cache of another work is thrown away.
     ///
     /// # Errors
     /// As [`Explainer::explain`] and [`perturb`]; what reading inputs and writing the cache brings.
@@ -72,9 +72,7 @@ impl Judge<'_> {
             report(Step { label, done: before + chunk.len() as u64, total, unit: "ECGs", note: "" });
             parts.push(self.read(&path)?);
         }
-        let judged = self.gather(&members, &parts)?;
-        std::fs::remove_dir_all(cache).map_err(|source| Error::io(cache, source))?;
-        Ok(judged)
+        self.gather(&members, &parts)
     }
 
     /// Everything that the outcome depends on.

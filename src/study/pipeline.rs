@@ -31,6 +31,7 @@ const MARK: &str = "study.json";
 pub fn run(folder: &Path, settings: &StudySettings, report: Report<'_>, notice: &dyn Fn(&str)) -> Result<StudyResults> {
     settings.check()?;
     let program = load_program(&settings.arch)?;
+    data::check(settings)?;
     open_folder(folder, settings)?;
     let data = data::open(folder, settings, report)?;
     let split = data.dataset.split(settings.seed());
@@ -189,6 +190,9 @@ impl Study<'_> {
         let done = JudgedMark { digest, predicted: judged.predicted.clone() };
         let text = serde_json::to_string_pretty(&done).map_err(|error| Error::format(&mark, error.to_string()))?;
         atomic::write(&mark, text.as_bytes())?;
+        std::fs::remove_dir_all(&cache).map_err(|source| Error::io(&cache, source))?;
+        // Gone once it is empty: the last target's.
+        let _ = std::fs::remove_dir(self.folder.join("cache"));
         Ok(judged)
     }
 

@@ -1,0 +1,158 @@
+//! `cardiograd study` and `perturb` as a script calls them, in small.
+
+use cardiograd::files::{npy, npz};
+use ndarray::Axis;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+/// Small enough for seconds: the smaller network, two targets, three methods.
+const SMALL: &str = "study --ecgs 60 --epochs 3 --arch standardconv --targets t_v5,pr --method saliency,random,deeplift \
+                     --heatmap-ecgs 2 --perturb-ecgs 5 --iterations 26 --seed 3";
+
+fn command(folder: &Path, arguments: &str) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_cardiograd"));
+    command.current_dir(folder).args(arguments.split_whitespace());
+    command
+}
+
+fn stdout(folder: &Path, arguments: &str) -> String {
+    let output = command(folder, arguments).output().unwrap();
+    assert!(output.status.success(), "{arguments}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn refusal(folder: &Path, arguments: &str, code: i32) -> String {
+    let Output { status, stderr, .. } = command(folder, arguments).output().unwrap();
+    let text = String::from_utf8(stderr).unwrap();
+    assert_eq!(status.code(), Some(code), "{arguments}: {text}");
+    assert_eq!(text.trim_end().lines().count(), 1, "{text}");
+    text
+}
+
+/// Every file below a folder with its contents.
+fn tree(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+    let mut files = BTreeMap::new();
+    let mut left = vec![folder.to_path_buf()];
+    while let Some(path) = left.pop() {
+        if path.is_dir() {
+            left.extend(std::fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+        } else {
+            files.insert(path.strip_prefix(folder).unwrap().to_string_lossy().into_owned(), std::fs::read(&path).unwrap());
+        }
+    }
+    files
+}
+
+fn assert_same(a: &Path, b: &Path) {
+    let (a, b) = (tree(a), tree(b));
+    assert_eq!(a.keys().collect::<Vec<_>>(), b.keys().collect::<Vec<_>>());
+    let differ: Vec<&String> = a.iter().filter(|(name, bytes)| b[*name] != **bytes).map(|(name, _)| name).collect();
+    assert!(differ.is_empty(), "these differ: {differ:?}");
+}
+
+#[test]
+fn a_study_depends_on_its_settings_alone() {
+    let temporary = tempfile::tempdir().unwrap();
+    let folder = temporary.path();
+    let text = stdout(folder, &format!("{SMALL} --threads 1 -o one"));
+    assert!(text.contains("one/report.html") && text.contains("pr: test MAE"), "{text}");
+    let files = tree(&folder.join("one"));
+    for name in [
+        "report.html",
+        "results.json",
+        "metrics.csv",
+        "table4.csv",
+        "table4_per_sd.csv",
+        "ranks.csv",
+        "models/pr.cgm",
+        "models/t_v5.last.cgm",
+        "dataset/median.npy",
+        "heatmaps/ecgs.npy",
+        "heatmaps/pr/deeplift.npy",
+        "curves/t_v5/random.npy",
+        "study.json",
+    ] {
+        assert!(files.contains_key(name), "{name} is not among {:?}", files.keys());
+    }
+    assert!(!files.keys().any(|name| name.contains("cache") || name.contains("checkpoint")), "{:?}", files.keys());
+    let csv = |name: &str| String::from_utf8(files[name].clone()).unwrap();
+    let table4 = csv("table4.csv");
+    let first: Vec<&str> = table4.lines().map(|line| line.split(',').next().unwrap()).collect();
+    assert_eq!(first, ["method", "deeplift", "random", "saliency"]);
+    assert_eq!(table4.lines().next(), Some("method,pr,t_v5"));
+    assert_eq!(csv("metrics.csv").lines().count(), 1 + 2 * 3);
+    assert_eq!(csv("ranks.csv").lines().count(), 1 + 2 * 6 * 16);
+
+    // Two threads, and a kill on the way: the same bytes.
+    let mut running = command(folder, &format!("{SMALL} --threads 2 -o two")).stdout(Stdio::null()).spawn().unwrap();
+    while running.try_wait().unwrap().is_none() && !folder.join("two/models/pr.cgm").exists() {
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    running.kill().unwrap();
+    running.wait().unwrap();
+    let summary: serde_json::Value = serde_json::from_str(&stdout(folder, &format!("{SMALL} --threads 2 --json -o two"))).unwrap();
+    assert_same(&folder.join("one"), &folder.join("two"));
+    assert_eq!(summary["metrics"]["pr"][2]["split"], "test");
+    assert!(summary["table4"]["physical"]["t_v5"]["saliency"].as_f64().unwrap() > 0.0);
+
+    perturb_agrees(folder);
+    stages_are_kept(folder);
+}
+
+/// `perturb` on the study's models gives the study's curves.
+fn perturb_agrees(folder: &Path) {
+    let models = "one/models/t_v5.cgm one/models/pr.cgm";
+    let options = "--data one/dataset --method random,saliency -n 3 --iterations 26 --seed 3";
+    stdout(folder, &format!("perturb {models} {options} -o judged"));
+    let table4 = std::fs::read_to_string(folder.join("judged/table4.csv")).unwrap();
+    assert!(table4.starts_with("method,pr,t_v5\nrandom,"), "{table4}");
+    for target in ["pr", "t_v5"] {
+        let study = npy::read_f32(folder.join(format!("one/curves/{target}/saliency.npy"))).unwrap();
+        let file = folder.join(format!("judged/curves/{target}/saliency.npz"));
+        let own = npz::read_one(&file, "predictions").unwrap().into_f32();
+        assert_eq!(own.shape(), [3, 27]);
+        assert_eq!(own, study.select(Axis(0), &[0, 1, 2]));
+        assert_eq!(npz::read_one(&file, "truth").unwrap().shape(), [3]);
+        assert_eq!(npz::read_one(&file, "ecgs").unwrap().shape(), [3]);
+    }
+    assert!(!tree(&folder.join("judged")).keys().any(|name| name.contains("cache")));
+    assert!(refusal(folder, &format!("perturb {models} {options} -o judged"), 2).contains("exists already"));
+    assert!(refusal(folder, &format!("perturb {models} --data one/dataset --method magic -o other"), 2).contains("magic"));
+    assert!(refusal(folder, "perturb one/models/pr.cgm --data absent --method random -o other", 1).contains("absent"));
+    let twice = "perturb one/models/pr.cgm two/models/pr.cgm --data one/dataset --method random -o other";
+    assert!(refusal(folder, twice, 2).contains("two models are called 'pr'"));
+    let many = "perturb one/models/pr.cgm --data one/dataset --method random --iterations 8000 -o other";
+    assert!(refusal(folder, many, 2).contains("7200 points"));
+    assert!(!folder.join("other").exists() && !folder.join("other.partial").exists());
+}
+
+/// What other settings do not change is not made again; what they change is.
+fn stages_are_kept(folder: &Path) {
+    let made = |name: &str| std::fs::metadata(folder.join("one").join(name)).unwrap().modified().unwrap();
+    let before = ["dataset/dataset.json", "models/pr.cgm", "models/t_v5.cgm"].map(made);
+    stdout(folder, &format!("{} -o one --quiet", SMALL.replace("--perturb-ecgs 5", "--perturb-ecgs 4")));
+    assert_eq!(["dataset/dataset.json", "models/pr.cgm", "models/t_v5.cgm"].map(made), before);
+    let curves = |name: &str| npy::read_f32(folder.join(name).join("curves/pr/deeplift.npy")).unwrap();
+    assert_eq!(curves("one"), curves("two").select(Axis(0), &[0, 1, 2, 3]));
+    let other = SMALL.replace("--ecgs 60", "--ecgs 61");
+    assert!(refusal(folder, &format!("{other} -o one"), 2).contains("other settings"));
+}
+
+#[test]
+fn a_study_that_makes_no_sense_is_refused() {
+    let temporary = tempfile::tempdir().unwrap();
+    let folder = temporary.path();
+    std::fs::create_dir(folder.join("mine")).unwrap();
+    std::fs::write(folder.join("mine/thesis.txt"), "years of work").unwrap();
+    assert!(refusal(folder, "study -o mine", 2).contains("something other than a study"));
+    assert!(refusal(folder, "study --targets pr,heart -o out", 2).contains("heart"));
+    assert!(refusal(folder, "study --targets pr,pr -o out", 2).contains("twice"));
+    assert!(refusal(folder, "study --source pulse2pulse -o out", 2).contains("--generator"));
+    assert!(refusal(folder, "study --generator g.pt -o out", 2).contains("--source pulse2pulse"));
+    assert!(refusal(folder, "study --ecgs 3 -o out", 2).contains("too few"));
+    assert!(refusal(folder, "study --arch resnet -o out", 2).contains("resnet"));
+    assert!(refusal(folder, "study --method magic -o out", 2).contains("magic"));
+    assert!(refusal(folder, "study --data absent -o out", 1).contains("absent"));
+    assert!(!folder.join("out").exists());
+}
