@@ -109,6 +109,12 @@ fn inspect_tells_files_by_their_contents() {
     let net = cardiograd::nn::architecture("standardconv").unwrap();
     std::fs::write(&program, serde_json::to_vec(&net).unwrap()).unwrap();
     assert!(ok(&["inspect", text(&program)]).contains("trainable values"));
+    let folder = root.path().join("study");
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::write(folder.join("results.json"), r#"{"metrics": [1, 2], "provenance": {"seed": 3}}"#).unwrap();
+    let said = ok(&["inspect", text(&folder)]);
+    assert!(said.contains("metrics: 2 entries") && said.contains("\"seed\": 3"), "{said}");
+    assert_eq!(json(&["inspect", "--json", text(&folder)])["provenance"]["seed"], 3);
     assert!(fails(1, &["inspect", text(&data("whole_model.pt"))]).contains("save model.state_dict()"));
     assert!(fails(1, &["inspect", text(root.path())]).contains("not a dataset"));
     assert!(fails(1, &["inspect", "absent"]).contains("absent"));

@@ -48,7 +48,7 @@ fn the_three_formats_of_one_network_agree() {
 fn strides_offsets_types_and_nesting_are_honoured() {
     let safe = state_dict::read(data("odd.safetensors")).unwrap();
     assert_eq!(safe.len(), 16);
-    for name in ["odd.pt", "odd_legacy.pt"] {
+    for name in ["odd.pt", "odd_legacy.pt", "odd_protocol4.pt", "odd_legacy_protocol4.pt"] {
         let dict = state_dict::read(data(name)).unwrap();
         assert_eq!(sorted(&dict), sorted(&safe), "{name}");
     }

@@ -6,7 +6,7 @@ use crate::files::digest::sha256_file;
 use crate::files::npy::{self, Header, NpyArray};
 use crate::files::state_dict::{self, Kind, StateDict};
 use crate::files::{npz, state_dict::Tensor};
-use crate::nn::Model;
+use crate::nn::{Checkpoint, Model};
 use crate::tape::Program;
 use crate::{Error, Result};
 use serde_json::{Value, json};
@@ -16,13 +16,15 @@ use std::path::{Path, PathBuf};
 
 /// Arrays up to this many bytes are read for their range; of larger ones the header is shown.
 const READ_WHOLE: u64 = 1 << 28;
-/// Program files beyond this are not read.
-const PROGRAM_CAP: u64 = 1 << 26;
+/// Of JSON files no more than this is read.
+const JSON_CAP: u64 = 1 << 28;
+/// The results in a study's folder.
+const RESULTS: &str = "results.json";
 
 /// Arguments of `cardiograd inspect`.
 #[derive(clap::Args, Debug)]
 pub struct Args {
-    /// A model, a state dict, a wheel, an array (.npy, .npz), a dataset folder, or a program (.json).
+    /// A model, a state dict, a wheel, an array (.npy, .npz), a program (.json), or the folder of a dataset or a study.
     file: PathBuf,
     /// Recompute a dataset's digests and compare.
     #[arg(long)]
@@ -38,6 +40,8 @@ struct Findings {
 /// Runs the command.
 pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     let path = &args.file;
+    let results = path.join(RESULTS);
+    let path = if results.is_file() { &results } else { path };
     if path.is_dir() {
         return inspect_dataset(path, args.verify, globals);
     }
@@ -94,7 +98,12 @@ fn inspect_file(path: &Path) -> Result<Findings> {
         return arrays(path);
     }
     if start.first() == Some(&b'{') {
-        return program(path);
+        return program_or_results(path);
+    }
+    if start.starts_with(b"\x89CGT") {
+        let epochs = Checkpoint::load(path)?.epochs();
+        let lines = vec![format!("{}: an unfinished training after {epochs} epochs, to be continued by train --resume", path.display())];
+        return Ok(Findings { lines, value: json!({ "kind": "checkpoint", "epochs": epochs }) });
     }
     let (kind, dict) = state_dict::read_kind(path)?;
     Ok(weights(path, kind, &dict))
@@ -182,13 +191,28 @@ fn weights(path: &Path, kind: Kind, dict: &StateDict) -> Findings {
     Findings { lines, value: json!({ "kind": "state_dict", "format": kind.title(), "values": values, "tensors": tensors }) }
 }
 
-fn program(path: &Path) -> Result<Findings> {
+fn program_or_results(path: &Path) -> Result<Findings> {
     let mut text = String::new();
-    File::open(path).and_then(|file| file.take(PROGRAM_CAP).read_to_string(&mut text)).map_err(|source| Error::io(path, source))?;
-    let program: Program = serde_json::from_str(&text).map_err(|error| Error::format(path, format!("not a program: {error}")))?;
-    let mut lines = vec![format!("{}: a program of {} nodes", path.display(), program.nodes().len())];
-    lines.extend(program.to_string().lines().map(|line| format!("  {line}")));
-    Ok(Findings { lines, value: json!({ "kind": "program", "program": program }) })
+    File::open(path).and_then(|file| file.take(JSON_CAP).read_to_string(&mut text)).map_err(|source| Error::io(path, source))?;
+    if let Ok(program) = serde_json::from_str::<Program>(&text) {
+        let mut lines = vec![format!("{}: a program of {} nodes", path.display(), program.nodes().len())];
+        lines.extend(program.to_string().lines().map(|line| format!("  {line}")));
+        return Ok(Findings { lines, value: json!({ "kind": "program", "program": program }) });
+    }
+    let value: Value = serde_json::from_str(&text).map_err(|error| Error::format(path, format!("not JSON: {error}")))?;
+    let mut lines = vec![format!("{}: results in JSON, not a program", path.display())];
+    for (name, part) in value.as_object().into_iter().flatten() {
+        lines.push(match part {
+            Value::Array(items) => format!("  {name}: {} entries", items.len()),
+            // Where results come from is shown whole: that is what one inspects them for.
+            Value::Object(_) if name == "provenance" => format!("  {name}: {part:#}").replace('\n', "\n  "),
+            Value::Object(items) => format!("  {name}: {}", items.keys().cloned().collect::<Vec<_>>().join(", ")),
+            plain => format!("  {name}: {plain}"),
+        });
+    }
+    let provenance = value.get("provenance").cloned().unwrap_or(Value::Null);
+    let parts: Vec<&String> = value.as_object().into_iter().flat_map(|parts| parts.keys()).collect();
+    Ok(Findings { lines, value: json!({ "kind": "results", "parts": parts, "provenance": provenance }) })
 }
 
 fn model(path: &Path, model: &Model) -> Findings {

@@ -11,8 +11,12 @@ use std::collections::HashMap;
 use std::io::{Read, Seek};
 use std::path::Path;
 
-/// Legacy files begin with a pickle of this number (0x1950a86a20f9469cfc6c), protocol 2.
-const MAGIC: &[u8] = &[0x80, 0x02, 0x8a, 0x0a, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19, 0x2e];
+/// Legacy files begin with a pickle of this number.
+const MAGIC: i128 = 0x1950_a86a_20f9_469c_fc6c;
+/// The number as it lies in that pickle: LONG1 of ten bytes.
+const MAGIC_BYTES: &[u8] = &[0x8a, 0x0a, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19];
+/// The number stands within so many bytes, whatever the pickle protocol puts before it.
+const MAGIC_WITHIN: usize = 32;
 /// The keys under which checkpoints nest their state dict.
 const NESTED: [&str; 3] = ["state_dict", "model_state_dict", "stat_dict"];
 /// How many times over all tensors together may cover the file: weights are shared by a few layers at most, halves widen twice and
@@ -20,7 +24,8 @@ const NESTED: [&str; 3] = ["state_dict", "model_state_dict", "stat_dict"];
 const COVER: usize = 16;
 
 pub(super) fn is_legacy(bytes: &[u8]) -> bool {
-    bytes.starts_with(MAGIC)
+    let start = &bytes[..bytes.len().min(MAGIC_WITHIN)];
+    start.first() == Some(&0x80) && start.windows(MAGIC_BYTES.len()).any(|window| window == MAGIC_BYTES)
 }
 
 /// One storage: its type and its raw bytes.
@@ -53,7 +58,11 @@ pub(super) fn read_zip<R: Read + Seek>(path: &Path, zip: &mut Archive<R>, prefix
 
 pub(super) fn read_legacy(path: &Path, bytes: &[u8]) -> Result<StateDict> {
     let bad = |problem: String| Error::format(path, problem);
-    let mut rest = &bytes[MAGIC.len()..];
+    let mut rest = bytes;
+    let magic = pickle::read(&mut rest).map_err(bad)?;
+    if *magic.get(magic.root) != Value::Int(MAGIC) {
+        return Err(bad("damaged: its first pickle is not PyTorch's number".into()));
+    }
     let version = pickle::read(&mut rest).map_err(bad)?;
     if *version.get(version.root) != Value::Int(1001) {
         return Err(bad("a legacy PyTorch file of an unknown version (1001 is known)".into()));

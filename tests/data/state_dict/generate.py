@@ -1,4 +1,4 @@
-"""Makes odd.pt, odd_legacy.pt and odd.safetensors: what PyTorch state dicts hold besides contiguous float32."""
+"""Makes odd*.pt, odd.safetensors and whole_model.pt: what PyTorch state dicts hold besides contiguous float32."""
 import torch
 from safetensors.torch import save_file
 
@@ -25,5 +25,7 @@ odd = {
 checkpoint = {"epoch": 3, "model_state_dict": odd, "loss": 0.5, "note": None, "history": [1.0, (2, True)]}
 torch.save(checkpoint, "odd.pt")
 torch.save(checkpoint, "odd_legacy.pt", _use_new_zipfile_serialization=False)
+torch.save(checkpoint, "odd_protocol4.pt", pickle_protocol=4)
+torch.save(checkpoint, "odd_legacy_protocol4.pt", _use_new_zipfile_serialization=False, pickle_protocol=4)
 save_file({name: tensor.detach().clone().contiguous() for name, tensor in odd.items()}, "odd.safetensors")
 torch.save(torch.nn.Linear(2, 1), "whole_model.pt")
