@@ -53,7 +53,7 @@ pub fn embed(results: &StudyResults, methods: &[String], start: (usize, i64)) ->
             }
             row.push(sizes);
             row_averaged.push(sizes_averaged);
-            row_signed.push(target.maps_of(method).is_some_and(|maps| is_signed(maps)));
+            row_signed.push(target.maps_of(method).is_some_and(is_signed));
         }
         scales.push(row);
         scales_averaged.push(row_averaged);

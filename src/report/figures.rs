@@ -57,11 +57,14 @@ pub fn unit(target: Target, method: &str) -> &'static str {
     }
 }
 
+/// A figure's file name, what its targets are, and which they are.
+type Part = (&'static str, &'static str, fn(Target) -> bool);
+
 /// Figures 3 and 4: averaged heatmaps of every method, for the interval targets and for the amplitude targets.
 pub fn method_grids(results: &StudyResults, ecg: usize, style: Style) -> Vec<Figure> {
     let methods: Vec<String> = results.methods().into_iter().filter(|method| NINE.contains(&method.as_str())).collect();
     let rows: Vec<&str> = methods.iter().map(|method| title(method)).collect();
-    let part = |(name, what, wanted): (&str, &str, fn(Target) -> bool)| {
+    let part = |(name, what, wanted): Part| {
         let targets: Vec<&TargetResults> = results.targets.iter().filter(|target| wanted(target.target)).collect();
         if targets.is_empty() || rows.is_empty() {
             return None;
@@ -74,7 +77,7 @@ pub fn method_grids(results: &StudyResults, ecg: usize, style: Style) -> Vec<Fig
         let svg = heatmap::grid(&caption, &rows, &columns, &cells, style);
         Some(Figure::new(name, caption, svg))
     };
-    let parts: [(&str, &str, fn(Target) -> bool); 2] = [
+    let parts: [Part; 2] = [
         ("figure3_intervals", "intervals", |target| target.unit() != "µV"),
         ("figure4_amplitudes", "amplitudes", |target| target.unit() == "µV"),
     ];

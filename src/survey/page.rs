@@ -48,7 +48,7 @@ pub(super) fn page(
     for (k, block) in place.iter().enumerate() {
         let _ = write!(page, "<script type=\"text/plain\" id=\"b{k}\">{}</script>", STANDARD.encode(&blocks[*block].bytes));
     }
-    let _ = write!(page, "<script>{DRAW}{SCRIPT}</script></body></html>\n");
+    let _ = writeln!(page, "<script>{DRAW}{SCRIPT}</script></body></html>");
     page
 }
 
