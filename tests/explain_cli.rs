@@ -76,7 +76,8 @@ fn maps_are_those_of_captum() {
             let scaled = ["deeplift", "integrated_gradients", "gradient_shap"].contains(&name.as_str());
             let key = if scaled && multiply == "no" { format!("f64.{name}_multipliers") } else { format!("f64.{name}") };
             let error = relative(&maps(&out, name), &array(&expected, &key));
-            let sampled = ["smoothgrad", "gradient_shap"].contains(&name.as_str());
+            // In f32 a ReLU that flips on the last bit at one of many points moves a sum over points, in PyTorch just the same.
+            let sampled = ["smoothgrad", "gradient_shap", "integrated_gradients"].contains(&name.as_str());
             let limit = if precision == "f64" {
                 1e-10
             } else if sampled {
@@ -186,14 +187,14 @@ fn a_state_dict_must_be_that_of_the_network() {
         }
         dict
     };
-    state_dict::write(path.join("missing.safetensors"), &copy("model.4.bias")).unwrap();
+    state_dict::write(path.join("missing.safetensors"), &copy("model.5.bias")).unwrap();
     let mut extra = copy("");
-    extra.insert("model.99.weight", whole.get("model.4.bias").unwrap().clone()).unwrap();
+    extra.insert("model.99.weight", whole.get("model.5.bias").unwrap().clone()).unwrap();
     state_dict::write(path.join("extra.safetensors"), &extra).unwrap();
     let said = |model: &str, words: &[&str]| {
         let text = refusal(path, path.join(model).to_str().unwrap(), "-i x.npy --method saliency", 1);
         assert!(words.iter().all(|word| text.contains(word)), "{text}");
     };
-    said("missing.safetensors", &["model.4.bias", "missing"]);
+    said("missing.safetensors", &["model.5.bias", "missing"]);
     said("extra.safetensors", &["model.99.weight", "no place"]);
 }
