@@ -178,7 +178,13 @@ pub fn time_axis(svg: &mut Svg, lane: &Lane, y: f64, style: Style) {
         svg.line((x, y), (x, y + 3.0), &format!("stroke=\"{}\" stroke-width=\".8\"", inks.muted));
         let last = at + step > ms + 1e-9;
         let label = if last { format!("{} {unit}", num(at / divide)) } else { num(at / divide) };
-        svg.text(x, y + 13.0, Type::new(9.5, inks.muted).middle(), &label);
+        // In narrow lanes, which stand beside each other, the end labels stay inside.
+        let kind = match (lane.width < 300.0, at == 0.0, last) {
+            (true, true, _) => Type::new(9.5, inks.muted),
+            (true, _, true) => Type::new(9.5, inks.muted).end(),
+            _ => Type::new(9.5, inks.muted).middle(),
+        };
+        svg.text(x, y + 13.0, kind, &label);
         at += step;
     }
 }

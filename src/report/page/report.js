@@ -198,6 +198,7 @@
   const step = by => () => { pick.ecg.value = (+pick.ecg.value + by + meta.ecgs.length) % meta.ecgs.length; all(); };
   byId('previous').addEventListener('click', step(-1));
   byId('next').addEventListener('click', step(1));
+  window.addEventListener('beforeprint', () => document.querySelectorAll('details').forEach(part => { part.open = true; }));
   let waiting = 0;
   window.addEventListener('resize', () => { cancelAnimationFrame(waiting); waiting = requestAnimationFrame(() => { draw(0); draw(1); }); });
   const saved = /^#explorer=([\w,-]+)$/.exec(location.hash);
