@@ -4,7 +4,7 @@
     python make_oracles.py
 
 Each folder holds `program.json` (the network as cardiograd reads it), `model.safetensors` (its state dict) and `expected.safetensors`
-(x, noise, coefficients in float32, every result in float64). oracles/standardconv was made by others, with the same conventions.
+(x, noise, coefficients in float32, every result in float64).
 
 - residual: a narrow StevenNet (the study's network), kernels of 50 with 'same' padding.
 - mixed: stride, dilation, asymmetric padding, leaky ReLU, tanh, sigmoid, max-pooling, concatenation, flatten.
@@ -242,7 +242,7 @@ def results(model, layer, x, noise, coefficients):
     for suffix, multiply in [("_multipliers", False), ("", True)]:
         out[f"deeplift{suffix}"] = ca.DeepLift(model, multiply_by_inputs=multiply).attribute(x, base)
         out[f"integrated_gradients{suffix}"] = ca.IntegratedGradients(model, multiply_by_inputs=multiply).attribute(x, base, n_steps=50)
-    out["deeplift_mean_baseline"] = ca.DeepLift(model, multiply_by_inputs=False).attribute(x, mean)
+    out["deeplift_mean_baseline"] = ca.DeepLift(model, multiply_by_inputs=True).attribute(x, mean)
     cam = ca.LayerGradCam(model, layer).attribute(x, relu_attributions=True)
     out["gradcam"] = ca.LayerAttribution.interpolate(cam, LENGTH, "linear")
     out["guided_gradcam"] = out["gradcam"] * out["guided_backprop"]
@@ -268,6 +268,8 @@ def check_by_hand(model, x, found):
     }
     for name, (reference, rule) in rules.items():
         expected = by_hand(model, x, reference, rule)
+        if name == "deeplift_mean_baseline":
+            expected = expected * (x - mean)
         error = (found[f"f64.{name}"] - expected).norm() / expected.norm()
         assert error < 1e-12, f"{name}: Captum on the unrolled copy and the hand computation differ by {error}"
 
