@@ -91,7 +91,7 @@ impl Source {
             if ids.len() != rows.len() {
                 return Err(Error::format(path, format!("{} recordings but {} rows of measurements", rows.len(), ids.len())));
             }
-            let given = Given { unit: Some(Unit::Microvolt), rate: Some(RATE), ..given };
+            let given = Given { unit: Some(Unit::Microvolt), rate: Some(RATE) };
             return Ok(Source { path: path.into(), kind: Kind::Npy, items: Items::Rows { rows, ids }, given });
         }
         let entries = std::fs::read_dir(path).map_err(|source| Error::io(path, source))?;
@@ -174,13 +174,13 @@ impl Source {
                 Kind::Asc => osf::read_asc(&files[index]),
                 _ => columns::read(&files[index], &self.given),
             },
-            Items::Rows { rows, ids } => self.from_array(ids[index].clone(), rows.row_f32(index)?.mapv(f64::from)),
-            Items::Array(array) => self.from_array(index.to_string(), array.index_axis(Axis(0), index).to_owned()),
+            Items::Rows { rows, ids } => self.recording_of(ids[index].clone(), rows.row_f32(index)?.mapv(f64::from)),
+            Items::Array(array) => self.recording_of(index.to_string(), array.index_axis(Axis(0), index).to_owned()),
         }
     }
 
     /// One ECG of an array: 8 or 12 leads in the usual order; µV and 500 Hz unless said otherwise, as for every array of this program.
-    fn from_array(&self, id: String, samples: ArrayD<f64>) -> Result<Recording> {
+    fn recording_of(&self, id: String, samples: ArrayD<f64>) -> Result<Recording> {
         let samples: Array2<f64> = samples.into_dimensionality::<Ix2>().map_err(|error| Error::format(&self.path, error.to_string()))?;
         let names: &[&'static str] = match samples.nrows() {
             8 => &INDEPENDENT,

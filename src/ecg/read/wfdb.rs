@@ -190,7 +190,7 @@ fn value(bytes: &[u8], format: Format, at: usize) -> i64 {
         Format::Sixteen => i64::from(i16::from_le_bytes([bytes[2 * at], bytes[2 * at + 1]])),
         Format::TwoTwelve => {
             let three = 3 * (at / 2);
-            let twelve = if at % 2 == 0 {
+            let twelve = if at.is_multiple_of(2) {
                 u16::from(bytes[three]) | (u16::from(bytes[three + 1]) & 0x0f) << 8
             } else {
                 u16::from(bytes[three + 2]) | (u16::from(bytes[three + 1]) & 0xf0) << 4
