@@ -221,11 +221,12 @@ fn settings_that_do_not_fit_are_refused_by_name() {
     let error = |method: Method, change: &dyn Fn(&mut Settings)| {
         let mut settings = Settings::default();
         change(&mut settings);
-        let error = explain(&network, &x, &[0], &settings, &[method]).err().expect("an error").to_string();
+        let error = explain(&network, &x, &[0], &settings, &[method]).expect_err("an error").to_string();
         assert!(!error.contains('\n'), "{error}");
         error
     };
     let draws = |n: usize, value: f64| Some(Array3::from_elem((n, LEADS, LEN), value));
+    #[allow(clippy::type_complexity)] // A table reads better than a type of its own.
     let cases: [(Method, &dyn Fn(&mut Settings), &str); 13] = [
         (
             Method::DeepLift,
@@ -259,8 +260,7 @@ fn settings_that_do_not_fit_are_refused_by_name() {
 fn inputs_that_do_not_fit_are_refused_with_the_place() {
     let network = residual_network(1, LEADS, LEN, 1, Kinks::Relu, 1);
     let settings = Settings::default();
-    let error =
-        |x: &Tensor<f64>, ids: &[u64]| explain(&network, x, ids, &settings, &[Method::Saliency]).err().expect("an error").to_string();
+    let error = |x: &Tensor<f64>, ids: &[u64]| explain(&network, x, ids, &settings, &[Method::Saliency]).expect_err("an error").to_string();
     let mut x = Draw::new(1).tensor(&[2, LEADS, LEN]);
     assert!(error(&x, &[0]).contains("1 ids were given for 2 ECGs"));
     assert!(error(&cardiograd::tape::zeros(&[LEADS, LEN]), &[0]).contains("the input: expected shape \"(N, C, L)\""));
@@ -271,7 +271,7 @@ fn inputs_that_do_not_fit_are_refused_with_the_place() {
     let large = from_vec(&[1, LEADS, LEN], vec![1e300; LEADS * LEN]);
     let product = residual_network(1, LEADS, LEN, 1, Kinks::Relu, 1);
     let settings = Settings { multiply_by_inputs: true, ..Settings::default() };
-    let overflow = explain(&product.cast::<f32>(), &cast(&large), &[0], &settings, &[Method::InputXGradient]).err().expect("an error");
+    let overflow = explain(&product.cast::<f32>(), &cast(&large), &[0], &settings, &[Method::InputXGradient]).expect_err("an error");
     assert!(overflow.to_string().contains("is not finite"), "{overflow}");
     let square = power(true, 4);
     let overflow = explain(&square, &from_vec(&[1, 1, 4], vec![1e200; 4]), &[7], &settings, &[Method::InputXGradient]).err().unwrap();

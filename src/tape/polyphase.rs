@@ -153,7 +153,7 @@ mod tests {
             let merged = polyphase(&network).unwrap();
             prop_assert!(merged.program().of_kind(OpKind::Upsample).is_empty());
             let x = from_vec(&[2, c_in, len], x[..2 * c_in * len].to_vec());
-            let (a, b) = (network.predict(&[x.clone()]).unwrap(), merged.predict(&[x]).unwrap());
+            let (a, b) = (network.predict(std::slice::from_ref(&x)).unwrap(), merged.predict(&[x]).unwrap());
             prop_assert_eq!(a.shape(), b.shape());
             for (a, b) in a.iter().zip(b.iter()) {
                 prop_assert!((a - b).abs() < 1e-10, "{} {}", a, b);

@@ -57,7 +57,8 @@ pub(crate) fn forward<T: Real>(op: &Op, inputs: &[&Tensor<T>], context: &Context
         Op::BatchNorm { eps, .. } => return Ok(norm::forward(*eps, inputs, context.mode)),
         Op::MaxPool1d { window, stride } => return Ok(pool::max(*window, *stride, inputs[0], &shape)),
         Op::Conv1d { .. } => conv::forward(&conv::geometry(op, &shapes)?, inputs, context),
-        Op::Relu => elementwise::map(inputs[0], |x| if x > T::ZERO { x } else { T::ZERO }),
+        // Written so that NaN passes and is seen at the output.
+        Op::Relu => elementwise::map(inputs[0], |x| if x <= T::ZERO { T::ZERO } else { x }),
         Op::LeakyRelu { slope } => {
             let slope = T::of(*slope);
             elementwise::map(inputs[0], |x| if x > T::ZERO { x } else { slope * x })

@@ -136,10 +136,7 @@ impl Plan {
         values[self.input] = Some(first);
         for (index, step) in self.steps.iter().enumerate() {
             let mut y = take(&mut pool, batch * self.size(step.y));
-            let mut before = match step.relu.filter(|_| keep) {
-                Some(relu) => Some(take(&mut pool, batch * self.size_of(self.relus[relu].1))),
-                None => None,
-            };
+            let mut before = step.relu.filter(|_| keep).map(|relu| take(&mut pool, batch * self.size_of(self.relus[relu].1)));
             if let Some(x) = &values[step.x] {
                 let add = step.add.and_then(|slot| values[slot].as_ref());
                 self.step(step, batch, x, add, before.as_mut(), &mut y, parallel);
