@@ -58,11 +58,19 @@ fn fma_peak(isa: Isa) -> f64 {
     match isa {
         Isa::Avx512 if isa.available() => {
             // SAFETY: the instruction set is available.
-            return (2 * 16 * 16 * STEPS) as f64 / best(|| { black_box(unsafe { peak::avx512(black_box(0.5)) }); }) / 1e9;
+            return (2 * 16 * 16 * STEPS) as f64
+                / best(|| {
+                    black_box(unsafe { peak::avx512(black_box(0.5)) });
+                })
+                / 1e9;
         }
         Isa::Avx2 if isa.available() => {
             // SAFETY: the instruction set is available.
-            return (2 * 12 * 8 * STEPS) as f64 / best(|| { black_box(unsafe { peak::avx2(black_box(0.5)) }); }) / 1e9;
+            return (2 * 12 * 8 * STEPS) as f64
+                / best(|| {
+                    black_box(unsafe { peak::avx2(black_box(0.5)) });
+                })
+                / 1e9;
         }
         _ => {}
     }

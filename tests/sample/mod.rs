@@ -95,7 +95,7 @@ pub fn study(ecgs: usize, samples: usize, perturbed: usize) -> StudyResults {
             source: "simulator".into(),
             ecgs: 2000,
             rejected: vec![("no P wave".into(), 12)],
-            targets: Target::STUDY.map(|target| distribution(target)).to_vec(),
+            targets: Target::STUDY.map(distribution).to_vec(),
         },
         ecgs: Ecgs {
             ids: (0..ecgs).map(|i| format!("{}", 100 + 7 * i)).collect(),
