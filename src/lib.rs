@@ -19,8 +19,6 @@ pub mod random;
 pub mod report;
 pub mod tape;
 
-#[cfg(feature = "files")]
-pub mod audit;
 #[cfg(feature = "cli")]
 pub mod cli;
 #[cfg(feature = "report")]

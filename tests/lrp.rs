@@ -85,7 +85,7 @@ fn relevance_is_zennits_and_occlusion_is_captums() {
     let network = residual(&data);
     let x = from_vec(&[2, 3, 20], numbers(&data["x"]));
     let settings = Settings { occlusion_window: 6, occlusion_stride: 4, lrp_epsilon: 1e-12, ..Settings::default() };
-    close("prediction", slice(&network.predict(&[x.clone()]).unwrap()), &numbers(&data["prediction"]), 1e-12);
+    close("prediction", slice(&network.predict(std::slice::from_ref(&x)).unwrap()), &numbers(&data["prediction"]), 1e-12);
     let methods: Vec<Method> = LRP.into_iter().chain([Method::Occlusion]).collect();
     for (method, map) in methods.iter().zip(explain(&network, &settings, &x, &methods)) {
         // Captum accumulates occlusion in f32.
@@ -130,12 +130,12 @@ fn relevance_is_conserved_without_biases() {
         let mut network = fold_batch_norm(&network(name)).unwrap();
         for id in network.program().parameters() {
             if network.program().node(id).name.ends_with("bias") {
-                *network.parameter_mut(id) = zeros(&network.parameter(id).shape().to_vec());
+                *network.parameter_mut(id) = zeros(network.parameter(id).shape());
             }
         }
         let x = noise(&[2, 12, 40], 100.0, 4);
         let settings = Settings { lrp_epsilon: 1e-13, ..Settings::default() };
-        let y = network.predict(&[x.clone()]).unwrap();
+        let y = network.predict(std::slice::from_ref(&x)).unwrap();
         let maps = explain(&network, &settings, &x, &[Method::LrpEpsilon, Method::LrpGamma, Method::InputXGradient]);
         for (ecg, y) in slice(&y).iter().enumerate() {
             for map in &maps[..2] {
@@ -160,9 +160,9 @@ fn transforms_leave_the_function_and_its_maps() {
         let x = noise(&[1, 12, 40], 100.0, 6);
         let settings = Settings { steps: 5, ..Settings::default() };
         let methods = [Method::Saliency, Method::DeepLift, Method::IntegratedGradients];
-        let (y, maps) = (network.predict(&[x.clone()]).unwrap(), explain(&network, &settings, &x, &methods));
+        let (y, maps) = (network.predict(std::slice::from_ref(&x)).unwrap(), explain(&network, &settings, &x, &methods));
         for variant in &variants {
-            close(name, slice(&variant.predict(&[x.clone()]).unwrap()), slice(&y), 1e-11);
+            close(name, slice(&variant.predict(std::slice::from_ref(&x)).unwrap()), slice(&y), 1e-11);
             for (map, expected) in explain(variant, &settings, &x, &methods).iter().zip(&maps) {
                 close(name, slice(map), slice(expected), 1e-8);
             }

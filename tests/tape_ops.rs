@@ -199,7 +199,7 @@ proptest! {
         all(&max, std::slice::from_ref(&x), &mut draw, false)?;
         let global = single(Op::GlobalAvgPool, std::slice::from_ref(&x), &[]);
         value(&global, std::slice::from_ref(&x), |at| (0..len).map(|t| x[[at[0], at[1], t]]).sum::<f64>() / len as f64)?;
-        all(&global, &[x.clone()], &mut draw, true)?;
+        all(&global, std::slice::from_ref(&x), &mut draw, true)?;
     }
 
     #[test]
@@ -307,8 +307,9 @@ fn batch_norm_in_training_is_pytorchs() {
 fn derivatives_at_the_kinks() {
     let x = from_vec(&[1, 1, 3], vec![0.0, -0.0, 1.0]);
     let ones = from_vec(&[1, 1, 3], vec![1.0; 3]);
-    let at =
-        |op: Op| slice(&plain_gradients(&single(op, std::slice::from_ref(&x), &[]), &[x.clone()], &ones, Mode::Evaluation)[0]).to_vec();
+    let at = |op: Op| {
+        slice(&plain_gradients(&single(op, std::slice::from_ref(&x), &[]), std::slice::from_ref(&x), &ones, Mode::Evaluation)[0]).to_vec()
+    };
     assert_eq!(at(Op::Relu), [0.0, 0.0, 1.0]);
     assert_eq!(at(Op::LeakyRelu { slope: 0.25 }), [0.25, 0.25, 1.0]);
     // Of equal maxima the first one takes it all, as in PyTorch.

@@ -1,7 +1,5 @@
 //! The command line: arguments → resolved configuration → one command a file.
 
-mod audit;
-mod challenge;
 mod convert;
 mod evaluate;
 mod explain;
@@ -16,9 +14,7 @@ mod progress;
 mod render;
 mod study;
 mod survey;
-mod trace;
 mod train;
-mod verify;
 
 use crate::{Error, Result};
 use clap::{Parser, Subcommand};
@@ -78,14 +74,6 @@ enum Command {
     Render(render::Args),
     /// The blinded expert review: make its pages, tally its votes.
     Survey(survey::Args),
-    /// One heatmap as a readable account, node by node.
-    Trace(trace::Args),
-    /// Prove that a model's heatmaps are what they claim to be.
-    Audit(audit::Args),
-    /// Recompute a result from its inputs and compare.
-    Verify(verify::Args),
-    /// Does a heatmap deserve trust: sanity checks and faithfulness scores.
-    Challenge(challenge::Args),
 }
 
 /// Runs the program on the process arguments.
@@ -117,10 +105,6 @@ fn dispatch(command: &Command, globals: &Globals) -> Result<()> {
         Command::Inspect(args) => inspect::run(args, globals),
         Command::Render(args) => render::run(args, globals),
         Command::Survey(args) => survey::run(args, globals),
-        Command::Trace(args) => trace::run(args, globals),
-        Command::Audit(args) => audit::run(args, globals),
-        Command::Verify(args) => verify::run(args, globals),
-        Command::Challenge(args) => challenge::run(args, globals),
     }
 }
 

@@ -1,1 +1,0 @@
-//! Checks that a heatmap is what it claims to be.
