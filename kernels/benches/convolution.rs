@@ -60,6 +60,7 @@ fn fma_peak(isa: Isa) -> f64 {
             // SAFETY: the instruction set is available.
             return (2 * 16 * 16 * STEPS) as f64
                 / best(|| {
+                    // SAFETY: the instruction set is available, as the match arm asks.
                     black_box(unsafe { peak::avx512(black_box(0.5)) });
                 })
                 / 1e9;
@@ -68,6 +69,7 @@ fn fma_peak(isa: Isa) -> f64 {
             // SAFETY: the instruction set is available.
             return (2 * 12 * 8 * STEPS) as f64
                 / best(|| {
+                    // SAFETY: the instruction set is available, as the match arm asks.
                     black_box(unsafe { peak::avx2(black_box(0.5)) });
                 })
                 / 1e9;
