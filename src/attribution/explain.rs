@@ -173,7 +173,8 @@ impl<'a, T: Real> Explainer<'a, T> {
     /// A forward run of inputs one after another.
     fn run(&self, x: Vec<T>, extent: Extent) -> Result<Look<T>> {
         let batch = x.len() / extent.size();
-        self.network.look(from_vec(&[batch, extent.channels, extent.len], x))
+        let x = from_vec(&[batch, extent.channels, extent.len], x);
+        if self.settings.fused { self.network.look(x) } else { self.network.look_unfused(x) }
     }
 
     /// The gradient of the explained output in the input, row by row; zeros where it does not depend on it.

@@ -69,7 +69,9 @@ pub fn distance(a: &[f64], b: &[f64]) -> f64 {
 pub fn relative_l2(a: &[f64], b: &[f64]) -> f64 {
     assert_eq!(a.len(), b.len());
     let norm = |values: &mut dyn Iterator<Item = f64>| values.map(|v| v * v).sum::<f64>().sqrt();
-    norm(&mut a.iter().zip(b).map(|(a, b)| a - b)) / norm(&mut b.iter().copied())
+    let (error, size) = (norm(&mut a.iter().zip(b).map(|(a, b)| a - b)), norm(&mut b.iter().copied()));
+    // A map of zeros (every gradient negative under deconvolution) has no relative error.
+    if size == 0.0 { error } else { error / size }
 }
 
 /// A network of one op. `signals` are its inputs, `parameters` what follows them; their ids are those of the program's inputs and parameters.

@@ -114,6 +114,14 @@ impl<T: Real> Network<T> {
                 return Ok(Look { input, output, planned: Some((plan, passed)), tape: OnceLock::new() });
             }
         }
+        self.look_unfused(input)
+    }
+
+    /// A run on one input that can be walked back to it, node by node as the program says: the same rounding as [`Network::run`].
+    ///
+    /// # Errors
+    /// If the input does not fit the program.
+    pub fn look_unfused(&self, input: Tensor<T>) -> Result<Look<T>> {
         let tape = self.run(std::slice::from_ref(&input))?;
         Ok(Look { input, output: tape.output().clone(), planned: None, tape: OnceLock::from(tape) })
     }
