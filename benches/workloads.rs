@@ -2,8 +2,10 @@
 //! Run without `--serve` it times every task once and prints a line each.
 
 use cardiograd::attribution::{Explainer, Method, Settings};
+use cardiograd::dataset::{InputKind, Target};
 use cardiograd::ecg::generator::Generator;
-use cardiograd::nn;
+use cardiograd::evaluation::perturbation::{PerturbationSettings, perturb};
+use cardiograd::nn::{self, Examples, TrainSettings, Trainer, TrainingData};
 use cardiograd::progress::silent;
 use cardiograd::tape::{Network, RuleSet, Tensor, from_vec};
 use std::io::{BufRead, Write};
@@ -43,7 +45,7 @@ impl Bench {
         Ok(Bench { network: Network::new(program, parameters)?, generator: generator.map(Generator::load).transpose()? })
     }
 
-    /// One task: `forward N L`, `gradient N L`, `training N L`, `method NAME N`, `perturbation STEPS`, `generation N`.
+    /// One task: `forward N L`, `gradient N L`, `training N`, `method NAME N`, `perturbation STEPS`, `generation N`.
     fn task(&self, words: &[&str], repeats: usize) -> Outcome<f64> {
         let number = |at: usize| -> Outcome<usize> { Ok(words.get(at).ok_or("a number is missing")?.parse()?) };
         match words[0] {
@@ -59,6 +61,8 @@ impl Bench {
                     Ok(())
                 })
             }
+            "training" => training(number(1)?, repeats),
+            "perturbation" => self.perturbation(number(1)?, repeats),
             "method" => self.method(words.get(1).ok_or("a method is missing")?.parse()?, number(2)?, repeats),
             "generation" => {
                 let generator = self.generator.as_ref().ok_or("no generator was given")?;
@@ -70,6 +74,13 @@ impl Bench {
         }
     }
 
+    /// One ECG by one method's map, one prediction a perturbed point.
+    fn perturbation(&self, iterations: usize, repeats: usize) -> Outcome<f64> {
+        let x = inputs(1, 600).into_dimensionality()?;
+        let settings = PerturbationSettings { iterations, ..PerturbationSettings::default() };
+        clock(repeats, || perturb(&self.network, x.view(), &[0], &[x.view()], &settings, &silent).map(drop).map_err(Into::into))
+    }
+
     fn method(&self, method: Method, count: usize, repeats: usize) -> Outcome<f64> {
         let x = inputs(count, 600);
         let ids: Vec<u64> = (0..count as u64).collect();
@@ -77,6 +88,19 @@ impl Bench {
         let explainer = Explainer::new(&self.network, &settings)?;
         clock(repeats, || explainer.explain(&x, &ids, &[method], &silent).map(drop).map_err(Into::into))
     }
+}
+
+/// Epochs of one batch each: a step, and the validation of a single ECG.
+fn training(batch: usize, repeats: usize) -> Outcome<f64> {
+    let part = |range: std::ops::Range<usize>| Examples { values: range.clone().map(|ecg| ecg as f64).collect(), ecgs: range.collect() };
+    let (train, validation, test) = (part(0..batch), part(batch..batch + 1), part(0..0));
+    let all = inputs(batch + 1, 600).into_dimensionality::<ndarray::Ix3>()?;
+    let read = |ecgs: &[usize]| Ok(all.select(ndarray::Axis(0), ecgs));
+    let (target, input) = (Target::Pr, InputKind::Median);
+    let data = TrainingData { target, input, inputs: &read, train: &train, validation: &validation, test: &test };
+    let settings = TrainSettings { epochs: repeats, batch, learning_rate: 1e-5, ..TrainSettings::paper() };
+    let mut trainer = Trainer::new(&nn::stevennet(12, None)?, data, &settings)?;
+    clock(repeats, || trainer.epoch(&silent).map_err(Into::into))
 }
 
 fn main() -> Outcome<()> {

@@ -29,15 +29,19 @@ pub(super) fn network(
     std::fs::create_dir_all(&models).map_err(|source| Error::io(&models, source))?;
     let path = models.join(format!("{target}.cgm"));
     let checkpoint = models.join(format!("{target}.cgm.checkpoint"));
-    if let Some(model) = finished(&path, settings, program, &data.digest, target)? {
-        return Ok(Network { model, path });
-    }
-    let Trained { best, last } = train(&checkpoint, settings, program, data, split, target, report)?;
-    last.save(models.join(format!("{target}.last.cgm")))?;
-    best.save(&path)?;
+    let model = match finished(&path, settings, program, &data.digest, target)? {
+        Some(model) => model,
+        None => {
+            let Trained { best, last } = train(&checkpoint, settings, program, data, split, target, report)?;
+            last.save(models.join(format!("{target}.last.cgm")))?;
+            best.save(&path)?;
+            best
+        }
+    };
+    // A kill may have come between the model and this.
     match std::fs::remove_file(&checkpoint) {
         Err(source) if source.kind() != std::io::ErrorKind::NotFound => Err(Error::io(checkpoint, source)),
-        _ => Ok(Network { model: best, path }),
+        _ => Ok(Network { model, path }),
     }
 }
 
