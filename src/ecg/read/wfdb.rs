@@ -88,6 +88,12 @@ fn parse(text: &str) -> std::result::Result<Header, String> {
             signal(line).map_err(|problem| format!("signal {}: {problem}", at + 1))
         })
         .collect::<std::result::Result<Vec<_>, String>>()?;
+    if let Some(at) = (1..count).find(|&at| {
+        let file = &signals[at].file;
+        signals[at - 1].file != *file && signals[..at].iter().any(|other: &Signal| other.file == *file)
+    }) {
+        return Err(format!("signal {}: the signals of {} do not stand together: reordered", at + 1, signals[at].file));
+    }
     Ok(Header { rate, samples: (samples > 0).then_some(samples), signals })
 }
 
