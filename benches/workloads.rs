@@ -84,7 +84,7 @@ impl Bench {
     fn method(&self, method: Method, count: usize, repeats: usize) -> Outcome<f64> {
         let x = inputs(count, 600);
         let ids: Vec<u64> = (0..count as u64).collect();
-        let settings = Settings { fused: true, ..Settings::default() };
+        let settings = Settings::default();
         let explainer = Explainer::new(&self.network, &settings)?;
         clock(repeats, || explainer.explain(&x, &ids, &[method], &silent).map(drop).map_err(Into::into))
     }

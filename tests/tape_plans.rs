@@ -1,5 +1,5 @@
-//! Execution plans against the unfused tape in f64, on random programs and under every rule that plans fuse; and byte equality of an example
-//! alone, in a batch, and on other numbers of threads.
+//! Execution plans against the unfused tape on random programs and under every rule that plans fuse: the same bytes in f32, and close to f64;
+//! and byte equality of an example alone, in a batch, and on other numbers of threads.
 
 mod common;
 
@@ -92,16 +92,22 @@ proptest! {
         let (tape, tape_base) = (reference.run(&[wide_x]).unwrap(), reference.run(&[wide_base]).unwrap());
         let output = single.predict(std::slice::from_ref(&x)).unwrap();
         prop_assert!(common::relative_l2(&wide(&output), slice(tape.output())) < 1e-5);
-        let (look, look_base) = (single.look(x.clone()).unwrap(), single.look(base).unwrap());
+        let (look, look_base) = (single.look(x.clone()).unwrap(), single.look(base.clone()).unwrap());
         prop_assert_eq!(look.output(), &output);
+        let (tape32, base32) = (single.run(std::slice::from_ref(&x)).unwrap(), single.run(std::slice::from_ref(&base)).unwrap());
+        prop_assert_eq!(tape32.output(), &output);
         for which in 0..4 {
             let seed: Vec<f64> = (0..batch).flat_map(|_| [0.0, 1.0, 0.0]).collect();
+            let seed32 = from_vec(&[batch, 3], seed.iter().map(|v| *v as f32).collect());
             let input = reference.program().inputs()[0];
             let mut wanted = reference
                 .backward(&tape, from_vec(&[batch, 3], seed), &rules(which, reference.program()), Some(&tape_base), &Want::nodes([input]))
                 .unwrap();
             let wanted = wanted.take(input).unwrap();
             let found = single.look_back(&look, &rules(which, single.program()), Some(&look_base), 1).unwrap();
+            let mut unfused =
+                single.backward(&tape32, seed32, &rules(which, single.program()), Some(&base32), &Want::nodes([input])).unwrap();
+            prop_assert_eq!(&unfused.take(input).unwrap(), &found, "rule set {}\n{}", which, single.program());
             let error = common::relative_l2(&wide(&found), slice(&wanted));
             prop_assert!(error < if which == 3 { 2e-3 } else { 2e-4 }, "rule set {which}: {error:.1e}\n{}", single.program());
         }

@@ -121,7 +121,7 @@ fn main() {
                 best(|| conv1d::grad_weight(&conv, batch, &x, &y, &mut gw)),
                 best(|| {
                     let finish = Finish { relu: true, ..Finish::default() };
-                    fused.run(batch, &blocked_x, Gate::Open, None, finish, &mut blocked_y, true);
+                    fused.run(batch, &blocked_x, (Gate::Open, None), None, finish, &mut blocked_y, true);
                 }),
             ];
             let flops = 2.0 * (conv.weight_size() * conv.len_out() * batch) as f64;

@@ -120,7 +120,7 @@ impl FusedConv {
         Some(FusedConv { conv, isa, form: Form::new(conv, isa, forced, Side::Adjoint, w) })
     }
 
-    /// y ← finish(conv(gate(x)) + bias) for examples one after another; `parallel` splits the work of all examples over threads.
+    /// y ← finish(conv(scale · gate(x)) + bias), `scale` per input channel, for examples one after another; `parallel` splits the work of all examples over threads.
     ///
     /// # Panics
     /// If a slice does not hold `batch` examples.
@@ -129,7 +129,7 @@ impl FusedConv {
         &self,
         batch: usize,
         x: &[f32],
-        gate: Gate<'_>,
+        (gate, scale): (Gate<'_>, Option<&[f32]>),
         bias: Option<&[f32]>,
         mut finish: Finish<'_>,
         y: &mut [f32],
@@ -141,10 +141,12 @@ impl FusedConv {
         let all = |v: Option<&[f32]>| v.is_none_or(|v| v.len() == batch * size_out);
         assert!(y.len() == batch * size_out && all(finish.add) && all(finish.keep.as_deref()), "the output does not hold {batch} examples");
         assert!(bias.is_none_or(|b| b.len() == conv.c_out), "bias does not fit the geometry");
+        let affine = finish.affine.is_none_or(|(scale, shift)| scale.len() == conv.c_out && shift.len() == conv.c_out);
+        assert!(affine && scale.is_none_or(|scale| scale.len() == conv.c_in), "a factor per channel does not fit the geometry");
         if y.is_empty() {
             return;
         }
-        let (from, to) = (Source::Blocked(x, gate), Sink::Blocked(Finished::new(y, &mut finish)));
+        let (from, to) = (Source::Blocked(x, gate, scale), Sink::Blocked(Finished::new(y, &mut finish)));
         match &self.form {
             Form::Direct(form) => form.run(batch, from, bias, to, parallel),
             Form::Spectral(form) => form.run(batch, from, bias, to, parallel),

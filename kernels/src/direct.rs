@@ -10,7 +10,7 @@ use crate::scratch::{self, Buffer, Shared, each};
 use crate::simd::{Isa, Job, Lanes, MAX_WIDTH};
 use crate::spectral::Side;
 
-/// Elements of packed weights, or of transposed gradient, that a block works on: half of a 32 kB L1.
+/// Elements of transposed gradient that a block works on: half of a 32 kB L1.
 const BLOCK: usize = 4096;
 /// The most rows and registers of a block on any instruction set.
 pub(crate) const MAX_ROWS: usize = 12;
@@ -217,7 +217,8 @@ impl Job for Forward<'_> {
         // A panel narrower than what is here is taken twice.
         let step = V::PANEL.min(registers);
         let rows = self.time.len().next_multiple_of(V::ROWS);
-        let channels_at_once = (BLOCK / (taps * step * w)).max(1);
+        // As many channels at once as the blocked layout has in a register: the same sums in the same order, hence the same bytes.
+        let channels_at_once = w;
         let mut sums = scratch::lend(rows * w * registers);
         let sums = sums.as_mut_ptr();
         // SAFETY: `sums` holds the padded rows of `registers` registers; the padded input has room for them; the packed weights have every

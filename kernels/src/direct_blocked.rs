@@ -120,10 +120,7 @@ impl Job for Segment<'_> {
                 }
             }
             for g in 0..registers {
-                let SinkAt::Blocked(to) = &self.to[g] else { continue };
-                for t in 0..self.time.len() {
-                    to.put(V::load(sums.add((t * registers + g) * w)), (self.time.start + t) * w);
-                }
+                self.to[g].store::<V>(sums.add(g * w), registers, self.time.start, self.time.len());
             }
         }
     }

@@ -229,7 +229,7 @@ impl Job for Synthesise<'_> {
                 *from.add(lane) += bias; // Bin 0 is the mean.
             }
             let rows = self.fft.inverse::<V>(from, self.stride, frame, frame.add(n * V::WIDTH));
-            self.to.store::<V>(rows.add(span.row * V::WIDTH), span.start, span.count);
+            self.to.store::<V>(rows.add(span.row * V::WIDTH), 1, span.start, span.count);
         }
     }
 }

@@ -2,11 +2,12 @@
 //!
 //! *Planar* is (channel, time). *Blocked* is (group, time, lane): one register holds `WIDTH` channels of one sample, so a frame's rows are copied
 //! as they are and elementwise work costs one operation a register. On the way in a [`Gate`] acts (a ReLU's derivative, or the rule that stands
-//! for it); on the way out a [`Finish`] (bias is added before, then kept, rectified, added to).
+//! for it), then a factor per channel (a batch norm's); on the way out a [`Finish`] (bias is added before; then scaled and shifted, kept, rectified,
+//! added to). Each is the arithmetic of the unfused ops, operation by operation, so that fusion does not change a byte.
 
 use crate::rows::{Channels, channels, load_rows, store_rows};
 use crate::scratch::Shared;
-use crate::simd::Lanes;
+use crate::simd::{Lanes, MAX_WIDTH};
 
 /// What a gradient meets on its way back through y = ReLU(v). Slices are blocked like the gradient, one or all examples.
 #[derive(Clone, Copy, Debug)]
@@ -26,6 +27,8 @@ pub enum Gate<'a> {
 /// What happens to v = conv(x) + bias before it is stored.
 #[derive(Debug, Default)]
 pub struct Finish<'a> {
+    /// v ← scale · v + shift, per channel: a batch norm in evaluation.
+    pub affine: Option<(&'a [f32], &'a [f32])>,
     /// Keep v itself here, blocked like the output.
     pub keep: Option<&'a mut [f32]>,
     /// v ← max(v, 0).
@@ -88,14 +91,21 @@ impl<'a> Gate<'a> {
 pub enum Source<'a> {
     /// Planar, with the size of an example.
     Planar(&'a [f32], usize),
-    /// Blocked, behind a gate.
-    Blocked(&'a [f32], Gate<'a>),
+    /// Blocked, behind a gate and a factor per channel.
+    Blocked(&'a [f32], Gate<'a>, Option<&'a [f32]>),
 }
 
 /// One register's channels of one example's input.
 pub enum SourceAt<'a> {
     Planar(&'a [f32], Channels),
-    Blocked(&'a [f32], Gate<'a>),
+    Blocked(&'a [f32], Gate<'a>, Option<[f32; MAX_WIDTH]>),
+}
+
+/// The values of a register's channels, 0 beyond the last.
+fn lanes(values: &[f32], group: usize, width: usize) -> [f32; MAX_WIDTH] {
+    let mut lanes = [0.0; MAX_WIDTH];
+    lanes.iter_mut().zip(values.iter().skip(group * width).take(width)).for_each(|(lane, value)| *lane = *value);
+    lanes
 }
 
 impl<'a> Source<'a> {
@@ -103,10 +113,11 @@ impl<'a> Source<'a> {
     pub fn at(self, example: usize, group: usize, width: usize, count: usize, len: usize) -> SourceAt<'a> {
         match self {
             Source::Planar(x, size) => SourceAt::Planar(&x[example * size..][..size], channels(count, group, width, len)),
-            Source::Blocked(x, gate) => {
+            Source::Blocked(x, gate, scale) => {
                 let size = count.div_ceil(width) * len * width;
                 let offset = group * len * width;
-                SourceAt::Blocked(&x[example * size + offset..][..len * width], gate.at(example, size, offset))
+                let scale = scale.map(|scale| lanes(scale, group, width));
+                SourceAt::Blocked(&x[example * size + offset..][..len * width], gate.at(example, size, offset), scale)
             }
         }
     }
@@ -124,11 +135,18 @@ impl SourceAt<'_> {
         unsafe {
             match self {
                 SourceAt::Planar(x, channels) => load_rows::<V>(x.as_ptr().add(start), *channels, count, to, |t| t),
-                SourceAt::Blocked(x, gate) => {
+                SourceAt::Blocked(x, gate, None) => {
                     let x = x.as_ptr();
                     for t in 0..count {
                         let at = (start + t) * w;
                         gate.pass(V::load(x.add(at)), at).store(to.add(t * w));
+                    }
+                }
+                SourceAt::Blocked(x, gate, Some(scale)) => {
+                    let (x, scale) = (x.as_ptr(), V::load(scale.as_ptr()));
+                    for t in 0..count {
+                        let at = (start + t) * w;
+                        gate.pass(V::load(x.add(at)), at).mul(scale).store(to.add(t * w));
                     }
                 }
             }
@@ -149,6 +167,7 @@ pub enum Sink<'a> {
 #[derive(Clone, Copy)]
 pub struct Finished<'a> {
     to: Shared,
+    affine: Option<(&'a [f32], &'a [f32])>,
     keep: Option<Shared>,
     relu: bool,
     add: Option<&'a [f32]>,
@@ -159,14 +178,15 @@ pub struct Finished<'a> {
 #[derive(Clone, Copy)]
 pub enum SinkAt<'a> {
     Planar(Shared, Channels),
-    Blocked(Finished<'a>),
+    Blocked(Finished<'a>, Option<([f32; MAX_WIDTH], [f32; MAX_WIDTH])>),
 }
 
 impl<'a> Finished<'a> {
     /// Finish into `to`.
     pub fn new(to: &mut [f32], finish: &'a mut Finish<'_>) -> Self {
         let keep = finish.keep.as_mut().map(|keep| Shared::new(keep.as_mut_ptr()));
-        Finished { to: Shared::new(to.as_mut_ptr()), keep, relu: finish.relu, add: finish.add, accumulate: finish.accumulate }
+        let (affine, relu, add, accumulate) = (finish.affine, finish.relu, finish.add, finish.accumulate);
+        Finished { to: Shared::new(to.as_mut_ptr()), affine, keep, relu, add, accumulate }
     }
 
     fn at(self, offset: usize) -> Self {
@@ -174,26 +194,43 @@ impl<'a> Finished<'a> {
         Finished { to: shift(self.to), keep: self.keep.map(shift), add: self.add.map(|add| &add[offset..]), ..self }
     }
 
-    /// Finishes v at an element.
+    /// Finishes `count` rows of `from`, `row_step` elements apart, at element `at` and on.
     ///
     /// # Safety
-    /// V's instruction set is available and every slice holds `at + WIDTH` elements, written by this task alone.
+    /// V's instruction set is available, the rows are readable, and every slice holds the elements, written by this task alone.
     #[inline(always)]
-    pub unsafe fn put<V: Lanes>(&self, v: V, at: usize) {
+    unsafe fn put<V: Lanes, const AFFINE: bool>(
+        &self,
+        affine: &([f32; MAX_WIDTH], [f32; MAX_WIDTH]),
+        from: *const f32,
+        row_step: usize,
+        at: usize,
+        count: usize,
+    ) {
         // SAFETY: the caller's contract.
         unsafe {
-            if let Some(keep) = self.keep {
-                v.store(keep.get().add(at));
+            let (scale, shift) = (V::load(affine.0.as_ptr()), V::load(affine.1.as_ptr()));
+            for t in 0..count {
+                let at = at + t * V::WIDTH;
+                let mut v = V::load(from.add(t * row_step));
+                if AFFINE {
+                    v = scale.mul(v).add(shift);
+                }
+                if let Some(keep) = self.keep {
+                    v.store(keep.get().add(at));
+                }
+                if self.relu {
+                    v = v.where_positive(v);
+                }
+                if let Some(add) = self.add {
+                    v = v.add(V::load(add.as_ptr().add(at)));
+                }
+                let to = self.to.get().add(at);
+                if self.accumulate {
+                    v = v.add(V::load(to));
+                }
+                v.store(to);
             }
-            let mut v = if self.relu { v.where_positive(v) } else { v };
-            if let Some(add) = self.add {
-                v = v.add(V::load(add.as_ptr().add(at)));
-            }
-            let to = self.to.get().add(at);
-            if self.accumulate {
-                v = v.add(V::load(to));
-            }
-            v.store(to);
         }
     }
 }
@@ -203,28 +240,30 @@ impl<'a> Sink<'a> {
     pub fn at(self, example: usize, group: usize, width: usize, count: usize, len: usize) -> SinkAt<'a> {
         match self {
             Sink::Planar(y, size) => SinkAt::Planar(Shared::new(y.get().wrapping_add(example * size)), channels(count, group, width, len)),
-            Sink::Blocked(finished) => SinkAt::Blocked(finished.at((example * count.div_ceil(width) + group) * len * width)),
+            Sink::Blocked(finished) => {
+                let affine = finished.affine.map(|(scale, shift)| (lanes(scale, group, width), lanes(shift, group, width)));
+                SinkAt::Blocked(finished.at((example * count.div_ceil(width) + group) * len * width), affine)
+            }
         }
     }
 }
 
 impl SinkAt<'_> {
-    /// Samples `start`.. ← rows 0..count of `from`.
+    /// Samples `start`.. ← `count` rows of `from`, `row_step` registers apart.
     ///
     /// # Safety
     /// As [`SourceAt::load`], with the samples this task's own.
     #[inline(always)]
-    pub unsafe fn store<V: Lanes>(&self, from: *const f32, start: usize, count: usize) {
+    pub unsafe fn store<V: Lanes>(&self, from: *const f32, row_step: usize, start: usize, count: usize) {
         let w = V::WIDTH;
         // SAFETY: the caller's contract.
         unsafe {
             match self {
-                SinkAt::Planar(y, channels) => store_rows::<V>(from, y.get().add(start), *channels, count, |t| t),
-                SinkAt::Blocked(finished) => {
-                    for t in 0..count {
-                        finished.put(V::load(from.add(t * w)), (start + t) * w);
-                    }
+                SinkAt::Planar(y, channels) => store_rows::<V>(from, y.get().add(start), *channels, count, |t| t * row_step),
+                SinkAt::Blocked(to, None) => {
+                    to.put::<V, false>(&([0.0; MAX_WIDTH], [0.0; MAX_WIDTH]), from, row_step * w, start * w, count)
                 }
+                SinkAt::Blocked(to, Some(affine)) => to.put::<V, true>(affine, from, row_step * w, start * w, count),
             }
         }
     }

@@ -174,7 +174,7 @@ impl<'a, T: Real> Explainer<'a, T> {
     fn run(&self, x: Vec<T>, extent: Extent) -> Result<Look<T>> {
         let batch = x.len() / extent.size();
         let x = from_vec(&[batch, extent.channels, extent.len], x);
-        if self.settings.fused { self.network.look(x) } else { self.network.look_unfused(x) }
+        self.network.look(x)
     }
 
     /// The gradient of the explained output in the input, row by row; zeros where it does not depend on it.

@@ -56,9 +56,6 @@ pub struct Settings {
     pub occlusion_stride: usize,
     /// What DeepLIFT does at a max-pool behind an activation function.
     pub max_pool: MaxPoolRule,
-    /// Whether runs may be fused (batch norm folded into convolutions): faster, with other rounding. Where that flips a ReLU at one of many
-    /// path points, a map moves by about 1e-4.
-    pub fused: bool,
     /// A ceiling for the memory of runs in flight, bytes. Results do not depend on it.
     pub memory: usize,
 }
@@ -84,7 +81,6 @@ impl Default for Settings {
             occlusion_window: 20,
             occlusion_stride: 10,
             max_pool: MaxPoolRule::Captum,
-            fused: false,
             memory: 512 << 20,
         }
     }

@@ -61,9 +61,6 @@ pub struct Args {
     /// DeepLIFT at a max-pool directly behind a ReLU: the plain derivative as Captum, or the exact rescale rule, which is complete.
     #[arg(long, value_enum, default_value_t = MaxPool::Captum)]
     max_pool: MaxPool,
-    /// Faster runs with batch norm folded into convolutions; in f32 a map may move by about 1e-4.
-    #[arg(long)]
-    fused: bool,
     /// The seed of all draws.
     #[arg(long, default_value_t = 0)]
     seed: u64,
@@ -121,7 +118,6 @@ impl Args {
             layer: self.layer.clone(),
             interpolation: if self.interpolation == Stretch::Linear { Interpolation::Linear } else { Interpolation::Nearest },
             max_pool: if self.max_pool == MaxPool::Captum { MaxPoolRule::Captum } else { MaxPoolRule::Exact },
-            fused: self.fused,
             memory: self.memory.saturating_mul(1 << 20),
             ..Settings::default()
         })

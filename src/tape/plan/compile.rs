@@ -1,4 +1,4 @@
-//! From a program to steps: which nodes become one step, and with which folded weights.
+//! From a program to steps: which nodes become one step, and with which parameters.
 
 use crate::tape::{Network, NodeId, Op, OpKind, Program, Real, slice};
 use cardiograd_kernels::blocked::FusedConv;
@@ -29,7 +29,7 @@ pub(super) struct Step {
 
 #[derive(Debug)]
 pub(super) enum StepOp {
-    /// Convolution with batch norm folded, then ReLU and addition as the step says.
+    /// Convolution and batch norm, then ReLU and addition as the step says.
     Conv(Box<ConvStep>),
     /// Channel-wise scale and shift.
     Affine(Vec<f32>, Vec<f32>),
@@ -44,12 +44,14 @@ pub(super) enum StepOp {
     Linear(Vec<f32>, Option<Vec<f32>>),
 }
 
-/// A convolution's folded weights, made ready in each direction when first needed.
+/// A convolution's weights, made ready in each direction when first needed.
 #[derive(Debug)]
 pub(super) struct ConvStep {
     pub conv: Conv1d,
     pub weights: Vec<f32>,
-    pub bias: Vec<f32>,
+    pub bias: Option<Vec<f32>>,
+    /// Scale and shift of the batch norm.
+    pub affine: Option<(Vec<f32>, Vec<f32>)>,
     pub forward: OnceLock<FusedConv>,
     pub adjoint: OnceLock<Option<FusedConv>>,
 }
@@ -203,8 +205,8 @@ impl<T: Real> Compiler<'_, T> {
         let signal = matches!(x, Extent::Signal(..));
         match &node.op {
             Op::BatchNorm { eps, .. } if signal => {
-                let (scale, shift) = self.folded(id, *eps);
-                Some(StepOp::Affine(scale.iter().map(|v| *v as f32).collect(), shift.iter().map(|v| *v as f32).collect()))
+                let (scale, shift) = self.affine(id, *eps);
+                Some(StepOp::Affine(scale, shift))
             }
             Op::Relu if signal => Some(StepOp::Relu),
             Op::Add if signal => Some(StepOp::Add),
@@ -227,14 +229,14 @@ impl<T: Real> Compiler<'_, T> {
         Some(self.relus.len() - 1)
     }
 
-    /// Scale and shift of a batch norm in evaluation.
-    fn folded(&self, id: NodeId, eps: f64) -> (Vec<f64>, Vec<f64>) {
+    /// Scale and shift of a batch norm in evaluation, as the op computes them.
+    fn affine(&self, id: NodeId, eps: f64) -> (Vec<f32>, Vec<f32>) {
         let inputs = &self.network.program().node(id).inputs;
         let value = |at: usize| slice(self.network.parameter(inputs[at])).iter().map(|v| v.f64()).collect::<Vec<_>>();
         let (gamma, beta, mean, variance) = (value(1), value(2), value(3), value(4));
         let scale: Vec<f64> = gamma.iter().zip(&variance).map(|(gamma, v)| gamma / (v + eps).sqrt()).collect();
-        let shift = (0..scale.len()).map(|c| beta[c] - mean[c] * scale[c]).collect();
-        (scale, shift)
+        let shift = (0..scale.len()).map(|c| (beta[c] - mean[c] * scale[c]) as f32).collect();
+        (scale.into_iter().map(|v| v as f32).collect(), shift)
     }
 
     /// The only reader of a node's value, unless that value is the output.
@@ -255,20 +257,19 @@ impl<T: Real> Compiler<'_, T> {
             return None;
         };
         let conv = Conv1d { c_in, c_out, len_in, kernel, stride, dilation, pad_left: padding.0, pad_right: padding.1 };
-        let mut weights: Vec<f64> = slice(weight).iter().map(|v| v.f64()).collect();
-        let mut bias = vec![0.0; c_out];
-        if let Some(at) = node.inputs.get(2) {
-            bias = slice(self.network.parameter(*at)).iter().map(|v| v.f64()).collect();
-        }
+        let weights = T::as_f32(slice(weight))?.to_vec();
+        let bias = match node.inputs.get(2) {
+            Some(at) => Some(T::as_f32(slice(self.network.parameter(*at)))?.to_vec()),
+            None => None,
+        };
+        let mut affine = None;
         let mut last = id;
         let follows = |last: NodeId, kind: OpKind| self.only_reader(last).filter(|next| program.node(*next).op.kind() == kind);
         if let Some(next) = follows(last, OpKind::BatchNorm).filter(|next| program.node(*next).inputs[0] == last) {
             let Op::BatchNorm { eps, .. } = program.node(next).op else { return None };
             let constant = |at: &NodeId| program.node(*at).op.kind() == OpKind::Parameter;
             if program.node(next).inputs[1..].iter().all(constant) {
-                let (scale, shift) = self.folded(next, eps);
-                weights.chunks_mut(c_in * kernel).zip(&scale).for_each(|(w, scale)| w.iter_mut().for_each(|w| *w *= scale));
-                bias.iter_mut().zip(scale.iter().zip(&shift)).for_each(|(b, (scale, shift))| *b = *b * scale + shift);
+                affine = Some(self.affine(next, eps));
                 last = next;
             }
         }
@@ -290,8 +291,7 @@ impl<T: Real> Compiler<'_, T> {
         }
         self.mark_between(id, last);
         let y = addition.map_or(last, |(next, _)| next);
-        let narrow = |v: Vec<f64>| v.into_iter().map(|v| v as f32).collect::<Vec<f32>>();
-        let step = ConvStep { conv, weights: narrow(weights), bias: narrow(bias), forward: OnceLock::new(), adjoint: OnceLock::new() };
+        let step = ConvStep { conv, weights, bias, affine, forward: OnceLock::new(), adjoint: OnceLock::new() };
         let add = addition.map(|(_, other)| other.0);
         self.steps.push(Step { op: StepOp::Conv(Box::new(step)), x: node.inputs[0].0, y: y.0, add, relu });
         Some(())

@@ -1,8 +1,8 @@
 //! The way forward through a plan: chunks of examples over threads, each through all steps before the next.
 
 use super::compile::{ConvStep, Extent, Plan, Pool, Slot, Step, StepOp};
-use cardiograd_kernels::Buffer;
 use cardiograd_kernels::blocked::{self, Finish, FusedConv, Gate};
+use cardiograd_kernels::{Buffer, Real};
 use rayon::prelude::*;
 use std::sync::{OnceLock, PoisonError};
 
@@ -208,8 +208,9 @@ impl Plan {
         match &step.op {
             StepOp::Conv(conv) => {
                 let keep = before.map(|before| &mut before.as_mut_slice()[..batch * size_y]);
-                let finish = Finish { keep, relu: step.relu.is_some(), add, accumulate: false };
-                conv.forward(self).run(batch, x, Gate::Open, Some(&conv.bias), finish, y, parallel);
+                let affine = conv.affine.as_ref().map(|(scale, shift)| (&scale[..], &shift[..]));
+                let finish = Finish { affine, keep, relu: step.relu.is_some(), add, accumulate: false };
+                conv.forward(self).run(batch, x, (Gate::Open, None), conv.bias.as_deref(), finish, y, parallel);
             }
             StepOp::Affine(scale, shift) => {
                 y.copy_from_slice(x);
@@ -229,12 +230,13 @@ impl Plan {
             StepOp::Max(window, stride) => pairs(x, y, &|x, y| blocked::max(self.isa, len(step.x), *window, *stride, x, y)),
             StepOp::Mean => pairs(x, y, &|x, y| blocked::mean(self.isa, len(step.x), x, y)),
             StepOp::Same => y.copy_from_slice(x),
-            StepOp::Linear(weights, bias) => pairs(x, y, &|x, y| {
-                for (o, y) in y.iter_mut().enumerate() {
-                    let products = x.iter().zip(&weights[o * size_x..]).map(|(x, w)| f64::from(*x) * f64::from(*w));
-                    *y = (products.sum::<f64>() + bias.as_ref().map_or(0.0, |b| f64::from(b[o]))) as f32;
+            StepOp::Linear(weights, bias) => {
+                match bias {
+                    Some(bias) => y.chunks_exact_mut(size_y).for_each(|y| y.copy_from_slice(bias)),
+                    None => y.fill(0.0),
                 }
-            }),
+                f32::gemm(batch, size_x, size_y, 1.0, (x, size_x, 1), (weights, 1, size_x), 1.0, (y, size_y, 1));
+            }
         }
     }
 }

@@ -1,9 +1,9 @@
 //! Execution plans: a program with its parameters, compiled once for one input shape and executed many times in f32.
 //!
-//! A plan folds batch norm into convolutions, fuses bias, ReLU and residual additions into their stores, and on the way back the ReLU's derivative
-//! (or the rule that stands for it) into their loads; activations stay channel-blocked between layers, and chunks of examples stay in one core's
-//! caches. [`Network::run`] and [`Network::backward`] do the same unfused, in any precision, under any rule: results agree to rounding, and
-//! `CARDIOGRAD_PLANS=off` switches plans off. What a plan cannot do (other ops, other rules, f64) falls back to the tape.
+//! A plan fuses bias, batch norm, ReLU and residual additions into the stores of convolutions, and on the way back the ReLU's derivative (or the
+//! rule that stands for it) and the batch norm's factor into their loads; activations stay channel-blocked between layers, and chunks of examples
+//! stay in one core's caches. [`Network::run`] and [`Network::backward`] do the same unfused, in any precision, under any rule. A plan does the same
+//! operations on the same numbers in the same order, so its results are the tape's, byte for byte; `CARDIOGRAD_PLANS=off` switches plans off. What a plan cannot do (other ops, other rules, f64) falls back to the tape.
 
 mod compile;
 mod execute;
@@ -114,14 +114,6 @@ impl<T: Real> Network<T> {
                 return Ok(Look { input, output, planned: Some((plan, passed)), tape: OnceLock::new() });
             }
         }
-        self.look_unfused(input)
-    }
-
-    /// A run on one input that can be walked back to it, node by node as the program says: the same rounding as [`Network::run`].
-    ///
-    /// # Errors
-    /// If the input does not fit the program.
-    pub fn look_unfused(&self, input: Tensor<T>) -> Result<Look<T>> {
         let tape = self.run(std::slice::from_ref(&input))?;
         Ok(Look { input, output: tape.output().clone(), planned: None, tape: OnceLock::from(tape) })
     }

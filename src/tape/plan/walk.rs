@@ -3,8 +3,8 @@
 use super::ReluRule;
 use super::compile::{Extent, Plan, Pool, Slot, Step, StepOp};
 use super::execute::{Kept, Passed, take};
-use cardiograd_kernels::Buffer;
 use cardiograd_kernels::blocked::{self, Finish, Gate};
+use cardiograd_kernels::{Buffer, Real};
 use rayon::prelude::*;
 
 /// One chunk's walk: what has arrived at each slot.
@@ -161,9 +161,9 @@ impl<'a> Walk<'a> {
                 }
                 StepOp::Mean => blocked::mean_grad(isa, len, gy, gx),
                 StepOp::Linear(weights, _) => {
-                    for (f, gx) in gx.iter_mut().enumerate() {
-                        *gx += gy.iter().enumerate().map(|(o, g)| f64::from(*g) * f64::from(weights[o * size_x + f])).sum::<f64>() as f32;
-                    }
+                    let mut product = vec![0.0; size_x];
+                    f32::gemm(1, size_y, size_x, 1.0, (gy, size_y, 1), (weights, size_x, 1), 0.0, (&mut product, size_x, 1));
+                    gx.iter_mut().zip(product).for_each(|(gx, product)| *gx += product);
                 }
                 _ => (),
             }
@@ -185,7 +185,8 @@ impl<'a> Walk<'a> {
         // Where the block's own input is the other addend, g joins it in the same store.
         let joined = step.add == Some(step.x);
         let finish = Finish { add: joined.then_some(from), accumulate, ..Finish::default() };
-        adjoint.run(self.batch, from, self.gate(step.relu), None, finish, &mut out.as_mut_slice()[..len_x], self.parallel);
+        let scale = conv.affine.as_ref().map(|(scale, _)| &scale[..]);
+        adjoint.run(self.batch, from, (self.gate(step.relu), scale), None, finish, &mut out.as_mut_slice()[..len_x], self.parallel);
         self.arrived[step.x] = Some(out);
         match step.add.filter(|_| !joined) {
             Some(other) => self.give(other, g),
