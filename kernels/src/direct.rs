@@ -12,6 +12,9 @@ use crate::spectral::Side;
 
 /// Elements of transposed gradient that a block works on: half of a 32 kB L1.
 const BLOCK: usize = 4096;
+/// Input channels whose products with all taps are one chain of fused additions: the same sums in the same order in both layouts and on every
+/// instruction set, hence the same bytes; and shorter chains lose less.
+pub(crate) const CHAIN: usize = 8;
 /// The most rows and registers of a block on any instruction set.
 pub(crate) const MAX_ROWS: usize = 12;
 
@@ -217,8 +220,7 @@ impl Job for Forward<'_> {
         // A panel narrower than what is here is taken twice.
         let step = V::PANEL.min(registers);
         let rows = self.time.len().next_multiple_of(V::ROWS);
-        // As many channels at once as the blocked layout has in a register: the same sums in the same order, hence the same bytes.
-        let channels_at_once = w;
+        let channels_at_once = CHAIN;
         let mut sums = scratch::lend(rows * w * registers);
         let sums = sums.as_mut_ptr();
         // SAFETY: `sums` holds the padded rows of `registers` registers; the padded input has room for them; the packed weights have every

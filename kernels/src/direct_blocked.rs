@@ -1,6 +1,6 @@
 //! The direct form on blocked activations: as [`crate::direct`], with the input's channels in lanes and the output stored as it is summed.
 
-use crate::direct::{Direct, MAX_ROWS, Walk, stepped};
+use crate::direct::{CHAIN, Direct, MAX_ROWS, Walk, stepped};
 use crate::scratch::{self, Shared, each};
 use crate::simd::{Job, Lanes, MAX_WIDTH};
 use crate::through::{Sink, SinkAt, Source, SourceAt};
@@ -104,17 +104,17 @@ impl Job for Segment<'_> {
             }
             for g in (0..registers).step_by(step) {
                 for r in (0..rows).step_by(V::ROWS) {
-                    for block in 0..conv.c_in.div_ceil(w) {
+                    for first in (0..conv.c_in).step_by(CHAIN) {
                         let walk = Walk {
-                            outer: w.min(conv.c_in - block * w),
+                            outer: CHAIN.min(conv.c_in - first),
                             outer_step: 1,
                             inner: conv.kernel,
                             inner_step: conv.dilation * w,
                             b_step: groups * w,
                             c_step: registers * w,
                         };
-                        let b = self.form.weights.as_ptr().add(block * w * conv.kernel * groups * w + (self.group + g) * w);
-                        let a = self.x.get().add((block * self.padded + (self.time.start + r) * conv.stride) * w);
+                        let b = self.form.weights.as_ptr().add(first * conv.kernel * groups * w + (self.group + g) * w);
+                        let a = self.x.get().add((first / w * self.padded + (self.time.start + r) * conv.stride) * w + first % w);
                         stepped::<V>(&walk, step, conv.stride, w, a, b, sums.add((r * registers + g) * w));
                     }
                 }
