@@ -120,7 +120,7 @@ impl Job for Segment<'_> {
                 }
             }
             for g in 0..registers {
-                self.to[g].store::<V>(sums.add(g * w), registers, self.time.start, self.time.len());
+                self.to[g].store::<V>(sums.add(g * w), registers, &[0.0; MAX_WIDTH], self.time.start, self.time.len());
             }
         }
     }

@@ -9,7 +9,7 @@ use crate::bin_gemm::{Product, multiply};
 use crate::fft::Fft;
 use crate::rows::{Channels, clear, load_rows, store_rows};
 use crate::scratch::{self, Buffer, Shared, each};
-use crate::simd::{Isa, Job, Lanes};
+use crate::simd::{Isa, Job, Lanes, MAX_WIDTH};
 use crate::through::{Sink, SinkAt, Source, SourceAt};
 use crate::tiling::{Span, Tiling};
 use std::sync::Arc;
@@ -225,11 +225,11 @@ impl Job for Synthesise<'_> {
         let (frame, from) = (frames.as_mut_ptr(), self.from.get());
         // SAFETY: the bins are this task's own, as are the samples that the span and the channels name.
         unsafe {
-            for (lane, bias) in self.bias.into_iter().flatten().enumerate() {
-                *from.add(lane) += bias; // Bin 0 is the mean.
-            }
             let rows = self.fft.inverse::<V>(from, self.stride, frame, frame.add(n * V::WIDTH));
-            self.to.store::<V>(rows.add(span.row * V::WIDTH), 1, span.start, span.count);
+            // The bias is added here rather than to bin 0, so that it is rounded once.
+            let mut bias = [0.0; MAX_WIDTH];
+            bias.iter_mut().zip(self.bias.unwrap_or(&[])).for_each(|(lane, bias)| *lane = *bias);
+            self.to.store::<V>(rows.add(span.row * V::WIDTH), 1, &bias, span.start, span.count);
         }
     }
 }

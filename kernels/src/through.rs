@@ -194,7 +194,7 @@ impl<'a> Finished<'a> {
         Finished { to: shift(self.to), keep: self.keep.map(shift), add: self.add.map(|add| &add[offset..]), ..self }
     }
 
-    /// Finishes `count` rows of `from`, `row_step` elements apart, at element `at` and on.
+    /// Finishes `count` rows of `from` plus `bias`, `row_step` elements apart, at element `at` and on.
     ///
     /// # Safety
     /// V's instruction set is available, the rows are readable, and every slice holds the elements, written by this task alone.
@@ -202,6 +202,7 @@ impl<'a> Finished<'a> {
     unsafe fn put<V: Lanes, const AFFINE: bool>(
         &self,
         affine: &([f32; MAX_WIDTH], [f32; MAX_WIDTH]),
+        bias: &[f32; MAX_WIDTH],
         from: *const f32,
         row_step: usize,
         at: usize,
@@ -210,9 +211,10 @@ impl<'a> Finished<'a> {
         // SAFETY: the caller's contract.
         unsafe {
             let (scale, shift) = (V::load(affine.0.as_ptr()), V::load(affine.1.as_ptr()));
+            let bias = V::load(bias.as_ptr());
             for t in 0..count {
                 let at = at + t * V::WIDTH;
-                let mut v = V::load(from.add(t * row_step));
+                let mut v = V::load(from.add(t * row_step)).add(bias);
                 if AFFINE {
                     v = scale.mul(v).add(shift);
                 }
@@ -249,21 +251,27 @@ impl<'a> Sink<'a> {
 }
 
 impl SinkAt<'_> {
-    /// Samples `start`.. ← `count` rows of `from`, `row_step` registers apart.
+    /// Samples `start`.. ← `count` rows of `from`, `row_step` registers apart, plus `bias`; the rows are destroyed.
     ///
     /// # Safety
     /// As [`SourceAt::load`], with the samples this task's own.
     #[inline(always)]
-    pub unsafe fn store<V: Lanes>(&self, from: *const f32, row_step: usize, start: usize, count: usize) {
+    pub unsafe fn store<V: Lanes>(&self, from: *mut f32, row_step: usize, bias: &[f32; MAX_WIDTH], start: usize, count: usize) {
         let w = V::WIDTH;
+        let zeros = ([0.0; MAX_WIDTH], [0.0; MAX_WIDTH]);
         // SAFETY: the caller's contract.
         unsafe {
             match self {
-                SinkAt::Planar(y, channels) => store_rows::<V>(from, y.get().add(start), *channels, count, |t| t * row_step),
-                SinkAt::Blocked(to, None) => {
-                    to.put::<V, false>(&([0.0; MAX_WIDTH], [0.0; MAX_WIDTH]), from, row_step * w, start * w, count)
+                SinkAt::Planar(y, channels) => {
+                    let bias = V::load(bias.as_ptr());
+                    for t in 0..count {
+                        let at = from.add(t * row_step * w);
+                        V::load(at).add(bias).store(at);
+                    }
+                    store_rows::<V>(from, y.get().add(start), *channels, count, |t| t * row_step);
                 }
-                SinkAt::Blocked(to, Some(affine)) => to.put::<V, true>(affine, from, row_step * w, start * w, count),
+                SinkAt::Blocked(to, None) => to.put::<V, false>(&zeros, bias, from, row_step * w, start * w, count),
+                SinkAt::Blocked(to, Some(affine)) => to.put::<V, true>(affine, bias, from, row_step * w, start * w, count),
             }
         }
     }
