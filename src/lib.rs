@@ -19,6 +19,8 @@ pub mod random;
 pub mod report;
 pub mod tape;
 
+#[cfg(feature = "files")]
+pub mod audit;
 #[cfg(feature = "cli")]
 pub mod cli;
 #[cfg(feature = "report")]

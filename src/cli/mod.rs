@@ -1,5 +1,6 @@
 //! The command line: arguments → resolved configuration → one command a file.
 
+mod audit;
 mod convert;
 mod evaluate;
 mod explain;
@@ -66,6 +67,8 @@ enum Command {
     Explain(explain::Args),
     /// Judge heatmaps by perturbing what they highlight.
     Perturb(perturb::Args),
+    /// Prove on sampled ECGs that heatmaps are what they claim to be: pass or fail per line, and a certificate.
+    Audit(audit::Args),
     /// Convert a model between .pt, .safetensors and the own format.
     Convert(convert::Args),
     /// What a model, dataset or result file holds.
@@ -101,6 +104,7 @@ fn dispatch(command: &Command, globals: &Globals) -> Result<()> {
         Command::Predict(args) => predict::run(args, globals),
         Command::Explain(args) => explain::run(args, globals),
         Command::Perturb(args) => perturb::run(args, globals),
+        Command::Audit(args) => audit::run(args, globals),
         Command::Convert(args) => convert::run(args, globals),
         Command::Inspect(args) => inspect::run(args, globals),
         Command::Render(args) => render::run(args, globals),

@@ -1,0 +1,80 @@
+//! What an audit found, for machines; a later audit can be held against it.
+
+use super::Check;
+use crate::{Error, Result};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// Certificates longer than this are not read; one of StevenNet takes 15 kB.
+const LONGEST: u64 = 1 << 24;
+
+/// What an audit found, for machines.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Certificate {
+    /// The program, e.g. `cardiograd 0.1.0`.
+    pub version: String,
+    /// Digest of the network's program.
+    pub program_sha256: String,
+    /// Digest of its parameters.
+    pub parameters_sha256: String,
+    /// Digest of each parameter, by name.
+    pub tensors: BTreeMap<String, String>,
+    /// Digest of the ECGs looked at.
+    pub inputs_sha256: String,
+    /// The instruction set the kernels used.
+    pub kernel: String,
+    /// The seed of ECGs, points and directions.
+    pub seed: u64,
+    /// The ECGs looked at.
+    pub ecgs: Vec<u64>,
+    /// Every line.
+    pub checks: Vec<Check>,
+    /// Whether every line passed.
+    pub passed: bool,
+}
+
+impl Certificate {
+    /// Reads a certificate.
+    ///
+    /// # Errors
+    /// [`Error::Io`]; [`Error::Format`] if the file is no certificate.
+    pub fn read(path: &Path) -> Result<Self> {
+        use std::io::Read;
+        let mut text = String::new();
+        let read = std::fs::File::open(path).and_then(|file| file.take(LONGEST).read_to_string(&mut text));
+        read.map_err(|source| Error::io(path, source))?;
+        serde_json::from_str(&text).map_err(|error| Error::format(path, format!("not a certificate of an audit: {error}")))
+    }
+
+    /// Adds the lines that hold the network and the ECGs against those of an earlier audit; the figure is the number of differences.
+    /// ECGs are compared where both audits looked at the same numbers.
+    pub fn hold_against(&mut self, earlier: &Certificate) {
+        let line = |name: &str, differing: Vec<String>, same: &str| {
+            let detail = if differing.is_empty() { same.to_owned() } else { differing.join(", ") };
+            Check::new(name, differing.len() as f64, 0.0, detail)
+        };
+        let program = if self.program_sha256 == earlier.program_sha256 { Vec::new() } else { vec!["the program is another".to_owned()] };
+        self.checks.push(line("program as certified", program, "the same"));
+        let mut tensors: Vec<String> = Vec::new();
+        for (name, digest) in &self.tensors {
+            match earlier.tensors.get(name) {
+                None => tensors.push(format!("'{name}' is new")),
+                Some(other) if other != digest => tensors.push(format!("'{name}' changed")),
+                Some(_) => (),
+            }
+        }
+        tensors.extend(earlier.tensors.keys().filter(|name| !self.tensors.contains_key(*name)).map(|name| format!("'{name}' is gone")));
+        self.checks.push(line("every parameter as certified", tensors, "the same bits"));
+        if self.ecgs == earlier.ecgs {
+            let inputs = if self.inputs_sha256 == earlier.inputs_sha256 { Vec::new() } else { vec!["their samples changed".to_owned()] };
+            self.checks.push(line("ECGs as certified", inputs, "the same bits"));
+        }
+        self.passed = self.checks.iter().all(|check| check.passed);
+    }
+
+    /// The lines that failed.
+    pub fn failures(&self) -> Vec<&Check> {
+        self.checks.iter().filter(|check| !check.passed).collect()
+    }
+}
