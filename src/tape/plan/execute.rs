@@ -2,7 +2,7 @@
 
 use super::compile::{ConvStep, Extent, Plan, Pool, Slot, Step, StepOp};
 use cardiograd_kernels::blocked::{self, Finish, FusedConv, Gate};
-use cardiograd_kernels::{Buffer, Real};
+use cardiograd_kernels::{Buffer, Real, team};
 use rayon::prelude::*;
 use std::sync::{OnceLock, PoisonError};
 
@@ -116,7 +116,7 @@ impl Plan {
         let mut output = vec![0.0; batch * size_out];
         let run = |(x, y): (&[f32], &mut [f32])| self.forward_chunk(x, y, keep, parallel);
         let chunks = if parallel {
-            x.chunks(chunk * size_in).zip(output.chunks_mut(chunk * size_out)).map(run).collect()
+            team(|| x.chunks(chunk * size_in).zip(output.chunks_mut(chunk * size_out)).map(run).collect())
         } else {
             x.par_chunks(chunk * size_in).zip(output.par_chunks_mut(chunk * size_out)).map(run).collect()
         };

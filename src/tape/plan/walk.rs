@@ -4,7 +4,7 @@ use super::ReluRule;
 use super::compile::{Extent, Plan, Pool, Slot, Step, StepOp};
 use super::execute::{Kept, Passed, take};
 use cardiograd_kernels::blocked::{self, Finish, Gate};
-use cardiograd_kernels::{Buffer, Real};
+use cardiograd_kernels::{Buffer, Real, team};
 use rayon::prelude::*;
 
 /// One chunk's walk: what has arrived at each slot.
@@ -42,7 +42,7 @@ impl Plan {
         };
         let chunk = passed.chunk();
         if parallel {
-            seed.chunks(chunk * size_out).zip(gradient.chunks_mut(chunk * size_in)).enumerate().for_each(run);
+            team(|| seed.chunks(chunk * size_out).zip(gradient.chunks_mut(chunk * size_in)).enumerate().for_each(run));
         } else {
             seed.par_chunks(chunk * size_out).zip(gradient.par_chunks_mut(chunk * size_in)).enumerate().for_each(run);
         }
