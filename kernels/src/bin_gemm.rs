@@ -1,7 +1,7 @@
 //! The complex matrix product of one frequency bin, register-blocked: C\[m, g\] (+)= Σ_k A\[m, k\] · B\[k, g\] (or · conj B).
 //!
 //! B and C hold registers, [WIDTH re | WIDTH im] per group g of channels; A is read one complex number at a time, its imaginary part `WIDTH` after
-//! its real part, and broadcast. One complex multiplication is four real ones: Gauss's three lose accuracy and gained nothing end to end.
+//! its real part, and broadcast. While one bin is multiplied, the weights of the next are fetched from beyond L2: a line for each term. One complex multiplication is four real ones: Gauss's three lose accuracy and gained nothing end to end.
 //! Every element is one chain of fused additions in the order of k, so a row's bytes do not depend on the rows beside it.
 
 use crate::simd::Lanes;
@@ -26,26 +26,31 @@ pub struct Product {
     pub rows_in_lanes: bool,
     /// From term to term of B.
     pub b_term: usize,
+    /// From group to group of B.
+    pub b_group: usize,
     /// From row to row of C.
     pub c_row: usize,
     /// Add to C instead of overwriting it.
     pub add: bool,
 }
 
-/// C (+)= A · B, or A · conj B if `CONJUGATE`.
+/// Elements of a cache line.
+const LINE: usize = 16;
+
+/// C (+)= A · B, or A · conj B if `CONJUGATE`. `next` is where the B of the next product lies: it is only fetched.
 ///
 /// # Safety
 /// V's instruction set is available, and every element that the product's offsets reach lies in its buffer.
 #[inline(always)]
-pub unsafe fn multiply<V: Lanes, const CONJUGATE: bool>(p: &Product, a: *const f32, b: *const f32, c: *mut f32) {
+pub unsafe fn multiply<V: Lanes, const CONJUGATE: bool>(p: &Product, a: *const f32, b: *const f32, c: *mut f32, next: *const f32) {
     let w = V::WIDTH;
     let mut group = 0;
     while group < p.groups {
         let columns = if p.groups - group >= V::COLUMNS { V::COLUMNS } else { 1 };
         // SAFETY: the caller's contract, at this group's columns.
         unsafe {
-            let (b, c) = (b.add(group * 2 * w), c.add(group * 2 * w));
-            if columns == 2 { rows::<V, 2, CONJUGATE>(p, a, b, c) } else { rows::<V, 1, CONJUGATE>(p, a, b, c) }
+            let (b, c, next) = (b.add(group * p.b_group), c.add(group * 2 * w), next.wrapping_add(group * p.b_group));
+            if columns == 2 { rows::<V, 2, CONJUGATE>(p, a, b, c, next) } else { rows::<V, 1, CONJUGATE>(p, a, b, c, next) }
         }
         group += columns;
     }
@@ -53,10 +58,12 @@ pub unsafe fn multiply<V: Lanes, const CONJUGATE: bool>(p: &Product, a: *const f
 
 /// Splits the rows in blocks as even as can be of at most [`ROWS`].
 #[inline(always)]
-unsafe fn rows<V: Lanes, const G: usize, const CONJUGATE: bool>(p: &Product, a: *const f32, b: *const f32, c: *mut f32) {
+unsafe fn rows<V: Lanes, const G: usize, const CONJUGATE: bool>(p: &Product, a: *const f32, b: *const f32, c: *mut f32, next: *const f32) {
     let w = V::WIDTH;
     let run = if p.rows_in_lanes { w } else { p.rows };
-    let mut first = 0;
+    // The lines of a group of B are shared out over this many blocks, one a term.
+    let per_group = (2 * w / LINE).max(1);
+    let (mut first, mut index) = (0, 0);
     while first < p.rows {
         let last = (first + run).min(p.rows);
         let base = if p.rows_in_lanes { first / w * p.a_row } else { 0 };
@@ -66,19 +73,21 @@ unsafe fn rows<V: Lanes, const G: usize, const CONJUGATE: bool>(p: &Product, a: 
         let mut row = first;
         while row < last {
             let count = size.min(last - row);
+            let ahead = next.wrapping_add(index / per_group * p.b_group + index % per_group * p.terms * LINE);
             // SAFETY: rows row..row + count are within A and C.
             unsafe {
                 let (a, c) = (a.add(base + (row - first) * step), c.add(row * p.c_row));
                 match count {
-                    1 => block::<V, 1, G, CONJUGATE>(p, step, a, b, c),
-                    2 => block::<V, 2, G, CONJUGATE>(p, step, a, b, c),
-                    3 => block::<V, 3, G, CONJUGATE>(p, step, a, b, c),
-                    4 => block::<V, 4, G, CONJUGATE>(p, step, a, b, c),
-                    5 => block::<V, 5, G, CONJUGATE>(p, step, a, b, c),
-                    _ => block::<V, 6, G, CONJUGATE>(p, step, a, b, c),
+                    1 => block::<V, 1, G, CONJUGATE>(p, step, a, b, c, ahead),
+                    2 => block::<V, 2, G, CONJUGATE>(p, step, a, b, c, ahead),
+                    3 => block::<V, 3, G, CONJUGATE>(p, step, a, b, c, ahead),
+                    4 => block::<V, 4, G, CONJUGATE>(p, step, a, b, c, ahead),
+                    5 => block::<V, 5, G, CONJUGATE>(p, step, a, b, c, ahead),
+                    _ => block::<V, 6, G, CONJUGATE>(p, step, a, b, c, ahead),
                 }
             }
             row += count;
+            index += 1;
         }
         first = last;
     }
@@ -92,8 +101,10 @@ unsafe fn block<V: Lanes, const M: usize, const G: usize, const CONJUGATE: bool>
     a: *const f32,
     b: *const f32,
     c: *mut f32,
+    ahead: *const f32,
 ) {
     let w = V::WIDTH;
+    let mut ahead = ahead;
     // SAFETY: the caller's contract: M rows of A and C, `terms` rows of B, G groups.
     unsafe {
         let mut re = [[V::splat(0.0); G]; M];
@@ -114,9 +125,11 @@ unsafe fn block<V: Lanes, const M: usize, const G: usize, const CONJUGATE: bool>
                 let mut br = [V::splat(0.0); G];
                 let mut bi = br;
                 for g in 0..G {
-                    br[g] = V::load(b.add(g * 2 * w));
-                    bi[g] = V::load(b.add(g * 2 * w + w));
+                    br[g] = V::load(b.add(g * p.b_group));
+                    bi[g] = V::load(b.add(g * p.b_group + w));
                 }
+                V::prefetch(ahead);
+                ahead = ahead.wrapping_add(LINE);
                 for m in 0..M {
                     let (ar, ai) = (V::splat(*a.add(m * a_row)), V::splat(*a.add(m * a_row + w)));
                     for g in 0..G {

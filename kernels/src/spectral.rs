@@ -12,6 +12,7 @@ use crate::scratch::{self, Buffer, Shared, each};
 use crate::simd::{Isa, Job, Lanes, MAX_WIDTH};
 use crate::through::{Sink, SinkAt, Source, SourceAt};
 use crate::tiling::{Span, Tiling};
+use std::ops::Range;
 use std::sync::Arc;
 
 /// Bytes of spectra that a chunk of examples may take: about what stays near a core.
@@ -47,11 +48,10 @@ impl Spectral {
     pub fn new(conv: Conv1d, tiling: Tiling, isa: Isa, side: Side, w: &[f32]) -> Self {
         let fft = Fft::cached(tiling.half);
         let groups = conv.c_out.div_ceil(isa.width());
-        let stride = bin_stride(conv.c_in, groups, isa.width());
-        let mut weights = Buffer::zeros(stride * fft.bins());
+        let mut weights = Buffer::zeros(groups * fft.bins() * bin_stride(conv.c_in, 1, isa.width()));
         let to = Shared::new(weights.as_mut_ptr());
         each(conv.c_in * groups, true, |task| {
-            isa.dispatch(Prepare { conv: &conv, fft: &fft, side, w, row: task / groups, group: task % groups, groups, to });
+            isa.dispatch(Prepare { conv: &conv, fft: &fft, side, w, row: task / groups, group: task % groups, to });
         });
         Spectral { conv, tiling, isa, fft, weights }
     }
@@ -78,50 +78,61 @@ impl Spectral {
         });
     }
 
-    /// One chunk of examples.
+    /// One chunk of examples. In parallel each task takes one example and some of the output's groups, from its input to its output: what the
+    /// tasks of an example have in common is its input, transformed by each for itself, since what one core has just written is far from another.
     pub(crate) fn run(&self, examples: usize, x: Source<'_>, bias: Option<&[f32]>, y: Sink<'_>, parallel: bool) {
+        let groups = self.conv.c_out.div_ceil(self.isa.width());
+        if !parallel {
+            return self.part(0..examples, 0..groups, x, bias, y);
+        }
+        let parts = rayon::current_num_threads().div_ceil(examples.max(1)).min(groups);
+        each(examples * parts, true, |task| {
+            let (example, part) = (task / parts, task % parts);
+            self.part(example..example + 1, part * groups / parts..(part + 1) * groups / parts, x, bias, y);
+        });
+    }
+
+    /// Some groups of the output of some examples.
+    fn part(&self, examples: Range<usize>, groups: Range<usize>, x: Source<'_>, bias: Option<&[f32]>, y: Sink<'_>) {
         let (conv, isa, tiles) = (&self.conv, self.isa, self.tiling.tiles);
-        let (width, bins, rows) = (isa.width(), self.fft.bins(), examples * tiles);
-        let (groups_in, groups_out) = (conv.c_in.div_ceil(width), conv.c_out.div_ceil(width));
-        let (stride_in, stride_out) = (bin_stride(rows, groups_in, width), bin_stride(rows, groups_out, width));
+        let (width, bins, rows) = (isa.width(), self.fft.bins(), examples.len() * tiles);
+        let groups_in = conv.c_in.div_ceil(width);
+        let (stride_in, stride_out) = (bin_stride(rows, groups_in, width), bin_stride(rows, groups.len(), width));
         let mut spectra = scratch::lend(bins * (stride_in + stride_out));
         let z = Shared::new(spectra.as_mut_ptr());
         let out = Shared::new(z.get().wrapping_add(bins * stride_in));
-        each(rows * groups_in, parallel, |task| {
+        for task in 0..rows * groups_in {
             let (row, group) = (task / groups_in, task % groups_in);
-            let (example, tile) = (row / tiles, row % tiles);
+            let (example, tile) = (examples.start + row / tiles, row % tiles);
             let span = self.tiling.frame(conv, tile).input;
             let from = x.at(example, group, width, conv.c_in, conv.len_in);
             let to = Shared::new(z.get().wrapping_add(task * 2 * width));
             isa.dispatch(Analyse { fft: &self.fft, from, span, to, stride: stride_in });
-        });
+        }
+        let stride = bin_stride(conv.c_in, 1, width);
         let product = Product {
             rows,
             terms: conv.c_in,
-            groups: groups_out,
+            groups: groups.len(),
             a_row: groups_in * 2 * width,
             a_term: 2 * width,
             rows_in_lanes: false,
-            b_term: groups_out * 2 * width,
-            c_row: groups_out * 2 * width,
+            b_term: 2 * width,
+            b_group: bins * stride,
+            c_row: groups.len() * 2 * width,
             add: false,
         };
-        let stride = bin_stride(conv.c_in, groups_out, width);
-        let share = if parallel { bins.div_ceil(4 * rayon::current_num_threads()) } else { bins };
-        each(bins.div_ceil(share), parallel, |part| {
-            let range = part * share..bins.min((part + 1) * share);
-            let (a, b, c) = ((z, stride_in), (self.weights.as_ptr(), stride), (out, stride_out));
-            isa.dispatch(Bins::<false> { product, range, a, b, c });
-        });
-        each(rows * groups_out, parallel, |task| {
-            let (row, group) = (task / groups_out, task % groups_out);
-            let (example, tile) = (row / tiles, row % tiles);
+        let weights = self.weights.as_ptr().wrapping_add(groups.start * product.b_group);
+        isa.dispatch(Bins::<false> { product, range: 0..bins, a: (z, stride_in), b: (weights, stride), c: (out, stride_out) });
+        for task in 0..rows * groups.len() {
+            let (row, group) = (task / groups.len(), groups.start + task % groups.len());
+            let (example, tile) = (examples.start + row / tiles, row % tiles);
             let span = self.tiling.frame(conv, tile).output;
             let bias = bias.map(|b| &b[group * width..conv.c_out.min((group + 1) * width)]);
             let from = Shared::new(out.get().wrapping_add(task * 2 * width));
             let to = y.at(example, group, width, conv.c_out, conv.len_out());
             isa.dispatch(Synthesise { fft: &self.fft, from, stride: stride_out, bias, to, span });
-        });
+        }
     }
 }
 
@@ -165,6 +176,7 @@ pub fn grad_weight(conv: &Conv1d, tiling: Tiling, isa: Isa, batch: usize, x: &[f
             a_term: groups_in * 2 * width,
             rows_in_lanes: true,
             b_term: groups_out * 2 * width,
+            b_group: 2 * width,
             c_row: groups_out * 2 * width,
             add: first > 0,
         };
@@ -237,7 +249,7 @@ impl Job for Synthesise<'_> {
 /// The products of a range of bins.
 struct Bins<const CONJUGATE: bool> {
     product: Product,
-    range: std::ops::Range<usize>,
+    range: Range<usize>,
     a: (Shared, usize),
     b: (*const f32, usize),
     c: (Shared, usize),
@@ -251,7 +263,7 @@ impl<const CONJUGATE: bool> Job for Bins<CONJUGATE> {
             // SAFETY: every bin of A, B and C holds the product's elements; the bins of C are this task's own.
             unsafe {
                 let (a, b, c) = (self.a.0.get().add(f * self.a.1), self.b.0.add(f * self.b.1), self.c.0.get().add(f * self.c.1));
-                multiply::<V, CONJUGATE>(&self.product, a, b, c);
+                multiply::<V, CONJUGATE>(&self.product, a, b, c, b.wrapping_add(self.b.1));
             }
         }
     }
@@ -265,7 +277,6 @@ struct Prepare<'a> {
     w: &'a [f32],
     row: usize,
     group: usize,
-    groups: usize,
     to: Shared,
 }
 
@@ -285,7 +296,7 @@ impl Job for Prepare<'_> {
             Side::Forward => (conv.pad_left + n - j) % n,
             Side::Adjoint => (conv.pad_left + n + j + 1 - taps) % n,
         };
-        let stride = bin_stride(conv.c_in, self.groups, w);
+        let stride = bin_stride(conv.c_in, 1, w);
         let mut frames = scratch::lend(2 * n * w);
         let frame = frames.as_mut_ptr();
         // SAFETY: channels name kernel samples of w each; rows are below n; the bins are this task's own.
@@ -297,7 +308,7 @@ impl Job for Prepare<'_> {
                 let at = frame.add(row(j) * w);
                 V::load(at).mul(scale).store(at);
             }
-            let to = self.to.get().add((self.row * self.groups + self.group) * 2 * w);
+            let to = self.to.get().add(self.group * self.fft.bins() * stride + self.row * 2 * w);
             self.fft.forward::<V>(frame, frame.add(n * w), to, stride);
         }
     }

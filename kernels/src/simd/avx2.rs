@@ -70,6 +70,10 @@ unsafe impl Lanes for Avx2 {
         unsafe { Avx2(_mm256_fnmadd_ps(a.0, b.0, self.0)) }
     }
     #[inline(always)]
+    unsafe fn prefetch(at: *const f32) {
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) }
+    }
+    #[inline(always)]
     unsafe fn transpose(from: &[*const f32; MAX_WIDTH], to: &[*mut f32; MAX_WIDTH]) {
         unsafe {
             // 128-bit halves of rows r and r + 4 share a register, so that only in-lane shuffles remain.

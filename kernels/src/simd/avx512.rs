@@ -70,6 +70,10 @@ unsafe impl Lanes for Avx512 {
         unsafe { Avx512(_mm512_fnmadd_ps(a.0, b.0, self.0)) }
     }
     #[inline(always)]
+    unsafe fn prefetch(at: *const f32) {
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) }
+    }
+    #[inline(always)]
     unsafe fn transpose(from: &[*const f32; MAX_WIDTH], to: &[*mut f32; MAX_WIDTH]) {
         unsafe {
             // Quarter q of rows r, r + 4, r + 8, r + 12 share a register, so that only in-lane shuffles remain.

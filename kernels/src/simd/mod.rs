@@ -46,6 +46,8 @@ pub unsafe trait Lanes: Copy + 'static {
     unsafe fn fma(self, a: Self, b: Self) -> Self;
     /// self − a·b
     unsafe fn fnma(self, a: Self, b: Self) -> Self;
+    /// Asks for the cache line at an address, which need not be valid; changes no value.
+    unsafe fn prefetch(_at: *const f32) {}
     /// Transposes a WIDTH × WIDTH block: `to[c][r] = from[r][c]`. The first WIDTH pointers are used.
     unsafe fn transpose(from: &[*const f32; MAX_WIDTH], to: &[*mut f32; MAX_WIDTH]);
 }
