@@ -96,6 +96,7 @@ impl<const PACK: bool> Job for Turn<PACK> {
 pub struct FusedConv {
     conv: Conv1d,
     isa: Isa,
+    side: Side,
     form: Form,
 }
 
@@ -107,7 +108,7 @@ impl FusedConv {
     pub fn forward(conv: Conv1d, w: &[f32], isa: Isa, forced: Option<Method>) -> Self {
         assert_eq!(w.len(), conv.weight_size(), "weights do not fit the geometry");
         let isa = isa.or_portable();
-        FusedConv { conv, isa, form: Form::new(conv, isa, forced, Side::Forward, w) }
+        FusedConv { conv, isa, side: Side::Forward, form: Form::new(conv, isa, forced, Side::Forward, w) }
     }
 
     /// Its data gradient, from (c_out, len_out) to (c_in, len_in); `None` for strides and for padding wider than the kernel.
@@ -117,7 +118,16 @@ impl FusedConv {
     pub fn adjoint(conv: Conv1d, w: &[f32], isa: Isa, forced: Option<Method>) -> Option<Self> {
         assert_eq!(w.len(), conv.weight_size(), "weights do not fit the geometry");
         let (isa, conv) = (isa.or_portable(), conv.adjoint()?);
-        Some(FusedConv { conv, isa, form: Form::new(conv, isa, forced, Side::Adjoint, w) })
+        Some(FusedConv { conv, isa, side: Side::Adjoint, form: Form::new(conv, isa, forced, Side::Adjoint, w) })
+    }
+
+    /// Takes other weights of the shape that this was made of.
+    ///
+    /// # Panics
+    /// If `w` has another size.
+    pub fn refresh(&mut self, w: &[f32]) {
+        assert_eq!(w.len(), self.conv.weight_size(), "weights do not fit the geometry");
+        self.form.refresh(self.side, w);
     }
 
     /// y ← finish(conv(scale · gate(x)) + bias), `scale` per input channel, for examples one after another; `parallel` splits the work of all examples over threads.

@@ -113,6 +113,14 @@ impl Form {
         }
     }
 
+    /// Takes other weights of the same shape.
+    pub(crate) fn refresh(&mut self, side: Side, w: &[f32]) {
+        match self {
+            Form::Direct(form) => form.refresh(side, w),
+            Form::Spectral(form) => form.refresh(side, w),
+        }
+    }
+
     fn run(&self, batch: usize, x: &[f32], bias: Option<&[f32]>, y: &mut [f32]) {
         match self {
             Form::Direct(form) => form.forward(batch, x, bias, y),

@@ -11,7 +11,7 @@ use crate::simd::{Isa, Job, Lanes, MAX_WIDTH};
 use crate::spectral::Side;
 
 /// Elements of transposed gradient that a block works on: half of a 32 kB L1.
-const BLOCK: usize = 4096;
+pub(crate) const BLOCK: usize = 4096;
 /// Input channels whose products with all taps are one chain of fused additions: the same sums in the same order in both layouts and on every
 /// instruction set, hence the same bytes; and shorter chains lose less.
 pub(crate) const CHAIN: usize = 8;
@@ -81,7 +81,7 @@ unsafe fn block<V: Lanes, const M: usize, const G: usize>(walk: &Walk, rows: [us
 
 /// [`block`] for `V::ROWS` rows (the first of `rows`) and one or two registers.
 #[inline(always)]
-unsafe fn panel<V: Lanes>(walk: &Walk, registers: usize, rows: &[usize; MAX_ROWS], a: *const f32, b: *const f32, c: *mut f32) {
+pub(crate) unsafe fn panel<V: Lanes>(walk: &Walk, registers: usize, rows: &[usize; MAX_ROWS], a: *const f32, b: *const f32, c: *mut f32) {
     // SAFETY: the caller's contract.
     unsafe {
         match (V::ROWS, registers) {
@@ -150,9 +150,17 @@ fn pad(conv: &Conv1d, examples: usize, x: &[f32], to: Shared) {
 impl Direct {
     /// Packs the weights; `side` as in [`crate::spectral::Spectral::new`].
     pub fn new(conv: Conv1d, isa: Isa, side: Side, w: &[f32]) -> Self {
-        let (padded, taps) = (conv.c_out.next_multiple_of(isa.width()), conv.kernel);
-        let mut weights = Buffer::zeros(conv.c_in * taps * padded);
-        let to = weights.as_mut_slice();
+        let weights = Buffer::zeros(conv.c_in * conv.kernel * conv.c_out.next_multiple_of(isa.width()));
+        let mut form = Direct { conv, isa, weights };
+        form.refresh(side, w);
+        form
+    }
+
+    /// Takes other weights of the same shape.
+    pub fn refresh(&mut self, side: Side, w: &[f32]) {
+        let (conv, taps) = (&self.conv, self.conv.kernel);
+        let padded = conv.c_out.next_multiple_of(self.isa.width());
+        let to = self.weights.as_mut_slice();
         for i in 0..conv.c_in {
             for j in 0..taps {
                 let row = &mut to[(i * taps + j) * padded..][..conv.c_out];
@@ -164,7 +172,6 @@ impl Direct {
                 }
             }
         }
-        Direct { conv, isa, weights }
     }
 
     /// y = conv(x) + bias; see [`crate::PreparedConv::forward`].

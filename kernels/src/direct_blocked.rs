@@ -1,9 +1,10 @@
 //! The direct form on blocked activations: as [`crate::direct`], with the input's channels in lanes and the output stored as it is summed.
 
-use crate::direct::{CHAIN, Direct, MAX_ROWS, Walk, stepped};
+use crate::Conv1d;
+use crate::direct::{BLOCK, CHAIN, Direct, MAX_ROWS, Walk, panel, stepped};
 use crate::scratch::{self, Shared, each};
-use crate::simd::{Job, Lanes, MAX_WIDTH};
-use crate::through::{Sink, SinkAt, Source, SourceAt};
+use crate::simd::{Isa, Job, Lanes, MAX_WIDTH};
+use crate::through::{Gate, Sink, SinkAt, Source, SourceAt};
 
 impl Direct {
     /// y = conv(x) + bias on blocked activations.
@@ -121,6 +122,99 @@ impl Job for Segment<'_> {
             }
             for g in 0..registers {
                 self.to[g].store::<V>(sums.add(g * w), registers, &[0.0; MAX_WIDTH], self.time.start, self.time.len());
+            }
+        }
+    }
+}
+
+/// The weight gradient, directly, on blocked activations and in parts; see [`crate::WeightGradient`].
+#[derive(Clone, Debug)]
+pub struct DirectGradient {
+    conv: Conv1d,
+    isa: Isa,
+}
+
+impl DirectGradient {
+    /// Of this geometry.
+    pub fn new(conv: Conv1d, isa: Isa) -> Self {
+        DirectGradient { conv, isa }
+    }
+
+    /// Rows (i, j) of the sums with those that the last block computes in vain, and columns of output channels.
+    fn extent(&self) -> (usize, usize) {
+        ((self.conv.c_in * self.conv.kernel).next_multiple_of(MAX_ROWS), self.conv.c_out.next_multiple_of(self.isa.width()))
+    }
+
+    /// Elements of the sums of a part.
+    pub fn size(&self) -> usize {
+        (self.extent().0 * self.extent().1).next_multiple_of(MAX_WIDTH)
+    }
+
+    /// Tap sums over some examples.
+    pub fn part(&self, examples: usize, x: &[f32], gy: &[f32], sums: &mut [f32]) {
+        let (conv, w) = (&self.conv, self.isa.width());
+        let (groups_in, groups_out) = (conv.c_in.div_ceil(w), conv.c_out.div_ceil(w));
+        let padded = conv.len_in + conv.pad_left + conv.pad_right;
+        let mut buffer = scratch::lend(groups_in * padded * w);
+        let buffer = Shared::new(buffer.as_mut_ptr());
+        sums.fill(0.0);
+        let source = Source::Blocked(x, Gate::Open, None);
+        for n in 0..examples {
+            for group in 0..groups_in {
+                let from = source.at(n, group, w, conv.c_in, conv.len_in);
+                let to = Shared::new(buffer.get().wrapping_add(group * padded * w));
+                self.isa.dispatch(Pad { from, to, left: conv.pad_left, len: conv.len_in, rows: padded });
+            }
+            let gy = &gy[n * groups_out * conv.len_out() * w..][..groups_out * conv.len_out() * w];
+            self.isa.dispatch(TapSums { conv, x: buffer, padded, gy, sums: &mut *sums });
+        }
+    }
+
+    /// The gradient from the sum of the parts.
+    pub fn finish(&self, sums: &mut [f32], gw: &mut [f32]) {
+        let (taps, columns) = (self.conv.c_in * self.conv.kernel, self.extent().1);
+        for (o, gw) in gw.chunks_exact_mut(taps).enumerate() {
+            for (row, gw) in gw.iter_mut().enumerate() {
+                *gw = sums.chunks_exact(self.size()).map(|part| part[row * columns + o]).sum();
+            }
+        }
+    }
+}
+
+/// Adds one example to the tap sums.
+struct TapSums<'a> {
+    conv: &'a Conv1d,
+    x: Shared,
+    padded: usize,
+    gy: &'a [f32],
+    sums: &'a mut [f32],
+}
+
+impl Job for TapSums<'_> {
+    type Out = ();
+    #[inline(always)]
+    unsafe fn run<V: Lanes>(self) {
+        let (conv, w, len_out) = (self.conv, V::WIDTH, self.conv.len_out());
+        let (taps, groups) = (conv.c_in * conv.kernel, conv.c_out.div_ceil(w));
+        let columns = groups * w;
+        // The sample that row (i, j) reads for output 0; rows in vain read the first.
+        let offset = |row: usize| {
+            let (i, j) = (row / conv.kernel, row % conv.kernel);
+            if row < taps { (i / w * self.padded + j * conv.dilation) * w + i % w } else { 0 }
+        };
+        for first in (0..len_out).step_by(BLOCK / w) {
+            let inner = (BLOCK / w).min(len_out - first);
+            let walk = Walk { outer: 1, outer_step: 0, inner, inner_step: conv.stride * w, b_step: w, c_step: columns };
+            for group in 0..groups {
+                for row in (0..taps).step_by(V::ROWS) {
+                    // SAFETY: rows up to the next multiple of MAX_ROWS lie in the sums; the padded input holds every (i, j) at every t.
+                    unsafe {
+                        let a = self.x.get().add(first * conv.stride * w);
+                        let b = self.gy.as_ptr().add((group * len_out + first) * w);
+                        let rows = std::array::from_fn(|r| offset(row + r));
+                        panel::<V>(&walk, 1, &rows, a, b, self.sums.as_mut_ptr().add(row * columns + group * w));
+                    }
+                }
             }
         }
     }

@@ -22,7 +22,9 @@ mod spectral;
 mod team;
 mod through;
 mod tiling;
+pub mod training;
 mod unfold;
+mod weight_gradient;
 
 pub use conv1d::{Conv1d, PreparedConv};
 pub use plan::{Method, Plan};
@@ -31,3 +33,4 @@ pub use scratch::Buffer;
 pub use simd::Isa;
 pub use team::team;
 pub use tiling::Tiling;
+pub use weight_gradient::WeightGradient;

@@ -10,7 +10,7 @@ use crate::fft::Fft;
 use crate::rows::{Channels, clear, load_rows, store_rows};
 use crate::scratch::{self, Buffer, Shared, each};
 use crate::simd::{Isa, Job, Lanes, MAX_WIDTH};
-use crate::through::{Sink, SinkAt, Source, SourceAt};
+use crate::through::{Gate, Sink, SinkAt, Source, SourceAt};
 use crate::tiling::{Span, Tiling};
 use std::ops::Range;
 use std::sync::Arc;
@@ -48,12 +48,19 @@ impl Spectral {
     pub fn new(conv: Conv1d, tiling: Tiling, isa: Isa, side: Side, w: &[f32]) -> Self {
         let fft = Fft::cached(tiling.half);
         let groups = conv.c_out.div_ceil(isa.width());
-        let mut weights = Buffer::zeros(groups * fft.bins() * bin_stride(conv.c_in, 1, isa.width()));
-        let to = Shared::new(weights.as_mut_ptr());
+        let weights = Buffer::zeros(groups * fft.bins() * bin_stride(conv.c_in, 1, isa.width()));
+        let mut form = Spectral { conv, tiling, isa, fft, weights };
+        form.refresh(side, w);
+        form
+    }
+
+    /// Takes other weights of the same shape.
+    pub fn refresh(&mut self, side: Side, w: &[f32]) {
+        let (conv, fft, groups) = (&self.conv, &self.fft, self.conv.c_out.div_ceil(self.isa.width()));
+        let to = Shared::new(self.weights.as_mut_ptr());
         each(conv.c_in * groups, true, |task| {
-            isa.dispatch(Prepare { conv: &conv, fft: &fft, side, w, row: task / groups, group: task % groups, to });
+            self.isa.dispatch(Prepare { conv, fft, side, w, row: task / groups, group: task % groups, to });
         });
-        Spectral { conv, tiling, isa, fft, weights }
     }
 
     /// Examples that are worked on together.
@@ -190,6 +197,113 @@ pub fn grad_weight(conv: &Conv1d, tiling: Tiling, isa: Isa, batch: usize, x: &[f
         let from = Shared::new(zw.get().wrapping_add(task * 2 * width));
         isa.dispatch(Taps { conv, fft: &fft, from, stride: stride_w, gw, row: task / groups_out, group: task % groups_out });
     });
+}
+
+/// The weight gradient by FFT on blocked activations, in parts; see [`crate::WeightGradient`].
+#[derive(Clone, Debug)]
+pub struct SpectralGradient {
+    conv: Conv1d,
+    tiling: Tiling,
+    isa: Isa,
+    fft: Arc<Fft>,
+}
+
+impl SpectralGradient {
+    /// Of this geometry and tiling.
+    pub fn new(conv: Conv1d, tiling: Tiling, isa: Isa) -> Self {
+        SpectralGradient { conv, tiling, isa, fft: Fft::cached(tiling.half) }
+    }
+
+    /// Distance between bins of the sums.
+    fn stride(&self) -> usize {
+        bin_stride(self.conv.c_in, self.conv.c_out.div_ceil(self.isa.width()), self.isa.width())
+    }
+
+    /// Elements of the sums of a part.
+    pub fn size(&self) -> usize {
+        self.fft.bins() * self.stride()
+    }
+
+    /// The spectra of the gradient summed over some examples.
+    pub fn part(&self, examples: usize, x: &[f32], gy: &[f32], sums: &mut [f32]) {
+        let (conv, isa, tiles) = (&self.conv, self.isa, self.tiling.tiles);
+        let (width, bins, rows) = (isa.width(), self.fft.bins(), examples * tiles);
+        let (groups_in, groups_out) = (conv.c_in.div_ceil(width), conv.c_out.div_ceil(width));
+        let (stride_x, stride_g) = (bin_stride(rows, groups_in, width), bin_stride(rows, groups_out, width));
+        let mut spectra = scratch::lend(bins * (stride_x + stride_g));
+        let zx = Shared::new(spectra.as_mut_ptr());
+        let zg = Shared::new(zx.get().wrapping_add(bins * stride_x));
+        let (x, gy) = (Source::Blocked(x, Gate::Open, None), Source::Blocked(gy, Gate::Open, None));
+        for row in 0..rows {
+            let (example, frame) = (row / tiles, self.tiling.frame(conv, row % tiles));
+            for group in 0..groups_in {
+                let from = x.at(example, group, width, conv.c_in, conv.len_in);
+                let to = Shared::new(zx.get().wrapping_add((row * groups_in + group) * 2 * width));
+                isa.dispatch(Analyse { fft: &self.fft, from, span: frame.input, to, stride: stride_x });
+            }
+            for group in 0..groups_out {
+                let from = gy.at(example, group, width, conv.c_out, conv.len_out());
+                let to = Shared::new(zg.get().wrapping_add((row * groups_out + group) * 2 * width));
+                isa.dispatch(Analyse { fft: &self.fft, from, span: frame.output, to, stride: stride_g });
+            }
+        }
+        let product = Product {
+            rows: conv.c_in,
+            terms: rows,
+            groups: groups_out,
+            a_row: 2 * width,
+            a_term: groups_in * 2 * width,
+            rows_in_lanes: true,
+            b_term: groups_out * 2 * width,
+            b_group: 2 * width,
+            c_row: groups_out * 2 * width,
+            add: false,
+        };
+        let c = (Shared::new(sums.as_mut_ptr()), self.stride());
+        isa.dispatch(Bins::<true> { product, range: 0..bins, a: (zx, stride_x), b: (zg.get().cast_const(), stride_g), c });
+    }
+
+    /// The taps of the sum of the parts.
+    pub fn finish(&self, sums: &mut [f32], gw: &mut [f32]) {
+        let (conv, width, size, stride) = (&self.conv, self.isa.width(), self.size(), self.stride());
+        let groups = conv.c_out.div_ceil(width);
+        let parts = sums.len() / size;
+        let (sums, gw) = (Shared::new(sums.as_mut_ptr()), Shared::new(gw.as_mut_ptr()));
+        each(conv.c_in * groups, true, |task| {
+            let from = Shared::new(sums.get().wrapping_add(task * 2 * width));
+            self.isa.dispatch(AddParts { from, stride, bins: self.fft.bins(), part: size, parts });
+            self.isa.dispatch(Taps { conv, fft: &self.fft, from, stride, gw, row: task / groups, group: task % groups });
+        });
+    }
+}
+
+/// Adds the bins of one register of the parts to those of the first.
+struct AddParts {
+    from: Shared,
+    stride: usize,
+    bins: usize,
+    part: usize,
+    parts: usize,
+}
+
+impl Job for AddParts {
+    type Out = ();
+    #[inline(always)]
+    unsafe fn run<V: Lanes>(self) {
+        for bin in 0..self.bins {
+            for half in 0..2 {
+                // SAFETY: the bins of this register in every part, this task's own.
+                unsafe {
+                    let at = self.from.get().add(bin * self.stride + half * V::WIDTH);
+                    let mut sum = V::load(at);
+                    for part in 1..self.parts {
+                        sum = sum.add(V::load(at.add(part * self.part)));
+                    }
+                    sum.store(at);
+                }
+            }
+        }
+    }
 }
 
 /// One register of one row of input: samples → bins.

@@ -1,0 +1,292 @@
+//! What training does between convolutions, on blocked activations (see [`crate::blocked`]): batch norm's statistics, its normalisation with ReLU
+//! and addition, its gradient, and Adam. Each function works on a few examples; who shares a batch out over threads merges the sums of the parts
+//! in their order, so that results depend on how the batch is cut, never on the threads.
+
+use crate::Isa;
+use crate::simd::{Job, Lanes, MAX_WIDTH};
+
+/// Count, mean and sum of squared deviations of each channel over some examples and all time, in f64.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Moments {
+    /// Values per channel.
+    pub count: usize,
+    /// Per channel, padded to whole registers.
+    pub mean: Vec<f64>,
+    /// Σ (x − mean)², likewise.
+    pub squares: Vec<f64>,
+}
+
+impl Moments {
+    /// Of blocked examples `x` of some groups of `len` samples; sums are about each channel's first value.
+    pub fn of(isa: Isa, groups: usize, len: usize, x: &[f32]) -> Self {
+        let (isa, size) = (isa.or_portable(), groups * len * isa.width());
+        let count = x.len() / (groups * isa.width()).max(1);
+        let mut moments = Moments { count, mean: Vec::new(), squares: Vec::new() };
+        for group in 0..groups {
+            let offset = group * len * isa.width();
+            let shift = lanes(&x[offset..][..isa.width()]);
+            let (sums, squares) = isa.dispatch(Sums { x, other: None, offset, size, len, shift, positive: None });
+            for lane in 0..isa.width() {
+                let mean = sums[lane] / count as f64;
+                moments.mean.push(shift[lane] + mean);
+                moments.squares.push((squares[lane] - mean * sums[lane]).max(0.0));
+            }
+        }
+        moments
+    }
+
+    /// With the values of another part (Chan, Golub and LeVeque 1979).
+    #[must_use]
+    pub fn merge(mut self, other: &Moments) -> Self {
+        let (a, b) = (self.count as f64, other.count as f64);
+        let parts = self.mean.iter_mut().zip(&mut self.squares).zip(other.mean.iter().zip(&other.squares));
+        for ((mean, squares), (other_mean, other_squares)) in parts {
+            let delta = other_mean - *mean;
+            *squares += other_squares + delta * delta * a * b / (a + b);
+            *mean += delta * b / (a + b);
+        }
+        self.count += other.count;
+        self
+    }
+}
+
+fn lanes(values: &[f32]) -> [f64; MAX_WIDTH] {
+    let mut lanes = [0.0; MAX_WIDTH];
+    lanes.iter_mut().zip(values).for_each(|(lane, value)| *lane = f64::from(*value));
+    lanes
+}
+
+/// Scale and shift per channel, padded to whole registers, of y = scale · v + shift.
+#[derive(Clone, Debug)]
+pub struct Affine {
+    /// γ / σ.
+    pub scale: Vec<f32>,
+    /// β − mean · γ / σ.
+    pub shift: Vec<f32>,
+}
+
+/// Per channel, padded: Σ g and Σ g · (v − mean) of the gradient behind the ReLU, over some examples.
+///
+/// `affine` gives z = scale · v + shift, and g counts where z > 0 if `relu`.
+pub fn gradient_sums(isa: Isa, len: usize, v: &[f32], g: &[f32], affine: &Affine, mean: &[f64], relu: bool) -> (Vec<f64>, Vec<f64>) {
+    let (isa, w) = (isa.or_portable(), isa.width());
+    let groups = affine.scale.len() / w;
+    let (mut all, mut all_products) = (Vec::new(), Vec::new());
+    for group in 0..groups {
+        let channels = group * w..(group + 1) * w;
+        let mut shift = [0.0; MAX_WIDTH];
+        shift[..w].copy_from_slice(&mean[channels.clone()]);
+        let positive = relu.then(|| (&affine.scale[channels.clone()], &affine.shift[channels]));
+        let job = Sums { x: v, other: Some(g), offset: group * len * w, size: groups * len * w, len, shift, positive };
+        let (sums, products) = isa.dispatch(job);
+        all.extend_from_slice(&sums[..w]);
+        all_products.extend_from_slice(&products[..w]);
+    }
+    (all, all_products)
+}
+
+/// Σ over examples and time of each channel, padded.
+pub fn channel_sums(isa: Isa, groups: usize, len: usize, x: &[f32]) -> Vec<f64> {
+    let (isa, w) = (isa.or_portable(), isa.width());
+    let sums = |group: usize| {
+        let shift = [0.0; MAX_WIDTH];
+        isa.dispatch(Sums { x, other: None, offset: group * len * w, size: groups * len * w, len, shift, positive: None }).0
+    };
+    (0..groups).flat_map(|group| sums(group).into_iter().take(w)).collect()
+}
+
+/// One group: Σ d and Σ d², d = x − shift; with `other`, Σ g and Σ g · d, g = other where scale · x + shift of `positive` is > 0.
+struct Sums<'a> {
+    x: &'a [f32],
+    other: Option<&'a [f32]>,
+    offset: usize,
+    size: usize,
+    len: usize,
+    shift: [f64; MAX_WIDTH],
+    positive: Option<(&'a [f32], &'a [f32])>,
+}
+
+impl Job for Sums<'_> {
+    type Out = ([f64; MAX_WIDTH], [f64; MAX_WIDTH]);
+    #[inline(always)]
+    unsafe fn run<V: Lanes>(self) -> Self::Out {
+        let w = V::WIDTH;
+        let (mut sums, mut products) = ([0.0f64; MAX_WIDTH], [0.0f64; MAX_WIDTH]);
+        let mut row = [0.0f32; MAX_WIDTH];
+        let starts = (self.offset..self.x.len()).step_by(self.size);
+        for start in starts {
+            let range = start..start + self.len * w;
+            match self.other {
+                None => {
+                    for x in self.x[range].chunks_exact(w) {
+                        for l in 0..w {
+                            let d = f64::from(x[l]) - self.shift[l];
+                            sums[l] += d;
+                            products[l] += d * d;
+                        }
+                    }
+                }
+                Some(other) => {
+                    for (x, g) in self.x[range.clone()].chunks_exact(w).zip(other[range].chunks_exact(w)) {
+                        // SAFETY: rows of w elements each.
+                        unsafe {
+                            let mut gate = V::load(g.as_ptr());
+                            if let Some((scale, shift)) = self.positive {
+                                gate = gate.where_positive(V::load(scale.as_ptr()).mul(V::load(x.as_ptr())).add(V::load(shift.as_ptr())));
+                            }
+                            gate.store(row.as_mut_ptr());
+                        }
+                        for l in 0..w {
+                            let g = f64::from(row[l]);
+                            sums[l] += g;
+                            products[l] += g * (f64::from(x[l]) - self.shift[l]);
+                        }
+                    }
+                }
+            }
+        }
+        (sums, products)
+    }
+}
+
+/// y ← scale · v + shift, rectified if `relu`, plus `add`.
+///
+/// # Panics
+/// If a slice has another size.
+pub fn normalise(isa: Isa, len: usize, affine: &Affine, v: &[f32], relu: bool, add: Option<&[f32]>, y: &mut [f32]) {
+    assert!(v.len() == y.len() && add.is_none_or(|add| add.len() == y.len()), "the slices hold different examples");
+    isa.or_portable().dispatch(Normalise { len, affine, v, relu, add, y });
+}
+
+struct Normalise<'a> {
+    len: usize,
+    affine: &'a Affine,
+    v: &'a [f32],
+    relu: bool,
+    add: Option<&'a [f32]>,
+    y: &'a mut [f32],
+}
+
+impl Job for Normalise<'_> {
+    type Out = ();
+    #[inline(always)]
+    unsafe fn run<V: Lanes>(self) {
+        let w = V::WIDTH;
+        let groups = self.affine.scale.len() / w;
+        for (index, y) in self.y.chunks_exact_mut(self.len * w).enumerate() {
+            let (at, channels) = (index * self.len * w, index % groups * w);
+            // SAFETY: all slices hold as many elements as y; the channels are padded to whole registers.
+            unsafe {
+                let scale = V::load(self.affine.scale[channels..][..w].as_ptr());
+                let shift = V::load(self.affine.shift[channels..][..w].as_ptr());
+                for t in 0..self.len {
+                    let mut z = scale.mul(V::load(self.v.as_ptr().add(at + t * w))).add(shift);
+                    if self.relu {
+                        z = z.where_positive(z);
+                    }
+                    if let Some(add) = self.add {
+                        z = z.add(V::load(add.as_ptr().add(at + t * w)));
+                    }
+                    z.store(y.as_mut_ptr().add(t * w));
+                }
+            }
+        }
+    }
+}
+
+/// gv ← a · g + b · v + d per channel, g being 0 where scale · v + shift ≤ 0 if `relu`; coefficients padded to whole registers.
+///
+/// # Panics
+/// If a slice has another size.
+#[allow(clippy::too_many_arguments)]
+pub fn gradient(isa: Isa, len: usize, affine: &Affine, relu: bool, abd: [&[f32]; 3], g: &[f32], v: &[f32], gv: &mut [f32]) {
+    assert!(g.len() == gv.len() && v.len() == gv.len(), "the slices hold different examples");
+    isa.or_portable().dispatch(Gradient { len, affine, relu, abd, g, v, gv });
+}
+
+struct Gradient<'a> {
+    len: usize,
+    affine: &'a Affine,
+    relu: bool,
+    abd: [&'a [f32]; 3],
+    g: &'a [f32],
+    v: &'a [f32],
+    gv: &'a mut [f32],
+}
+
+impl Job for Gradient<'_> {
+    type Out = ();
+    #[inline(always)]
+    unsafe fn run<V: Lanes>(self) {
+        let w = V::WIDTH;
+        let groups = self.affine.scale.len() / w;
+        for (index, gv) in self.gv.chunks_exact_mut(self.len * w).enumerate() {
+            let (at, channels) = (index * self.len * w, index % groups * w);
+            // SAFETY: all slices hold as many elements as gv; the channels are padded to whole registers.
+            unsafe {
+                let load = |values: &[f32]| V::load(values[channels..][..w].as_ptr());
+                let (scale, shift) = (load(&self.affine.scale), load(&self.affine.shift));
+                let (a, b, d) = (load(self.abd[0]), load(self.abd[1]), load(self.abd[2]));
+                for t in 0..self.len {
+                    let v = V::load(self.v.as_ptr().add(at + t * w));
+                    let mut g = V::load(self.g.as_ptr().add(at + t * w));
+                    if self.relu {
+                        g = g.where_positive(scale.mul(v).add(shift));
+                    }
+                    a.mul(g).add(b.mul(v)).add(d).store(gv.as_mut_ptr().add(t * w));
+                }
+            }
+        }
+    }
+}
+
+/// One step of Adam on a slice, with PyTorch's order of operations: m ← m + w₁ (g − m), v ← β₂ v + w₂ g², p ← p − size · m / (√v / root + ε).
+#[derive(Clone, Copy, Debug)]
+pub struct AdamStep {
+    /// α / (1 − β₁ᵗ).
+    pub size: f32,
+    /// √(1 − β₂ᵗ).
+    pub root: f32,
+    /// 1 − β₁.
+    pub weight1: f32,
+    /// β₂.
+    pub beta2: f32,
+    /// 1 − β₂.
+    pub weight2: f32,
+    /// ε.
+    pub epsilon: f32,
+}
+
+impl AdamStep {
+    /// Updates parameters and both averages in place.
+    ///
+    /// # Panics
+    /// If the slices have different lengths.
+    pub fn update(&self, parameters: &mut [f32], first: &mut [f32], second: &mut [f32], gradient: &[f32]) {
+        let n = parameters.len();
+        assert!(first.len() == n && second.len() == n && gradient.len() == n, "the slices have different lengths");
+        Isa::best().dispatch(Update { step: *self, parameters, first, second, gradient });
+    }
+}
+
+struct Update<'a> {
+    step: AdamStep,
+    parameters: &'a mut [f32],
+    first: &'a mut [f32],
+    second: &'a mut [f32],
+    gradient: &'a [f32],
+}
+
+impl Job for Update<'_> {
+    type Out = ();
+    #[inline(always)]
+    unsafe fn run<V: Lanes>(self) {
+        let AdamStep { size, root, weight1, beta2, weight2, epsilon } = self.step;
+        let moments = self.first.iter_mut().zip(self.second.iter_mut());
+        for ((p, (m, v)), g) in self.parameters.iter_mut().zip(moments).zip(self.gradient) {
+            *m += weight1 * (g - *m);
+            *v = *v * beta2 + weight2 * g * g;
+            *p -= size * *m / (v.sqrt() / root + epsilon);
+        }
+    }
+}
