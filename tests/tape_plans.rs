@@ -5,7 +5,7 @@ mod common;
 
 use cardiograd::attribution::{Deconvolution, GuidedBackprop, Rescale};
 use cardiograd::tape::{
-    Builder, ConvLayer, Match, Network, NodeId, Op, OpKind, Program, Rule, RuleSet, Tensor, Want, cast, from_vec, slice,
+    Builder, ConvLayer, Match, Mode, Network, NodeId, Op, OpKind, Program, Rule, RuleSet, Tensor, TrainingPlan, Want, cast, from_vec, slice,
 };
 use common::Draw;
 use proptest::prelude::*;
@@ -132,6 +132,64 @@ proptest! {
             prop_assert_eq!(&alone.0[..], &one.0[n * 3..][..3]);
             prop_assert_eq!(&alone.1[..], &one.1[n * 5 * len..][..5 * len]);
         }
+    }
+}
+
+/// A random network, a batch, and the weights of a sum over its outputs.
+fn training_case(seed: u64, leads: usize, len: usize, batch: usize) -> (Network<f32>, Tensor<f32>, Tensor<f32>) {
+    let network = network(seed, leads, len).cast::<f32>();
+    let mut draw = Draw::new(seed ^ 3);
+    let (x, weights) = (cast(&draw.tensor(&[batch, leads, len])), cast(&draw.tensor(&[batch, 3])));
+    (network, x, weights)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(40))]
+    #[test]
+    fn planned_training_equals_the_tape(seed in any::<u64>(), leads in 1usize..20, len in 24usize..90, batch in 2usize..20) {
+        let (network, x, weights) = training_case(seed, leads, len, batch);
+        let wide = network.cast::<f64>();
+        let tape = wide.run_in(&[cast::<f32, f64>(&x)], Mode::Training).unwrap();
+        let want = Want::trainable(network.program());
+        let wanted = wide.backward(&tape, cast::<f32, f64>(&weights), &RuleSet::plain(), None, &want).unwrap();
+        let mut plan = TrainingPlan::new(&network, &[leads, len]).unwrap();
+        // The second run finds the first one's memory.
+        for _ in 0..2 {
+            let output = plan.forward(&network, &x).unwrap();
+            prop_assert!(common::relative_l2(&self::wide(&output), slice(tape.output())) < 2e-5);
+            let found = plan.backward(&network, &weights);
+            let mut all = (0.0, 0.0);
+            for id in network.program().trainable() {
+                let (found, wanted) = (found.get(id).unwrap(), wanted.get(id).unwrap());
+                prop_assert_eq!(found.shape(), wanted.shape());
+                for (a, b) in slice(found).iter().zip(slice(wanted)) {
+                    all = (all.0 + (f64::from(*a) - b).powi(2), all.1 + b * b);
+                }
+            }
+            prop_assert!((all.0 / all.1).sqrt() < 1e-3, "{:.1e}\n{}", (all.0 / all.1).sqrt(), network.program());
+            for id in network.program().ids() {
+                let (Some(a), Some(b)) = (plan.statistics(id), tape.statistics(id)) else { continue };
+                prop_assert_eq!(a.2, b.2);
+                prop_assert!(common::relative_l2(a.0, b.0) < 1e-4 && common::relative_l2(a.1, b.1) < 1e-4);
+            }
+        }
+    }
+
+    #[test]
+    fn planned_training_is_the_same_bytes_on_any_threads(seed in any::<u64>(), len in 24usize..60, batch in 2usize..40) {
+        let (network, x, weights) = training_case(seed, 5, len, batch);
+        let run = |threads: usize| {
+            rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(|| {
+                let mut plan = TrainingPlan::new(&network, &[5, len]).unwrap();
+                let output = plan.forward(&network, &x).unwrap();
+                let gradients = plan.backward(&network, &weights);
+                let all: Vec<f32> = network.program().trainable().into_iter().flat_map(|id| slice(gradients.get(id).unwrap()).to_vec()).collect();
+                (slice(&output).to_vec(), all)
+            })
+        };
+        let one = run(1);
+        prop_assert_eq!(&one, &run(2));
+        prop_assert_eq!(&one, &run(5));
     }
 }
 

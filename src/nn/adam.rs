@@ -3,6 +3,7 @@
 use super::model_file::{StoredTensor, restore, store};
 use crate::tape::{Gradients, Network, NodeId, Parameters, Tensor, slice, zeros};
 use crate::{Error, Result};
+use cardiograd_kernels::training::AdamStep;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -45,20 +46,23 @@ impl Adam {
     pub fn step(&mut self, network: &mut Network<f32>, gradients: &Gradients<f32>, learning_rate: f64, beta1: f64) {
         self.steps += 1;
         let power = |beta: f64| 1.0 - beta.powf(self.steps as f64);
-        let size = (learning_rate / power(beta1)) as f32;
-        let root = power(BETA2).sqrt() as f32;
-        let (weight1, beta2, weight2) = ((1.0 - beta1) as f32, BETA2 as f32, (1.0 - BETA2) as f32);
+        let step = AdamStep {
+            size: (learning_rate / power(beta1)) as f32,
+            root: power(BETA2).sqrt() as f32,
+            weight1: (1.0 - beta1) as f32,
+            beta2: BETA2 as f32,
+            weight2: (1.0 - BETA2) as f32,
+            epsilon: EPSILON,
+        };
         for ((id, first), second) in self.trainable.iter().zip(&mut self.first).zip(&mut self.second) {
             let Some(gradient) = gradients.get(*id) else { continue };
             let parameter = elements(network.parameter_mut(*id));
             let moments = elements(first).par_chunks_mut(CHUNK).zip(elements(second).par_chunks_mut(CHUNK));
-            parameter.par_chunks_mut(CHUNK).zip(moments).zip(slice(gradient).par_chunks(CHUNK)).for_each(|((p, (m, v)), g)| {
-                for (((p, m), v), g) in p.iter_mut().zip(m).zip(v).zip(g) {
-                    *m += weight1 * (g - *m);
-                    *v = *v * beta2 + weight2 * g * g;
-                    *p -= size * *m / (v.sqrt() / root + EPSILON);
-                }
-            });
+            parameter
+                .par_chunks_mut(CHUNK)
+                .zip(moments)
+                .zip(slice(gradient).par_chunks(CHUNK))
+                .for_each(|((p, (m, v)), g)| step.update(p, m, v, g));
         }
     }
 

@@ -13,7 +13,7 @@ use super::settings::TrainSettings;
 use crate::dataset::Part;
 use crate::progress::{Report, Step};
 use crate::random::{Stage, Stream};
-use crate::tape::{Mode, Network, Program, RuleSet, Tensor, Want, from_vec, slice};
+use crate::tape::{Mode, Network, Program, RuleSet, Tensor, TrainingPlan, Want, from_vec, slice};
 use crate::{Error, Result};
 use rand::seq::SliceRandom;
 
@@ -39,6 +39,8 @@ pub struct Trainer<'a> {
     pub(super) best_epoch: usize,
     pub(super) epochs: Vec<Epoch>,
     label: String,
+    /// Made at the first step; inside, `None` where training runs on the tape.
+    plan: Option<Option<TrainingPlan>>,
 }
 
 /// Trains a network from its initial weights to the end.
@@ -84,6 +86,7 @@ impl<'a> Trainer<'a> {
             label: format!("training {}", data.target),
             network,
             data,
+            plan: None,
         })
     }
 
@@ -146,25 +149,49 @@ impl<'a> Trainer<'a> {
     }
 
     /// One step on the training examples at these places; gives the batch's loss before it.
-    fn step(&mut self, batch: &[usize], (learning_rate, beta1): (f64, f64)) -> Result<f64> {
+    fn step(&mut self, batch: &[usize], rates: (f64, f64)) -> Result<f64> {
         let ecgs: Vec<usize> = batch.iter().map(|at| self.data.train.ecgs[*at]).collect();
         let x = self.inputs(&ecgs)?;
         let targets: Vec<f32> = batch.iter().map(|at| self.scaling.target(self.data.train.values[*at])).collect();
+        let mut plan = self.plan.take().unwrap_or_else(|| TrainingPlan::new(&self.network, &x.shape()[1..]));
+        let loss = match &mut plan {
+            Some(plan) => self.planned_step(plan, &x, &targets, rates),
+            None => self.unplanned_step(x, &targets, rates),
+        };
+        self.plan = Some(plan);
+        loss
+    }
+
+    fn planned_step(&mut self, plan: &mut TrainingPlan, x: &Tensor<f32>, targets: &[f32], rates: (f64, f64)) -> Result<f64> {
+        let (loss, seed) = self.loss(&plan.forward(&self.network, x)?, targets)?;
+        let gradients = plan.backward(&self.network, &seed);
+        self.adam.step(&mut self.network, &gradients, rates.0, rates.1);
+        self.network.update_running_averages(|id| plan.statistics(id));
+        Ok(loss)
+    }
+
+    /// The same on the tape, for programs that plans do not train.
+    fn unplanned_step(&mut self, x: Tensor<f32>, targets: &[f32], rates: (f64, f64)) -> Result<f64> {
         let tape = self.network.run_in(&[x], Mode::Training)?;
-        if tape.output().shape() != [batch.len(), 1] {
-            let found = tape.output().shape();
-            return Err(Error::Program(format!("the network gives shape {found:?}, training needs ({}, 1)", batch.len())));
-        }
-        let count = batch.len() as f32;
-        let errors: Vec<f32> = slice(tape.output()).iter().zip(&targets).map(|(y, target)| y - target).collect();
-        let loss = mean_square(&errors);
-        self.finite(loss, "loss")?;
-        let seed = from_vec(&[batch.len(), 1], errors.into_iter().map(|error| 2.0 / count * error).collect());
+        let (loss, seed) = self.loss(tape.output(), targets)?;
         let want = Want::trainable(self.network.program());
         let gradients = self.network.backward(&tape, seed, &RuleSet::plain(), None, &want)?;
-        self.adam.step(&mut self.network, &gradients, learning_rate, beta1);
-        self.network.update_running_averages(&tape);
+        self.adam.step(&mut self.network, &gradients, rates.0, rates.1);
+        self.network.update_running_averages(|id| tape.statistics(id));
         Ok(loss)
+    }
+
+    /// The mean squared error of outputs (N, 1) and its gradient in them.
+    fn loss(&self, output: &Tensor<f32>, targets: &[f32]) -> Result<(f64, Tensor<f32>)> {
+        if output.shape() != [targets.len(), 1] {
+            let found = output.shape();
+            return Err(Error::Program(format!("the network gives shape {found:?}, training needs ({}, 1)", targets.len())));
+        }
+        let errors: Vec<f32> = slice(output).iter().zip(targets).map(|(y, target)| y - target).collect();
+        let loss = mean_square(&errors);
+        self.finite(loss, "loss")?;
+        let count = targets.len() as f32;
+        Ok((loss, from_vec(&[targets.len(), 1], errors.into_iter().map(|error| 2.0 / count * error).collect())))
     }
 
     /// The loss on the validation part.

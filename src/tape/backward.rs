@@ -50,6 +50,11 @@ impl<T: Real> Gradients<T> {
         self.0[id.0].as_ref()
     }
 
+    /// From values by node.
+    pub(crate) fn from_values(values: Vec<Option<Tensor<T>>>) -> Self {
+        Gradients(values)
+    }
+
     /// The same, taken out.
     pub fn take(&mut self, id: NodeId) -> Option<Tensor<T>> {
         self.0[id.0].take()

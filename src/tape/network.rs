@@ -184,10 +184,11 @@ impl<T: Real> Network<T> {
         Context { mode, cache: (mode == Mode::Evaluation).then_some(&self.cache) }
     }
 
-    /// Moves the running averages of every batch norm towards the statistics of a training run (unbiased variance, as PyTorch).
-    pub fn update_running_averages(&mut self, tape: &Tape<T>) {
+    /// Moves the running averages of every batch norm towards the statistics of a training run (unbiased variance, as PyTorch), given as mean,
+    /// biased variance and count by node.
+    pub fn update_running_averages<'s>(&mut self, statistics: impl Fn(NodeId) -> Option<(&'s [f64], &'s [f64], usize)>) {
         for id in self.program.ids() {
-            let (Op::BatchNorm { momentum, .. }, Some((mean, variance, count))) = (&self.program.node(id).op, tape.statistics(id)) else {
+            let (Op::BatchNorm { momentum, .. }, Some((mean, variance, count))) = (&self.program.node(id).op, statistics(id)) else {
                 continue;
             };
             let unbiased = count as f64 / (count as f64 - 1.0).max(1.0);

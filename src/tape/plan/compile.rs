@@ -47,6 +47,9 @@ pub(super) enum StepOp {
 /// A convolution's weights, made ready in each direction when first needed.
 #[derive(Debug)]
 pub(super) struct ConvStep {
+    pub node: NodeId,
+    /// The batch norm.
+    pub norm: Option<NodeId>,
     pub conv: Conv1d,
     pub weights: Vec<f32>,
     pub bias: Option<Vec<f32>>,
@@ -262,7 +265,7 @@ impl<T: Real> Compiler<'_, T> {
             Some(at) => Some(T::as_f32(slice(self.network.parameter(*at)))?.to_vec()),
             None => None,
         };
-        let mut affine = None;
+        let (mut affine, mut norm) = (None, None);
         let mut last = id;
         let follows = |last: NodeId, kind: OpKind| self.only_reader(last).filter(|next| program.node(*next).op.kind() == kind);
         if let Some(next) = follows(last, OpKind::BatchNorm).filter(|next| program.node(*next).inputs[0] == last) {
@@ -270,6 +273,7 @@ impl<T: Real> Compiler<'_, T> {
             let constant = |at: &NodeId| program.node(*at).op.kind() == OpKind::Parameter;
             if program.node(next).inputs[1..].iter().all(constant) {
                 affine = Some(self.affine(next, eps));
+                norm = Some(next);
                 last = next;
             }
         }
@@ -291,7 +295,7 @@ impl<T: Real> Compiler<'_, T> {
         }
         self.mark_between(id, last);
         let y = addition.map_or(last, |(next, _)| next);
-        let step = ConvStep { conv, weights, bias, affine, forward: OnceLock::new(), adjoint: OnceLock::new() };
+        let step = ConvStep { node: id, norm, conv, weights, bias, affine, forward: OnceLock::new(), adjoint: OnceLock::new() };
         let add = addition.map(|(_, other)| other.0);
         self.steps.push(Step { op: StepOp::Conv(Box::new(step)), x: node.inputs[0].0, y: y.0, add, relu });
         Some(())

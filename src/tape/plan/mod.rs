@@ -7,9 +7,12 @@
 
 mod compile;
 mod execute;
+mod training;
+mod training_back;
 mod walk;
 
 pub(crate) use execute::Passed;
+pub use training::TrainingPlan;
 
 use crate::tape::{Network, NodeId, OpKind, Real, RuleSet, Tape, Tensor, Want, from_vec, one_hot, slice};
 use crate::{Error, Result};

@@ -1,0 +1,235 @@
+//! Training by a plan: the forward run with batch statistics, everything kept for the way back.
+//!
+//! Activations are blocked as in [`super`]; the batch is cut into parts of fixed size, each worked on by one thread, and sums over the batch are
+//! merged in the order of the parts: results do not depend on threads. They agree with the tape's to rounding, since sums are cut otherwise.
+
+use super::compile::{ConvStep, Extent, Plan, Slot, Step, StepOp};
+use crate::tape::{Network, NodeId, Op, Tensor, from_vec, slice};
+use crate::{Error, Result};
+use cardiograd_kernels::blocked::{self, Finish, FusedConv, Gate};
+use cardiograd_kernels::training::{self, Affine, Moments};
+use cardiograd_kernels::{Buffer, WeightGradient};
+use rayon::prelude::*;
+
+/// Examples of a part: their activations stay in a core's cache from one step to the next, and there are parts enough for several cores.
+pub(super) const PART: usize = 8;
+
+/// A plan for training steps of one program on inputs of one shape. It reads the parameters anew at each step, and reuses all its memory.
+pub struct TrainingPlan {
+    pub(super) plan: Plan,
+    pub(super) convs: Vec<Option<TrainConv>>,
+    /// What each slot held in the last run, blocked, all examples.
+    pub(super) values: Vec<Buffer>,
+    pub(super) batch: usize,
+    pub(super) spare: Vec<Buffer>,
+}
+
+/// What a convolution keeps between runs and within one.
+pub(super) struct TrainConv {
+    pub forward: FusedConv,
+    pub adjoint: Option<FusedConv>,
+    pub gradient: WeightGradient,
+    /// The convolution's output before batch norm and ReLU.
+    pub v: Buffer,
+    /// z = scale · v + shift.
+    pub affine: Affine,
+    /// The batch's statistics, where there is a batch norm.
+    pub moments: Option<Moments>,
+    /// The same as mean and biased variance of the channels that are there.
+    pub statistics: Option<(Vec<f64>, Vec<f64>, usize)>,
+    /// Sums of the weight gradient by parts.
+    pub sums: Buffer,
+}
+
+impl TrainingPlan {
+    /// A plan for inputs (N, …) of this example shape; `None` if the program has an op that plans do not train.
+    pub fn new(network: &Network<f32>, example: &[usize]) -> Option<Self> {
+        if !super::enabled() {
+            return None;
+        }
+        let plan = Plan::compile(network, example)?;
+        let convs = plan.steps.iter().map(|step| TrainConv::new(&plan, step)).collect::<Option<Vec<_>>>()?;
+        let values = (0..plan.extents.len()).map(|_| Buffer::default()).collect();
+        Some(TrainingPlan { plan, convs, values, batch: 0, spare: Vec::new() })
+    }
+
+    /// The outputs of a training run, (N, K): batch norms use the statistics of this batch.
+    ///
+    /// # Errors
+    /// If the input does not fit the plan, or the batch is empty.
+    pub fn forward(&mut self, network: &Network<f32>, input: &Tensor<f32>) -> Result<Tensor<f32>> {
+        let (size_in, size_out) = (self.plan.planar(self.plan.input), self.plan.planar(self.plan.output));
+        let input = input.as_standard_layout();
+        let x = input.as_slice().unwrap_or(&[]);
+        if x.is_empty() || !x.len().is_multiple_of(size_in) || input.shape()[0] != x.len() / size_in {
+            return Err(Error::Data(format!("a training run needs examples of {size_in} values, found shape {:?}", input.shape())));
+        }
+        self.batch = input.shape()[0];
+        for slot in 0..self.values.len() {
+            self.values[slot].reserve(self.batch * self.plan.size(slot));
+        }
+        let size = self.plan.size(self.plan.input);
+        let packed = &mut self.values[self.plan.input].as_mut_slice()[..self.batch * size];
+        packed.par_chunks_mut(PART * size).zip(x.par_chunks(PART * size_in)).for_each(|(to, x)| self.plan.pack(self.plan.input, x, to));
+        for index in 0..self.plan.steps.len() {
+            // The step's output leaves its place while the others are read.
+            let mut y = std::mem::take(&mut self.values[self.plan.steps[index].y]);
+            match self.convs[index].take() {
+                Some(mut conv) => {
+                    self.convolution(network, index, &mut conv, &mut y)?;
+                    self.convs[index] = Some(conv);
+                }
+                None => self.plain(network, index, &mut y),
+            }
+            let slot = self.plan.steps[index].y;
+            self.values[slot] = y;
+        }
+        let mut output = vec![0.0; self.batch * size_out];
+        let y = &self.values[self.plan.output].as_slice()[..self.batch * self.plan.size(self.plan.output)];
+        self.plan.unpack(self.plan.output, self.batch, y, &mut output);
+        Ok(from_vec(&self.plan.output_shape(self.batch), output))
+    }
+
+    /// Mean, biased variance and count per channel that a batch norm used in the last run.
+    pub fn statistics(&self, id: NodeId) -> Option<(&[f64], &[f64], usize)> {
+        let of = |step: &Step| if let StepOp::Conv(conv) = &step.op { conv.norm } else { None };
+        let index = self.plan.steps.iter().position(|step| of(step) == Some(id))?;
+        let (mean, variance, count) = self.convs[index].as_ref()?.statistics.as_ref()?;
+        Some((mean, variance, *count))
+    }
+
+    /// Elements of a slot, all examples.
+    pub(super) fn elements(&self, slot: Slot) -> usize {
+        self.batch * self.plan.size(slot)
+    }
+
+    pub(super) fn value(&self, slot: Slot) -> &[f32] {
+        &self.values[slot].as_slice()[..self.elements(slot)]
+    }
+
+    /// v ← conv(x) + bias with its statistics, then y ← ReLU(norm(v)) + the other addend.
+    fn convolution(&self, network: &Network<f32>, index: usize, state: &mut TrainConv, y: &mut Buffer) -> Result<()> {
+        let step = &self.plan.steps[index];
+        let StepOp::Conv(conv) = &step.op else { return Ok(()) };
+        let (isa, groups, len) = (self.plan.isa, conv.conv.c_out.div_ceil(self.plan.isa.width()), conv.conv.len_out());
+        let (size_x, size) = (self.plan.size(step.x), self.plan.size_of(Extent::Signal(conv.conv.c_out, len)));
+        let inputs = &network.program().node(conv.node).inputs;
+        let weights = slice(network.parameter(inputs[1]));
+        let bias = inputs.get(2).map(|at| slice(network.parameter(*at)));
+        state.forward.refresh(weights);
+        if let Some(adjoint) = &mut state.adjoint {
+            adjoint.refresh(weights);
+        }
+        state.v.reserve(self.batch * size);
+        let (x, v) = (self.value(step.x), &mut state.v.as_mut_slice()[..self.batch * size]);
+        let run = |(v, x): (&mut [f32], &[f32])| {
+            state.forward.run(v.len() / size, x, (Gate::Open, None), bias, Finish::default(), v, false);
+            conv.norm.map(|_| Moments::of(isa, groups, len, v))
+        };
+        let parts: Vec<Option<Moments>> = v.par_chunks_mut(PART * size).zip(x.par_chunks(PART * size_x)).map(run).collect();
+        if let (Some(norm), Some(moments)) = (conv.norm, parts.into_iter().flatten().reduce(|a, b| a.merge(&b))) {
+            state.affine = batch_affine(network, norm, &moments, conv.conv.c_out);
+            let channels = ..conv.conv.c_out;
+            let variance = moments.squares[channels].iter().map(|s| s / moments.count as f64).collect();
+            state.statistics = Some((moments.mean[channels].to_vec(), variance, moments.count));
+            state.moments = Some(moments);
+        }
+        let (v, relu, affine) = (&state.v.as_slice()[..self.batch * size], step.relu.is_some(), &state.affine);
+        let y = &mut y.as_mut_slice()[..self.batch * size];
+        let parts = y.par_chunks_mut(PART * size).zip(v.par_chunks(PART * size));
+        match step.add.map(|slot| self.value(slot)) {
+            Some(add) => parts
+                .zip(add.par_chunks(PART * size))
+                .for_each(|((y, v), add)| training::normalise(isa, len, affine, v, relu, Some(add), y)),
+            None => parts.for_each(|(y, v)| training::normalise(isa, len, affine, v, relu, None, y)),
+        }
+        Ok(())
+    }
+
+    /// A step other than a convolution.
+    fn plain(&self, network: &Network<f32>, index: usize, y: &mut Buffer) {
+        let step = &self.plan.steps[index];
+        let (size_x, size_y) = (self.plan.size(step.x), self.plan.size(step.y));
+        let (x, y) = (self.value(step.x), &mut y.as_mut_slice()[..self.batch * size_y]);
+        if matches!(step.op, StepOp::Linear(..)) {
+            let inputs = &network.program().node(NodeId(step.y)).inputs;
+            let weights = slice(network.parameter(inputs[1]));
+            y.fill(0.0);
+            if let Some(bias) = inputs.get(2) {
+                y.chunks_exact_mut(size_y).for_each(|y| y.copy_from_slice(slice(network.parameter(*bias))));
+            }
+            let c = (&mut *y, size_y, 1);
+            return <f32 as crate::tape::Real>::gemm(self.batch, size_x, size_y, 1.0, (x, size_x, 1), (weights, 1, size_x), 1.0, c);
+        }
+        let add = step.add.map(|slot| self.value(slot));
+        let len = match self.plan.extents[step.x] {
+            Some(Extent::Signal(_, len)) => len,
+            _ => 1,
+        };
+        let isa = self.plan.isa;
+        x.par_chunks(size_x).zip(y.par_chunks_mut(size_y)).enumerate().for_each(|(n, (x, y))| match &step.op {
+            StepOp::Relu => y.iter_mut().zip(x).for_each(|(y, x)| *y = if *x > 0.0 { *x } else { 0.0 }),
+            StepOp::Average(window, stride) => blocked::average(isa, len, *window, *stride, x, y),
+            StepOp::Max(window, stride) => blocked::max(isa, len, *window, *stride, x, y),
+            StepOp::Mean => blocked::mean(isa, len, x, y),
+            _ => {
+                y.copy_from_slice(x);
+                let add = add.map(|add| &add[n * size_y..][..size_y]);
+                y.iter_mut().zip(add.into_iter().flatten()).for_each(|(y, a)| *y += a);
+            }
+        });
+    }
+}
+
+/// What the parts of a way back share: the adjoint, the weight gradient, and z's scale and shift.
+pub(super) type OfParts<'a> = (Option<&'a FusedConv>, &'a WeightGradient, &'a Affine);
+
+impl TrainConv {
+    /// The state of a step: nothing for those that are no convolutions; `None` if the step cannot be trained.
+    #[allow(clippy::option_option)]
+    fn new(plan: &Plan, step: &Step) -> Option<Option<Self>> {
+        let conv: &ConvStep = match &step.op {
+            StepOp::Conv(conv) => conv,
+            // A batch norm without a convolution before it is left to the tape.
+            StepOp::Affine(..) => return None,
+            _ => return Some(None),
+        };
+        let needs_adjoint = step.x != plan.input;
+        let adjoint = FusedConv::adjoint(conv.conv, &conv.weights, plan.isa, None).filter(|_| needs_adjoint);
+        if needs_adjoint && adjoint.is_none() {
+            return None;
+        }
+        let width = plan.isa.width();
+        let padded = conv.conv.c_out.next_multiple_of(width);
+        Some(Some(TrainConv {
+            forward: FusedConv::forward(conv.conv, &conv.weights, plan.isa, None),
+            adjoint,
+            gradient: WeightGradient::new(conv.conv, plan.isa, None),
+            v: Buffer::default(),
+            affine: Affine { scale: vec![1.0; padded], shift: vec![0.0; padded] },
+            moments: None,
+            statistics: None,
+            sums: Buffer::default(),
+        }))
+    }
+}
+
+/// γ and ε of a batch norm, and 1/√(σ² + ε) of a batch, padded like the moments.
+pub(super) fn inverse_deviation(network: &Network<f32>, norm: NodeId, moments: &Moments) -> Vec<f64> {
+    let Op::BatchNorm { eps, .. } = network.program().node(norm).op else { return Vec::new() };
+    moments.squares.iter().map(|s| 1.0 / (s / moments.count as f64 + eps).sqrt()).collect()
+}
+
+/// Scale and shift of a batch norm under a batch's statistics; 0 in the lanes beyond the channels.
+fn batch_affine(network: &Network<f32>, norm: NodeId, moments: &Moments, channels: usize) -> Affine {
+    let inputs = &network.program().node(norm).inputs;
+    let (gamma, beta) = (slice(network.parameter(inputs[1])), slice(network.parameter(inputs[2])));
+    let inverse = inverse_deviation(network, norm, moments);
+    let mut affine = Affine { scale: vec![0.0; moments.mean.len()], shift: vec![0.0; moments.mean.len()] };
+    for c in 0..channels {
+        let scale = f64::from(gamma[c]) * inverse[c];
+        affine.scale[c] = scale as f32;
+        affine.shift[c] = (f64::from(beta[c]) - moments.mean[c] * scale) as f32;
+    }
+    affine
+}
