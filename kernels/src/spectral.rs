@@ -10,7 +10,7 @@ use crate::fft::Fft;
 use crate::rows::{Channels, clear, load_rows, store_rows};
 use crate::scratch::{self, Buffer, Shared, each};
 use crate::simd::{Isa, Job, Lanes, MAX_WIDTH};
-use crate::through::{Gate, Sink, SinkAt, Source, SourceAt};
+use crate::through::{Gate, Sink, Source};
 use crate::tiling::{Span, Tiling};
 use std::ops::Range;
 use std::sync::Arc;
@@ -108,14 +108,8 @@ impl Spectral {
         let mut spectra = scratch::lend(bins * (stride_in + stride_out));
         let z = Shared::new(spectra.as_mut_ptr());
         let out = Shared::new(z.get().wrapping_add(bins * stride_in));
-        for task in 0..rows * groups_in {
-            let (row, group) = (task / groups_in, task % groups_in);
-            let (example, tile) = (examples.start + row / tiles, row % tiles);
-            let span = self.tiling.frame(conv, tile).input;
-            let from = x.at(example, group, width, conv.c_in, conv.len_in);
-            let to = Shared::new(z.get().wrapping_add(task * 2 * width));
-            isa.dispatch(Analyse { fft: &self.fft, from, span, to, stride: stride_in });
-        }
+        let side = Signal { conv, tiling: self.tiling, output: false };
+        isa.dispatch(Analyse { fft: &self.fft, side, examples: examples.clone(), x, to: z, stride: stride_in });
         let stride = bin_stride(conv.c_in, 1, width);
         let product = Product {
             rows,
@@ -131,15 +125,8 @@ impl Spectral {
         };
         let weights = self.weights.as_ptr().wrapping_add(groups.start * product.b_group);
         isa.dispatch(Bins::<false> { product, range: 0..bins, a: (z, stride_in), b: (weights, stride), c: (out, stride_out) });
-        for task in 0..rows * groups.len() {
-            let (row, group) = (task / groups.len(), groups.start + task % groups.len());
-            let (example, tile) = (examples.start + row / tiles, row % tiles);
-            let span = self.tiling.frame(conv, tile).output;
-            let bias = bias.map(|b| &b[group * width..conv.c_out.min((group + 1) * width)]);
-            let from = Shared::new(out.get().wrapping_add(task * 2 * width));
-            let to = y.at(example, group, width, conv.c_out, conv.len_out());
-            isa.dispatch(Synthesise { fft: &self.fft, from, stride: stride_out, bias, to, span });
-        }
+        let side = Signal { conv, tiling: self.tiling, output: true };
+        isa.dispatch(Synthesise { fft: &self.fft, side, examples, groups, from: out, stride: stride_out, bias, y });
     }
 }
 
@@ -159,21 +146,16 @@ pub fn grad_weight(conv: &Conv1d, tiling: Tiling, isa: Isa, batch: usize, x: &[f
     let zw = Shared::new(zg.get().wrapping_add(bins * stride_g));
     for first in (0..batch).step_by(chunk) {
         let rows = chunk.min(batch - first) * tiles;
-        let groups = groups_in + groups_out;
-        each(rows * groups, true, |task| {
-            let (row, group) = (task / groups, task % groups);
-            let (example, tile) = (first + row / tiles, row % tiles);
-            let frame = tiling.frame(conv, tile);
-            let at = |z: Shared, groups: usize, group: usize| Shared::new(z.get().wrapping_add((row * groups + group) * 2 * width));
-            if let Some(group) = group.checked_sub(groups_in) {
-                let from = Source::Planar(gy, conv.output_size()).at(example, group, width, conv.c_out, conv.len_out());
-                let to = at(zg, groups_out, group);
-                isa.dispatch(Analyse { fft: &fft, from, span: frame.output, to, stride: stride_g });
+        each(2 * (rows / tiles), true, |task| {
+            let (n, output) = (task / 2, task % 2 == 1);
+            let (x, z, groups, stride) = if output {
+                (Source::Planar(gy, conv.output_size()), zg, groups_out, stride_g)
             } else {
-                let from = Source::Planar(x, conv.input_size()).at(example, group, width, conv.c_in, conv.len_in);
-                let to = at(zx, groups_in, group);
-                isa.dispatch(Analyse { fft: &fft, from, span: frame.input, to, stride: stride_x });
-            }
+                (Source::Planar(x, conv.input_size()), zx, groups_in, stride_x)
+            };
+            let to = Shared::new(z.get().wrapping_add(n * tiles * groups * 2 * width));
+            let side = Signal { conv, tiling, output };
+            isa.dispatch(Analyse { fft: &fft, side, examples: first + n..first + n + 1, x, to, stride });
         });
         let product = Product {
             rows: conv.c_in,
@@ -234,19 +216,9 @@ impl SpectralGradient {
         let zx = Shared::new(spectra.as_mut_ptr());
         let zg = Shared::new(zx.get().wrapping_add(bins * stride_x));
         let (x, gy) = (Source::Blocked(x, Gate::Open, None), Source::Blocked(gy, Gate::Open, None));
-        for row in 0..rows {
-            let (example, frame) = (row / tiles, self.tiling.frame(conv, row % tiles));
-            for group in 0..groups_in {
-                let from = x.at(example, group, width, conv.c_in, conv.len_in);
-                let to = Shared::new(zx.get().wrapping_add((row * groups_in + group) * 2 * width));
-                isa.dispatch(Analyse { fft: &self.fft, from, span: frame.input, to, stride: stride_x });
-            }
-            for group in 0..groups_out {
-                let from = gy.at(example, group, width, conv.c_out, conv.len_out());
-                let to = Shared::new(zg.get().wrapping_add((row * groups_out + group) * 2 * width));
-                isa.dispatch(Analyse { fft: &self.fft, from, span: frame.output, to, stride: stride_g });
-            }
-        }
+        let side = |output: bool| Signal { conv, tiling: self.tiling, output };
+        isa.dispatch(Analyse { fft: &self.fft, side: side(false), examples: 0..examples, x, to: zx, stride: stride_x });
+        isa.dispatch(Analyse { fft: &self.fft, side: side(true), examples: 0..examples, x: gy, to: zg, stride: stride_g });
         let product = Product {
             rows: conv.c_in,
             terms: rows,
@@ -306,11 +278,35 @@ impl Job for AddParts {
     }
 }
 
-/// One register of one row of input: samples → bins.
+/// One of a convolution's two signals, cut into frames.
+#[derive(Clone, Copy)]
+struct Signal<'a> {
+    conv: &'a Conv1d,
+    tiling: Tiling,
+    output: bool,
+}
+
+impl Signal<'_> {
+    fn channels(&self) -> usize {
+        if self.output { self.conv.c_out } else { self.conv.c_in }
+    }
+
+    fn len(&self) -> usize {
+        if self.output { self.conv.len_out() } else { self.conv.len_in }
+    }
+
+    fn span(&self, tile: usize) -> Span {
+        let frame = self.tiling.frame(self.conv, tile);
+        if self.output { frame.output } else { frame.input }
+    }
+}
+
+/// Every row and register of some examples: samples → bins, \[bin\]\[row\]\[group\].
 struct Analyse<'a> {
     fft: &'a Fft,
-    from: SourceAt<'a>,
-    span: Span,
+    side: Signal<'a>,
+    examples: Range<usize>,
+    x: Source<'a>,
     to: Shared,
     stride: usize,
 }
@@ -319,43 +315,57 @@ impl Job for Analyse<'_> {
     type Out = ();
     #[inline(always)]
     unsafe fn run<V: Lanes>(self) {
-        let (n, span) = (self.fft.len(), self.span);
-        let mut frames = scratch::lend(2 * n * V::WIDTH);
+        let (n, w, side, tiles) = (self.fft.len(), V::WIDTH, self.side, self.side.tiling.tiles);
+        let groups = side.channels().div_ceil(w);
+        let mut frames = scratch::lend(2 * n * w);
         let frame = frames.as_mut_ptr();
-        // SAFETY: the span lies within the channels of x and within the frame's n rows; bins are this task's own.
-        unsafe {
-            clear::<V>(frame, 0..span.row);
-            clear::<V>(frame, span.row + span.count..n);
-            self.from.load::<V>(span.start, span.count, frame.add(span.row * V::WIDTH));
-            self.fft.forward::<V>(frame, frame.add(n * V::WIDTH), self.to.get(), self.stride);
+        for task in 0..self.examples.len() * tiles * groups {
+            let (row, group) = (task / groups, task % groups);
+            let span = side.span(row % tiles);
+            let from = self.x.at(self.examples.start + row / tiles, group, w, side.channels(), side.len());
+            // SAFETY: the span lies within the channels of x and within the frame's n rows; bins are this task's own.
+            unsafe {
+                clear::<V>(frame, 0..span.row);
+                clear::<V>(frame, span.row + span.count..n);
+                from.load::<V>(span.start, span.count, frame.add(span.row * w));
+                self.fft.forward::<V>(frame, frame.add(n * w), self.to.get().add(task * 2 * w), self.stride);
+            }
         }
     }
 }
 
-/// One register of one row of output: bins → samples.
+/// Every row and some groups of the output of some examples: bins, \[bin\]\[row\]\[group\], → samples.
 struct Synthesise<'a> {
     fft: &'a Fft,
+    side: Signal<'a>,
+    examples: Range<usize>,
+    groups: Range<usize>,
     from: Shared,
     stride: usize,
     bias: Option<&'a [f32]>,
-    to: SinkAt<'a>,
-    span: Span,
+    y: Sink<'a>,
 }
 
 impl Job for Synthesise<'_> {
     type Out = ();
     #[inline(always)]
     unsafe fn run<V: Lanes>(self) {
-        let (n, span) = (self.fft.len(), self.span);
-        let mut frames = scratch::lend(2 * n * V::WIDTH);
-        let (frame, from) = (frames.as_mut_ptr(), self.from.get());
-        // SAFETY: the bins are this task's own, as are the samples that the span and the channels name.
-        unsafe {
-            let rows = self.fft.inverse::<V>(from, self.stride, frame, frame.add(n * V::WIDTH));
+        let (n, w, side, tiles) = (self.fft.len(), V::WIDTH, self.side, self.side.tiling.tiles);
+        let mut frames = scratch::lend(2 * n * w);
+        let frame = frames.as_mut_ptr();
+        for task in 0..self.examples.len() * tiles * self.groups.len() {
+            let (row, group) = (task / self.groups.len(), self.groups.start + task % self.groups.len());
+            let span = side.span(row % tiles);
+            let to = self.y.at(self.examples.start + row / tiles, group, w, side.channels(), side.len());
             // The bias is added here rather than to bin 0, so that it is rounded once.
             let mut bias = [0.0; MAX_WIDTH];
-            bias.iter_mut().zip(self.bias.unwrap_or(&[])).for_each(|(lane, bias)| *lane = *bias);
-            self.to.store::<V>(rows.add(span.row * V::WIDTH), 1, &bias, span.start, span.count);
+            let channels = self.bias.unwrap_or(&[]).iter().skip(group * w).take(w);
+            bias.iter_mut().zip(channels).for_each(|(lane, bias)| *lane = *bias);
+            // SAFETY: the bins are this task's own, as are the samples that the span and the channels name.
+            unsafe {
+                let rows = self.fft.inverse::<V>(self.from.get().add(task * 2 * w), self.stride, frame, frame.add(n * w));
+                to.store::<V>(rows.add(span.row * w), 1, &bias, span.start, span.count);
+            }
         }
     }
 }

@@ -71,6 +71,7 @@ pub struct Affine {
 pub fn gradient_sums(isa: Isa, len: usize, v: &[f32], g: &[f32], affine: &Affine, mean: &[f64], relu: bool) -> (Vec<f64>, Vec<f64>) {
     let (isa, w) = (isa.or_portable(), isa.width());
     let groups = affine.scale.len() / w;
+    assert!(v.len() == g.len() && v.len().is_multiple_of((groups * len * w).max(1)), "the slices hold different examples");
     let (mut all, mut all_products) = (Vec::new(), Vec::new());
     for group in 0..groups {
         let channels = group * w..(group + 1) * w;
@@ -95,6 +96,9 @@ pub fn channel_sums(isa: Isa, groups: usize, len: usize, x: &[f32]) -> Vec<f64> 
     (0..groups).flat_map(|group| sums(group).into_iter().take(w)).collect()
 }
 
+/// Samples whose sums are in f32 before they join those in f64: few enough that nothing is lost that f32 inputs hold.
+const RUN: usize = 8;
+
 /// One group: Σ d and Σ d², d = x − shift; with `other`, Σ g and Σ g · d, g = other where scale · x + shift of `positive` is > 0.
 struct Sums<'a> {
     x: &'a [f32],
@@ -112,37 +116,41 @@ impl Job for Sums<'_> {
     unsafe fn run<V: Lanes>(self) -> Self::Out {
         let w = V::WIDTH;
         let (mut sums, mut products) = ([0.0f64; MAX_WIDTH], [0.0f64; MAX_WIDTH]);
-        let mut row = [0.0f32; MAX_WIDTH];
-        let starts = (self.offset..self.x.len()).step_by(self.size);
-        for start in starts {
-            let range = start..start + self.len * w;
-            match self.other {
-                None => {
-                    for x in self.x[range].chunks_exact(w) {
-                        for l in 0..w {
-                            let d = f64::from(x[l]) - self.shift[l];
-                            sums[l] += d;
-                            products[l] += d * d;
-                        }
-                    }
-                }
-                Some(other) => {
-                    for (x, g) in self.x[range.clone()].chunks_exact(w).zip(other[range].chunks_exact(w)) {
-                        // SAFETY: rows of w elements each.
-                        unsafe {
-                            let mut gate = V::load(g.as_ptr());
-                            if let Some((scale, shift)) = self.positive {
-                                gate = gate.where_positive(V::load(scale.as_ptr()).mul(V::load(x.as_ptr())).add(V::load(shift.as_ptr())));
+        let shift = self.shift.map(|v| v as f32);
+        // SAFETY: every row of w elements lies within the slices, which hold whole examples.
+        unsafe {
+            let about = V::load(shift.as_ptr());
+            let affine = self.positive.map(|(scale, shift)| (V::load(scale.as_ptr()), V::load(shift.as_ptr())));
+            for start in (self.offset..self.x.len()).step_by(self.size) {
+                for first in (0..self.len).step_by(RUN) {
+                    let (mut sum, mut product) = (V::splat(0.0), V::splat(0.0));
+                    for t in first..self.len.min(first + RUN) {
+                        let x = V::load(self.x.as_ptr().add(start + t * w));
+                        let d = x.sub(about);
+                        let mut g = d;
+                        if let Some(other) = self.other {
+                            g = V::load(other.as_ptr().add(start + t * w));
+                            if let Some((scale, shift)) = affine {
+                                g = g.where_positive(scale.mul(x).add(shift));
                             }
-                            gate.store(row.as_mut_ptr());
                         }
-                        for l in 0..w {
-                            let g = f64::from(row[l]);
-                            sums[l] += g;
-                            products[l] += g * (f64::from(x[l]) - self.shift[l]);
-                        }
+                        sum = sum.add(g);
+                        product = product.add(g.mul(d));
+                    }
+                    let (mut narrow, mut narrow_products) = ([0.0f32; MAX_WIDTH], [0.0f32; MAX_WIDTH]);
+                    sum.store(narrow.as_mut_ptr());
+                    product.store(narrow_products.as_mut_ptr());
+                    for l in 0..w {
+                        sums[l] += f64::from(narrow[l]);
+                        products[l] += f64::from(narrow_products[l]);
                     }
                 }
+            }
+        }
+        if self.other.is_some() {
+            // The products are about the rounded shift.
+            for l in 0..w {
+                products[l] += sums[l] * (f64::from(shift[l]) - self.shift[l]);
             }
         }
         (sums, products)
@@ -154,7 +162,8 @@ impl Job for Sums<'_> {
 /// # Panics
 /// If a slice has another size.
 pub fn normalise(isa: Isa, len: usize, affine: &Affine, v: &[f32], relu: bool, add: Option<&[f32]>, y: &mut [f32]) {
-    assert!(v.len() == y.len() && add.is_none_or(|add| add.len() == y.len()), "the slices hold different examples");
+    let whole = affine.shift.len() == affine.scale.len() && v.len().is_multiple_of((affine.scale.len() * len).max(1));
+    assert!(whole && v.len() == y.len() && add.is_none_or(|add| add.len() == y.len()), "the slices hold different examples");
     isa.or_portable().dispatch(Normalise { len, affine, v, relu, add, y });
 }
 

@@ -5,11 +5,14 @@
 //! all of it is near; at the end the shares are added in order.
 
 use super::compile::{ConvStep, Extent, Slot, Step, StepOp};
-use super::training::{PART, TrainConv, TrainingPlan, inverse_deviation};
+use super::training::{TrainConv, TrainingPlan, inverse_deviation};
 use crate::tape::{Gradients, Network, NodeId, Tensor, from_vec, slice};
 use cardiograd_kernels::blocked::{self, Finish, Gate};
 use cardiograd_kernels::{Buffer, training};
 use rayon::prelude::*;
+
+/// Examples of a share: more than of a part on the way forward, since each share's weight spectra are added up at the end.
+const SHARE: usize = 16;
 
 /// The gradient that arrives at a convolution's output before its batch norm: a · g + b · v + d, by channel.
 struct Coefficients {
@@ -73,7 +76,7 @@ impl TrainingPlan {
     ) {
         let (x_slot, y_slot, add) = (self.plan.steps[index].x, self.plan.steps[index].y, self.plan.steps[index].add);
         let (len_g, len_x) = (self.elements(y_slot), self.elements(x_slot));
-        let parts = self.batch.div_ceil(PART);
+        let parts = self.batch.div_ceil(SHARE);
         let mut gv = self.lend(len_g);
         let accumulate = arrived[x_slot].is_some();
         let mut gx = state.adjoint.as_ref().map(|_| arrived[x_slot].take().unwrap_or_else(|| self.lend(len_x)));
@@ -87,9 +90,9 @@ impl TrainingPlan {
             let of_parts = (state.adjoint.as_ref(), &state.gradient, &state.affine);
             let size = (self.plan.size(y_slot), self.plan.size(x_slot), state.gradient.size());
             let mut sums = state.sums.as_mut_slice()[..parts * size.2].chunks_exact_mut(size.2);
-            let mut to = gx.as_mut().map(|gx| gx.as_mut_slice()[..len_x].chunks_mut(PART * size.1));
-            let inputs = g.as_slice()[..len_g].chunks(PART * size.0).zip(state.v.as_slice()[..len_g].chunks(PART * size.0));
-            let inputs = inputs.zip(self.value(x_slot).chunks(PART * size.1)).zip(gv.as_mut_slice()[..len_g].chunks_mut(PART * size.0));
+            let mut to = gx.as_mut().map(|gx| gx.as_mut_slice()[..len_x].chunks_mut(SHARE * size.1));
+            let inputs = g.as_slice()[..len_g].chunks(SHARE * size.0).zip(state.v.as_slice()[..len_g].chunks(SHARE * size.0));
+            let inputs = inputs.zip(self.value(x_slot).chunks(SHARE * size.1)).zip(gv.as_mut_slice()[..len_g].chunks_mut(SHARE * size.0));
             let shares: Vec<Share<'_>> = inputs
                 .map(|(((g, v), x), gv)| {
                     let gx = to.as_mut().and_then(Iterator::next);
@@ -130,7 +133,7 @@ impl TrainingPlan {
         let (padded, channels, len) = (state.affine.scale.len(), conv.conv.c_out, conv.conv.len_out());
         let mut coefficients = Coefficients { a: vec![1.0; padded], b: vec![0.0; padded], d: vec![0.0; padded] };
         let (Some(norm), Some(moments)) = (conv.norm, &state.moments) else { return coefficients };
-        let size = PART * self.plan.size(step.y);
+        let size = SHARE * self.plan.size(step.y);
         let sums =
             |(g, v): (&[f32], &[f32])| training::gradient_sums(self.plan.isa, len, v, g, &state.affine, &moments.mean, step.relu.is_some());
         let parts: Vec<_> = g.par_chunks(size).zip(state.v.as_slice()[..g.len()].par_chunks(size)).map(sums).collect();
@@ -174,11 +177,14 @@ impl TrainingPlan {
         let examples = g.len() / self.plan.size(step.y);
         let abd = [&coefficients.a[..], &coefficients.b[..], &coefficients.d[..]];
         training::gradient(isa, len, affine, step.relu.is_some(), abd, g, v, gv);
-        if let (Some(adjoint), Some(gx)) = (adjoint, gx) {
-            let finish = Finish { add: joined.then_some(g), accumulate, ..Finish::default() };
-            adjoint.run(examples, gv, (Gate::Open, None), None, finish, gx, false);
-        }
-        gradient.part(examples, x, gv, sums);
+        let gv: &[f32] = gv;
+        let for_input = || {
+            if let (Some(adjoint), Some(gx)) = (adjoint, gx) {
+                let finish = Finish { add: joined.then_some(g), accumulate, ..Finish::default() };
+                adjoint.run(examples, gv, (Gate::Open, None), None, finish, gx, false);
+            }
+        };
+        rayon::join(for_input, || gradient.part(examples, x, gv, sums));
         if conv.bias.is_some() { training::channel_sums(isa, affine.scale.len() / isa.width(), len, gv) } else { Vec::new() }
     }
 
