@@ -85,13 +85,18 @@ fn drop_t_waves(peaks: &mut Vec<usize>, speed: &[f64]) {
     *peaks = kept;
 }
 
-/// Looks again, with a lower threshold, into every gap of more than 1.6 times the usual RR.
+/// A gap this long is looked into whatever the rhythm is, samples (1.4 s).
+const LONG_GAP: f64 = 700.0;
+
+/// Looks again, with a lower threshold, into every gap of more than 1.6 times the usual RR. What is usual the shorter gaps tell: where premature
+/// ventricular beats, which are slow, were missed, half of the gaps can be long ones.
 fn search_back(peaks: &mut Vec<usize>, speed: &[f64], threshold: f64) {
     if peaks.len() < 3 {
         return;
     }
-    let mut gaps: Vec<f64> = peaks.windows(2).map(|pair| (pair[1] - pair[0]) as f64).collect();
-    let usual = middle(&mut gaps);
+    let mut gaps: Vec<usize> = peaks.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    gaps.sort_unstable();
+    let usual = (gaps[gaps.len() / 4] as f64).min(LONG_GAP / 1.6);
     let mut found = Vec::new();
     for pair in peaks.windows(2) {
         if (pair[1] - pair[0]) as f64 > 1.6 * usual {
@@ -110,6 +115,19 @@ fn search_back(peaks: &mut Vec<usize>, speed: &[f64], threshold: f64) {
 pub fn rate(beats: &Aligned) -> f64 {
     let span = beats.all[beats.all.len() - 1] - beats.all[0];
     60.0 * RATE * (beats.all.len() - 1) as f64 / span as f64
+}
+
+/// The RR interval that the previous T wave is judged by, samples: the mean one, or, where beats are irregular (successive intervals typically
+/// differ by more than 8 %, as in fibrillation), the shortest before a dominant beat, since T then ends at
+/// another place in every beat.
+pub fn rr_before(beats: &Aligned) -> f64 {
+    let pairs = || beats.all.windows(2).map(|pair| ((pair[1] - pair[0]) as f64, pair[1]));
+    let all: Vec<f64> = pairs().map(|(rr, _)| rr).collect();
+    let mut steps: Vec<f64> = all.windows(2).map(|pair| (pair[1] - pair[0]).abs()).collect();
+    let mut before: Vec<f64> = pairs().filter(|(_, beat)| beats.kept.contains(beat)).map(|(rr, _)| rr).collect();
+    before.sort_unstable_by(f64::total_cmp);
+    let irregular = !steps.is_empty() && middle(&mut steps) > 0.08 * middle(&mut all.clone());
+    if irregular && !before.is_empty() { before[0] } else { 60.0 * RATE / rate(beats) }
 }
 
 /// Samples of the alignment window before and after a beat's point, and the step at which it is looked at.
@@ -150,14 +168,23 @@ pub fn align(level: &[Frame], peaks: &[usize]) -> Result<Aligned, String> {
     // Beats too near the ends to be aligned keep their place, corrected by what the others were moved on average.
     let shifts: isize = inner.iter().zip(&moved).map(|(&from, &(to, _))| to as isize - from as isize).sum();
     let usual = shifts / inner.len() as isize;
-    let all = peaks
+    let all: Vec<usize> = peaks
         .iter()
         .map(|&peak| match inner.iter().position(|&other| other == peak) {
             Some(at) if moved[at].1 > ALIKE => moved[at].0,
             _ => peak.saturating_add_signed(usual),
         })
         .collect();
-    Ok(Aligned { all, kept })
+    Ok(Aligned { kept: undisturbed(kept, &all), all })
+}
+
+/// Of the dominant beats those that another one follows, where they are enough: a premature beat cuts the T wave before it short.
+fn undisturbed(kept: Vec<usize>, all: &[usize]) -> Vec<usize> {
+    let Some(&last) = kept.last() else { return kept };
+    let follower = |beat: usize| all.iter().copied().filter(|&other| other > beat).min();
+    let calm: Vec<usize> =
+        kept.iter().copied().filter(|&beat| follower(beat).is_none_or(|next| next > last || kept.contains(&next))).collect();
+    if calm.len() < kept.len() && calm.len() >= FEWEST { calm } else { kept }
 }
 
 fn window(band: &[Frame], at: usize) -> impl Iterator<Item = &Frame> {

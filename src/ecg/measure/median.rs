@@ -55,24 +55,24 @@ fn centre(values: &mut [f64]) -> f64 {
     }
 }
 
-/// Whether the part [from, to] of the median beat is there in the single beats: its shape, less its mean, projected on each of them.
-/// Waves that come from somewhere else (flutter, dissociated P waves, noise) leave something in a median but not the same thing in each beat.
+/// Whether the part [from, to] of the median beat is there in the single beats: each beat's part, less its mean, is projected on the mean of the
+/// others' and compared with the median's energy. Waves that come from somewhere else (flutter, dissociated P waves, noise) leave something in a
+/// median, but what one beat has of them the others do not have.
 pub fn repeats(level: &[Frame], points: &[usize], beat: &[Frame], from: usize, to: usize) -> bool {
-    let shape: Vec<Frame> = centred(&beat[from..=to]);
-    let energy: f64 = shape.iter().map(|frame| dot(frame, frame)).sum();
-    let mut shares: Vec<f64> = points
-        .iter()
-        .filter_map(|&point| {
-            let window = part(level, point, from, to + 1);
-            (window.len() == shape.len()).then(|| {
-                let single = centred(window);
-                shape.iter().zip(&single).map(|(a, b)| dot(a, b)).sum::<f64>() / energy
-            })
-        })
-        .collect();
-    if shares.is_empty() || energy <= 0.0 {
+    let energy: f64 = centred(&beat[from..=to]).iter().map(|frame| dot(frame, frame)).sum();
+    let parts: Vec<Vec<Frame>> =
+        points.iter().map(|&point| part(level, point, from, to + 1)).filter(|window| window.len() == to + 1 - from).map(centred).collect();
+    if parts.len() < 3 || energy <= 0.0 {
         return false;
     }
+    let others = (parts.len() - 1) as f64;
+    let sum: Vec<Frame> =
+        (0..=to - from).map(|t| mean(&parts.iter().map(|part| part[t]).collect::<Vec<_>>()).map(|x| x * (others + 1.0))).collect();
+    let share = |part: &Vec<Frame>| {
+        let along: f64 = sum.iter().zip(part).map(|(sum, own)| dot(&minus(sum, own), own)).sum();
+        along / (others * energy)
+    };
+    let mut shares: Vec<f64> = parts.iter().map(share).collect();
     let usual = middle(&mut shares);
     let present = shares.iter().filter(|&&share| share > 0.4).count();
     usual > 0.5 && present as f64 >= 0.7 * shares.len() as f64

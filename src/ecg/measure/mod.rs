@@ -76,7 +76,7 @@ fn try_measure(rhythm: &Rhythm, thresholds: &Thresholds) -> Result<Measured, Str
 
     let weighed = quality::weigh(&beat);
     let t = t_wave::delineate(&weighed, &qrs, rr, thresholds);
-    let p = p_wave::delineate(&weighed, &qrs, t.as_ref().map(|t| t.end), rr, thresholds);
+    let p = p_wave::delineate(&weighed, &qrs, t.as_ref().map(|t| t.end), beats::rr_before(&aligned), thresholds);
     let next_p = p.as_ref().map_or(f64::INFINITY, |p| p.onset as f64 + rr - 4.0).min(qrs.onset as f64 + rr - 40.0);
     let t = t_wave::last_flank(&weighed, &qrs, next_p as usize, thresholds).or(t);
     quality::check_leads(&beat, &qrs, p.as_ref())?;

@@ -47,7 +47,7 @@ pub fn delineate(beat: &[Frame], qrs: &Qrs, t_end: Option<usize>, rr: f64, thres
     let slope = |t: usize| dot(&minus(&smooth[t + 1], &smooth[t - 1]), &unit) / 2.0;
     let first = peak.saturating_sub(LONGEST).max(from + 1);
     let rise = argmax(&speed, peak.saturating_sub(40).max(first), peak.max(first + 1));
-    let onset = first_flank(&smooth, &speed, first, rise, &unit, thresholds.p_onset);
+    let onset = first_flank(&smooth, &speed, first, rise, &unit, thresholds.p_onset)?;
     let last = (peak + 35).min(to);
     let fall = (peak..last).fold(peak, |best, t| if slope(t) < slope(best) { t } else { best });
     let offset = (fall..=to).find(|&t| slope(t) > thresholds.p_offset * slope(fall)).unwrap_or(to);
@@ -67,7 +67,7 @@ const VALLEY: f64 = 0.6;
 
 /// Where the first flank of P begins: the leads do not rise together when the atria are not excited together. Each flank is followed backwards to
 /// where the velocity falls below a fraction of its own, but not past the valley before it: drift and U waves are nearly as fast as a small P.
-fn first_flank(smooth: &[Frame], speed: &[f64], from: usize, rise: usize, unit: &Frame, fraction: f64) -> usize {
+fn first_flank(smooth: &[Frame], speed: &[f64], from: usize, rise: usize, unit: &Frame, fraction: f64) -> Option<usize> {
     let even = moving_mean(speed, 13);
     let floor = moving_mean(&speed[from..=rise], 21).iter().fold(f64::INFINITY, |a: f64, &b| a.min(b));
     let enough = (FLANK * speed[rise]).max(FLANK_NOISE * floor);
@@ -76,13 +76,13 @@ fn first_flank(smooth: &[Frame], speed: &[f64], from: usize, rise: usize, unit: 
     loop {
         let low = |t: usize| speed[t] < fraction * speed[flank];
         let valley = |t: usize| even[t] < VALLEY * even[flank] && even[t] <= even[t - 1] && even[t] <= even[t + 1];
-        let onset = (from..flank).rev().find(|&t| low(t) || valley(t)).unwrap_or(from);
+        let onset = (from..flank).rev().find(|&t| low(t) || valley(t))?;
         let climbs = |t: usize| dot(&step(t), unit) > FLANK_COSINE * dot(&step(t), &step(t)).sqrt();
         let crest = |t: usize| speed[t] >= enough && (t - 4..=t + 4).all(|u| speed[u] <= speed[t]) && climbs(t);
         let earliest = onset.saturating_sub(FLANK_REACH).max(from + 5);
         match (earliest..onset).rev().find(|&t| crest(t)) {
             Some(earlier) => flank = earlier,
-            None => return onset,
+            None => return Some(onset),
         }
     }
 }

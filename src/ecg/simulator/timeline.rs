@@ -48,10 +48,11 @@ pub struct Timeline {
     seconds: f64,
 }
 
-/// A ventricular beat from elsewhere: wide, with its T wave against it.
+/// A ventricular beat from elsewhere: tall, wide and notched, as excitation turns on its way, with its T wave against it.
 #[derive(Clone, Debug)]
 struct Ectopic {
     qrs: Lobe,
+    turned: Lobe,
     t: Lobe,
 }
 
@@ -181,15 +182,18 @@ impl Ectopic {
     fn draw(rng: &mut ChaCha8Rng) -> Self {
         let frontal = uniform(rng, -180.0, 180.0);
         let seconds = uniform(rng, 0.130, 0.170);
+        let tilt = uniform(rng, -60.0, 60.0);
+        let turn = uniform(rng, 40.0, 90.0);
         Ectopic {
-            qrs: Lobe { on: 0.0, off: seconds, peak: 0.45, power: 1.3, vector: direction(1700.0, frontal, uniform(rng, -60.0, 60.0)) },
+            qrs: Lobe { on: 0.0, off: 0.65 * seconds, peak: 0.5, power: 1.3, vector: direction(2000.0, frontal, tilt) },
+            turned: Lobe { on: 0.35 * seconds, off: seconds, peak: 0.5, power: 1.3, vector: direction(1400.0, frontal + turn, tilt) },
             t: Lobe { on: 0.9 * seconds, off: seconds + 0.26, peak: 0.5, power: 1.2, vector: direction(500.0, frontal + 180.0, 0.0) },
         }
     }
 
     fn at(&self, time: f64) -> Frame {
         let mut dipole = [0.0; 3];
-        for lobe in [&self.qrs, &self.t] {
+        for lobe in [&self.qrs, &self.turned, &self.t] {
             super::wave::add(&mut dipole, &lobe.vector, lobe.height(time));
         }
         Leads::see(&dipole)
