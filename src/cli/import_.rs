@@ -42,7 +42,7 @@ pub struct Args {
     thresholds: String,
     #[command(flatten)]
     said: Said,
-    /// The dataset's folder; it must not exist.
+    /// The dataset's folder; it must not exist. A killed import is continued by running it again.
     #[arg(short, long, value_name = "DATASET")]
     output: PathBuf,
 }
@@ -64,39 +64,28 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     let source = Source::open(&args.source, args.said.given()?)?;
     let labels = args.labels.as_ref().map(osf::read_labels).transpose()?;
     let importer = Importer { source, labels, thresholds, args };
-    let mut writer = DatasetWriter::create(&args.output, importer.origin()?)?;
+    let mut writer = DatasetWriter::resume(&args.output, importer.origin()?)?;
     let progress = Progress::new(globals.quiet);
-    let total = importer.source.len();
-    // How often each thing was done, and to whom first.
-    let mut notes: BTreeMap<String, usize> = BTreeMap::new();
-    for first in (0..total).step_by(CHUNK) {
-        let chunk: Vec<usize> = (first..total.min(first + CHUNK)).collect();
-        let made: Vec<Result<(Entry, Vec<String>)>> = chunk.into_par_iter().map(|at| importer.entry(at)).collect();
-        for (at, made) in (first..).zip(made) {
-            match made {
-                Ok((entry, said)) => {
-                    writer.append(&entry)?;
-                    said.into_iter().for_each(|note| *notes.entry(note).or_default() += 1);
-                }
-                Err(error) if args.skip_unreadable => *notes.entry(format!("passed over: {error}")).or_default() += 1,
-                Err(error) => return Err(error),
-            }
-            progress.step(Step { label: "importing", done: at as u64 + 1, total: total as u64, unit: "ECGs", note: "" });
+    let manifest = match importer.fill(&mut writer, &progress) {
+        Ok(()) => writer.finish()?,
+        // A file that could not be opened may be put in place, and a full disk emptied: the same command then goes on.
+        Err(error @ Error::Io { .. }) => {
+            writer.checkpoint()?;
+            return Err(error);
         }
-    }
+        Err(error) => {
+            writer.discard();
+            return Err(error);
+        }
+    };
     progress.finish();
-    writer.finish()?;
     if globals.quiet {
         return Ok(());
     }
     if !globals.json {
-        print(format!(
-            "{}: {} of {total} recordings ({})",
-            args.source.display(),
-            Dataset::open(&args.output)?.len(),
-            importer.source.kind()
-        ))?;
-        for (note, count) in notes {
+        let total = importer.source.len();
+        print(format!("{}: {} of {total} recordings ({})", args.source.display(), manifest.ecgs, importer.source.kind()))?;
+        for (note, count) in manifest.notes {
             print(format!("  {count} × {note}"))?;
         }
     }
@@ -104,11 +93,38 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
 }
 
 impl Importer<'_> {
+    /// Appends what the source holds beyond what the writer has taken already.
+    fn fill(&self, writer: &mut DatasetWriter, progress: &Progress) -> Result<()> {
+        let total = self.source.len();
+        for first in (writer.taken()..total).step_by(CHUNK) {
+            let chunk: Vec<usize> = (first..total.min(first + CHUNK)).collect();
+            let made: Vec<Result<(Entry, Vec<String>)>> = chunk.into_par_iter().map(|at| self.entry(at)).collect();
+            for (at, made) in (first..).zip(made) {
+                match made {
+                    Ok((entry, notes)) => {
+                        writer.append(&entry)?;
+                        writer.take(notes);
+                    }
+                    Err(error) if self.args.skip_unreadable => writer.take([format!("passed over: {error}")]),
+                    Err(error) => return Err(error),
+                }
+                progress.step(Step { label: "importing", done: at as u64 + 1, total: total as u64, unit: "ECGs", note: "" });
+            }
+        }
+        Ok(())
+    }
+
     fn origin(&self) -> Result<Origin> {
         let mut details = BTreeMap::from([
             ("thresholds".to_owned(), self.thresholds.name.to_owned()),
             ("kind".to_owned(), self.source.kind().to_owned()),
+            ("names_sha256".to_owned(), self.source.digest()),
         ]);
+        let said = [("unit", self.args.said.unit.clone()), ("rate_hz", self.args.said.rate.map(|rate| rate.to_string()))];
+        details.extend(said.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
+        if self.args.medians.is_some() {
+            details.insert("median_beats".into(), "from files".into());
+        }
         if let Some(labels) = &self.args.labels {
             details.insert("labels_sha256".into(), sha256_file(labels)?);
         }

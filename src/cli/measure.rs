@@ -40,10 +40,10 @@ pub struct Args {
 pub(super) struct Said {
     /// The unit of files that do not say: uV, mV or V [arrays: uV].
     #[arg(long, value_name = "UNIT")]
-    unit: Option<String>,
+    pub(super) unit: Option<String>,
     /// The sampling rate of files that do not say, Hz [arrays: 500].
     #[arg(long, value_name = "HZ")]
-    rate: Option<f64>,
+    pub(super) rate: Option<f64>,
 }
 
 impl Said {

@@ -54,6 +54,9 @@ pub struct Manifest {
     pub versions: BTreeMap<String, String>,
     /// SHA-256 of each file.
     pub digests: BTreeMap<String, String>,
+    /// What was done to recordings on their way in, and to how many.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub notes: BTreeMap<String, usize>,
 }
 
 impl Manifest {

@@ -34,6 +34,10 @@ struct Progress {
     rows: usize,
     measurements: u64,
     truth: Option<u64>,
+    #[serde(default)]
+    taken: usize,
+    #[serde(default)]
+    notes: BTreeMap<String, usize>,
 }
 
 /// Appends ECGs to a dataset folder.
@@ -45,12 +49,14 @@ pub struct DatasetWriter {
     median: NpyWriter<f32, BufWriter<File>>,
     measurements: Table,
     truth: Option<Table>,
+    taken: usize,
+    notes: BTreeMap<String, usize>,
     last: Instant,
 }
 
 impl Progress {
     fn start(origin: Origin) -> Self {
-        Progress { version: VERSION_OF_PROGRAM.into(), origin, rows: 0, measurements: 0, truth: None }
+        Progress { version: VERSION_OF_PROGRAM.into(), origin, rows: 0, measurements: 0, truth: None, taken: 0, notes: BTreeMap::new() }
     }
 }
 
@@ -89,7 +95,8 @@ impl DatasetWriter {
         let median = NpyWriter::resume(at(MEDIAN), &[MEDIAN_LEADS, InputKind::Median.samples()], progress.rows)?;
         let measurements = Table::resume(at(MEASUREMENTS), progress.measurements)?;
         let truth = progress.truth.map(|bytes| Table::resume(at(TRUTH), bytes)).transpose()?;
-        let mut writer = DatasetWriter { rhythm, median, measurements, truth, origin: progress.origin, folder, last: Instant::now() };
+        let Progress { origin, taken, notes, .. } = progress;
+        let mut writer = DatasetWriter { rhythm, median, measurements, truth, origin, folder, taken, notes, last: Instant::now() };
         writer.checkpoint()?;
         Ok(writer)
     }
@@ -99,11 +106,31 @@ impl DatasetWriter {
         self.rhythm.rows()
     }
 
+    /// How many items of a source are dealt with, whether they gave an ECG or not: where a resumed job goes on.
+    pub fn taken(&self) -> usize {
+        self.taken
+    }
+
+    /// One more item of a source is dealt with; `notes` say what was done to it, and are counted in the manifest.
+    pub fn take(&mut self, notes: impl IntoIterator<Item = String>) {
+        self.taken += 1;
+        notes.into_iter().for_each(|note| *self.notes.entry(note).or_default() += 1);
+    }
+
+    /// Removes the unfinished dataset.
+    pub fn discard(self) {
+        self.folder.discard();
+    }
+
     /// Appends one ECG.
     ///
     /// # Errors
     /// [`Error::Shape`], [`Error::Value`] for a NaN or infinite sample, [`Error::Data`] if truth comes and goes, [`Error::Io`].
     pub fn append(&mut self, entry: &Entry) -> Result<()> {
+        // Before the row, so that a checkpoint never falls between an item's ECG and the count of items.
+        if self.last.elapsed() >= EVERY {
+            self.checkpoint()?;
+        }
         let row = self.rows();
         check_finite("median beat", row, entry.median.view())?;
         if row == 0 && entry.truth.is_some() && self.truth.is_none() {
@@ -117,7 +144,7 @@ impl DatasetWriter {
             (None, None) => {}
             _ => return Err(Error::Data(format!("ECG '{}': either all ECGs of a dataset have exact values or none", entry.id))),
         }
-        if self.last.elapsed() >= EVERY { self.checkpoint() } else { Ok(()) }
+        Ok(())
     }
 
     /// Makes what was written so far survive a kill. Done every few seconds by itself.
@@ -133,6 +160,8 @@ impl DatasetWriter {
             rows: self.rows(),
             measurements: self.measurements.sync()?,
             truth: self.truth.as_mut().map(Table::sync).transpose()?,
+            taken: self.taken,
+            notes: self.notes.clone(),
         };
         write_json(&self.folder.partial().join(PROGRESS), &progress)?;
         self.last = Instant::now();
@@ -155,7 +184,8 @@ impl DatasetWriter {
             digests.insert(name.to_owned(), sha256_file(self.folder.partial().join(name))?);
         }
         let versions = BTreeMap::from([("cardiograd".to_owned(), VERSION_OF_PROGRAM.to_owned())]);
-        let manifest = Manifest { format: FORMAT.into(), version: VERSION, ecgs: self.rows(), origin: self.origin, versions, digests };
+        let (format, version, ecgs) = (FORMAT.into(), VERSION, self.rows());
+        let manifest = Manifest { format, version, ecgs, origin: self.origin, versions, digests, notes: self.notes };
         write_json(&self.folder.partial().join(MANIFEST), &manifest)?;
         let progress = self.folder.partial().join(PROGRESS);
         std::fs::remove_file(&progress).map_err(|source| Error::io(progress, source))?;
@@ -191,7 +221,7 @@ pub fn generate_folder(
         // A full disk may be emptied and the work continued; what is wrong with the request stays wrong.
         Err(error @ Error::Io { .. }) => Err(error),
         Err(error) => {
-            writer.folder.discard();
+            writer.discard();
             Err(error)
         }
     }

@@ -7,10 +7,11 @@ use crate::ecg::measure::BEAT;
 use crate::{Error, Result};
 use ndarray::Array2;
 use std::collections::HashMap;
+use std::fs::File;
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 
 const LARGEST: u64 = 64 << 20;
-const LARGEST_TABLE: u64 = 1 << 30;
 /// The line before the samples of a median file.
 const MEDIANS: &str = "12 lead medians";
 
@@ -47,10 +48,14 @@ pub fn read_asc(path: impl AsRef<Path>) -> Result<Recording> {
 /// If the table has no column of ids or none of values, if a field is neither empty nor a number, or if an id is there twice.
 pub fn read_labels(path: impl AsRef<Path>) -> Result<HashMap<String, Measurements>> {
     let path = path.as_ref();
-    let text = text(path, LARGEST_TABLE)?;
-    let first = text.lines().next().unwrap_or_default();
-    let delimiter = if first.matches(';').count() > first.matches(',').count() { b';' } else { b',' };
-    let mut reader = csv::ReaderBuilder::new().delimiter(delimiter).trim(csv::Trim::All).from_reader(text.as_bytes());
+    let io = |source| Error::io(path, source);
+    let mut file = BufReader::with_capacity(1 << 16, File::open(path).map_err(io)?);
+    // The table is never held whole; the first line, or its first 64 kB, tells what separates its columns.
+    let head = file.fill_buf().map_err(io)?;
+    let first = head.split(|&byte| byte == b'\n').next().unwrap_or_default();
+    let count = |mark: u8| first.iter().filter(|&&byte| byte == mark).count();
+    let delimiter = if count(b';') > count(b',') { b';' } else { b',' };
+    let mut reader = csv::ReaderBuilder::new().delimiter(delimiter).trim(csv::Trim::All).from_reader(file);
     let refuse = |problem: String| Error::format(path, problem);
     let header = reader.headers().map_err(|error| refuse(error.to_string()))?.clone();
     let column = |names: [&str; 2]| header.iter().position(|have| names.iter().any(|name| have.eq_ignore_ascii_case(name)));

@@ -3,6 +3,7 @@
 use super::{Given, Lead, Recording, Unit, columns, muse, osf, wfdb};
 use crate::dataset::read_table;
 use crate::ecg::leads::{INDEPENDENT, LEADS, RATE};
+use crate::files::digest::sha256;
 use crate::files::npy::{NpyArray, NpyRows};
 use crate::files::{npy, npz};
 use crate::{Error, Result};
@@ -149,6 +150,16 @@ impl Source {
         self.len() == 0
     }
 
+    /// SHA-256 of the names of all files, by which an interrupted import knows that it goes on with the same ones.
+    pub fn digest(&self) -> String {
+        let name = |path: &Path| path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let names: Vec<String> = match &self.items {
+            Items::Files(files) => files.iter().map(|file| name(file)).collect(),
+            _ => vec![format!("{} of {}", self.len(), name(&self.path))],
+        };
+        sha256(names.join("\n").as_bytes())
+    }
+
     /// The kind, for people.
     pub fn kind(&self) -> &'static str {
         self.kind.name()
@@ -195,8 +206,18 @@ impl Source {
     }
 }
 
+/// The largest archive that is read, bytes: unlike a `.npy` file it can only be read whole.
+const LARGEST_ARCHIVE: u64 = 256 << 20;
+
 /// The array of ECGs in an archive: the only one, or the one called `rhythm` or `x`.
 fn from_npz(path: &Path) -> Result<ArrayD<f64>> {
+    let length = std::fs::metadata(path).map_err(|source| Error::io(path, source))?.len();
+    if length > LARGEST_ARCHIVE {
+        return Err(Error::format(
+            path,
+            format!("{length} bytes, too many for an archive, which is held in memory: save the ECGs as .npy"),
+        ));
+    }
     let names = npz::names(path)?;
     let name = match &names[..] {
         [only] => only,
