@@ -3,6 +3,7 @@
 
 mod branches;
 mod certificate;
+pub mod compare;
 mod conservation;
 pub mod definitions;
 pub mod differences;
@@ -10,6 +11,7 @@ pub mod digest;
 pub mod invariance;
 mod precision;
 mod prove;
+pub mod provenance;
 mod rules;
 pub use certificate::Certificate;
 pub use conservation::{Passage, passages};

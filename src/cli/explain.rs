@@ -1,6 +1,7 @@
 //! `cardiograd explain`.
 
 use super::inputs::Ecgs;
+use super::provenance::{Files, Input, Recorded, program_file, record};
 use super::{Globals, Progress, print};
 use crate::attribution::{Baseline, Completeness, Explainer, Explanations, Interpolation, MaxPoolRule, Method, Rescale, Settings};
 use crate::files::npy::{self, Element};
@@ -12,7 +13,7 @@ use ndarray::{Array1, Array2, Array3, ArrayD};
 use std::path::{Path, PathBuf};
 
 /// Arguments of `cardiograd explain`.
-#[derive(clap::Args, Debug)]
+#[derive(clap::Args, Clone, Debug)]
 pub struct Args {
     /// The model: the project's own file, or a PyTorch state dict with --arch.
     model: PathBuf,
@@ -93,8 +94,31 @@ enum MaxPool {
     Exact,
 }
 
-/// Runs the command.
+/// Runs the command, and records where the maps come from.
 pub fn run(args: &Args, globals: &Globals) -> Result<()> {
+    make(args, globals)?;
+    record("explain", args)
+}
+
+impl Recorded for Args {
+    fn files(&mut self) -> Files<'_> {
+        let mut inputs = vec![("model", Input::Path(&mut self.model)), ("input", Input::Path(&mut self.input))];
+        inputs.extend(program_file(&mut self.arch));
+        if !["zero", "mean"].contains(&self.baseline.as_str()) {
+            inputs.push(("baseline", Input::Text(&mut self.baseline)));
+        }
+        inputs.extend(self.draws.as_mut().map(|path| ("draws", Input::Path(path))));
+        inputs.extend(self.coefficients.as_mut().map(|path| ("coefficients", Input::Path(path))));
+        Files { inputs, output: Some(&mut self.output) }
+    }
+
+    fn seed(&self) -> Option<u64> {
+        Some(self.seed)
+    }
+}
+
+/// The maps, without a record.
+pub(super) fn make(args: &Args, globals: &Globals) -> Result<()> {
     let methods = Method::parse_list(&args.method)?;
     let settings = args.settings()?;
     let model = load_model(&args.model, args.arch.as_deref())?;

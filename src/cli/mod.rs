@@ -12,10 +12,12 @@ mod measure;
 mod perturb;
 mod predict;
 mod progress;
+mod provenance;
 mod render;
 mod study;
 mod survey;
 mod train;
+mod verify;
 
 use crate::{Error, Result};
 use clap::{Parser, Subcommand};
@@ -69,6 +71,8 @@ enum Command {
     Perturb(perturb::Args),
     /// Prove on sampled ECGs that heatmaps are what they claim to be: pass or fail per line, and a certificate.
     Audit(audit::Args),
+    /// Make a result again from what its record says it was made from, and compare.
+    Verify(verify::Args),
     /// Convert a model between .pt, .safetensors and the own format.
     Convert(convert::Args),
     /// What a model, dataset or result file holds.
@@ -105,6 +109,7 @@ fn dispatch(command: &Command, globals: &Globals) -> Result<()> {
         Command::Explain(args) => explain::run(args, globals),
         Command::Perturb(args) => perturb::run(args, globals),
         Command::Audit(args) => audit::run(args, globals),
+        Command::Verify(args) => verify::run(args, globals),
         Command::Convert(args) => convert::run(args, globals),
         Command::Inspect(args) => inspect::run(args, globals),
         Command::Render(args) => render::run(args, globals),

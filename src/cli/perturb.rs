@@ -1,5 +1,6 @@
 //! `cardiograd perturb`.
 
+use super::provenance::{Files, Input, Recorded, program_file, record};
 use super::{Globals, Progress, print};
 use crate::atomic::{AtomicFolder, partial_name};
 use crate::attribution::{Method, Settings as AttributionSettings};
@@ -16,7 +17,7 @@ use ndarray::Array1;
 use std::path::{Path, PathBuf};
 
 /// Arguments of `cardiograd perturb`.
-#[derive(clap::Args, Debug)]
+#[derive(clap::Args, Clone, Debug)]
 pub struct Args {
     /// Models: the project's own files, or PyTorch state dicts with --arch, --target and --input.
     #[arg(required = true)]
@@ -59,8 +60,27 @@ struct Subject {
     digest: String,
 }
 
-/// Runs the command.
+/// Runs the command, and records where the curves come from.
 pub fn run(args: &Args, globals: &Globals) -> Result<()> {
+    make(args, globals)?;
+    record("perturb", args)
+}
+
+impl Recorded for Args {
+    fn files(&mut self) -> Files<'_> {
+        let mut inputs: Vec<_> = self.models.iter_mut().map(|path| ("model", Input::Path(path))).collect();
+        inputs.push(("data", Input::Path(&mut self.data)));
+        inputs.extend(program_file(&mut self.arch));
+        Files { inputs, output: Some(&mut self.output) }
+    }
+
+    fn seed(&self) -> Option<u64> {
+        Some(self.seed)
+    }
+}
+
+/// The curves, without a record.
+pub(super) fn make(args: &Args, globals: &Globals) -> Result<()> {
     let mut methods = Method::parse_list(&args.method)?;
     methods.sort();
     if args.ecgs == 0 {

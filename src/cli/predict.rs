@@ -1,6 +1,7 @@
 //! `cardiograd predict`.
 
 use super::inputs::Ecgs;
+use super::provenance::{Files, Input, Recorded, program_file, record};
 use super::{Globals, Progress, print};
 use crate::files::npy;
 use crate::nn::{load_model, predict_ecgs};
@@ -9,7 +10,7 @@ use ndarray::Array1;
 use std::path::PathBuf;
 
 /// Arguments of `cardiograd predict`.
-#[derive(clap::Args, Debug)]
+#[derive(clap::Args, Clone, Debug)]
 pub struct Args {
     /// The model: the project's own file, or a PyTorch state dict with --arch.
     model: PathBuf,
@@ -24,8 +25,26 @@ pub struct Args {
     arch: Option<String>,
 }
 
-/// Runs the command.
+/// Runs the command, and records where predictions in a file come from.
 pub fn run(args: &Args, globals: &Globals) -> Result<()> {
+    make(args, globals)?;
+    record("predict", args)
+}
+
+impl Recorded for Args {
+    fn files(&mut self) -> Files<'_> {
+        let mut inputs = vec![("model", Input::Path(&mut self.model)), ("input", Input::Path(&mut self.input))];
+        inputs.extend(program_file(&mut self.arch));
+        Files { inputs, output: self.output.as_mut() }
+    }
+
+    fn seed(&self) -> Option<u64> {
+        None
+    }
+}
+
+/// The predictions, without a record.
+pub(super) fn make(args: &Args, globals: &Globals) -> Result<()> {
     let model = load_model(&args.model, args.arch.as_deref())?;
     let ecgs = Ecgs::open(&args.input, model.network.program())?;
     let progress = Progress::new(globals.quiet);

@@ -1,18 +1,19 @@
 //! `cardiograd study`.
 
 use super::generate::SourceName;
+use super::provenance::{Files, Input, Recorded, record};
 use super::{Globals, Progress, print};
 use crate::attribution::Method;
 use crate::dataset::{InputKind, Target};
 use crate::evaluation::scores::Scoring;
-use crate::nn::Preset;
+use crate::nn::{ARCHITECTURES, Preset};
 use crate::report::StudyResults;
 use crate::study::{DataSource, Perturbed, StudySettings, area_table, run as run_study};
 use crate::{Error, Result};
 use std::path::{Path, PathBuf};
 
 /// Arguments of `cardiograd study`.
-#[derive(clap::Args, Debug)]
+#[derive(clap::Args, Clone, Debug)]
 pub struct Args {
     /// quick: minutes on simulated ECGs; paper: the study's own sizes and settings.
     #[arg(long, default_value = "quick")]
@@ -61,8 +62,51 @@ pub struct Args {
     output: PathBuf,
 }
 
-/// Runs the command.
+/// Runs the command, and records where the results come from.
 pub fn run(args: &Args, globals: &Globals) -> Result<()> {
+    make(args, globals)?;
+    record("study", args)
+}
+
+impl Recorded for Args {
+    fn files(&mut self) -> Files<'_> {
+        let mut inputs = Vec::new();
+        inputs.extend(self.generator.as_mut().map(|path| ("generator", Input::Path(path))));
+        inputs.extend(self.data.as_mut().map(|path| ("data", Input::Path(path))));
+        if !ARCHITECTURES.contains(&self.arch.as_str()) {
+            inputs.push(("arch", Input::Text(&mut self.arch)));
+        }
+        Files { inputs, output: Some(&mut self.output) }
+    }
+
+    fn seed(&self) -> Option<u64> {
+        Some(self.seed)
+    }
+}
+
+/// Gives a new folder the dataset and models of a study, which takes them for finished stages and makes the rest from them.
+pub(super) fn lend(study: &Path, to: &Path) -> Result<()> {
+    for part in ["dataset", "models"] {
+        let (from, to) = (study.join(part), to.join(part));
+        if !from.is_dir() {
+            continue;
+        }
+        std::fs::create_dir_all(&to).map_err(|source| Error::io(&to, source))?;
+        for entry in std::fs::read_dir(&from).map_err(|source| Error::io(&from, source))? {
+            let entry = entry.map_err(|source| Error::io(&from, source))?;
+            let (from, to) = (entry.path(), to.join(entry.file_name()));
+            // Files are replaced, never written into, so a link is as good as a copy.
+            let linked = std::fs::hard_link(&from, &to).or_else(|_| std::fs::copy(&from, &to).map(|_| ()));
+            linked.map_err(|source| Error::io(&from, source))?;
+        }
+    }
+    let mark = "study.json";
+    let (from, to) = (study.join(mark), to.join(mark));
+    std::fs::copy(&from, &to).map(|_| ()).map_err(|source| Error::io(&from, source))
+}
+
+/// The study, without a record.
+pub(super) fn make(args: &Args, globals: &Globals) -> Result<()> {
     let settings = args.settings()?;
     let progress = Progress::new(globals.quiet);
     let told = !globals.quiet && !globals.json;

@@ -1,16 +1,17 @@
 //! `cardiograd train`.
 
 use super::evaluate::{HEADER, dataset_digest, line};
+use super::provenance::{Files, Input, Recorded, record};
 use super::{Globals, Progress, print};
 use crate::dataset::{Dataset, InputKind, Part, Target};
-use crate::nn::{Checkpoint, Examples, Model, Preset, Schedule, TrainSettings, Trained, Trainer, TrainingData, load_program};
+use crate::nn::{ARCHITECTURES, Checkpoint, Examples, Model, Preset, Schedule, TrainSettings, Trained, Trainer, TrainingData, load_program};
 use crate::progress::Report;
 use crate::tape::Program;
 use crate::{Error, Result};
 use std::path::{Path, PathBuf};
 
 /// Arguments of `cardiograd train`.
-#[derive(clap::Args, Debug)]
+#[derive(clap::Args, Clone, Debug)]
 pub struct Args {
     /// The dataset.
     dataset: PathBuf,
@@ -72,8 +73,28 @@ impl Args {
     }
 }
 
-/// Runs the command.
+/// Runs the command, and records where the model comes from.
 pub fn run(args: &Args, globals: &Globals) -> Result<()> {
+    make(args, globals)?;
+    record("train", args)
+}
+
+impl Recorded for Args {
+    fn files(&mut self) -> Files<'_> {
+        let mut inputs = vec![("data", Input::Path(&mut self.dataset))];
+        if !ARCHITECTURES.contains(&self.arch.as_str()) {
+            inputs.push(("arch", Input::Text(&mut self.arch)));
+        }
+        Files { inputs, output: Some(&mut self.output) }
+    }
+
+    fn seed(&self) -> Option<u64> {
+        Some(self.seed)
+    }
+}
+
+/// The model, without a record.
+pub(super) fn make(args: &Args, globals: &Globals) -> Result<()> {
     if args.output.file_name().is_none() || args.output.is_dir() {
         return Err(Error::Usage(format!("{} is not the name of a file", args.output.display())));
     }

@@ -1,0 +1,222 @@
+//! Provenance of results: beside a result lies a record of the digests (SHA-256) of everything it came from and of the result itself, and of
+//! the command, options, seed, program version and kernel that made it: enough to make it again and compare.
+
+use super::digest;
+use crate::dataset::Manifest;
+use crate::dataset::folder::MANIFEST;
+use crate::files::digest::{sha256, sha256_file};
+use crate::{Error, Result};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+/// The record of a folder of results, in it.
+const IN_FOLDER: &str = "provenance.json";
+/// The record of a file lies beside it, under the file's name with this behind.
+const BESIDE: &str = ".provenance.json";
+/// Records longer than this are not read; that of a study takes some 50 kB.
+const LONGEST: u64 = 1 << 26;
+
+/// A file or dataset and its digest.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Digested {
+    /// What it was used as: `model`, `input`, `data`, `baseline`, `draws`, `coefficients`, `arch`, `generator`; or `result`.
+    pub role: String,
+    /// An input's path as it was given; a result's file below its folder, empty for a result that is one file.
+    pub path: PathBuf,
+    /// The digest of its bytes; of a dataset, that of its manifest, which holds the digests of its files.
+    pub sha256: String,
+}
+
+impl Digested {
+    /// The digest of an input as it is now.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn of(role: &str, path: &Path) -> Result<Self> {
+        let file = if path.is_dir() { path.join(MANIFEST) } else { path.to_owned() };
+        Ok(Digested { role: role.to_owned(), path: path.to_owned(), sha256: sha256_file(file)? })
+    }
+
+    /// What is no longer as recorded of what now lies at `path`.
+    fn changed(&self, path: &Path) -> Option<String> {
+        let Digested { role, sha256, .. } = self;
+        match Digested::of(role, path) {
+            Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
+                Some(format!("{role} {}: it is not there", path.display()))
+            }
+            Err(error) => Some(format!("{role} {error}")),
+            Ok(now) if now.sha256 != *sha256 => {
+                let head = |digest: &str| digest.get(..12).unwrap_or(digest).to_owned();
+                let what = if path.is_dir() { "its manifest changed" } else { "its bytes changed" };
+                Some(format!("{role} {}: {what} (SHA-256 {}…, recorded {}…)", path.display(), head(&now.sha256), head(sha256)))
+            }
+            Ok(_) if path.is_dir() => match Manifest::read(path).and_then(|manifest| manifest.differing(path)) {
+                Err(error) => Some(format!("{role} {error}")),
+                Ok(files) if !files.is_empty() => Some(format!("{role} {}: its bytes changed in {}", path.display(), files.join(", "))),
+                Ok(_) => None,
+            },
+            Ok(_) => None,
+        }
+    }
+}
+
+/// Where a result came from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Record {
+    /// The program, e.g. `cardiograd 0.1.0`.
+    pub version: String,
+    /// The command that made it.
+    pub command: String,
+    /// The options it was given.
+    pub arguments: Vec<String>,
+    /// The options it was not given, at this version's defaults.
+    pub defaults: Vec<String>,
+    /// The seed of all draws.
+    pub seed: Option<u64>,
+    /// The instruction set of the kernels.
+    pub kernel: String,
+    /// What it was made from, in the order of the command's arguments.
+    pub inputs: Vec<Digested>,
+    /// The files of the result.
+    pub outputs: Vec<Digested>,
+    /// The digest of this record with this field empty.
+    pub record_sha256: String,
+}
+
+impl Record {
+    /// The record, by this program and kernel, of the file or folder `result` that a command has just written.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if a file cannot be read.
+    pub fn new(command: &str, seed: Option<u64>, inputs: Vec<Digested>, result: &Path) -> Result<Self> {
+        Ok(Record {
+            version: concat!("cardiograd ", env!("CARGO_PKG_VERSION")).into(),
+            command: command.to_owned(),
+            arguments: Vec::new(),
+            defaults: Vec::new(),
+            seed,
+            kernel: digest::kernel(),
+            inputs,
+            outputs: files_of(result)?
+                .into_iter()
+                .map(|file| Ok(Digested { path: file.clone(), ..Digested::of("result", &place(result, &file))? }))
+                .collect::<Result<_>>()?,
+            record_sha256: String::new(),
+        })
+    }
+
+    /// The record with its own digest, so that a change of any part of it shows.
+    ///
+    /// # Errors
+    /// None for a record of UTF-8 paths.
+    pub fn sealed(mut self) -> Result<Self> {
+        self.record_sha256 = self.own_digest()?;
+        Ok(self)
+    }
+
+    fn own_digest(&self) -> Result<String> {
+        let bare = Record { record_sha256: String::new(), ..self.clone() };
+        Ok(sha256(&serde_json::to_vec(&bare).map_err(|error| Error::Data(format!("a provenance record: {error}")))?))
+    }
+
+    /// Writes the record to where that of `result` belongs.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn write(&self, result: &Path) -> Result<()> {
+        let text = serde_json::to_string_pretty(self).map_err(|error| Error::Data(format!("a provenance record: {error}")))?;
+        crate::atomic::write(record_of(result), format!("{text}\n").as_bytes())
+    }
+
+    /// Reads the record of a result; `None` if there is none.
+    ///
+    /// # Errors
+    /// [`Error::Io`]; [`Error::Format`] if the file in its place is no record.
+    pub fn find(result: &Path) -> Result<Option<Self>> {
+        let path = record_of(result);
+        if path.exists() { Record::read(&path).map(Some) } else { Ok(None) }
+    }
+
+    /// Reads a record.
+    ///
+    /// # Errors
+    /// [`Error::Io`]; [`Error::Format`] if the file is no record.
+    pub fn read(path: &Path) -> Result<Self> {
+        use std::io::Read;
+        let mut text = String::new();
+        let read = std::fs::File::open(path).and_then(|file| file.take(LONGEST).read_to_string(&mut text));
+        read.map_err(|source| Error::io(path, source))?;
+        serde_json::from_str(&text).map_err(|error| Error::format(path, format!("not a provenance record: {error}")))
+    }
+
+    /// Whether the record itself is as it was written.
+    pub fn is_whole(&self) -> bool {
+        self.own_digest().is_ok_and(|digest| digest == self.record_sha256)
+    }
+
+    /// What changed of the inputs, which lie at `paths` now, in the record's order.
+    pub fn changed_inputs(&self, paths: &[PathBuf]) -> Vec<String> {
+        self.inputs.iter().zip(paths).filter_map(|(input, path)| input.changed(path)).collect()
+    }
+
+    /// What changed of the result, which lies at `result` now: files changed, gone, or new in its folder.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if its folder cannot be read.
+    pub fn changed_outputs(&self, result: &Path) -> Result<Vec<String>> {
+        let mut changed: Vec<String> =
+            self.outputs.iter().filter_map(|output| output.changed(&place(result, &output.path))).collect();
+        let known: BTreeSet<&PathBuf> = self.outputs.iter().map(|output| &output.path).collect();
+        if result.is_dir() {
+            let new = files_of(result)?.into_iter().filter(|file| !known.contains(file));
+            changed.extend(new.map(|file| format!("result {}: it is not in the record", result.join(file).display())));
+        }
+        Ok(changed)
+    }
+}
+
+/// A file of a result.
+pub(crate) fn place(result: &Path, file: &Path) -> PathBuf {
+    if file.as_os_str().is_empty() { result.to_owned() } else { result.join(file) }
+}
+
+/// Where the record of a result is: in a folder, or beside a file.
+pub fn record_of(result: &Path) -> PathBuf {
+    if result.is_dir() {
+        return result.join(IN_FOLDER);
+    }
+    let mut name = result.as_os_str().to_owned();
+    name.push(BESIDE);
+    name.into()
+}
+
+/// The files of a result, sorted: an empty path for a file; for a folder everything below but records and what is hidden, a dataset as one.
+fn files_of(result: &Path) -> Result<Vec<PathBuf>> {
+    fn below(folder: &Path, at: &Path, all: &mut Vec<PathBuf>) -> Result<()> {
+        let io = |source| Error::io(folder, source);
+        for entry in std::fs::read_dir(folder).map_err(io)? {
+            let entry = entry.map_err(io)?;
+            let (name, path) = (entry.file_name(), entry.path());
+            let (text, file) = (name.to_string_lossy(), at.join(&name));
+            if text.starts_with('.') || text == IN_FOLDER || text.ends_with(BESIDE) {
+                continue;
+            }
+            if path.is_dir() && !path.join(MANIFEST).exists() {
+                below(&path, &file, all)?;
+            } else {
+                all.push(file);
+            }
+        }
+        Ok(())
+    }
+    if !result.is_dir() {
+        return Ok(vec![PathBuf::new()]);
+    }
+    let mut all = Vec::new();
+    below(result, Path::new(""), &mut all)?;
+    all.sort();
+    Ok(all)
+}
