@@ -117,6 +117,69 @@ fn options_change_what_they_say() {
 }
 
 #[test]
+fn every_option_of_lrp_and_occlusion_does_what_it_says() {
+    let (folder, _) = folder();
+    let (path, out) = (folder.path(), folder.path().join("out.npz"));
+    let model = "state_dict/standardconv.safetensors";
+    let map = |options: &str, name: &str| {
+        stdout(path, model, &format!("-i x.npy --precision f64 -o out.npz --method {name} {options}"));
+        maps(&out, name)
+    };
+    for (name, option) in [("lrp_epsilon", "--lrp-epsilon 0.5"), ("lrp_gamma", "--lrp-gamma 2")] {
+        assert!(relative(&map(option, name), &map("", name)) > 1e-3, "{option}");
+    }
+    let wide = map("--occlusion-window 600 --occlusion-stride 600", "occlusion");
+    let row = wide.index_axis(ndarray::Axis(0), 0).index_axis(ndarray::Axis(0), 3).to_owned();
+    assert!(row.iter().all(|v| *v == row[[0]]), "one window covers the row");
+    assert!(relative(&map("--occlusion-window 60 --occlusion-stride 60", "occlusion"), &wide) > 1e-3);
+
+    let columns = "id,pr_ms,qrs_ms,qt_ms,rate_bpm,r_v5_uv,j_v5_uv,t_v5_uv,p_onset,p_offset,qrs_onset,qrs_offset,t_offset,status";
+    std::fs::write(path.join("m.csv"), format!("{columns}\na,,,,,,,,,,200,260,420,ok\n")).unwrap();
+    map("--segments m.csv", "saliency");
+    let drops = maps(&out, "occlusion_segments");
+    assert_eq!(drops.shape(), [1, 5]);
+    let missing: Vec<bool> = drops.iter().map(|v| v.is_nan()).collect();
+    assert_eq!(missing, [true, true, false, false, false], "no P was measured");
+    assert!(drops.iter().skip(2).all(|v| *v != 0.0));
+    for (options, code, word) in
+        [("--occlusion-window 0", 2, "window"), ("--lrp-epsilon=-1", 2, "epsilon"), ("--segments x.npy", 1, "x.npy")]
+    {
+        let text = refusal(path, model, &format!("-i x.npy --method saliency {options}"), code);
+        assert!(text.contains(word), "{text}");
+    }
+}
+
+#[test]
+fn a_sample_of_baselines_is_averaged_over() {
+    let (folder, expected) = folder();
+    let (path, out) = (folder.path(), folder.path().join("out.npz"));
+    let model = "state_dict/standardconv.safetensors";
+    let x: Array3<f64> = array(&expected, "x").into_dimensionality().unwrap();
+    let zero = Array3::<f64>::zeros(x.dim());
+    let half = x.mapv(|v| 0.5 * v);
+    npy::write(path.join("half.npy"), half.view()).unwrap();
+    npy::write(path.join("both.npy"), ndarray::concatenate(ndarray::Axis(0), &[zero.view(), half.view()]).unwrap().view()).unwrap();
+    let quarter = x.mapv(|v| 0.25 * v);
+    npy::write(path.join("quarter.npy"), quarter.view()).unwrap();
+    let map = |options: &str, name: &str| {
+        stdout(path, model, &format!("-i x.npy --precision f64 -o out.npz --method deeplift,saliency {options}"));
+        maps(&out, name)
+    };
+    let mean = (map("", "deeplift") + map("--baseline half.npy", "deeplift")) / 2.0;
+    assert!(relative(&map("--baseline both.npy", "deeplift"), &mean) < 1e-12);
+    assert_eq!(map("--baseline both.npy", "saliency"), map("", "saliency"), "a gradient has no baseline");
+    assert_eq!(map("--baseline both.npy --baseline-use mean", "deeplift"), map("--baseline quarter.npy", "deeplift"));
+    assert_eq!(map("--baseline both.npy --baselines 1", "deeplift"), map("", "deeplift"));
+
+    let mut generate = Command::new(env!("CARGO_BIN_EXE_cardiograd"));
+    assert!(generate.current_dir(path).args("generate --source simulator -n 12 -o data -q".split(' ')).status().unwrap().success());
+    let few = map("--baseline data --baselines 2", "deeplift");
+    assert_ne!(few, map("--baseline data --baselines 3", "deeplift"));
+    assert_eq!(few, map("--baseline data --baselines 2 --threads 1", "deeplift"));
+    assert_ne!(few, map("--baseline data --baselines 2 --baseline-use mean", "deeplift"));
+}
+
+#[test]
 fn any_number_type_and_one_ecg_without_a_batch() {
     let (folder, expected) = folder();
     let path = folder.path();

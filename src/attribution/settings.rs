@@ -1,6 +1,7 @@
 //! The settings of the methods. The defaults are those of the study's scripts.
 
 use super::{Interpolation, MaxPoolRule};
+use crate::tape::Real;
 use crate::{Error, Result};
 use ndarray::{Array2, Array3};
 
@@ -14,6 +15,13 @@ pub enum Baseline {
     Mean,
     /// Given values, (C, L), for every ECG.
     Values(Array2<f64>),
+}
+
+impl Baseline {
+    /// The baseline's values for an ECG of `channels` leads, C·L values in all.
+    pub fn of<T: Real>(&self, ecg: &[T], channels: usize) -> Vec<T> {
+        super::sampler::baseline(self, ecg, channels)
+    }
 }
 
 /// The settings of the methods.

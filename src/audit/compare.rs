@@ -68,7 +68,12 @@ fn differences(old: &Path, new: &Path, name: &str) -> Vec<Difference> {
     let (old, new) = match (arrays(old), arrays(new)) {
         (Some(Ok(old)), Some(Ok(new))) => (old, new),
         (Some(Err(error)), _) | (_, Some(Err(error))) => return vec![Difference::other(named(""), error.to_string())],
-        _ => return vec![Difference { bound: None, ..Difference::other(if name.is_empty() { "the file" } else { name }, "its bytes differ") }],
+        _ => {
+            return vec![Difference {
+                bound: None,
+                ..Difference::other(if name.is_empty() { "the file" } else { name }, "its bytes differ")
+            }];
+        }
     };
     let mut all = Vec::new();
     for (array, a) in &old {

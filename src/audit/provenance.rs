@@ -167,8 +167,7 @@ impl Record {
     /// # Errors
     /// [`Error::Io`] if its folder cannot be read.
     pub fn changed_outputs(&self, result: &Path) -> Result<Vec<String>> {
-        let mut changed: Vec<String> =
-            self.outputs.iter().filter_map(|output| output.changed(&place(result, &output.path))).collect();
+        let mut changed: Vec<String> = self.outputs.iter().filter_map(|output| output.changed(&place(result, &output.path))).collect();
         let known: BTreeSet<&PathBuf> = self.outputs.iter().map(|output| &output.path).collect();
         if result.is_dir() {
             let new = files_of(result)?.into_iter().filter(|file| !known.contains(file));

@@ -2,8 +2,10 @@
 
 use super::inputs::Ecgs;
 use super::provenance::{Files, Input, Recorded, program_file, record};
+use super::references::{References, Use, explain as explain_against, references};
+use super::segments::segments;
 use super::{Globals, Progress, print};
-use crate::attribution::{Baseline, Completeness, Explainer, Explanations, Interpolation, MaxPoolRule, Method, Rescale, Settings};
+use crate::attribution::{Completeness, Explanations, Interpolation, MaxPoolRule, Method, Rescale, Settings};
 use crate::files::npy::{self, Element};
 use crate::files::npz::NpzWriter;
 use crate::nn::{Model, load_model};
@@ -32,9 +34,16 @@ pub struct Args {
     /// The arithmetic.
     #[arg(long, value_enum, default_value_t = Precision::F32)]
     precision: Precision,
-    /// What baseline methods compare with: zero, mean (each lead's own), or a file of (12, L).
-    #[arg(long, default_value = "zero", value_name = "zero|mean|FILE.npy")]
+    /// What baseline methods and occlusion compare with: zero, mean (each lead's own), a file of (12, L) or (N, 12, L), or a dataset: ECGs of its
+    /// training part.
+    #[arg(long, default_value = "zero", value_name = "zero|mean|FILE.npy|DATASET")]
     baseline: String,
+    /// How several baselines serve: each, maps being averaged over them, or their mean as the one baseline.
+    #[arg(long, value_enum, default_value_t = Use::Each)]
+    baseline_use: Use,
+    /// The most baselines taken from a file or dataset.
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    baselines: usize,
     /// Whether baseline methods multiply by (input − baseline).
     #[arg(long, value_enum, default_value_t = YesNo::No)]
     multiply_by_inputs: YesNo,
@@ -62,6 +71,21 @@ pub struct Args {
     /// DeepLIFT at a max-pool directly behind a ReLU: the plain derivative as Captum, or the exact rescale rule, which is complete.
     #[arg(long, value_enum, default_value_t = MaxPool::Captum)]
     max_pool: MaxPool,
+    /// LRP's stabiliser, in the units of a node's value [default: 1e-6].
+    #[arg(long, value_name = "EPSILON")]
+    lrp_epsilon: Option<f64>,
+    /// How much LRP-gamma favours contributions of the output's sign [default: 0.25].
+    #[arg(long, value_name = "GAMMA")]
+    lrp_gamma: Option<f64>,
+    /// Samples of an occluded window [default: 20].
+    #[arg(long, value_name = "SAMPLES")]
+    occlusion_window: Option<usize>,
+    /// Samples between occluded windows [default: 10].
+    #[arg(long, value_name = "SAMPLES")]
+    occlusion_stride: Option<usize>,
+    /// Occlude P, PR, QRS, ST and T in all leads by the fiducials in this table of `measure`, one row an ECG: array `occlusion_segments` (N, 5).
+    #[arg(long, value_name = "MEASUREMENTS.csv")]
+    segments: Option<PathBuf>,
     /// The seed of all draws.
     #[arg(long, default_value_t = 0)]
     seed: u64,
@@ -104,6 +128,7 @@ impl Recorded for Args {
     fn files(&mut self) -> Files<'_> {
         let mut inputs = vec![("model", Input::Path(&mut self.model)), ("input", Input::Path(&mut self.input))];
         inputs.extend(program_file(&mut self.arch));
+        inputs.extend(self.segments.as_mut().map(|path| ("segments", Input::Path(path))));
         if !["zero", "mean"].contains(&self.baseline.as_str()) {
             inputs.push(("baseline", Input::Text(&mut self.baseline)));
         }
@@ -130,9 +155,13 @@ pub(super) fn make(args: &Args, globals: &Globals) -> Result<()> {
 
 impl Args {
     fn settings(&self) -> Result<Settings> {
+        let study = Settings::default();
         Ok(Settings {
             seed: self.seed,
-            baseline: self.baseline()?,
+            lrp_epsilon: self.lrp_epsilon.unwrap_or(study.lrp_epsilon),
+            lrp_gamma: self.lrp_gamma.unwrap_or(study.lrp_gamma),
+            occlusion_window: self.occlusion_window.unwrap_or(study.occlusion_window),
+            occlusion_stride: self.occlusion_stride.unwrap_or(study.occlusion_stride),
             multiply_by_inputs: self.multiply_by_inputs == YesNo::Yes,
             absolute: self.absolute.map(|absolute| absolute == YesNo::Yes),
             samples: self.samples,
@@ -143,24 +172,8 @@ impl Args {
             interpolation: if self.interpolation == Stretch::Linear { Interpolation::Linear } else { Interpolation::Nearest },
             max_pool: if self.max_pool == MaxPool::Captum { MaxPoolRule::Captum } else { MaxPoolRule::Exact },
             memory: self.memory.saturating_mul(1 << 20),
-            ..Settings::default()
+            ..study
         })
-    }
-
-    fn baseline(&self) -> Result<Baseline> {
-        match self.baseline.as_str() {
-            "zero" => Ok(Baseline::Zero),
-            "mean" => Ok(Baseline::Mean),
-            file => {
-                let path = Path::new(file);
-                if !path.exists() {
-                    return Err(Error::Usage(format!(
-                        "--baseline takes zero, mean or the name of an .npy file; there is no file '{file}'"
-                    )));
-                }
-                Ok(Baseline::Values(read_axes::<Array2<f64>, 2>(path)?))
-            }
-        }
     }
 }
 
@@ -197,22 +210,34 @@ fn explain<T: Real + Element>(
     model: &Model,
     globals: &Globals,
 ) -> Result<()> {
-    let settings = Settings { target: model.target.map_or(0, crate::dataset::Target::index), ..settings };
+    let mut settings = Settings { target: model.target.map_or(0, crate::dataset::Target::index), ..settings };
     let ecgs = Ecgs::open(&args.input, network.program())?;
-    let explainer = Explainer::new(network, &settings)?;
-    let x = ecgs.batch(0..ecgs.len())?.mapv(T::of);
-    let ids: Vec<u64> = (0..ecgs.len() as u64).collect();
+    let x = Tensor::from(ecgs.batch(0..ecgs.len())?.mapv(T::of).into_dyn());
+    let sample = match references(&args.baseline, args.baselines, args.baseline_use, model, args.seed, x.shape()[2])? {
+        References::One(baseline) => {
+            settings.baseline = baseline;
+            None
+        }
+        References::Sample(sample) => Some(sample),
+    };
+    if sample.is_some() && args.segments.is_some() {
+        return Err(Error::Usage("--segments takes one baseline: --baseline-use mean".into()));
+    }
     let progress = Progress::new(globals.quiet);
-    let found = explainer.explain(&Tensor::from(x.into_dyn()), &ids, methods, &|step| progress.step(step))?;
+    let found = explain_against(network, &settings, sample.as_deref(), &x, methods, &|step| progress.step(step))?;
     progress.finish();
-    write(&args.output, &found)?;
+    let by_segment = args.segments.as_deref().map(|table| segments(network, &settings, &x, table)).transpose()?;
+    write(&args.output, &found, by_segment)?;
     if globals.quiet { Ok(()) } else { tell(args, network.program(), &found, globals) }
 }
 
-fn write<T: Real + Element>(path: &Path, found: &Explanations<T>) -> Result<()> {
+fn write<T: Real + Element>(path: &Path, found: &Explanations<T>, by_segment: Option<Array2<T>>) -> Result<()> {
     let mut archive = NpzWriter::create(path)?;
     for (method, map) in &found.maps {
         archive.add(method.name(), map.view())?;
+    }
+    if let Some(drops) = by_segment {
+        archive.add("occlusion_segments", drops.view())?;
     }
     archive.add("prediction", Array1::from(found.prediction.clone()).view())?;
     archive.finish()

@@ -1,7 +1,9 @@
 //! `cardiograd inspect`: what a file or folder holds, told by its contents and not by its name.
 
 use super::{Globals, generate, print};
+use crate::audit::provenance::Record;
 use crate::dataset::Dataset;
+use crate::dataset::folder::MANIFEST;
 use crate::files::digest::sha256_file;
 use crate::files::npy::{self, Header, NpyArray};
 use crate::files::state_dict::{self, Kind, StateDict};
@@ -42,6 +44,13 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     let path = &args.file;
     let results = path.join(RESULTS);
     let path = if results.is_file() { &results } else { path };
+    let record = Record::find(path)?;
+    if path.is_dir()
+        && !path.join(MANIFEST).exists()
+        && let Some(record) = &record
+    {
+        return if globals.quiet { Ok(()) } else { tell_record(path, record, globals) };
+    }
     if path.is_dir() {
         return inspect_dataset(path, args.verify, globals);
     }
@@ -51,6 +60,10 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     let mut found = inspect_file(path)?;
     let digest = sha256_file(path)?;
     found.lines.push(format!("SHA-256 {digest}"));
+    if let Some(record) = &record {
+        found.lines.extend(origin(record));
+        found.value["record"] = json!(record);
+    }
     if globals.quiet {
         return Ok(());
     }
@@ -60,6 +73,24 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
         return print(format_args!("{:#}", found.value));
     }
     found.lines.iter().try_for_each(print)
+}
+
+/// A folder of results of which the record alone says what it is.
+fn tell_record(path: &Path, record: &Record, globals: &Globals) -> Result<()> {
+    if globals.json {
+        return print(format_args!("{:#}", json!({ "kind": "results", "path": path, "record": record })));
+    }
+    print(format_args!("{}: {} files of results", path.display(), record.outputs.len()))?;
+    origin(record).iter().try_for_each(print)
+}
+
+/// Where a result came from, by its record.
+fn origin(record: &Record) -> Vec<String> {
+    let Record { version, command, arguments, kernel, inputs, .. } = record;
+    let changed = if record.is_whole() { "" } else { " (this record was changed)" };
+    let mut lines = vec![format!("made by {version} on {kernel}{changed}: {command} {}", arguments.join(" "))];
+    lines.extend(inputs.iter().map(|input| format!("  {} {} SHA-256 {}", input.role, input.path.display(), input.sha256)));
+    lines
 }
 
 fn inspect_dataset(path: &Path, verify: bool, globals: &Globals) -> Result<()> {

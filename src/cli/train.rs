@@ -4,7 +4,9 @@ use super::evaluate::{HEADER, dataset_digest, line};
 use super::provenance::{Files, Input, Recorded, record};
 use super::{Globals, Progress, print};
 use crate::dataset::{Dataset, InputKind, Part, Target};
-use crate::nn::{ARCHITECTURES, Checkpoint, Examples, Model, Preset, Schedule, TrainSettings, Trained, Trainer, TrainingData, load_program};
+use crate::nn::{
+    ARCHITECTURES, Checkpoint, Examples, Model, Preset, Schedule, TrainSettings, Trained, Trainer, TrainingData, load_program,
+};
 use crate::progress::Report;
 use crate::tape::Program;
 use crate::{Error, Result};

@@ -65,7 +65,8 @@ fn find(args: &Args) -> Result<Record> {
     }
     Record::find(&args.result)?.ok_or_else(|| {
         let (result, record) = (args.result.display(), record_of(&args.result));
-        let text = format!("there is no record {} of where it comes from: move the two together, or name it with --record", record.display());
+        let text =
+            format!("there is no record {} of where it comes from: move the two together, or name it with --record", record.display());
         Error::Data(format!("{result}: {text}"))
     })
 }
@@ -117,7 +118,9 @@ impl Making<'_> {
             Command::Train(args) => roles(args),
             Command::Perturb(args) => roles(args),
             Command::Study(args) => roles(args),
-            _ => return Err(Error::Data(format!("the record names the command '{}', whose results are not verified", self.record.command))),
+            _ => {
+                return Err(Error::Data(format!("the record names the command '{}', whose results are not verified", self.record.command)));
+            }
         };
         if roles.iter().ne(self.record.inputs.iter().map(|input| &input.role)) {
             return Err(Error::Data("the record's inputs are not those of its command: it was changed by hand".into()));
@@ -195,7 +198,9 @@ impl Making<'_> {
             (false, false) => {
                 let most = differences.iter().filter(|d| d.bound.is_some()).map(|d| d.relative).fold(0.0, f64::max);
                 let text = if differences.iter().any(|d| d.bound.is_none()) { "; tables and pictures are not compared" } else { "" };
-                format!("made again on {here} (it was made on {made}): rows differ by up to {most:.1e} of their norm, {BOUND_F32:.0e} being the bound{text}")
+                format!(
+                    "made again on {here} (it was made on {made}): rows differ by up to {most:.1e} of their norm, {BOUND_F32:.0e} being the bound{text}"
+                )
             }
         };
         (problems, note)
