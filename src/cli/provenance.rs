@@ -9,6 +9,9 @@ use clap::parser::ValueSource;
 use clap::{ArgAction, CommandFactory};
 use std::path::{Path, PathBuf};
 
+/// The option that says where a result goes: a record is the same wherever that is.
+pub(super) const OUTPUT: &str = "output";
+
 /// An input as it stands in a command's arguments.
 pub(super) enum Input<'a> {
     /// As a path.
@@ -65,7 +68,7 @@ pub(super) fn record<A: Recorded>(command: &str, args: &A) -> Result<()> {
 }
 
 /// This process' options for its command, in the parser's order: those given, and those left at their defaults. Options that no result
-/// depends on (`--threads`, `--json`, `--quiet`) belong to the program and are not among them.
+/// depends on are not among them: where it goes, and those of the program (`--threads`, `--json`, `--quiet`).
 fn options() -> Result<(Vec<String>, Vec<String>)> {
     let command = Arguments::command();
     let matches = command.clone().try_get_matches_from(std::env::args_os()).map_err(|error| Error::Usage(error.to_string()))?;
@@ -73,7 +76,7 @@ fn options() -> Result<(Vec<String>, Vec<String>)> {
     let Some((name, own)) = matches.subcommand() else { return Ok((given, defaults)) };
     for argument in command.find_subcommand(name).into_iter().flat_map(clap::Command::get_arguments) {
         let id = argument.get_id().as_str();
-        let Some(source) = own.value_source(id) else { continue };
+        let Some(source) = own.value_source(id).filter(|_| id != OUTPUT) else { continue };
         let list = if source == ValueSource::DefaultValue { &mut defaults } else { &mut given };
         match (argument.get_action(), argument.get_long()) {
             (ArgAction::SetTrue, Some(long)) if own.get_flag(id) => list.push(format!("--{long}")),

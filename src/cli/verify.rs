@@ -1,6 +1,6 @@
 //! `cardiograd verify`: a result is made again from what its record says it was made from, and compared.
 
-use super::provenance::Recorded;
+use super::provenance::{OUTPUT, Recorded};
 use super::{Arguments, Command, Globals, explain, perturb, predict, print, study, train};
 use crate::audit::compare::{BOUND_F32, Difference, compare};
 use crate::audit::digest::kernel;
@@ -77,7 +77,9 @@ fn verify(args: &Args, record: &Record, globals: &Globals) -> Result<Verdict> {
         problems.push("record: its own bytes changed (seed, options or digests)".to_owned());
     }
     let recorded = record.arguments.iter().map(String::as_str);
-    let words = ["cardiograd", record.command.as_str()].into_iter().chain(recorded);
+    // Where it goes is set below.
+    let output = format!("--{OUTPUT}=result");
+    let words = ["cardiograd", record.command.as_str(), &output].into_iter().chain(recorded);
     let first_line = |error: clap::Error| error.to_string().lines().next().unwrap_or_default().to_owned();
     let parsed = Arguments::try_parse_from(words).map_err(|error| Error::Data(format!("the record's options: {}", first_line(error))))?;
     let mut making = Making { args, record, globals, paths: Vec::new() };
