@@ -224,7 +224,7 @@ def tasks(net, wheel):
         yield f"forward 12 × 5000 [{batch}]", f"forward {batch} 5000", batch, forward_task(net, batch, 5000), ours, theirs
     for batch, ours, theirs in [(1, 20, 5), (32, 2, 1)]:
         yield f"input gradient [{batch}]", f"gradient {batch} 600", batch, gradient_task(net, batch), ours, theirs
-    yield "training step [32]", "training 32", 32, training_task(32), 1, 6
+    yield "training step [32]", "training 32", 32, training_task(32), 1, 5
     for name in METHODS:
         yield f"method {name}, 32 ECGs", f"method {name} 32", 32, method_task(net, name, 32), 1, 1
     yield "perturbation, study's loop", "perturbation 200", 1, perturbation_task(net, False), 2, 1

@@ -92,7 +92,7 @@ impl Bench {
 
 /// Mean seconds of a step within an epoch of `STEPS` steps, as training runs them; the epoch's validation of one ECG counts too.
 fn training(batch: usize, repeats: usize) -> Outcome<f64> {
-    const STEPS: usize = 12;
+    const STEPS: usize = 40;
     let part = |range: std::ops::Range<usize>| Examples { values: range.clone().map(|ecg| ecg as f64).collect(), ecgs: range.collect() };
     let count = STEPS * batch;
     let (train, validation, test) = (part(0..count), part(count..count + 1), part(0..0));
