@@ -117,6 +117,12 @@ unsafe fn block<V: Lanes, const M: usize, const G: usize, const CONJUGATE: bool>
                 }
             }
         }
+        // What is stored at the end is asked for now: it has the whole sum to arrive.
+        for m in 0..M {
+            for at in (0..2 * G * w).step_by(LINE) {
+                V::prefetch(c.add(m * p.c_row + at));
+            }
+        }
         let (run, a_step, a_jump) = if p.rows_in_lanes { (p.terms, p.a_term, 0) } else { (w, 1, p.a_term) };
         let (mut left, mut b, mut a_group) = (p.terms, b, a);
         while left > 0 {

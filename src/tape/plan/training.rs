@@ -22,6 +22,8 @@ pub struct TrainingPlan {
     pub(super) values: Vec<Buffer>,
     pub(super) batch: usize,
     pub(super) spare: Vec<Buffer>,
+    /// Sums of a weight gradient by shares; one for all convolutions, so that it stays near.
+    pub(super) sums: Buffer,
 }
 
 /// What a convolution keeps between runs and within one.
@@ -37,8 +39,6 @@ pub(super) struct TrainConv {
     pub moments: Option<Moments>,
     /// The same as mean and biased variance of the channels that are there.
     pub statistics: Option<(Vec<f64>, Vec<f64>, usize)>,
-    /// Sums of the weight gradient by parts.
-    pub sums: Buffer,
 }
 
 impl TrainingPlan {
@@ -50,7 +50,7 @@ impl TrainingPlan {
         let plan = Plan::compile(network, example)?;
         let convs = plan.steps.iter().map(|step| TrainConv::new(&plan, step)).collect::<Option<Vec<_>>>()?;
         let values = (0..plan.extents.len()).map(|_| Buffer::default()).collect();
-        Some(TrainingPlan { plan, convs, values, batch: 0, spare: Vec::new() })
+        Some(TrainingPlan { plan, convs, values, batch: 0, spare: Vec::new(), sums: Buffer::default() })
     }
 
     /// The outputs of a training run, (N, K): batch norms use the statistics of this batch.
@@ -209,7 +209,6 @@ impl TrainConv {
             affine: Affine { scale: vec![1.0; padded], shift: vec![0.0; padded] },
             moments: None,
             statistics: None,
-            sums: Buffer::default(),
         }))
     }
 }

@@ -80,7 +80,8 @@ impl TrainingPlan {
         let mut gv = self.lend(len_g);
         let accumulate = arrived[x_slot].is_some();
         let mut gx = state.adjoint.as_ref().map(|_| arrived[x_slot].take().unwrap_or_else(|| self.lend(len_x)));
-        state.sums.reserve(parts * state.gradient.size());
+        let mut all_sums = std::mem::take(&mut self.sums);
+        all_sums.reserve(parts * state.gradient.size());
         // Where the block's own input is the other addend, g joins it in the same store.
         let joined = add == Some(x_slot) && gx.is_some();
         let step = &self.plan.steps[index];
@@ -89,7 +90,7 @@ impl TrainingPlan {
         let bias = {
             let of_parts = (state.adjoint.as_ref(), &state.gradient, &state.affine);
             let size = (self.plan.size(y_slot), self.plan.size(x_slot), state.gradient.size());
-            let mut sums = state.sums.as_mut_slice()[..parts * size.2].chunks_exact_mut(size.2);
+            let mut sums = all_sums.as_mut_slice()[..parts * size.2].chunks_exact_mut(size.2);
             let mut to = gx.as_mut().map(|gx| gx.as_mut_slice()[..len_x].chunks_mut(SHARE * size.1));
             let inputs = g.as_slice()[..len_g].chunks(SHARE * size.0).zip(state.v.as_slice()[..len_g].chunks(SHARE * size.0));
             let inputs = inputs.zip(self.value(x_slot).chunks(SHARE * size.1)).zip(gv.as_mut_slice()[..len_g].chunks_mut(SHARE * size.0));
@@ -103,12 +104,14 @@ impl TrainingPlan {
             let sums: Vec<Vec<f64>> = shares.into_par_iter().map(work).collect();
             sums.into_iter().reduce(|a, b| a.into_iter().zip(b).map(|(a, b)| a + b).collect()).unwrap_or_default()
         };
+        let (conv_node, c_out) = (conv.node, conv.conv.c_out);
         let mut weights = vec![0.0; conv.conv.weight_size()];
-        state.gradient.finish(&mut state.sums.as_mut_slice()[..parts * state.gradient.size()], &mut weights);
-        let inputs = &network.program().node(conv.node).inputs;
+        state.gradient.finish(&mut all_sums.as_mut_slice()[..parts * state.gradient.size()], &mut weights);
+        self.sums = all_sums;
+        let inputs = &network.program().node(conv_node).inputs;
         add_gradient(gradients, inputs[1], network, weights);
         if let Some(at) = inputs.get(2) {
-            add_gradient(gradients, *at, network, bias.into_iter().take(conv.conv.c_out).map(|v| v as f32).collect());
+            add_gradient(gradients, *at, network, bias.into_iter().take(c_out).map(|v| v as f32).collect());
         }
         self.spare.push(gv);
         if let Some(gx) = gx {
