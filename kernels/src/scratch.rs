@@ -125,7 +125,8 @@ impl Shared {
 /// Runs `task(0..tasks)`: in parallel where `threads` allows, in order otherwise. Tasks must not depend on one another.
 pub fn each(tasks: usize, parallel: bool, task: impl Fn(usize) + Sync + Send) {
     use rayon::prelude::*;
-    if parallel && tasks > 1 {
+    // Miri checks the tasks, in turn: rayon's own casts are beyond it.
+    if parallel && tasks > 1 && !cfg!(miri) {
         let share = tasks.div_ceil(4 * rayon::current_num_threads()).max(1);
         (0..tasks).into_par_iter().with_min_len(share).for_each(task);
     } else {

@@ -7,6 +7,8 @@
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+#[cfg(target_arch = "aarch64")]
+mod neon;
 mod portable;
 
 use std::fmt::{Display, Formatter};
@@ -68,6 +70,8 @@ pub trait Job {
 pub enum Isa {
     /// Plain Rust, 8 lanes, any target.
     Portable,
+    /// NEON of AArch64, 8 lanes.
+    Neon,
     /// AVX2 with FMA, 8 lanes.
     Avx2,
     /// AVX-512 F, 16 lanes.
@@ -76,7 +80,7 @@ pub enum Isa {
 
 impl Isa {
     /// Every instruction set.
-    pub const ALL: [Isa; 3] = [Isa::Portable, Isa::Avx2, Isa::Avx512];
+    pub const ALL: [Isa; 4] = [Isa::Portable, Isa::Neon, Isa::Avx2, Isa::Avx512];
 
     /// Whether this machine has it.
     pub fn available(self) -> bool {
@@ -86,7 +90,8 @@ impl Isa {
             Isa::Avx2 => is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
             #[cfg(target_arch = "x86_64")]
             Isa::Avx512 => is_x86_feature_detected!("avx512f") && Isa::Avx2.available(),
-            #[cfg(not(target_arch = "x86_64"))]
+            #[cfg(target_arch = "aarch64")]
+            Isa::Neon => std::arch::is_aarch64_feature_detected!("neon"),
             _ => false,
         }
     }
@@ -96,7 +101,7 @@ impl Isa {
         if self.available() { self } else { Isa::Portable }
     }
 
-    /// The best one of this machine, or the one that `CARDIOGRAD_KERNEL` names (`portable`, `avx2`, `avx512`) if it is available; detected once.
+    /// The best one of this machine, or the one that `CARDIOGRAD_KERNEL` names (`portable`, `neon`, `avx2`, `avx512`) if it is available; detected once.
     pub fn best() -> Isa {
         static BEST: OnceLock<Isa> = OnceLock::new();
         *BEST.get_or_init(|| {
@@ -122,6 +127,9 @@ impl Isa {
             // SAFETY: as above.
             #[cfg(target_arch = "x86_64")]
             Isa::Avx2 if self.available() => unsafe { avx2::run(job) },
+            // SAFETY: as above.
+            #[cfg(target_arch = "aarch64")]
+            Isa::Neon if self.available() => unsafe { neon::run(job) },
             // SAFETY: the portable lanes need no feature.
             _ => unsafe { job.run::<portable::Portable>() },
         }
@@ -132,6 +140,7 @@ impl Display for Isa {
     fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Isa::Portable => "portable",
+            Isa::Neon => "neon",
             Isa::Avx2 => "avx2",
             Isa::Avx512 => "avx512",
         })

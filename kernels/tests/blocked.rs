@@ -1,0 +1,203 @@
+//! Blocked activations: fused convolutions, weight gradients in parts and batch norm's pieces against the f64 oracle, on every instruction set, at odd
+//! sizes; and the same bytes from AVX2 and AVX-512.
+
+use cardiograd_kernels::blocked::{self, Finish, FusedConv, Gate};
+use cardiograd_kernels::training::{self, AdamStep, Affine, Moments};
+use cardiograd_kernels::{Conv1d, Isa, Method, Tiling, WeightGradient, naive};
+use proptest::prelude::*;
+
+/// Deterministic values in [−1, 1).
+fn values(seed: u64, len: usize) -> Vec<f32> {
+    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state >> 40) as f32 / (1 << 23) as f32 - 1.0
+    };
+    (0..len).map(|_| next()).collect()
+}
+
+fn wide(x: &[f32]) -> Vec<f64> {
+    x.iter().map(|v| f64::from(*v)).collect()
+}
+
+fn isas() -> impl Iterator<Item = Isa> {
+    Isa::ALL.into_iter().filter(|isa| isa.available())
+}
+
+fn packed(isa: Isa, channels: usize, len: usize, x: &[f32]) -> Vec<f32> {
+    let mut to = vec![f32::NAN; x.len() / (channels * len) * blocked::size(isa, channels, len)];
+    blocked::pack(isa, channels, len, x, &mut to);
+    to
+}
+
+fn unpacked(isa: Isa, channels: usize, len: usize, x: &[f32]) -> Vec<f32> {
+    let mut to = vec![f32::NAN; x.len() / blocked::size(isa, channels, len) * channels * len];
+    blocked::unpack(isa, channels, len, x, &mut to);
+    to
+}
+
+/// The largest difference, relative to the largest value (or 1).
+fn error(found: &[f32], wanted: &[f64]) -> f64 {
+    let scale = wanted.iter().fold(1.0, |m: f64, v| m.max(v.abs()));
+    found.iter().zip(wanted).map(|(a, b)| (f64::from(*a) - b).abs()).fold(0.0, f64::max) / scale
+}
+
+prop_compose! {
+    fn geometry()(
+        c_in in 1usize..40, c_out in 1usize..40, len_in in 1usize..150, kernel in 1usize..60, stride in prop_oneof![4 => Just(1usize), 1 => 2..4usize],
+        dilation in prop_oneof![4 => Just(1usize), 1 => 2..4usize], left in 0.0..1.0f64, right in 0.0..1.0f64,
+    ) -> Conv1d {
+        let part = |share: f64| (share * (kernel - 1) as f64 * dilation as f64).round() as usize;
+        Conv1d { c_in, c_out, len_in, kernel, stride, dilation, pad_left: part(left), pad_right: part(right) }
+    }
+}
+
+/// The planner's choice, the direct form, and an FFT where one is allowed.
+fn forms(conv: &Conv1d) -> Vec<Option<Method>> {
+    let spectral = [63, 100, 168].into_iter().filter_map(|half| Tiling::new(conv, half)).next();
+    [None, Some(Method::Direct)].into_iter().chain(spectral.map(|t| Some(Method::Spectral(t)))).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(32))]
+
+    #[test]
+    fn fused_convolutions_are_their_parts(conv in geometry(), batch in 1usize..5, seed in any::<u64>(), which in 0usize..5) {
+        prop_assume!(conv.len_out() > 0);
+        let (x, w, b) = (values(seed, batch * conv.input_size()), values(seed + 1, conv.weight_size()), values(seed + 2, conv.c_out));
+        let (scale, shift) = (values(seed + 3, conv.c_out), values(seed + 4, conv.c_out));
+        let (factor, gate, add) = (values(seed + 5, conv.c_in), values(seed + 6, x.len()), values(seed + 7, batch * conv.output_size()));
+        let through = |at: usize| -> f64 {
+            let (g, v) = (f64::from(x[at]), f64::from(gate[at]));
+            match which {
+                0 => g,
+                1 => if v > 0.0 { g } else { 0.0 },
+                2 => g.max(0.0),
+                3 => if v > 0.0 { g.max(0.0) } else { 0.0 },
+                // Against a reference at −v: Δx = 2v, Δy = ReLU(v) − ReLU(−v) = v.
+                _ => g * 0.5,
+            }
+        };
+        let gated: Vec<f64> = (0..x.len()).map(|at| through(at) * f64::from(factor[at / conv.len_in % conv.c_in])).collect();
+        let mut kept = vec![0.0; add.len()];
+        naive::forward(&conv, batch, &gated, &wide(&w), Some(&wide(&b)), &mut kept);
+        let channel = |at: usize| at / conv.len_out() % conv.c_out;
+        for (at, v) in kept.iter_mut().enumerate() {
+            *v = f64::from(scale[channel(at)]) * *v + f64::from(shift[channel(at)]);
+        }
+        let wanted: Vec<f64> = kept.iter().zip(&add).map(|(v, add)| v.max(0.0) + f64::from(*add)).collect();
+        let mut planar = Vec::new();
+        for isa in isas() {
+            for form in forms(&conv) {
+                let mut fused = FusedConv::forward(conv, &values(seed + 9, w.len()), isa, form);
+                fused.refresh(&w);
+                let (bx, bgate, badd) = (packed(isa, conv.c_in, conv.len_in, &x), packed(isa, conv.c_in, conv.len_in, &gate), packed(isa, conv.c_out, conv.len_out(), &add));
+                let base: Vec<f32> = bgate.iter().map(|v| -v).collect();
+                let gate = match which {
+                    0 => Gate::Open,
+                    1 => Gate::Derivative(&bgate),
+                    2 => Gate::Positive,
+                    3 => Gate::Guided(&bgate),
+                    _ => Gate::Rescale(&bgate, &base),
+                };
+                let (mut keep, mut y) = (vec![f32::NAN; badd.len()], vec![f32::NAN; badd.len()]);
+                let finish = Finish { affine: Some((&scale, &shift)), keep: Some(&mut keep), relu: true, add: Some(&badd), accumulate: false };
+                fused.run(batch, &bx, (gate, Some(&factor)), Some(&b), finish, &mut y, seed % 2 == 0);
+                let (y, keep) = (unpacked(isa, conv.c_out, conv.len_out(), &y), unpacked(isa, conv.c_out, conv.len_out(), &keep));
+                prop_assert!(error(&keep, &kept) < 2e-5 && error(&y, &wanted) < 2e-5, "{isa} {form:?} gate {which} {conv:?}");
+                if isa != Isa::Portable && form.is_some() {
+                    planar.push((form, y));
+                }
+            }
+        }
+        for (form, y) in &planar {
+            prop_assert!(planar.iter().all(|(other, found)| other != form || found == y), "AVX2 and AVX-512 differ: {form:?} {conv:?}");
+        }
+    }
+
+    #[test]
+    fn weight_gradients_add_up(conv in geometry(), batch in 1usize..6, share in 1usize..4, seed in any::<u64>()) {
+        prop_assume!(conv.len_out() > 0);
+        let (x, gy) = (values(seed, batch * conv.input_size()), values(seed + 1, batch * conv.output_size()));
+        let mut wanted = vec![0.0; conv.weight_size()];
+        naive::grad_weight(&conv, batch, &wide(&x), &wide(&gy), &mut wanted);
+        for isa in isas() {
+            for form in forms(&conv) {
+                let gradient = WeightGradient::new(conv, isa, form);
+                let (x, gy) = (packed(isa, conv.c_in, conv.len_in, &x), packed(isa, conv.c_out, conv.len_out(), &gy));
+                let (size_x, size_y) = (x.len() / batch, gy.len() / batch);
+                let mut sums = vec![f32::NAN; batch.div_ceil(share) * gradient.size()];
+                let parts = x.chunks(share * size_x).zip(gy.chunks(share * size_y)).zip(sums.chunks_mut(gradient.size()));
+                parts.for_each(|((x, gy), sums)| gradient.part(x.len() / size_x, x, gy, sums));
+                let mut gw = vec![f32::NAN; wanted.len()];
+                gradient.finish(&mut sums, &mut gw);
+                prop_assert!(error(&gw, &wanted) < 2e-5, "{isa} {form:?} {:.1e} {conv:?}", error(&gw, &wanted));
+            }
+        }
+    }
+
+    #[test]
+    fn batch_norm_in_pieces(channels in 1usize..40, len in 1usize..50, batch in 2usize..6, relu in any::<bool>(), seed in any::<u64>()) {
+        let size = channels * len;
+        let v: Vec<f32> = values(seed, batch * size).iter().enumerate().map(|(at, v)| 3.0 * v + 100.0 * ((at / len % channels) as f32)).collect();
+        let (g, add) = (values(seed + 1, v.len()), values(seed + 2, v.len()));
+        let column = |x: &[f32], c: usize| -> Vec<f64> {
+            x.chunks(len).enumerate().filter(|(row, _)| row % channels == c).flat_map(|(_, row)| wide(row)).collect()
+        };
+        for isa in isas() {
+            let groups = channels.div_ceil(isa.width());
+            let (bv, bg, badd) = (packed(isa, channels, len, &v), packed(isa, channels, len, &g), packed(isa, channels, len, &add));
+            let one = bv.len() / batch;
+            let moments = Moments::of(isa, groups, len, &bv[..one]).merge(&Moments::of(isa, groups, len, &bv[one..]));
+            prop_assert_eq!(moments.count, batch * len);
+            let mut affine = Affine { scale: vec![0.0; groups * isa.width()], shift: vec![0.0; groups * isa.width()] };
+            for c in 0..channels {
+                let x = column(&v, c);
+                let mean = x.iter().sum::<f64>() / x.len() as f64;
+                let squares: f64 = x.iter().map(|x| (x - mean).powi(2)).sum();
+                prop_assert!((moments.mean[c] - mean).abs() < 1e-5 * (1.0 + mean.abs()) && (moments.squares[c] - squares).abs() < 1e-4 * (squares + 1e-3));
+                affine.scale[c] = (1.0 / (squares / x.len() as f64 + 1e-5).sqrt()) as f32;
+                affine.shift[c] = 0.1 - mean as f32 * affine.scale[c];
+            }
+            let z = |at: usize, c: usize| affine.scale[c] * v[at] + affine.shift[c];
+            let mut y = vec![f32::NAN; bv.len()];
+            training::normalise(isa, len, &affine, &bv, relu, Some(&badd), &mut y);
+            let mut gv = vec![f32::NAN; bv.len()];
+            let coefficients = [&affine.scale[..], &affine.shift[..], &affine.scale[..]];
+            training::gradient(isa, len, &affine, relu, coefficients, &bg, &bv, &mut gv);
+            let (y, gv) = (unpacked(isa, channels, len, &y), unpacked(isa, channels, len, &gv));
+            let (sums, products) = training::gradient_sums(isa, len, &bv, &bg, &affine, &moments.mean, relu);
+            let plain = training::channel_sums(isa, groups, len, &bg);
+            let (mut wanted, mut wanted_products) = (vec![0.0; channels], vec![0.0; channels]);
+            for at in 0..v.len() {
+                let c = at / len % channels;
+                let passed = if relu && z(at, c) <= 0.0 { 0.0 } else { g[at] };
+                prop_assert_eq!(y[at], if relu { z(at, c).max(0.0) } else { z(at, c) } + add[at]);
+                prop_assert_eq!(gv[at], affine.scale[c] * passed + affine.shift[c] * v[at] + affine.scale[c]);
+                wanted[c] += f64::from(passed);
+                wanted_products[c] += f64::from(passed) * (f64::from(v[at]) - moments.mean[c]);
+            }
+            for c in 0..channels {
+                prop_assert!((sums[c] - wanted[c]).abs() < 1e-4 && (products[c] - wanted_products[c]).abs() < 1e-3);
+                prop_assert!((plain[c] - column(&g, c).iter().sum::<f64>()).abs() < 1e-4);
+            }
+        }
+    }
+
+    #[test]
+    fn adam_is_its_formula(len in 1usize..70, seed in any::<u64>()) {
+        let (p, m, g) = (values(seed, len), values(seed + 1, len), values(seed + 2, len));
+        let v: Vec<f32> = values(seed + 3, len).iter().map(|v| v * v).collect();
+        let step = AdamStep { size: 0.02, root: 0.5, weight1: 0.1, beta2: 0.999, weight2: 0.001, epsilon: 1e-8 };
+        let (mut p1, mut m1, mut v1) = (p.clone(), m.clone(), v.clone());
+        step.update(&mut p1, &mut m1, &mut v1, &g);
+        for i in 0..len {
+            let (m, v) = (f64::from(m[i]) + 0.1 * f64::from(g[i] - m[i]), 0.999 * f64::from(v[i]) + 0.001 * f64::from(g[i]).powi(2));
+            let wanted = f64::from(p[i]) - 0.02 * m / (v.sqrt() / 0.5 + 1e-8);
+            prop_assert!((f64::from(m1[i]) - m).abs() < 1e-6 && (f64::from(v1[i]) - v).abs() < 1e-6);
+            prop_assert!((f64::from(p1[i]) - wanted).abs() < 1e-4 * (1.0 + wanted.abs()), "{} {wanted}", p1[i]);
+        }
+    }
+}
