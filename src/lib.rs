@@ -27,5 +27,7 @@ pub mod cli;
 pub mod study;
 #[cfg(feature = "report")]
 pub mod survey;
+#[cfg(feature = "report")]
+pub mod trace;
 
 pub use error::{Error, Result};

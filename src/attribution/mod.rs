@@ -7,13 +7,13 @@ mod baselines;
 pub mod catalogue;
 mod explain;
 pub mod gauss_legendre;
-mod gradcam;
+pub(crate) mod gradcam;
 mod lrp;
 mod method;
 pub mod occlusion;
 mod relu;
 mod rescale;
-mod sampler;
+pub(crate) mod sampler;
 mod settings;
 
 pub use baselines::{mean_ecg, over_baselines};

@@ -95,13 +95,13 @@ pub struct Args {
 }
 
 #[derive(clap::ValueEnum, Clone, Copy, Debug, PartialEq)]
-enum Precision {
+pub(super) enum Precision {
     F32,
     F64,
 }
 
 #[derive(clap::ValueEnum, Clone, Copy, Debug, PartialEq)]
-enum YesNo {
+pub(super) enum YesNo {
     Yes,
     No,
 }
@@ -113,7 +113,7 @@ enum Stretch {
 }
 
 #[derive(clap::ValueEnum, Clone, Copy, Debug, PartialEq)]
-enum MaxPool {
+pub(super) enum MaxPool {
     Captum,
     Exact,
 }

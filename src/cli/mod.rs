@@ -18,6 +18,7 @@ mod render;
 mod segments;
 mod study;
 mod survey;
+mod trace;
 mod train;
 mod verify;
 
@@ -69,6 +70,8 @@ enum Command {
     Predict(predict::Args),
     /// Heatmaps of a prediction by any of the methods.
     Explain(explain::Args),
+    /// One heatmap as a readable account: formulas, rules, relevance in and out of every node, and the program as a graph.
+    Trace(trace::Args),
     /// Judge heatmaps by perturbing what they highlight.
     Perturb(perturb::Args),
     /// Prove on sampled ECGs that heatmaps are what they claim to be: pass or fail per line, and a certificate.
@@ -109,6 +112,7 @@ fn dispatch(command: &Command, globals: &Globals) -> Result<()> {
         Command::Evaluate(args) => evaluate::run(args, globals),
         Command::Predict(args) => predict::run(args, globals),
         Command::Explain(args) => explain::run(args, globals),
+        Command::Trace(args) => trace::run(args, globals),
         Command::Perturb(args) => perturb::run(args, globals),
         Command::Audit(args) => audit::run(args, globals),
         Command::Verify(args) => verify::run(args, globals),

@@ -1,0 +1,213 @@
+//! `cardiograd trace`.
+
+use super::explain::{MaxPool, Precision, YesNo};
+use super::inputs::Ecgs;
+use super::references::{References, Use, references};
+use super::{Globals, print};
+use crate::atomic::AtomicFolder;
+use crate::attribution::{MaxPoolRule, Method, Settings};
+use crate::dataset::Target;
+use crate::ecg::leads::LEADS;
+use crate::files::npy;
+use crate::nn::{Model, load_model};
+use crate::report::colour::Style;
+use crate::report::heatmap::{self, Heatmap};
+use crate::tape::{Network, Real, Tensor};
+use crate::trace::formula::number;
+use crate::trace::page::{self, About};
+use crate::trace::{Arrays, Trace, graph, trace};
+use crate::{Error, Result};
+use ndarray::{Array2, Ix2};
+use std::path::{Path, PathBuf};
+
+/// Arguments of `cardiograd trace`.
+#[derive(clap::Args, Debug)]
+pub struct Args {
+    /// The model: the project's own file, or a PyTorch state dict with --arch.
+    model: PathBuf,
+    /// ECGs, (N, 12, L) or (12, L), µV.
+    #[arg(long, short, value_name = "X.npy")]
+    input: PathBuf,
+    /// The method.
+    #[arg(long, short, value_name = "METHOD")]
+    method: Method,
+    /// Which of the ECGs, from 0.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    ecg: usize,
+    /// The folder to make: trace.html, trace.md, trace.json, graph.svg, graph.dot, map.npy.
+    #[arg(long, short, value_name = "DIR")]
+    output: PathBuf,
+    /// The network of a state dict: stevennet, standardconv or a program file (.json).
+    #[arg(long)]
+    arch: Option<String>,
+    /// The arithmetic.
+    #[arg(long, value_enum, default_value_t = Precision::F64)]
+    precision: Precision,
+    /// What the account compares with: zero, mean (each lead's own), a file of (12, L) or (N, 12, L), or a dataset; of several ECGs, their mean.
+    #[arg(long, default_value = "zero", value_name = "zero|mean|FILE.npy|DATASET")]
+    baseline: String,
+    /// Whether baseline methods multiply by (input − baseline).
+    #[arg(long, value_enum, default_value_t = YesNo::No)]
+    multiply_by_inputs: YesNo,
+    /// Samples of SmoothGrad, VarGrad and Gradient SHAP [default: 25, Gradient SHAP 50].
+    #[arg(long, value_name = "N")]
+    samples: Option<usize>,
+    /// Steps of integrated gradients.
+    #[arg(long, value_name = "N", default_value_t = 50)]
+    steps: usize,
+    /// The node that Grad-CAM looks at [default: the last convolution].
+    #[arg(long, value_name = "NODE")]
+    layer: Option<String>,
+    /// DeepLIFT at a max-pool directly behind a ReLU: the plain derivative as Captum, or the exact rescale rule.
+    #[arg(long, value_enum, default_value_t = MaxPool::Captum)]
+    max_pool: MaxPool,
+    /// The seed of all draws.
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Also write this node's value and what arrived at it, as .npy; may be repeated; `all` for every node.
+    #[arg(long, value_name = "NAME|all")]
+    node: Vec<String>,
+}
+
+/// The most ECGs of a file or dataset whose mean is the baseline, as in `explain`.
+const BASELINES: usize = 20;
+
+/// Runs the command.
+pub fn run(args: &Args, globals: &Globals) -> Result<()> {
+    let model = load_model(&args.model, args.arch.as_deref())?;
+    let ecgs = Ecgs::open(&args.input, model.network.program())?;
+    if args.ecg >= ecgs.len() {
+        let last = ecgs.len() - 1;
+        return Err(Error::Usage(format!("--ecg {}: {} holds ECGs 0 to {last}", args.ecg, args.input.display())));
+    }
+    let x = ecgs.batch(args.ecg..args.ecg + 1)?;
+    let settings = args.settings(&model, x.shape()[2])?;
+    let done = match args.precision {
+        Precision::F32 => account::<f32>(&model.network, args, &settings, &x)?,
+        Precision::F64 => account::<f64>(&model.network.cast(), args, &settings, &x)?,
+    };
+    let about = about(args, &model, &done, &x)?;
+    write(args, &done, &about)?;
+    if globals.quiet { Ok(()) } else { tell(args, &done, globals) }
+}
+
+impl Args {
+    fn settings(&self, model: &Model, samples: usize) -> Result<Settings> {
+        let References::One(baseline) = references(&self.baseline, BASELINES, Use::Mean, model, self.seed, samples)? else {
+            return Err(Error::Usage("--baseline: a trace compares with one baseline".into()));
+        };
+        Ok(Settings {
+            seed: self.seed,
+            target: model.target.map_or(0, Target::index),
+            baseline,
+            multiply_by_inputs: self.multiply_by_inputs == YesNo::Yes,
+            samples: self.samples,
+            steps: self.steps,
+            layer: self.layer.clone(),
+            max_pool: if self.max_pool == MaxPool::Captum { MaxPoolRule::Captum } else { MaxPoolRule::Exact },
+            ..Settings::default()
+        })
+    }
+}
+
+fn account<T: Real>(network: &Network<T>, args: &Args, settings: &Settings, x: &ndarray::Array3<f64>) -> Result<Trace> {
+    let x: Tensor<T> = Tensor::from(x.mapv(T::of).into_dyn());
+    trace(network, settings, &x, args.ecg as u64, args.method)
+}
+
+/// The facts at the top of the page, and the heatmap if the input has the twelve leads.
+fn about(args: &Args, model: &Model, trace: &Trace, x: &ndarray::Array3<f64>) -> Result<About> {
+    let name = |path: &Path| path.file_name().map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned());
+    let target = model.target.map_or_else(|| "not said by the model".to_owned(), |target| format!("{} ({})", target.title(), model.unit()));
+    let precision = if args.precision == Precision::F32 { "f32" } else { "f64" };
+    let facts = [
+        ("Model", name(&args.model)),
+        ("Target", target),
+        ("Input", format!("{}, ECG {}", name(&args.input), args.ecg)),
+        ("Method", args.method.name().to_owned()),
+        ("Baseline", args.baseline.clone()),
+        ("Precision", precision.to_owned()),
+        ("Seed", args.seed.to_string()),
+        ("Program", format!("cardiograd {}", env!("CARGO_PKG_VERSION"))),
+    ];
+    let facts = facts.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    let flat = |array: ndarray::ArrayD<f64>| -> Result<Array2<f32>> {
+        let array = array.into_dimensionality::<Ix2>().map_err(|error| Error::Data(format!("the map: {error}")))?;
+        Ok(array.mapv(|v| v as f32))
+    };
+    let ecg = flat(x.index_axis(ndarray::Axis(0), 0).to_owned().into_dyn())?;
+    let map = flat(trace.map.index_axis(ndarray::Axis(0), 0).to_owned().into_dyn())?;
+    let unit = if model.target.is_some() { format!("{}/µV", model.unit()) } else { String::new() };
+    let drawn = Heatmap { ecg: ecg.view(), map: map.view(), title: args.method.title(), unit: &unit, fiducials: None };
+    let picture = (ecg.nrows() == LEADS.len()).then(|| heatmap::full(&drawn, Style::default()).inline());
+    Ok(About { facts, picture })
+}
+
+fn write(args: &Args, trace: &Trace, about: &About) -> Result<()> {
+    let chosen = chosen(args, trace)?;
+    let folder = AtomicFolder::create(&args.output)?;
+    let put = |name: &str, text: String| crate::atomic::write(folder.partial().join(name), text.as_bytes());
+    put("trace.html", page::html(trace, about))?;
+    put("trace.md", page::markdown(trace, about))?;
+    put("trace.json", json(trace)? + "\n")?;
+    for (at, program) in trace.programs.iter().enumerate() {
+        let number = if at == 0 { String::new() } else { format!("-{}", at + 1) };
+        put(&format!("graph{number}.svg"), graph::svg(program, trace.walks.get(at)).finish())?;
+        put(&format!("graph{number}.dot"), graph::dot(program))?;
+    }
+    npy::write(folder.partial().join("map.npy"), trace.map.view())?;
+    if !chosen.is_empty() {
+        let nodes = folder.partial().join("nodes");
+        std::fs::create_dir(&nodes).map_err(|source| Error::io(&nodes, source))?;
+        for (stem, arrays) in chosen {
+            npy::write(nodes.join(format!("{stem}.value.npy")), arrays.value.view())?;
+            if let Some(gradient) = &arrays.gradient {
+                npy::write(nodes.join(format!("{stem}.gradient.npy")), gradient.view())?;
+            }
+        }
+    }
+    folder.commit()
+}
+
+/// The nodes asked for, with a file stem each; the stem holds the node's place, since names may hold any character.
+fn chosen<'a>(args: &Args, trace: &'a Trace) -> Result<Vec<(String, &'a Arrays)>> {
+    if !args.node.is_empty() && trace.arrays.is_empty() {
+        return Err(Error::Usage(format!("--node: {} has no walk back, there is nothing to write", args.method)));
+    }
+    let all = args.node.iter().any(|name| name == "all");
+    for name in args.node.iter().filter(|name| *name != "all") {
+        if !trace.arrays.iter().flatten().any(|arrays| arrays.name == *name) {
+            let names: Vec<&str> = trace.arrays.iter().flatten().map(|arrays| arrays.name.as_str()).collect();
+            return Err(Error::Usage(format!("--node {name}: no node is called so; the nodes are {}", names.join(" "))));
+        }
+    }
+    let safe = |name: &str| name.chars().map(|c| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '_' }).collect::<String>();
+    let mut found = Vec::new();
+    for (walk, nodes) in trace.arrays.iter().enumerate() {
+        let number = if walk == 0 { String::new() } else { format!("-{}", walk + 1) };
+        for (at, arrays) in nodes.iter().enumerate().filter(|(_, arrays)| all || args.node.contains(&arrays.name)) {
+            found.push((format!("{at:03}{number}.{}", safe(&arrays.name)), arrays));
+        }
+    }
+    Ok(found)
+}
+
+fn json(trace: &Trace) -> Result<String> {
+    serde_json::to_string_pretty(trace).map_err(|error| Error::Data(format!("writing the trace: {error}")))
+}
+
+fn tell(args: &Args, trace: &Trace, globals: &Globals) -> Result<()> {
+    if globals.json {
+        return print(json(trace)?);
+    }
+    print(format!("prediction {}, on the baseline {}", number(trace.prediction), number(trace.at_baseline)))?;
+    for walk in &trace.walks {
+        print(format!("{}: {} {} at the output, {} at the input", walk.title, walk.measure, number(walk.at_output), number(walk.at_input)))?;
+        let mut worst: Vec<_> = walk.entries.iter().filter_map(|entry| Some((&entry.name, entry.flow.as_ref()?))).collect();
+        worst.sort_by(|a, b| b.1.lost.abs().total_cmp(&a.1.lost.abs()));
+        for (name, flow) in worst.into_iter().take(3).filter(|(_, flow)| flow.lost.abs() > 1e-3 * walk.at_output.abs()) {
+            print(format!("  lost {} at {name} ({}): {}", number(flow.lost), flow.rule, flow.cause))?;
+        }
+    }
+    print(format!("account in {}", args.output.join("trace.html").display()))
+}
