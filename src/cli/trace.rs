@@ -206,7 +206,8 @@ fn tell(args: &Args, trace: &Trace, globals: &Globals) -> Result<()> {
         let mut worst: Vec<_> = walk.entries.iter().filter_map(|entry| Some((&entry.name, entry.flow.as_ref()?))).collect();
         worst.sort_by(|a, b| b.1.lost.abs().total_cmp(&a.1.lost.abs()));
         for (name, flow) in worst.into_iter().take(3).filter(|(_, flow)| flow.lost.abs() > 1e-3 * walk.at_output.abs()) {
-            print(format!("  lost {} at {name} ({}): {}", number(flow.lost), flow.rule, flow.cause))?;
+            let word = if flow.lost < 0.0 { "made" } else { "lost" };
+            print(format!("  {word} {} at {name} ({}): {}", number(flow.lost.abs()), flow.rule, flow.cause))?;
         }
     }
     print(format!("account in {}", args.output.join("trace.html").display()))

@@ -4,6 +4,9 @@
 //! [`trace`] keeps the books, [`page`] writes them as markdown and HTML, [`graph`] draws the program.
 
 pub mod account;
+#[doc = include_str!("../../docs/AUDIT.md")]
+#[allow(rustdoc::broken_intra_doc_links)]
+pub mod chapter {}
 pub mod formula;
 pub mod graph;
 pub mod page;
@@ -180,7 +183,7 @@ fn follow<T: Real>(network: &Network<T>, subject: &Subject<'_, T>, method: Metho
             let points = points(sampler, subject)?;
             walked.push(gradients(network, subject, method, &rules, points, Some(reduction), reference)?);
             match reduction {
-                Reduction::Mean => "The map is what reached the input (the mean over the runs).".into(),
+                Reduction::Mean => "The map is what reached the input.".into(),
                 Reduction::MeanAbsolute => {
                     "The map is the mean of the absolute values of what reached the input in each run; the account follows the signed mean.".into()
                 }

@@ -29,18 +29,21 @@ fn sentences(trace: &Trace) -> Vec<String> {
     for walk in &trace.walks {
         let lost = walk.at_output - walk.at_input;
         let share = if walk.at_output == 0.0 { String::new() } else { format!(" ({} %)", number(100.0 * (lost / walk.at_output).abs())) };
+        let outcome = if lost.abs() <= 1e-9 * walk.at_output.abs() {
+            "nothing was lost on the way but rounding".to_owned()
+        } else {
+            format!("{}{share} was {} on the way", number(lost.abs()), if lost < 0.0 { "made" } else { "lost" })
+        };
         all.push(format!(
-            "{}: {} is {} at the output and {} at the input; {}{share} was {} on the way.{}",
+            "{}: {} is {} at the output and {} at the input; {outcome}.{}",
             walk.title,
             walk.measure,
             number(walk.at_output),
             number(walk.at_input),
-            number(lost.abs()),
-            if lost < 0.0 { "made" } else { "lost" },
             if walk.runs > 1 { format!(" Multipliers are means over {} runs, values are those of this ECG.", walk.runs) } else { String::new() }
         ));
         if let Some(distance) = walk.distance_to_map {
-            all.push(format!("The account leads to the map that `explain` gives, to {} of its largest value.", number(distance)));
+            all.push(format!("The account leads to the map of the command explain, within {} of its largest value.", number(distance)));
         }
     }
     all
