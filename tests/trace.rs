@@ -144,11 +144,12 @@ fn the_command_writes_an_account_or_nothing() {
         assert!(out.join(name).metadata().unwrap().len() > 50, "{name}");
     }
     let entries = printed["walks"][0]["entries"].as_array().unwrap();
-    let values = std::fs::read_dir(out.join("nodes")).unwrap().filter(|file| {
-        file.as_ref().unwrap().file_name().to_string_lossy().ends_with(".value.npy")
-    });
+    let values = std::fs::read_dir(out.join("nodes"))
+        .unwrap()
+        .filter(|file| file.as_ref().unwrap().file_name().to_string_lossy().ends_with(".value.npy"));
     assert_eq!(values.count(), entries.len());
-    let explained = cardiograd(folder.path(), &["explain", "model", "--input", "x.npy", "--method", "deeplift", "--precision", "f64", "-o", "m.npz"]);
+    let explained =
+        cardiograd(folder.path(), &["explain", "model", "--input", "x.npy", "--method", "deeplift", "--precision", "f64", "-o", "m.npz"]);
     assert!(explained.status.success());
     assert!(npy::read_f64(out.join("map.npy")).unwrap().shape() == [1, 3, 24]);
     assert_eq!(npy::read_f64(out.join("nodes/000.x.gradient.npy")).unwrap().shape(), [1, 3, 24]);

@@ -202,7 +202,13 @@ fn tell(args: &Args, trace: &Trace, globals: &Globals) -> Result<()> {
     }
     print(format!("prediction {}, on the baseline {}", number(trace.prediction), number(trace.at_baseline)))?;
     for walk in &trace.walks {
-        print(format!("{}: {} {} at the output, {} at the input", walk.title, walk.measure, number(walk.at_output), number(walk.at_input)))?;
+        print(format!(
+            "{}: {} {} at the output, {} at the input",
+            walk.title,
+            walk.measure,
+            number(walk.at_output),
+            number(walk.at_input)
+        ))?;
         let mut worst: Vec<_> = walk.entries.iter().filter_map(|entry| Some((&entry.name, entry.flow.as_ref()?))).collect();
         worst.sort_by(|a, b| b.1.lost.abs().total_cmp(&a.1.lost.abs()));
         for (name, flow) in worst.into_iter().take(3).filter(|(_, flow)| flow.lost.abs() > 1e-3 * walk.at_output.abs()) {

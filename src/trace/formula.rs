@@ -75,9 +75,13 @@ pub fn parameters<T: Real>(network: &Network<T>, id: NodeId) -> Vec<String> {
 pub fn cause(node: &Node, rule: &str, measure: Measure) -> &'static str {
     use OpKind::{Add, BatchNorm, Conv1d, GlobalAvgPool, LeakyRelu, Linear, MaxPool1d, Multiply, Relu, Sigmoid, Tanh};
     match (measure, rule, node.op.kind()) {
-        (Measure::Relevance, _, Conv1d | Linear | BatchNorm) => "the bias and the stabiliser keep their share; where z is near 0, that is much",
+        (Measure::Relevance, _, Conv1d | Linear | BatchNorm) => {
+            "the bias and the stabiliser keep their share; where z is near 0, that is much"
+        }
         (Measure::Relevance, _, Add | GlobalAvgPool) => "the stabiliser keeps its share",
-        (_, "rescale", MaxPool1d | Relu | LeakyRelu | Tanh | Sigmoid | Multiply) => "rounding, and units whose input hardly differs from the baseline's",
+        (_, "rescale", MaxPool1d | Relu | LeakyRelu | Tanh | Sigmoid | Multiply) => {
+            "rounding, and units whose input hardly differs from the baseline's"
+        }
         (_, "deconvolution", Relu) => "deconvolution passes positive gradients whatever the input was, and drops negative ones",
         (_, "guided_backprop", Relu) => "guided backprop drops negative gradients",
         (_, "derivative", Relu | LeakyRelu | Tanh | Sigmoid) => "the slope here is not the mean slope between baseline and input",

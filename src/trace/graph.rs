@@ -138,7 +138,16 @@ fn connect(svg: &mut Svg, a: (usize, usize), b: (usize, usize), from: (f64, f64)
             let (start, end) = (side(from, 0.75), side(to, 0.25));
             let d = format!(
                 "M{} {}H{}Q{x} {} {x} {}V{}Q{x} {} {} {}H{}",
-                start.0, start.1, x - 8.0, start.1, start.1 + 8.0, end.1 - 8.0, end.1, x - 8.0, end.1, end.0 + 5.0
+                start.0,
+                start.1,
+                x - 8.0,
+                start.1,
+                start.1 + 8.0,
+                end.1 - 8.0,
+                end.1,
+                x - 8.0,
+                end.1,
+                end.0 + 5.0
             );
             (d, end, false)
         }

@@ -16,9 +16,7 @@ use crate::attribution::sampler::{Points, Sampler, baseline};
 use crate::attribution::{Explainer, Method, Settings, gradcam};
 use crate::progress::silent;
 use crate::tape::one_hot;
-use crate::tape::{
-    Network, NodeId, OpKind, Program, Real, RuleSet, Tape, Tensor, fold_batch_norm, from_vec, slice,
-};
+use crate::tape::{Network, NodeId, OpKind, Program, Real, RuleSet, Tape, Tensor, fold_batch_norm, from_vec, slice};
 use crate::{Error, Result};
 use account::{Ledger, Measure, norm, sum};
 use serde::Serialize;
@@ -185,7 +183,8 @@ fn follow<T: Real>(network: &Network<T>, subject: &Subject<'_, T>, method: Metho
             match reduction {
                 Reduction::Mean => "The map is what reached the input.".into(),
                 Reduction::MeanAbsolute => {
-                    "The map is the mean of the absolute values of what reached the input in each run; the account follows the signed mean.".into()
+                    "The map is the mean of the absolute values of what reached the input in each run; the account follows the signed mean."
+                        .into()
                 }
                 Reduction::Variance => {
                     "The map is the variance over the runs of what reached the input; the account follows the mean.".into()
@@ -207,7 +206,9 @@ fn follow<T: Real>(network: &Network<T>, subject: &Subject<'_, T>, method: Metho
             walked.push(gradients(network, subject, method, &RuleSet::plain(), plain, None, false)?);
             let layer = gradcam::layer(network, settings.layer.as_deref())?;
             let name = &network.program().node(layer).name;
-            format!("The map is ReLU(Σ channels of mean gradient × activation) at '{name}', stretched to the input's length, the same for all leads.")
+            format!(
+                "The map is ReLU(Σ channels of mean gradient × activation) at '{name}', stretched to the input's length, the same for all leads."
+            )
         }
         Recipe::Product(a, b) => {
             let (first, second) = (follow(network, subject, a, walked)?, follow(network, subject, b, walked)?);
@@ -325,9 +326,9 @@ fn books<T: Real>(
         });
     }
     let at_input = reached.as_ref().map_or(0.0, |g| sum(measure, g, tape.value(input), base.value(input)));
-    let at_output = flows.get(&program.output()).map_or(at_input, |flow| {
-        sum(measure, &flow.arrived, tape.value(program.output()), base.value(program.output()))
-    });
+    let at_output = flows
+        .get(&program.output())
+        .map_or(at_input, |flow| sum(measure, &flow.arrived, tape.value(program.output()), base.value(program.output())));
     let measure = match measure {
         Measure::Relevance => "Σ relevance",
         Measure::TimesDifference => "Σ multiplier × (value − value on the baseline)",

@@ -40,7 +40,11 @@ fn sentences(trace: &Trace) -> Vec<String> {
             walk.measure,
             number(walk.at_output),
             number(walk.at_input),
-            if walk.runs > 1 { format!(" Multipliers are means over {} runs, values are those of this ECG.", walk.runs) } else { String::new() }
+            if walk.runs > 1 {
+                format!(" Multipliers are means over {} runs, values are those of this ECG.", walk.runs)
+            } else {
+                String::new()
+            }
         ));
         if let Some(distance) = walk.distance_to_map {
             all.push(format!("The account leads to the map of the command explain, within {} of its largest value.", number(distance)));
@@ -92,7 +96,8 @@ fn losses(walk: &Walk) -> Option<Table> {
 
 /// ReLU units on different sides in input and baseline.
 fn units(walk: &Walk) -> Option<Table> {
-    let caption = "ReLU units that disagree between input and baseline: there a gradient at the input tells nothing of the way from the baseline";
+    let caption =
+        "ReLU units that disagree between input and baseline: there a gradient at the input tells nothing of the way from the baseline";
     let mut table = Table::new(caption, ["Node", "Units", "On only for the input", "On only for the baseline", "Disagree, %"]);
     for (entry, units) in walk.entries.iter().filter_map(|entry| Some((entry, entry.units?))) {
         let differ = units.only_input + units.only_baseline;
@@ -175,7 +180,12 @@ pub fn html(trace: &Trace, about: &About) -> String {
     for walk in &trace.walks {
         let _ = write!(page, "<h2>{}</h2>", escape(&walk.title));
         for table in tables(walk) {
-            let _ = write!(page, "<div class=\"table\" tabindex=\"0\" role=\"region\" aria-label=\"{}\">{}</div>", escape(&table.caption), table.html());
+            let _ = write!(
+                page,
+                "<div class=\"table\" tabindex=\"0\" role=\"region\" aria-label=\"{}\">{}</div>",
+                escape(&table.caption),
+                table.html()
+            );
         }
     }
     page += "<h2>The program as a graph</h2>";
