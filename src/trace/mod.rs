@@ -237,7 +237,7 @@ fn gradients<T: Real>(
     reduction: Option<Reduction>,
     reference: bool,
 ) -> Result<Walked> {
-    let tape = network.run(&[subject.x.clone()])?;
+    let tape = network.run(std::slice::from_ref(&subject.x))?;
     let base = network.run(&[from_vec(subject.x.shape(), subject.base.clone())])?;
     let mut ledger = Ledger::new(network, rules)?;
     let runs = points.len();
@@ -262,7 +262,7 @@ fn gradients<T: Real>(
 }
 
 fn relevance<T: Real>(folded: &Network<T>, subject: &Subject<'_, T>, method: Method, rules: &RuleSet<T>) -> Result<Walked> {
-    let tape = folded.run(&[subject.x.clone()])?;
+    let tape = folded.run(std::slice::from_ref(&subject.x))?;
     let base = folded.run(&[from_vec(subject.x.shape(), subject.base.clone())])?;
     let mut ledger = Ledger::new(folded, rules)?;
     let seed = one_hot(tape.output(), subject.settings.output)? * tape.output();
