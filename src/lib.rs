@@ -21,6 +21,8 @@ pub mod tape;
 
 #[cfg(feature = "files")]
 pub mod audit;
+#[cfg(feature = "report")]
+pub mod challenge;
 #[cfg(feature = "cli")]
 pub mod cli;
 #[cfg(feature = "report")]

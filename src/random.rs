@@ -35,6 +35,8 @@ pub enum Stage {
     Audit = 12,
     /// Weight randomisation and label permutation in the audit.
     Randomisation = 13,
+    /// Perturbations, replacements, orders and label permutations of `challenge`; `repeat` says which.
+    Challenge = 14,
 }
 
 /// The address of a stream. Fields left at 0 are not in use for the stage.

@@ -1,6 +1,7 @@
 //! The command line: arguments → resolved configuration → one command a file.
 
 mod audit;
+mod challenge;
 mod convert;
 mod evaluate;
 mod explain;
@@ -78,6 +79,8 @@ enum Command {
     Audit(audit::Args),
     /// Make a result again from what its record says it was made from, and compare.
     Verify(verify::Args),
+    /// Ask whether heatmaps deserve trust: randomised networks, replaced patches, where they look.
+    Challenge(challenge::Args),
     /// Convert a model between .pt, .safetensors and the own format.
     Convert(convert::Args),
     /// What a model, dataset or result file holds.
@@ -116,6 +119,7 @@ fn dispatch(command: &Command, globals: &Globals) -> Result<()> {
         Command::Perturb(args) => perturb::run(args, globals),
         Command::Audit(args) => audit::run(args, globals),
         Command::Verify(args) => verify::run(args, globals),
+        Command::Challenge(args) => challenge::run(args, globals),
         Command::Convert(args) => convert::run(args, globals),
         Command::Inspect(args) => inspect::run(args, globals),
         Command::Render(args) => render::run(args, globals),

@@ -1,0 +1,104 @@
+//! Networks to compare with: one trained on permuted labels (Adebayo et al. 2018, section 4: the data randomisation test), and some trained
+//! from other seeds.
+//!
+//! Both are trained as the network itself was, on the same split. What is kept is the network after its last epoch: with permuted labels no
+//! epoch is better than another on the validation part.
+
+use super::settings::{Draw, Settings};
+use super::subject::Subject;
+use crate::dataset::Part;
+use crate::nn::{Checkpoint, Examples, Model, TrainSettings, Trainer, TrainingData};
+use crate::progress::Report;
+use crate::random::Stream;
+use crate::{Error, Result};
+use rand::seq::SliceRandom;
+use std::path::Path;
+
+/// Which network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Control {
+    /// Trained on the values of the training ECGs in a random order.
+    PermutedLabels,
+    /// Trained from another seed: other initial weights, another order of ECGs. From 1.
+    OtherSeed(usize),
+}
+
+impl Control {
+    /// The name in files.
+    pub fn name(self) -> String {
+        match self {
+            Control::PermutedLabels => "permuted_labels".into(),
+            Control::OtherSeed(number) => format!("seed_{number}"),
+        }
+    }
+
+    /// How it is trained: as the network itself, if that is known, else as the quick preset does.
+    pub fn settings(self, subject: &Subject<'_>, settings: &Settings) -> TrainSettings {
+        let own = subject.model.provenance.as_ref().map_or_else(TrainSettings::quick, |about| about.settings);
+        match self {
+            Control::PermutedLabels => TrainSettings { epochs: settings.permuted_epochs.unwrap_or(own.epochs), ..own },
+            Control::OtherSeed(number) => TrainSettings { seed: own.seed.wrapping_add(number as u64), ..own },
+        }
+    }
+
+    /// The network: from `folder` if it is there, else trained, from its last checkpoint if that is there.
+    ///
+    /// # Errors
+    /// As [`Trainer`]'s; [`Error::Io`].
+    pub fn network(self, subject: &Subject<'_>, settings: &Settings, folder: &Path, report: Report<'_>) -> Result<Model> {
+        let training = self.settings(subject, settings);
+        let origin = format!("{} {}", subject.dataset_digest, self.name());
+        let path = folder.join(format!("{}.{}.cgm", subject.name, self.name()));
+        let checkpoint = folder.join(format!("{}.{}.checkpoint", subject.name, self.name()));
+        if path.exists() {
+            let model = Model::load(&path)?;
+            let about = model.provenance.as_ref();
+            if model.network.program() == subject.model.network.program()
+                && about.is_some_and(|about| about.settings == training && about.dataset == origin)
+            {
+                return Ok(model);
+            }
+        }
+        std::fs::create_dir_all(folder).map_err(|source| Error::io(folder, source))?;
+        let [train, validation, test] = self.examples(subject, settings);
+        let inputs = |ecgs: &[usize]| subject.dataset.inputs(ecgs, subject.input);
+        let data = TrainingData {
+            target: subject.target,
+            input: subject.input,
+            inputs: &inputs,
+            train: &train,
+            validation: &validation,
+            test: &test,
+        };
+        let mut trainer = Trainer::new(subject.model.network.program(), data, &training)?;
+        if checkpoint.exists() {
+            match trainer.resume(Checkpoint::load(&checkpoint)?) {
+                // A checkpoint of another training is of no use.
+                Err(Error::Usage(_)) => {}
+                outcome => outcome?,
+            }
+        }
+        while !trainer.is_done() {
+            trainer.epoch(report)?;
+            trainer.checkpoint().save(&checkpoint)?;
+        }
+        let model = trainer.finish(&origin, report)?.last;
+        model.save(&path)?;
+        match std::fs::remove_file(&checkpoint) {
+            Err(source) if source.kind() != std::io::ErrorKind::NotFound => Err(Error::io(&checkpoint, source)),
+            _ => Ok(model),
+        }
+    }
+
+    /// Training, validation and test examples. Permuted labels stay within their part; those of the test part stay where they are.
+    fn examples(self, subject: &Subject<'_>, settings: &Settings) -> [Examples; 3] {
+        Part::ALL.map(|part| {
+            let mut examples = Examples::of(subject.dataset, subject.split, part, subject.target);
+            if self == Control::PermutedLabels && part != Part::Test {
+                let draw = Draw::Labels.repeat(part as u32);
+                examples.values.shuffle(&mut Stream::new(settings.seed, Draw::STAGE).target(subject.target.index()).repeat(draw).rng());
+            }
+            examples
+        })
+    }
+}

@@ -1,0 +1,172 @@
+//! The tables of a challenge.
+
+use super::findings::{Criterion, Findings};
+use super::replace::Replacement;
+use super::run::Challenged;
+use super::similarity::SIMILARITIES;
+use super::summary::{Better, Column, Estimate, Resamples};
+use crate::report::tables::{Cell, Table};
+
+/// `0.45 (0.40 to 0.51)`.
+pub(super) fn text(estimate: Option<Estimate>) -> String {
+    let number = |value: f64| Cell::number(value, if value.abs() >= 100.0 { 0 } else { 2 }).text;
+    estimate.map_or_else(|| "–".into(), |e| format!("{} ({} to {})", number(e.value), number(e.low), number(e.high)))
+}
+
+/// One target's table: criteria in rows, methods in columns, with intervals. The best of each row is marked, the control left out.
+pub fn main_table(challenged: &Challenged, columns: &[Column]) -> Table {
+    let methods = challenged.methods.iter().map(|method| method.title().to_owned());
+    let header = std::iter::once("Criterion".to_owned()).chain(methods);
+    let caption = format!(
+        "{} ({}): every criterion and method; mean over ECGs (95 % bootstrap interval over ECGs). ↑ larger is better, ↓ smaller is better, the best is bold.",
+        challenged.target.title(),
+        challenged.name
+    );
+    let mut table = Table::new(caption, header);
+    for column in columns {
+        let arrow = match column.better {
+            Better::Higher => " ↑",
+            Better::Lower => " ↓",
+            Better::Neither => "",
+        };
+        let best = best(challenged, column);
+        let cell = |(at, estimate): (usize, &Option<Estimate>)| Cell { text: text(*estimate), value: None, best: best == Some(at) };
+        let cells = column.cells.iter().enumerate().map(cell);
+        table.rows.push(std::iter::once(Cell::text(format!("{}{arrow}", column.title))).chain(cells).collect());
+    }
+    table
+}
+
+/// The best method of a column; the random control does not compete.
+pub(super) fn best(challenged: &Challenged, column: &Column) -> Option<usize> {
+    let competes = |at: &usize| challenged.methods[*at] != crate::attribution::Method::Random;
+    let known = (0..column.cells.len()).filter(competes).filter_map(|at| Some((at, column.cells[at]?.value)));
+    match column.better {
+        Better::Higher => known.max_by(|a, b| a.1.total_cmp(&b.1).then(b.0.cmp(&a.0))).map(|best| best.0),
+        Better::Lower => known.min_by(|a, b| a.1.total_cmp(&b.1).then(a.0.cmp(&b.0))).map(|best| best.0),
+        Better::Neither => None,
+    }
+}
+
+/// Every figure of every network as one long table for programs.
+pub(super) fn long_table(all: &[(&Challenged, Vec<Column>)]) -> Table {
+    let mut table = Table::new("Every criterion and method", ["target", "criterion", "better", "method", "value", "low", "high", "ecgs"]);
+    for (challenged, columns) in all {
+        for column in columns {
+            for (method, estimate) in challenged.methods.iter().zip(&column.cells) {
+                let better = match column.better {
+                    Better::Higher => "higher",
+                    Better::Lower => "lower",
+                    Better::Neither => "neither",
+                };
+                let mut row = vec![Cell::text(&challenged.name), Cell::text(&column.name), Cell::text(better), Cell::text(method.name())];
+                row.extend([estimate.map(|e| e.value), estimate.map(|e| e.low), estimate.map(|e| e.high)].map(|v| Cell::maybe(v, 4)));
+                row.push(Cell::number(estimate.map_or(0.0, |e| e.ecgs as f64), 0));
+                table.rows.push(row);
+            }
+        }
+    }
+    table
+}
+
+/// The details of one network, with the names of their files: similarities by layer and control network, scores in the target's unit,
+/// likeness of the methods, localisation.
+pub(super) fn details(challenged: &Challenged, seed: u64) -> Vec<(&'static str, Table)> {
+    let mut resamples = Resamples::new(seed);
+    let mut all = Vec::new();
+    let of = |criterion| challenged.of(criterion);
+    for (criterion, name, what) in [
+        (Criterion::Cascading, "cascading", "layers randomised one after another from the output"),
+        (Criterion::Independent, "independent", "one layer randomised"),
+        (Criterion::PermutedLabels, "permuted_labels", "trained on permuted labels"),
+        (Criterion::Seeds, "seeds", "trained from another seed"),
+    ] {
+        all.extend(of(criterion).map(|found| (name, similarity_table(challenged, found, what, &mut resamples))));
+    }
+    all.extend(of(Criterion::Replacement).map(|found| ("replacement", replacement_table(challenged, found, &mut resamples))));
+    all.extend(of(Criterion::Likeness).map(|found| ("likeness", likeness_table(challenged, found))));
+    all.extend(of(Criterion::Localisation).map(|found| ("localisation", localisation_table(challenged, found, &mut resamples))));
+    all.extend(of(Criterion::Infidelity).map(|found| ("infidelity", infidelity_table(challenged, found, &mut resamples))));
+    all
+}
+
+/// A table of rows by name, columns by method.
+fn by_method(challenged: &Challenged, caption: String, first: &str) -> Table {
+    let methods = challenged.methods.iter().map(|method| method.title().to_owned());
+    Table::new(caption, std::iter::once(first.to_owned()).chain(methods))
+}
+
+fn row(challenged: &Challenged, found: &Findings, name: String, measure: &str, resamples: &mut Resamples) -> Vec<Cell> {
+    let cell = |method: &crate::attribution::Method, resamples: &mut Resamples| {
+        Cell::text(text(found.values(measure, method.name()).and_then(|values| resamples.mean(values))))
+    };
+    std::iter::once(Cell::text(name)).chain(challenged.methods.iter().map(|method| cell(method, resamples))).collect()
+}
+
+fn similarity_table(challenged: &Challenged, found: &Findings, what: &str, resamples: &mut Resamples) -> Table {
+    let caption = format!("{}: likeness of heatmaps to the network's own, {what}", challenged.target.title());
+    let mut table = by_method(challenged, caption, "Likeness");
+    for similarity in SIMILARITIES {
+        for measure in found.measures.iter().filter(|measure| measure.name.ends_with(&format!(".{similarity}"))) {
+            let part = measure.name.trim_end_matches(similarity).trim_end_matches('.');
+            table.rows.push(row(challenged, found, format!("{}, {part}", similarity.replace('_', " ")), &measure.name, resamples));
+        }
+    }
+    table
+}
+
+fn replacement_table(challenged: &Challenged, found: &Findings, resamples: &mut Resamples) -> Table {
+    let unit = challenged.target.unit();
+    let caption = format!("{}: mean |f(x′) − f(x)| over the steps, {unit}", challenged.target.title());
+    let mut table = by_method(challenged, caption, "Replacement");
+    table.header.extend(["Random orders".to_owned(), "Oracle".to_owned()]);
+    for kind in Replacement::ALL {
+        for (what, title) in [("morf", "most relevant first"), ("lerf", "least relevant first")] {
+            let name = format!("{}, {title}", kind.title());
+            let mut cells = row(challenged, found, name, &format!("{}.{what}", kind.name()), resamples);
+            for of in ["random_orders", "oracle"] {
+                let bound = found.values(&format!("{}.bounds", kind.name()), of).and_then(|values| resamples.mean(values));
+                cells.push(Cell::text(text(bound)));
+            }
+            table.rows.push(cells);
+        }
+    }
+    table
+}
+
+fn likeness_table(challenged: &Challenged, found: &Findings) -> Table {
+    let caption = format!("{}: rank correlation of |attribution| between methods, mean over ECGs", challenged.target.title());
+    let mut table = by_method(challenged, caption, "Method");
+    for method in &challenged.methods {
+        let cell = |other: &crate::attribution::Method| {
+            let known: Vec<f64> = found.values(other.name(), method.name()).unwrap_or_default().iter().flatten().copied().collect();
+            Cell::maybe((!known.is_empty()).then(|| known.iter().sum::<f64>() / known.len() as f64), 2)
+        };
+        table.rows.push(std::iter::once(Cell::text(method.title())).chain(challenged.methods.iter().map(cell)).collect());
+    }
+    table
+}
+
+fn localisation_table(challenged: &Challenged, found: &Findings, resamples: &mut Resamples) -> Table {
+    let caption = format!("{}: share of |attribution| in the segment where it is measured", challenged.target.title());
+    let mut table = by_method(challenged, caption, "Figure");
+    table.header.push("The segment".into());
+    for (measure, title) in [("share", "share of |attribution|"), ("ratio", "the same / share of points")] {
+        let mut cells = row(challenged, found, title.into(), measure, resamples);
+        let points = found.values("points", "segment").and_then(|values| resamples.mean(values));
+        cells.push(if measure == "share" { Cell::text(text(points)) } else { Cell::text("–") });
+        table.rows.push(cells);
+    }
+    table
+}
+
+fn infidelity_table(challenged: &Challenged, found: &Findings, resamples: &mut Resamples) -> Table {
+    let unit = challenged.target.unit();
+    let caption = format!("{}: infidelity (raw and with the best factor in {unit}²)", challenged.target.title());
+    let mut table = by_method(challenged, caption, "Perturbation");
+    for measure in &found.measures {
+        let name = measure.name.replace('.', ", ");
+        table.rows.push(row(challenged, found, name, &measure.name, resamples));
+    }
+    table
+}

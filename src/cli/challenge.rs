@@ -1,0 +1,256 @@
+//! `cardiograd challenge`.
+
+use super::evaluate::dataset_digest;
+use super::{Globals, Progress, print};
+use crate::atomic::{AtomicFolder, partial_name};
+use crate::attribution::Method;
+use crate::challenge::{About, Challenged, Criterion, Settings, Subject, challenge, json, summary, summary_words, write};
+use crate::dataset::{Dataset, InputKind, Split, Target};
+use crate::files::digest::sha256_file;
+use crate::nn::{Model, load_model};
+use crate::study::{DataSource, StudySettings};
+use crate::{Error, Result};
+use std::path::{Path, PathBuf};
+
+/// Arguments of `cardiograd challenge`.
+#[derive(clap::Args, Debug)]
+pub struct Args {
+    /// The folder of a study, or models with --data.
+    #[arg(required = true)]
+    paths: Vec<PathBuf>,
+    /// The dataset of the models; ECGs are taken from its test part.
+    #[arg(long, value_name = "DATASET")]
+    data: Option<PathBuf>,
+    /// Targets of the study separated by commas [default: all].
+    #[arg(long, value_name = "LIST")]
+    targets: Option<String>,
+    /// Methods separated by commas, or `all`: the nine and `random` [default: those of the study].
+    #[arg(long, short, value_name = "LIST", visible_alias = "methods")]
+    method: Option<String>,
+    /// Criteria separated by commas [default: all].
+    #[arg(long, value_name = "LIST")]
+    criteria: Option<String>,
+    /// ECGs whose heatmaps are looked at.
+    #[arg(short = 'n', long, value_name = "ECGS", default_value_t = Settings::default().ecgs)]
+    ecgs: usize,
+    /// ECGs, the first of these, for the costly criteria: weight randomisation, max-sensitivity and replacement.
+    #[arg(long, value_name = "ECGS", default_value_t = Settings::default().few)]
+    few: usize,
+    /// Networks to train from other seeds.
+    #[arg(long, value_name = "N", default_value_t = Settings::default().seeds)]
+    seeds: usize,
+    /// Passes over the ECGs of the network that is trained on permuted labels [default: as many as the network's own].
+    #[arg(long, value_name = "N")]
+    permuted_epochs: Option<usize>,
+    /// Patches, or points, replaced one after another.
+    #[arg(long, value_name = "N", default_value_t = Settings::default().steps)]
+    steps: usize,
+    /// The seed of all draws; also of the split, for models that do not say theirs.
+    #[arg(long, default_value_t = Settings::default().seed)]
+    seed: u64,
+    /// The network of a state dict: stevennet, standardconv or a program file (.json).
+    #[arg(long)]
+    arch: Option<String>,
+    /// What a state dict's network predicts.
+    #[arg(long)]
+    target: Option<Target>,
+    /// What a state dict's network looks at: median or rhythm.
+    #[arg(long)]
+    input: Option<InputKind>,
+    /// The folder of the results; it must not exist. A killed run is continued by running it again.
+    #[arg(long, short, value_name = "DIR")]
+    output: PathBuf,
+}
+
+/// One model with what is to be known of it.
+struct Loaded {
+    name: String,
+    model: Model,
+    target: Target,
+    input: InputKind,
+    split: Split,
+    digest: String,
+}
+
+/// Everything to work on.
+struct Work {
+    dataset: Dataset,
+    dataset_digest: String,
+    models: Vec<Loaded>,
+    methods: Vec<Method>,
+    criteria: Vec<Criterion>,
+    settings: Settings,
+}
+
+/// Runs the command.
+pub fn run(args: &Args, globals: &Globals) -> Result<()> {
+    let work = args.work()?;
+    let fresh = !partial_name(&args.output)?.exists();
+    let folder = AtomicFolder::resume(&args.output)?;
+    let digests = std::iter::once(("dataset".to_owned(), work.dataset_digest.clone()));
+    let about = About {
+        version: concat!("cardiograd ", env!("CARGO_PKG_VERSION")).into(),
+        settings: work.settings.clone(),
+        digests: digests.chain(work.models.iter().map(|model| (model.name.clone(), model.digest.clone()))).collect(),
+    };
+    let outcome = work.challenge(folder.partial(), globals).and_then(|all| {
+        write(folder.partial(), &all, &about)?;
+        Ok(all)
+    });
+    let all = match outcome {
+        // What a kill or a full disk leaves is gone on with; what was asked wrongly leaves nothing.
+        Err(error) if fresh && !matches!(error, Error::Io { .. }) => {
+            std::fs::remove_dir_all(folder.partial()).map_err(|source| Error::io(folder.partial(), source))?;
+            return Err(error);
+        }
+        outcome => outcome?,
+    };
+    folder.commit()?;
+    match (globals.quiet, globals.json) {
+        (true, _) => Ok(()),
+        (_, true) => print(format!("{:#}", json(&all, &about))),
+        _ => tell(args, &all, &about),
+    }
+}
+
+impl Work {
+    fn challenge(&self, folder: &Path, globals: &Globals) -> Result<Vec<Challenged>> {
+        let progress = Progress::new(globals.quiet);
+        let one = |loaded: &Loaded| {
+            let subject = Subject {
+                name: loaded.name.clone(),
+                model: &loaded.model,
+                target: loaded.target,
+                input: loaded.input,
+                dataset: &self.dataset,
+                split: &loaded.split,
+                model_digest: loaded.digest.clone(),
+                dataset_digest: self.dataset_digest.clone(),
+            };
+            challenge(&subject, &self.methods, &self.criteria, &self.settings, folder, &|step| progress.step(step))
+        };
+        self.models.iter().map(one).collect()
+    }
+}
+
+impl Args {
+    fn work(&self) -> Result<Work> {
+        let settings = Settings {
+            seed: self.seed,
+            ecgs: self.ecgs,
+            few: self.few,
+            seeds: self.seeds,
+            permuted_epochs: self.permuted_epochs,
+            steps: self.steps,
+            ..Settings::default()
+        };
+        settings.check()?;
+        let criteria = self.criteria.as_deref().map_or(Ok(Criterion::ALL.to_vec()), list::<Criterion>)?;
+        let methods = self.method.as_deref().map(Method::parse_list).transpose()?;
+        let (mut work, own) = match &self.data {
+            Some(data) => (self.given(data, settings, criteria)?, None),
+            None => self.study(settings, criteria)?,
+        };
+        work.methods = methods.or(own).unwrap_or_else(|| Method::STUDY.to_vec());
+        work.methods.sort();
+        // Without another seed there is nothing to compare with.
+        work.criteria.retain(|criterion| *criterion != Criterion::Seeds || self.seeds > 0);
+        Ok(work)
+    }
+
+    /// The networks of a study, with its methods.
+    fn study(&self, settings: Settings, criteria: Vec<Criterion>) -> Result<(Work, Option<Vec<Method>>)> {
+        let [folder] = &self.paths[..] else {
+            return Err(Error::Usage("several paths: models need --data, a study is one folder".into()));
+        };
+        let study = study_settings(folder)?;
+        if self.arch.is_some() || self.target.is_some() || self.input.is_some() {
+            return Err(Error::Usage("--arch, --target and --input belong to models, which need --data".into()));
+        }
+        let targets = self.targets.as_deref().map_or(Ok(study.targets.clone()), list::<Target>)?;
+        if let Some(target) = targets.iter().find(|target| !study.targets.contains(target)) {
+            return Err(Error::Usage(format!("{} has no network for {target}", folder.display())));
+        }
+        let data = match &study.source {
+            DataSource::Dataset(path) => path.clone(),
+            DataSource::Simulator { .. } | DataSource::Pulse2pulse { .. } => folder.join("dataset"),
+        };
+        let dataset = Dataset::open(&data)?;
+        let split = dataset.split(study.seed());
+        let one = |target: &Target| {
+            let path = folder.join("models").join(format!("{target}.cgm"));
+            let model = Model::load(&path)?;
+            let digest = format!("sha256:{}", sha256_file(&path)?);
+            Ok(Loaded { name: target.name().into(), model, target: *target, input: study.input, split: split.clone(), digest })
+        };
+        let models = targets.iter().map(one).collect::<Result<Vec<_>>>()?;
+        let dataset_digest = dataset_digest(&data)?;
+        Ok((Work { dataset, dataset_digest, models, methods: Vec::new(), criteria, settings }, Some(study.methods)))
+    }
+
+    /// Models and a dataset.
+    fn given(&self, data: &Path, settings: Settings, criteria: Vec<Criterion>) -> Result<Work> {
+        if self.targets.is_some() {
+            return Err(Error::Usage("--targets chooses among a study's networks: name the models instead".into()));
+        }
+        let dataset = Dataset::open(data)?;
+        let mut models = self.paths.iter().map(|path| self.model(path, &dataset)).collect::<Result<Vec<_>>>()?;
+        models.sort_by_key(|model| model.target);
+        for (at, model) in models.iter().enumerate() {
+            if models[..at].iter().any(|other| other.name == model.name) {
+                return Err(Error::Usage(format!("two models are called '{}': their results would have the same name", model.name)));
+            }
+        }
+        Ok(Work { dataset, dataset_digest: dataset_digest(data)?, models, methods: Vec::new(), criteria, settings })
+    }
+
+    fn model(&self, path: &Path, dataset: &Dataset) -> Result<Loaded> {
+        let model = load_model(path, self.arch.as_deref())?;
+        let unknown = |what: &str| Error::Usage(format!("{}: the file does not say its {what}: --{what}", path.display()));
+        let target = model.target.or(self.target).ok_or_else(|| unknown("target"))?;
+        let input = model.input.or(self.input).ok_or_else(|| unknown("input"))?;
+        if self.target.is_some_and(|asked| asked != target) || self.input.is_some_and(|asked| asked != input) {
+            let text = format!("{}: the file names its target and input itself: leave --target and --input out", path.display());
+            return Err(Error::Usage(text));
+        }
+        let name = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+        let seed = model.provenance.as_ref().map_or(self.seed, |about| about.settings.seed);
+        let digest = format!("sha256:{}", sha256_file(path)?);
+        Ok(Loaded { name, model, target, input, split: dataset.split(seed), digest })
+    }
+}
+
+/// The names of a list, each once.
+fn list<T: std::str::FromStr<Err = Error> + PartialEq + Ord + std::fmt::Display>(text: &str) -> Result<Vec<T>> {
+    let mut all = text.split(',').map(|name| name.trim().parse()).collect::<Result<Vec<T>>>()?;
+    all.sort();
+    match all.windows(2).find(|pair| pair[0] == pair[1]) {
+        Some(pair) => Err(Error::Usage(format!("'{}' is listed twice", pair[0]))),
+        None => Ok(all),
+    }
+}
+
+/// The settings in a study's folder.
+fn study_settings(folder: &Path) -> Result<StudySettings> {
+    #[derive(serde::Deserialize)]
+    struct Mark {
+        settings: StudySettings,
+    }
+    let path = folder.join("study.json");
+    if !path.exists() {
+        let text = format!("{} is not the folder of a study (no study.json): name one, or models with --data", folder.display());
+        return Err(Error::Usage(text));
+    }
+    let text = std::fs::read(&path).map_err(|source| Error::io(&path, source))?;
+    let mark: Mark = serde_json::from_slice(&text).map_err(|error| Error::format(&path, format!("not the settings of a study: {error}")))?;
+    Ok(mark.settings)
+}
+
+fn tell(args: &Args, all: &[Challenged], about: &About) -> Result<()> {
+    for challenged in all {
+        print(format!("{} ({})", challenged.target.title(), challenged.name))?;
+        let columns = summary::columns(challenged, about.settings.seed);
+        summary_words(challenged, &columns).into_iter().try_for_each(|sentence| print(format!("  {sentence}")))?;
+    }
+    print(format!("\nOpen {}; tables and every ECG's figures are beside it.", args.output.join("challenge.html").display()))
+}
