@@ -70,8 +70,7 @@ fn names_are_found() {
 
 /// Layers from the lowest; a module may name those above it in this list, itself, and what every layer may use.
 /// `study`, `cli` and the other commands' modules stand on top and may name anything.
-const LAYERS: [&[&str]; 8] =
-    [&["tape"], &["ecg"], &["dataset"], &["nn"], &["attribution"], &["evaluation"], &["report"], &["challenge"]];
+const LAYERS: [&[&str]; 8] = [&["tape"], &["ecg"], &["dataset"], &["nn"], &["attribution"], &["evaluation"], &["report"], &["challenge"]];
 
 /// What is no layer: errors, files and the like.
 const COMMON: [&str; 8] = ["Error", "Result", "error", "random", "progress", "atomic", "files", "cancel"];

@@ -315,7 +315,10 @@ impl Bench<'_> {
             let test = model.provenance.as_ref().and_then(|about| about.metrics.iter().find(|m| m.part == Part::Test));
             remarks.extend(test.map(|test| {
                 let unit = self.subject.target.unit();
-                format!("The network of other seed {number} has a test MAE of {:.2} {unit} (the mean: {:.2} {unit}).", test.mae, test.mae_of_mean)
+                format!(
+                    "The network of other seed {number} has a test MAE of {:.2} {unit} (the mean: {:.2} {unit}).",
+                    test.mae, test.mae_of_mean
+                )
             }));
         }
         let ecgs = self.batch.ids.len();
@@ -348,7 +351,8 @@ impl Bench<'_> {
         let Settings { patch, steps, screened, candidates, random_orders, .. } = *self.settings;
         let mut remarks = vec![format!(
             "Replacement: {steps} steps; patches of {patch} samples of one lead (points for the study's noise). Lower bound: {random_orders} random \
-             orders. Upper bound: at each step the best of {candidates} candidates, chosen by their effect alone among the {screened} patches of the largest |gradient|."
+             orders. Upper bound: at each step the best of {candidates} candidates, those of the largest effect alone among the {screened} patches (or all, if fewer) \
+             of the largest |gradient|."
         )];
         if all.iter().flatten().any(Option::is_none) {
             remarks.push("There is no other ECG in the test part whose patches could be taken: resampling is left out.".into());

@@ -27,8 +27,7 @@ pub enum Replacement {
 
 impl Replacement {
     /// Every replacement, the study's first.
-    pub const ALL: [Replacement; 4] =
-        [Replacement::PointNoise, Replacement::LocalNoise, Replacement::Imputation, Replacement::Resampling];
+    pub const ALL: [Replacement; 4] = [Replacement::PointNoise, Replacement::LocalNoise, Replacement::Imputation, Replacement::Resampling];
 
     /// The name in files.
     pub fn name(self) -> &'static str {

@@ -136,8 +136,8 @@ pub fn columns(challenged: &Challenged, seed: u64) -> Vec<Column> {
 
 /// The similarity once every layer is randomised.
 fn last_of_cascade(found: &Findings) -> String {
-    let stages = found.measures.iter().filter(|measure| !measure.name.starts_with("mean.") && measure.name.ends_with(".spearman_absolute"));
-    stages.last().map_or_else(String::new, |measure| measure.name.clone())
+    let whole = |name: &str| !name.starts_with("mean.") && name.ends_with(".spearman_absolute");
+    found.measures.iter().rfind(|measure| whole(&measure.name)).map_or_else(String::new, |measure| measure.name.clone())
 }
 
 fn replacement_columns(challenged: &Challenged, found: &Findings, kind: Replacement, resamples: &mut Resamples) -> Vec<Column> {

@@ -102,10 +102,10 @@ impl Words<'_> {
         let (same, asked) = self.those(column, |e| e.low > HIGH);
         (asked > 0).then(|| {
             format!(
-                "Weights: with every layer randomised, the maps of {} of {asked} methods keep a rank correlation above {HIGH} with those of the trained network{floor}{}. \
-                 What such a map shows is largely not what training has put into the weights.",
+                "Weights: with every layer randomised, the maps of {} of {asked} methods keep a rank correlation above {HIGH} with those of the trained network{floor}{}.{}",
                 same.len(),
-                listed(&same)
+                listed(&same),
+                if same.is_empty() { "" } else { " What such a map shows is largely not what training has put into the weights." }
             )
         })
     }
@@ -144,7 +144,8 @@ impl Words<'_> {
         let above: Vec<Vec<&str>> = columns.iter().map(|column| self.those(column, |e| e.low > 0.0).0).collect();
         let always: Vec<&str> = above[0].iter().copied().filter(|name| above.iter().all(|names| names.contains(name))).collect();
         let asked = self.those(columns[0], |_| true).1;
-        let somewhere = self.those(columns[0], |_| true).0.into_iter().filter(|name| above.iter().any(|names| names.contains(name))).count();
+        let somewhere =
+            self.those(columns[0], |_| true).0.into_iter().filter(|name| above.iter().any(|names| names.contains(name))).count();
         Some(format!(
             "Replacement: under all {} replacements, replacing first what the map ranks first moves the prediction more than random orders do for {} of {asked} methods{}; under none of them for {}.",
             columns.len(),

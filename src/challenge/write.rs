@@ -103,7 +103,8 @@ fn section_markdown(page: &mut String, challenged: &Challenged, words: &[String]
     }
 }
 
-const CLOSING: &str = "</main><footer>Made by cardiograd. Research software: not a medical device, not for diagnosis.</footer></body></html>\n";
+const CLOSING: &str =
+    "</main><footer>Made by cardiograd. Research software: not a medical device, not for diagnosis.</footer></body></html>\n";
 
 fn opening_html(about: &About) -> String {
     format!(

@@ -242,7 +242,8 @@ fn study_settings(folder: &Path) -> Result<StudySettings> {
         return Err(Error::Usage(text));
     }
     let text = std::fs::read(&path).map_err(|source| Error::io(&path, source))?;
-    let mark: Mark = serde_json::from_slice(&text).map_err(|error| Error::format(&path, format!("not the settings of a study: {error}")))?;
+    let mark: Mark =
+        serde_json::from_slice(&text).map_err(|error| Error::format(&path, format!("not the settings of a study: {error}")))?;
     Ok(mark.settings)
 }
 
