@@ -43,7 +43,8 @@ fn linear(weights: &[f32], leads: usize, len: usize) -> Network<f32> {
     let x = build.input("x", &[Some(leads), Some(len)]);
     let flat = build.node("flat", Op::Flatten, &[x]);
     let y = build.linear("fc", flat, leads * len, 1, true);
-    let values = [("fc.weight".to_owned(), from_vec(&[1, weights.len()], weights.to_vec())), ("fc.bias".to_owned(), from_vec(&[1], vec![7.0]))];
+    let values =
+        [("fc.weight".to_owned(), from_vec(&[1, weights.len()], weights.to_vec())), ("fc.bias".to_owned(), from_vec(&[1], vec![7.0]))];
     Network::new(build.finish(y).unwrap(), Parameters::from(values)).unwrap()
 }
 
@@ -213,13 +214,7 @@ fn replacements_change_what_they_are_told_to() {
 }
 
 fn measured() -> Measurements {
-    Measurements {
-        p_onset: Some(140.0),
-        qrs_onset: Some(215.0),
-        qrs_offset: Some(262.0),
-        t_offset: Some(420.0),
-        ..Measurements::default()
-    }
+    Measurements { p_onset: Some(140.0), qrs_onset: Some(215.0), qrs_offset: Some(262.0), t_offset: Some(420.0), ..Measurements::default() }
 }
 
 #[test]
