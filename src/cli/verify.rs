@@ -41,7 +41,7 @@ struct Verdict {
 /// Runs the command: what changed is named, and makes the exit code 1.
 pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     if !args.result.exists() {
-        return Err(Error::Usage(format!("there is no result {}", args.result.display())));
+        return Err(Error::Data(format!("there is no result {}", args.result.display())));
     }
     let record = find(args)?;
     let Verdict { problems, notes } = verify(args, &record, globals)?;
