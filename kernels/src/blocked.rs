@@ -121,6 +121,19 @@ impl FusedConv {
         Some(FusedConv { conv, isa, side: Side::Adjoint, form: Form::new(conv, isa, forced, Side::Adjoint, w) })
     }
 
+    /// The geometry; of an adjoint, the adjoint's.
+    pub fn conv(&self) -> &Conv1d {
+        &self.conv
+    }
+
+    pub(crate) fn isa(&self) -> Isa {
+        self.isa
+    }
+
+    pub(crate) fn form(&self) -> &Form {
+        &self.form
+    }
+
     /// Takes other weights of the shape that this was made of.
     ///
     /// # Panics

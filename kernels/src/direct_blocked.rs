@@ -22,14 +22,14 @@ impl Direct {
         let segments = conv.len_out().div_ceil(segment);
         for first in (0..examples).step_by(at_once) {
             each(at_once * groups_in, parallel, |task| {
-                let from = x.at(first + task / groups_in, task % groups_in, w, conv.c_in, conv.len_in);
+                let from = x.at(first + task / groups_in, task % groups_in, w, conv.c_in, conv.len_in, x.scale_lanes(task % groups_in, w));
                 let to = Shared::new(buffer.get().wrapping_add(task * padded * w));
                 self.isa.dispatch(Pad { from, to, left: conv.pad_left, len: conv.len_in, rows: padded });
             });
             each(at_once * panels * segments, parallel, |task| {
                 let (n, rest) = (task / (panels * segments), task % (panels * segments));
                 let (start, group) = (rest % segments * segment, rest / segments * 2);
-                let to = |g: usize| y.at(first + n, g, w, conv.c_out, conv.len_out());
+                let to = |g: usize| y.at(first + n, g, w, conv.c_out, conv.len_out(), y.affine_lanes(g, w));
                 self.isa.dispatch(Segment {
                     form: self,
                     x: Shared::new(buffer.get().wrapping_add(n * groups_in * padded * w)),
@@ -161,7 +161,7 @@ impl DirectGradient {
         let source = Source::Blocked(x, Gate::Open, None);
         for n in 0..examples {
             for group in 0..groups_in {
-                let from = source.at(n, group, w, conv.c_in, conv.len_in);
+                let from = source.at(n, group, w, conv.c_in, conv.len_in, source.scale_lanes(group, w));
                 let to = Shared::new(buffer.get().wrapping_add(group * padded * w));
                 self.isa.dispatch(Pad { from, to, left: conv.pad_left, len: conv.len_in, rows: padded });
             }

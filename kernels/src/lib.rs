@@ -7,6 +7,7 @@ pub mod batch_norm;
 mod bin_gemm;
 pub mod blocked;
 mod blocked_pool;
+pub mod chain;
 pub mod conv1d;
 mod direct;
 mod direct_blocked;

@@ -10,7 +10,7 @@ use crate::fft::Fft;
 use crate::rows::{Channels, clear, load_rows, store_rows};
 use crate::scratch::{self, Buffer, Shared, each};
 use crate::simd::{Isa, Job, Lanes, MAX_WIDTH};
-use crate::through::{Gate, Sink, Source};
+use crate::through::{Gate, Sink, Source, SourceAt, lanes};
 use crate::tiling::{Span, Tiling};
 use std::ops::Range;
 use std::sync::Arc;
@@ -99,17 +99,45 @@ impl Spectral {
         });
     }
 
-    /// Some groups of the output of some examples.
-    fn part(&self, examples: Range<usize>, groups: Range<usize>, x: Source<'_>, bias: Option<&[f32]>, y: Sink<'_>) {
-        let (conv, isa, tiles) = (&self.conv, self.isa, self.tiling.tiles);
-        let (width, bins, rows) = (isa.width(), self.fft.bins(), examples.len() * tiles);
+    /// The convolution.
+    pub(crate) fn conv(&self) -> &Conv1d {
+        &self.conv
+    }
+
+    /// Its transform.
+    pub(crate) fn fft(&self) -> &Fft {
+        &self.fft
+    }
+
+    /// Frames of an example.
+    pub(crate) fn tiles(&self) -> usize {
+        self.tiling.tiles
+    }
+
+    /// Bins of a frame.
+    pub(crate) fn bins(&self) -> usize {
+        self.fft.bins()
+    }
+
+    /// From bin to bin of the spectra of some rows of so many channels.
+    pub(crate) fn stride(&self, rows: usize, channels: usize) -> usize {
+        bin_stride(rows, channels.div_ceil(self.isa.width()), self.isa.width())
+    }
+
+    /// Whether the bins of this one's output may lie where those of the input of `next` do.
+    pub(crate) fn precedes(&self, next: &Spectral) -> bool {
+        let (conv, after) = (&self.conv, &next.conv);
+        self.isa == next.isa && self.tiling == next.tiling && conv.c_out == after.c_in && conv.len_out() == after.len_in
+    }
+
+    /// The products of all bins, from the spectra of `rows` rows of the input to those of the output.
+    pub(crate) fn products(&self, rows: usize, from: Shared, to: Shared) {
+        self.multiply(rows, 0..self.conv.c_out.div_ceil(self.isa.width()), from, to);
+    }
+
+    fn multiply(&self, rows: usize, groups: Range<usize>, from: Shared, to: Shared) {
+        let (conv, width, bins) = (&self.conv, self.isa.width(), self.fft.bins());
         let groups_in = conv.c_in.div_ceil(width);
-        let (stride_in, stride_out) = (bin_stride(rows, groups_in, width), bin_stride(rows, groups.len(), width));
-        let mut spectra = scratch::lend(bins * (stride_in + stride_out));
-        let z = Shared::new(spectra.as_mut_ptr());
-        let out = Shared::new(z.get().wrapping_add(bins * stride_in));
-        let side = Signal { conv, tiling: self.tiling, output: false };
-        isa.dispatch(Analyse { fft: &self.fft, side, examples: examples.clone(), x, to: z, stride: stride_in });
         let stride = bin_stride(conv.c_in, 1, width);
         let product = Product {
             rows,
@@ -124,7 +152,22 @@ impl Spectral {
             add: false,
         };
         let weights = self.weights.as_ptr().wrapping_add(groups.start * product.b_group);
-        isa.dispatch(Bins::<false> { product, range: 0..bins, a: (z, stride_in), b: (weights, stride), c: (out, stride_out) });
+        let (a, c) = ((from, bin_stride(rows, groups_in, width)), (to, bin_stride(rows, groups.len(), width)));
+        self.isa.dispatch(Bins::<false> { product, range: 0..bins, a, b: (weights, stride), c });
+    }
+
+    /// Some groups of the output of some examples.
+    fn part(&self, examples: Range<usize>, groups: Range<usize>, x: Source<'_>, bias: Option<&[f32]>, y: Sink<'_>) {
+        let (conv, isa, tiles) = (&self.conv, self.isa, self.tiling.tiles);
+        let (width, bins, rows) = (isa.width(), self.fft.bins(), examples.len() * tiles);
+        let groups_in = conv.c_in.div_ceil(width);
+        let (stride_in, stride_out) = (bin_stride(rows, groups_in, width), bin_stride(rows, groups.len(), width));
+        let mut spectra = scratch::lend(bins * (stride_in + stride_out));
+        let z = Shared::new(spectra.as_mut_ptr());
+        let out = Shared::new(z.get().wrapping_add(bins * stride_in));
+        let side = Signal { conv, tiling: self.tiling, output: false };
+        isa.dispatch(Analyse { fft: &self.fft, side, examples: examples.clone(), x, to: z, stride: stride_in });
+        self.multiply(rows, groups.clone(), z, out);
         let side = Signal { conv, tiling: self.tiling, output: true };
         isa.dispatch(Synthesise { fft: &self.fft, side, examples, groups, from: out, stride: stride_out, bias, y });
     }
@@ -280,13 +323,23 @@ impl Job for AddParts {
 
 /// One of a convolution's two signals, cut into frames.
 #[derive(Clone, Copy)]
-struct Signal<'a> {
+pub(crate) struct Signal<'a> {
     conv: &'a Conv1d,
     tiling: Tiling,
     output: bool,
 }
 
-impl Signal<'_> {
+impl<'a> Signal<'a> {
+    /// The input of a form.
+    pub(crate) fn input(form: &'a Spectral) -> Self {
+        Signal { conv: &form.conv, tiling: form.tiling, output: false }
+    }
+
+    /// The output of a form.
+    pub(crate) fn output(form: &'a Spectral) -> Self {
+        Signal { output: true, ..Signal::input(form) }
+    }
+
     fn channels(&self) -> usize {
         if self.output { self.conv.c_out } else { self.conv.c_in }
     }
@@ -295,55 +348,78 @@ impl Signal<'_> {
         if self.output { self.conv.len_out() } else { self.conv.len_in }
     }
 
-    fn span(&self, tile: usize) -> Span {
+    /// The samples of a tile and the frame rows that they lie in.
+    pub(crate) fn span(&self, tile: usize) -> Span {
         let frame = self.tiling.frame(self.conv, tile);
         if self.output { frame.output } else { frame.input }
+    }
+
+    /// One tile of one register of channels: samples → bins.
+    ///
+    /// # Safety
+    /// V's instruction set is available; `from` holds the tile's samples, `frame` 2 · N registers, and the bins are writable.
+    #[inline(always)]
+    pub(crate) unsafe fn analyse<V: Lanes>(
+        &self,
+        fft: &Fft,
+        from: &SourceAt<'_>,
+        tile: usize,
+        frame: *mut f32,
+        to: *mut f32,
+        stride: usize,
+    ) {
+        let (n, w, span) = (fft.len(), V::WIDTH, self.span(tile));
+        // SAFETY: the span lies within the channels of x and within the frame's n rows; the rest is the caller's contract.
+        unsafe {
+            clear::<V>(frame, 0..span.row);
+            clear::<V>(frame, span.row + span.count..n);
+            from.load::<V>(span.start, span.count, frame.add(span.row * w));
+            fft.forward::<V>(frame, frame.add(n * w), to, stride);
+        }
     }
 }
 
 /// Every row and register of some examples: samples → bins, \[bin\]\[row\]\[group\].
-struct Analyse<'a> {
-    fft: &'a Fft,
-    side: Signal<'a>,
-    examples: Range<usize>,
-    x: Source<'a>,
-    to: Shared,
-    stride: usize,
+pub(crate) struct Analyse<'a> {
+    pub fft: &'a Fft,
+    pub side: Signal<'a>,
+    pub examples: Range<usize>,
+    pub x: Source<'a>,
+    pub to: Shared,
+    pub stride: usize,
 }
 
 impl Job for Analyse<'_> {
     type Out = ();
     #[inline(always)]
     unsafe fn run<V: Lanes>(self) {
-        let (n, w, side, tiles) = (self.fft.len(), V::WIDTH, self.side, self.side.tiling.tiles);
+        let (w, side, tiles) = (V::WIDTH, self.side, self.side.tiling.tiles);
         let groups = side.channels().div_ceil(w);
-        let mut frames = scratch::lend(2 * n * w);
-        let frame = frames.as_mut_ptr();
-        for task in 0..self.examples.len() * tiles * groups {
-            let (row, group) = (task / groups, task % groups);
-            let span = side.span(row % tiles);
-            let from = self.x.at(self.examples.start + row / tiles, group, w, side.channels(), side.len());
-            // SAFETY: the span lies within the channels of x and within the frame's n rows; bins are this task's own.
-            unsafe {
-                clear::<V>(frame, 0..span.row);
-                clear::<V>(frame, span.row + span.count..n);
-                from.load::<V>(span.start, span.count, frame.add(span.row * w));
-                self.fft.forward::<V>(frame, frame.add(n * w), self.to.get().add(task * 2 * w), self.stride);
+        let mut frames = scratch::lend(2 * self.fft.len() * w);
+        for group in 0..groups {
+            let scale = self.x.scale_lanes(group, w);
+            for example in 0..self.examples.len() {
+                let from = self.x.at(self.examples.start + example, group, w, side.channels(), side.len(), scale);
+                for tile in 0..tiles {
+                    let at = ((example * tiles + tile) * groups + group) * 2 * w;
+                    // SAFETY: the bins of this row and group are this task's own.
+                    unsafe { side.analyse::<V>(self.fft, &from, tile, frames.as_mut_ptr(), self.to.get().add(at), self.stride) };
+                }
             }
         }
     }
 }
 
 /// Every row and some groups of the output of some examples: bins, \[bin\]\[row\]\[group\], → samples.
-struct Synthesise<'a> {
-    fft: &'a Fft,
-    side: Signal<'a>,
-    examples: Range<usize>,
-    groups: Range<usize>,
-    from: Shared,
-    stride: usize,
-    bias: Option<&'a [f32]>,
-    y: Sink<'a>,
+pub(crate) struct Synthesise<'a> {
+    pub fft: &'a Fft,
+    pub side: Signal<'a>,
+    pub examples: Range<usize>,
+    pub groups: Range<usize>,
+    pub from: Shared,
+    pub stride: usize,
+    pub bias: Option<&'a [f32]>,
+    pub y: Sink<'a>,
 }
 
 impl Job for Synthesise<'_> {
@@ -353,21 +429,27 @@ impl Job for Synthesise<'_> {
         let (n, w, side, tiles) = (self.fft.len(), V::WIDTH, self.side, self.side.tiling.tiles);
         let mut frames = scratch::lend(2 * n * w);
         let frame = frames.as_mut_ptr();
-        for task in 0..self.examples.len() * tiles * self.groups.len() {
-            let (row, group) = (task / self.groups.len(), self.groups.start + task % self.groups.len());
-            let span = side.span(row % tiles);
-            let to = self.y.at(self.examples.start + row / tiles, group, w, side.channels(), side.len());
+        for (index, group) in self.groups.clone().enumerate() {
             // The bias is added here rather than to bin 0, so that it is rounded once.
-            let mut bias = [0.0; MAX_WIDTH];
-            let channels = self.bias.unwrap_or(&[]).iter().skip(group * w).take(w);
-            bias.iter_mut().zip(channels).for_each(|(lane, bias)| *lane = *bias);
-            // SAFETY: the bins are this task's own, as are the samples that the span and the channels name.
-            unsafe {
-                let rows = self.fft.inverse::<V>(self.from.get().add(task * 2 * w), self.stride, frame, frame.add(n * w));
-                to.store::<V>(rows.add(span.row * w), 1, &bias, span.start, span.count);
+            let (bias, affine) = (lane_values(self.bias, group, w), self.y.affine_lanes(group, w));
+            for example in 0..self.examples.len() {
+                let to = self.y.at(self.examples.start + example, group, w, side.channels(), side.len(), affine);
+                for tile in 0..tiles {
+                    let (span, at) = (side.span(tile), ((example * tiles + tile) * self.groups.len() + index) * 2 * w);
+                    // SAFETY: the bins are this task's own, as are the samples that the span and the channels name.
+                    unsafe {
+                        let rows = self.fft.inverse::<V>(self.from.get().add(at), self.stride, frame, frame.add(n * w));
+                        to.store::<V>(rows.add(span.row * w), 1, &bias, span.start, span.count);
+                    }
+                }
             }
         }
     }
+}
+
+/// The values of a register's channels, 0 beyond the last and where there are none.
+pub(crate) fn lane_values(values: Option<&[f32]>, group: usize, width: usize) -> [f32; MAX_WIDTH] {
+    values.map_or([0.0; MAX_WIDTH], |values| lanes(values, group, width))
 }
 
 /// The products of a range of bins.

@@ -102,21 +102,28 @@ pub enum SourceAt<'a> {
 }
 
 /// The values of a register's channels, 0 beyond the last.
-fn lanes(values: &[f32], group: usize, width: usize) -> [f32; MAX_WIDTH] {
+pub(crate) fn lanes(values: &[f32], group: usize, width: usize) -> [f32; MAX_WIDTH] {
     let mut lanes = [0.0; MAX_WIDTH];
     lanes.iter_mut().zip(values.iter().skip(group * width).take(width)).for_each(|(lane, value)| *lane = *value);
     lanes
 }
 
 impl<'a> Source<'a> {
-    /// The channels of a group of an example.
-    pub fn at(self, example: usize, group: usize, width: usize, count: usize, len: usize) -> SourceAt<'a> {
+    /// The factors of a group's channels.
+    pub fn scale_lanes(self, group: usize, width: usize) -> Option<[f32; MAX_WIDTH]> {
+        match self {
+            Source::Blocked(_, _, scale) => scale.map(|scale| lanes(scale, group, width)),
+            Source::Planar(..) => None,
+        }
+    }
+
+    /// The channels of a group of an example, with their factors ([`Source::scale_lanes`]).
+    pub fn at(self, example: usize, group: usize, width: usize, count: usize, len: usize, scale: Option<[f32; MAX_WIDTH]>) -> SourceAt<'a> {
         match self {
             Source::Planar(x, size) => SourceAt::Planar(&x[example * size..][..size], channels(count, group, width, len)),
-            Source::Blocked(x, gate, scale) => {
+            Source::Blocked(x, gate, _) => {
                 let size = count.div_ceil(width) * len * width;
                 let offset = group * len * width;
-                let scale = scale.map(|scale| lanes(scale, group, width));
                 SourceAt::Blocked(&x[example * size + offset..][..len * width], gate.at(example, size, offset), scale)
             }
         }
@@ -174,11 +181,14 @@ pub struct Finished<'a> {
     accumulate: bool,
 }
 
+/// Scale and shift of a register's channels.
+pub type Affine = Option<([f32; MAX_WIDTH], [f32; MAX_WIDTH])>;
+
 /// One register's channels of one example's output.
 #[derive(Clone, Copy)]
 pub enum SinkAt<'a> {
     Planar(Shared, Channels),
-    Blocked(Finished<'a>, Option<([f32; MAX_WIDTH], [f32; MAX_WIDTH])>),
+    Blocked(Finished<'a>, Affine),
 }
 
 impl<'a> Finished<'a> {
@@ -189,7 +199,30 @@ impl<'a> Finished<'a> {
         Finished { to: Shared::new(to.as_mut_ptr()), affine, keep, relu, add, accumulate }
     }
 
-    fn at(self, offset: usize) -> Self {
+    /// Finish into `to`, which may be null where [`Finished::into_place`] follows, adding `add`.
+    pub fn shared(to: Shared, finish: &'a mut Finish<'_>, add: Option<&'a [f32]>) -> Self {
+        let keep = finish.keep.as_mut().map(|keep| Shared::new(keep.as_mut_ptr()));
+        let (affine, relu, accumulate) = (finish.affine, finish.relu, finish.accumulate);
+        Finished { to, affine, keep, relu, add, accumulate }
+    }
+
+    /// The same into another place.
+    pub fn into_place(self, to: Shared) -> Self {
+        Finished { to, ..self }
+    }
+
+    /// Where it goes.
+    pub fn place(&self) -> Shared {
+        self.to
+    }
+
+    /// The scale and shift of a group's channels.
+    pub fn affine_lanes(&self, group: usize, width: usize) -> Affine {
+        self.affine.map(|(scale, shift)| (lanes(scale, group, width), lanes(shift, group, width)))
+    }
+
+    /// The same `offset` elements further.
+    pub fn at(self, offset: usize) -> Self {
         let shift = |p: Shared| Shared::new(p.get().wrapping_add(offset));
         Finished { to: shift(self.to), keep: self.keep.map(shift), add: self.add.map(|add| &add[offset..]), ..self }
     }
@@ -238,14 +271,19 @@ impl<'a> Finished<'a> {
 }
 
 impl<'a> Sink<'a> {
-    /// The channels of a group of an example.
-    pub fn at(self, example: usize, group: usize, width: usize, count: usize, len: usize) -> SinkAt<'a> {
+    /// The scale and shift of a group's channels.
+    pub fn affine_lanes(&self, group: usize, width: usize) -> Affine {
+        match self {
+            Sink::Blocked(finished) => finished.affine_lanes(group, width),
+            Sink::Planar(..) => None,
+        }
+    }
+
+    /// The channels of a group of an example, with their scale and shift ([`Sink::affine_lanes`]).
+    pub fn at(self, example: usize, group: usize, width: usize, count: usize, len: usize, affine: Affine) -> SinkAt<'a> {
         match self {
             Sink::Planar(y, size) => SinkAt::Planar(Shared::new(y.get().wrapping_add(example * size)), channels(count, group, width, len)),
-            Sink::Blocked(finished) => {
-                let affine = finished.affine.map(|(scale, shift)| (lanes(scale, group, width), lanes(shift, group, width)));
-                SinkAt::Blocked(finished.at((example * count.div_ceil(width) + group) * len * width), affine)
-            }
+            Sink::Blocked(finished) => SinkAt::Blocked(finished.at((example * count.div_ceil(width) + group) * len * width), affine),
         }
     }
 }

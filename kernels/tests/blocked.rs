@@ -2,6 +2,7 @@
 //! sizes; and the same bytes from AVX2 and AVX-512.
 
 use cardiograd_kernels::blocked::{self, Finish, FusedConv, Gate};
+use cardiograd_kernels::chain::{self, Link};
 use cardiograd_kernels::training::{self, AdamStep, Affine, Moments};
 use cardiograd_kernels::{Conv1d, Isa, Method, Tiling, WeightGradient, naive};
 use proptest::prelude::*;
@@ -198,6 +199,66 @@ proptest! {
             let wanted = f64::from(p[i]) - 0.02 * m / (v.sqrt() / 0.5 + 1e-8);
             prop_assert!((f64::from(m1[i]) - m).abs() < 1e-6 && (f64::from(v1[i]) - v).abs() < 1e-6);
             prop_assert!((f64::from(p1[i]) - wanted).abs() < 1e-4 * (1.0 + wanted.abs()), "{} {wanted}", p1[i]);
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn a_chain_is_its_links(
+        (a, b, kernel) in (1usize..20, 1usize..20, 1usize..12),
+        len in 12usize..90, batch in 1usize..4, links in 1usize..5, tiles in 1usize..4, seed in any::<u64>(),
+    ) {
+        let conv = |c_in: usize, c_out: usize| Conv1d {
+            c_in, c_out, len_in: len, kernel, stride: 1, dilation: 1, pad_left: (kernel - 1) / 2, pad_right: kernel / 2,
+        };
+        let Some(tiling) = [7usize, 12, 15, 20, 28, 36, 45, 49, 64, 75, 96, 100].into_iter()
+            .filter_map(|half| Tiling::new(&conv(a, b), half)).find(|tiling| tiling.tiles <= tiles) else { return Ok(()) };
+        let geometry: Vec<Conv1d> = (0..links).map(|n| if n % 2 == 0 { conv(a, b) } else { conv(b, a) }).collect();
+        for isa in isas() {
+            let method = Some(Method::Spectral(tiling));
+            let convs: Vec<FusedConv> = geometry.iter().enumerate()
+                .map(|(n, conv)| FusedConv::forward(*conv, &values(seed + n as u64, conv.weight_size()), isa, method)).collect();
+            if !convs.windows(2).all(|pair| chain::follows(&pair[0], &pair[1])) {
+                continue;
+            }
+            let factors = |n: usize, count: usize| values(seed + 40 + n as u64, count);
+            let gates: Vec<Vec<f32>> = geometry.iter().enumerate()
+                .map(|(n, conv)| packed(isa, conv.c_in, len, &values(seed + 20 + n as u64, batch * conv.input_size()))).collect();
+            let gate = |n: usize| match (seed as usize + n) % 4 { 0 => Gate::Open, 1 => Gate::Derivative(&gates[n]), 2 => Gate::Positive, _ => Gate::Guided(&gates[n]) };
+            let x = packed(isa, a, len, &values(seed + 60, batch * a * len));
+            // One by one: every second link adds what went into the one before it.
+            let (mut ys, mut keeps): (Vec<Vec<f32>>, Vec<Vec<f32>>) = (vec![x.clone()], vec![]);
+            for (n, fused) in convs.iter().enumerate() {
+                let (scale, shift, bias, factor) = (factors(n, fused.conv().c_out), factors(n + 9, fused.conv().c_out), factors(n + 18, fused.conv().c_out), factors(n + 27, fused.conv().c_in));
+                let size = batch * blocked::size(isa, fused.conv().c_out, len);
+                let (mut y, mut keep) = (vec![f32::NAN; size], vec![f32::NAN; size]);
+                let add = (n % 2 == 1).then(|| ys[n - 1].clone());
+                let finish = Finish { affine: Some((&scale, &shift)), keep: Some(&mut keep), relu: n != 0, add: add.as_deref(), accumulate: false };
+                fused.run(batch, &ys[n], (gate(n), Some(&factor)), Some(&bias), finish, &mut y, false);
+                ys.push(y);
+                keeps.push(keep);
+            }
+            // As a chain: even links go nowhere unless they are last, odd ones into the buffer that they add.
+            let (mut first, mut last) = (x.clone(), vec![f32::NAN; ys[links].len()]);
+            let mut kept: Vec<Vec<f32>> = keeps.iter().map(|keep| vec![f32::NAN; keep.len()]).collect();
+            let parameters: Vec<[Vec<f32>; 4]> = convs.iter().enumerate()
+                .map(|(n, f)| [factors(n, f.conv().c_out), factors(n + 9, f.conv().c_out), factors(n + 18, f.conv().c_out), factors(n + 27, f.conv().c_in)]).collect();
+            let mut chained: Vec<Link<'_>> = kept.iter_mut().enumerate().map(|(n, keep)| Link {
+                conv: &convs[n],
+                gate: gate(n),
+                scale: Some(&parameters[n][3]),
+                bias: Some(&parameters[n][2]),
+                finish: Finish { affine: Some((&parameters[n][0], &parameters[n][1])), keep: Some(keep), relu: n != 0, add: None, accumulate: false },
+                add: (n % 2 == 1).then_some(0),
+                y: if n % 2 == 1 { Some(0) } else { (n + 1 == links).then_some(1) },
+            }).collect();
+            chain::run(batch, &mut [&mut first, &mut last], 0, &mut chained);
+            let found = if links % 2 == 0 { &first } else { &last };
+            prop_assert!(found == &ys[links], "{isa} {tiling:?} {links} links");
+            prop_assert!(kept == keeps, "{isa} {tiling:?} kept values");
         }
     }
 }

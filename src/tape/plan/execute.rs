@@ -134,7 +134,15 @@ impl Plan {
         let mut first = take(&mut pool, batch * self.size(self.input));
         self.pack(self.input, x, first.as_mut_slice());
         values[self.input] = Some(first);
-        for (index, step) in self.steps.iter().enumerate() {
+        let mut index = 0;
+        while let Some(step) = self.steps.get(index) {
+            // Where the work of a chunk is split over threads, each convolution is split by itself.
+            let chain = if parallel { index..=index } else { self.chain_forward(index) };
+            if chain.end() > chain.start() {
+                index = chain.end() + 1;
+                self.run_chain(chain, batch, &mut values, keep.then_some(&mut kept), &mut pool);
+                continue;
+            }
             let mut y = take(&mut pool, batch * self.size(step.y));
             let mut before = step.relu.filter(|_| keep).map(|relu| take(&mut pool, batch * self.size_of(self.relus[relu].1)));
             if let Some(x) = &values[step.x] {
@@ -154,6 +162,7 @@ impl Plan {
                 }
             }
             values[step.y] = Some(y);
+            index += 1;
         }
         if let Some(y) = values[self.output].take() {
             self.unpack(self.output, batch, &y.as_slice()[..batch * self.size(self.output)], output);

@@ -5,6 +5,7 @@
 //! stay in one core's caches. [`Network::run`] and [`Network::backward`] do the same unfused, in any precision, under any rule. A plan does the same
 //! operations on the same numbers in the same order, so its results are the tape's, byte for byte; `CARDIOGRAD_PLANS=off` switches plans off. What a plan cannot do (other ops, other rules, f64) falls back to the tape.
 
+mod chains;
 mod compile;
 mod execute;
 mod training;

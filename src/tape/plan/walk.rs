@@ -8,15 +8,15 @@ use cardiograd_kernels::{Buffer, Real, team};
 use rayon::prelude::*;
 
 /// One chunk's walk: what has arrived at each slot.
-struct Walk<'a> {
-    plan: &'a Plan,
-    batch: usize,
+pub(super) struct Walk<'a> {
+    pub plan: &'a Plan,
+    pub batch: usize,
     kept: &'a Kept,
     /// The reference run's kept values and the first of its examples that counts, where it has as many as the run.
     base: Option<(&'a Kept, bool)>,
     rules: &'a [ReluRule],
-    arrived: Vec<Option<Buffer>>,
-    pool: Pool,
+    pub arrived: Vec<Option<Buffer>>,
+    pub pool: Pool,
     parallel: bool,
 }
 
@@ -66,8 +66,13 @@ impl Plan {
         self.pack(self.output, seed, first.as_mut_slice());
         arrived[self.output] = Some(first);
         let mut walk = Walk { plan: self, batch, kept, base, rules, arrived, pool, parallel };
-        for (index, step) in self.steps.iter().enumerate().rev() {
-            walk.step(index, step);
+        let mut left = self.steps.len();
+        while left > 0 {
+            let index = left - 1;
+            let walked = walk.arrived[self.steps[index].y].is_some() && !parallel;
+            let chain = if walked { walk.chain_backward(index) } else { index..=index };
+            left = *chain.start();
+            if chain.end() > chain.start() { walk.run_chain(chain) } else { walk.step(index, &self.steps[index]) }
         }
         if let Some(g) = walk.arrived[self.input].take() {
             self.unpack(self.input, batch, g.as_slice(), gradient);
@@ -84,7 +89,7 @@ impl<'a> Walk<'a> {
     }
 
     /// The gate at a ReLU.
-    fn gate(&self, relu: Option<usize>) -> Gate<'a> {
+    pub(super) fn gate(&self, relu: Option<usize>) -> Gate<'a> {
         let Some(relu) = relu else { return Gate::Open };
         let one = self.plan.size_of(self.plan.relus[relu].1);
         let before: &'a [f32] = &self.kept.relus[relu].as_slice()[..self.batch * one];
