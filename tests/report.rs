@@ -6,7 +6,9 @@ use cardiograd::dataset::Target;
 use cardiograd::report::colour::{Palette, Style};
 use cardiograd::report::heatmap::{self, Heatmap};
 use cardiograd::report::svg::Svg;
-use cardiograd::report::{analysis, chart, page, paper, png, store, write};
+use cardiograd::report::{analysis, chart, page, paper, png, rank_chart, store, write};
+use ndarray::Array2;
+use proptest::prelude::*;
 use std::path::PathBuf;
 
 fn keep(name: &str, svg: Svg) -> String {
@@ -41,6 +43,59 @@ fn heatmaps_are_drawn_in_every_style() {
     keep("pair", heatmap::pair(&picture, &other, Style::default()));
 }
 
+/// Lines of text: x and y of the base line, height, text.
+fn texts(svg: &str) -> Vec<(f64, f64, f64, String)> {
+    let document = roxmltree::Document::parse(svg).expect("XML");
+    let number = |node: &roxmltree::Node<'_, '_>, name: &str| node.attribute(name).and_then(|text| text.parse().ok()).expect("a number");
+    let texts = document.descendants().filter(|node| node.has_tag_name("text"));
+    texts
+        .map(|node| (number(&node, "x"), number(&node, "y"), number(&node, "font-size"), node.text().unwrap_or_default().to_owned()))
+        .collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+    /// Whatever the heights and offsets of the leads, their names stand in their order, apart by at least their own height.
+    #[test]
+    fn names_of_leads_never_touch(offsets in proptest::collection::vec(-3000.0_f32..3000.0, 12), heights in proptest::collection::vec(0.0_f32..4000.0, 12)) {
+        let ecg = Array2::from_shape_fn((12, 600), |(lead, t)| offsets[lead] * f32::from(t > 300) + if t == 240 { heights[lead] } else { 0.0 });
+        let map = Array2::from_elem((12, 600), 1.0_f32);
+        let picture = Heatmap { ecg: ecg.view(), map: map.view(), title: "", unit: "", fiducials: None };
+        let texts = texts(&heatmap::full(&picture, Style::default()).finish());
+        let names: Vec<_> = texts.iter().filter(|text| cardiograd::ecg::leads::LEADS.contains(&text.3.as_str())).collect();
+        prop_assert_eq!(names.len(), 12);
+        for pair in names.windows(2) {
+            prop_assert!(pair[1].1 - pair[0].1 >= pair[0].2, "{} at {} and {} at {}", pair[0].3, pair[0].1, pair[1].3, pair[1].1);
+        }
+    }
+}
+
+#[test]
+fn fiducials_that_lie_together_are_named_in_rows() {
+    let ecg = sample::ecg(1, 600);
+    let map = sample::map(&ecg, Target::Pr, "deeplift", 1);
+    let mut measured = sample::measured(0);
+    (measured.p_onset, measured.p_offset, measured.qrs_onset) = (Some(200.0), Some(205.0), Some(210.0));
+    let picture = Heatmap { ecg: ecg.view(), map: map.view(), title: "", unit: "", fiducials: Some(&measured) };
+    let texts = texts(&heatmap::averaged(&picture, Style::default()).finish());
+    let row = |name: &str| texts.iter().find(|text| text.3 == name).expect("a name").1;
+    assert!(row("P on") - row("P off") >= 9.0 && row("P off") - row("QRS on") >= 9.0);
+    assert_eq!(row("P on"), row("T end"));
+}
+
+/// Waves taller than a row get more paper, and stay on it.
+#[test]
+fn tall_waves_stay_on_the_paper() {
+    let mut ecg = sample::ecg(2, 5000);
+    ecg[[0, 600]] = 3600.0;
+    ecg[[1, 4000]] = -2500.0;
+    let map = Array2::<f32>::zeros((12, 5000));
+    let picture = Heatmap { ecg: ecg.view(), map: map.view(), title: "", unit: "", fiducials: None };
+    let height = |picture: &Heatmap<'_>| paper::sheet(picture, false, Style::default()).size().1;
+    let usual = height(&Heatmap { ecg: sample::ecg(2, 5000).view(), ..picture });
+    assert_eq!(height(&picture) - usual, 20.0 + 15.0);
+}
+
 #[test]
 fn ten_seconds_are_drawn_on_paper() {
     let ecg = sample::ecg(2, 5000);
@@ -59,6 +114,8 @@ fn figures_of_a_study() {
     assert_eq!(analyses.len(), 6);
     keep("curves", chart::perturbation_curves(&analyses, style));
     keep("curves_dark", chart::perturbation_curves(&analyses, Style { dark: true, ..style }));
+    let ranks = keep("rank_stability", rank_chart::stability(&analyses, style));
+    assert_eq!(ranks.matches("<circle").count(), 6 * 10);
     keep("predictions", chart::predictions(&study.targets[0], style));
     keep("critical_difference", chart::critical_difference(&analyses[0], style).expect("a diagram"));
     let methods = study.methods();

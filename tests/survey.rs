@@ -85,6 +85,35 @@ fn blocks_are_equal_in_size_and_ids_come_once() {
     }
 }
 
+/// The place of a heatmap inside the page says nothing either: here one method's maps sort before all others by their bytes, and yet they
+/// lie at each place of their blocks about equally often (χ² with 8 degrees of freedom, 1 in 10⁶ at 43).
+#[test]
+fn the_order_inside_a_page_does_not_follow_the_content() {
+    let mut study = sample::study(12, 40, 0);
+    for maps in study.targets.iter_mut().flat_map(|target| &mut target.maps) {
+        let first = if maps.method == "smoothgrad" { 0.0 } else { 1e6 };
+        maps.maps.slice_mut(ndarray::s![.., 0, 0]).fill(first);
+    }
+    let survey = survey::make(&study, settings(12)).expect("a survey");
+    let page = &survey.pages[0].1;
+    let meta = page.split_once("id=\"meta\">").and_then(|(_, rest)| rest.split_once("</script>")).expect("data").0;
+    let meta: serde_json::Value = serde_json::from_str(meta).expect("JSON");
+    let smoothgrad = survey.key.methods.iter().position(|method| method == "smoothgrad").expect("the method");
+    let mut counts = [0.0_f64; 9];
+    for (shown, screen) in meta["screens"].as_array().expect("screens").iter().zip(&survey.key.raters[0].screens) {
+        let fields: Vec<&String> = shown.as_object().expect("a screen").keys().collect();
+        assert_eq!(fields, ["averaged", "block", "choices", "ecg", "id", "order", "target"]);
+        let place = screen.choices.iter().position(|choice| choice.1 == smoothgrad).expect("the method");
+        if screen.presentation == 0 {
+            counts[shown["order"][place].as_u64().expect("a place") as usize] += 1.0;
+        }
+    }
+    let wanted = counts.iter().sum::<f64>() / 9.0;
+    assert_eq!(wanted, 16.0);
+    let chi: f64 = counts.iter().map(|n| (n - wanted).powi(2) / wanted).sum();
+    assert!(chi < 43.0, "χ² = {chi}: {counts:?}");
+}
+
 /// Each method stands at each place about equally often: χ² with 64 degrees of freedom (8 for each of 8 free rows), 1 in 10⁶ at 134.
 #[test]
 fn every_method_stands_everywhere() {

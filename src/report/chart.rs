@@ -4,7 +4,7 @@ use super::analysis::{LabelledCurves, PerturbationAnalysis};
 use super::colour::{Style, series};
 use super::methods::{short, title};
 use super::results::TargetResults;
-use super::svg::{Anchor, Svg, Type, num, polyline};
+use super::svg::{Anchor, Svg, Type, num, plain, polyline};
 use crate::dataset::Target;
 use crate::evaluation::compare::groups;
 
@@ -32,15 +32,16 @@ impl Axes {
         let (left, top, width, height) = self.frame;
         let rule = format!("stroke=\"{}\" stroke-width=\".7\"", inks.rule);
         let small = Type::new(10.0, inks.muted);
-        for value in steps(self.x, 5) {
-            let (x, _) = self.at(value, self.y.0);
+        let (across, up) = (steps(self.x, 5), steps(self.y, 5));
+        for value in &across {
+            let (x, _) = self.at(*value, self.y.0);
             svg.line((x, top), (x, top + height), &rule);
-            svg.text(x, top + height + 13.0, small.middle(), &label(value));
+            svg.text(x, top + height + 13.0, small.middle(), &label(*value, &across));
         }
-        for value in steps(self.y, 5) {
-            let (_, y) = self.at(self.x.0, value);
+        for value in &up {
+            let (_, y) = self.at(self.x.0, *value);
             svg.line((left, y), (left + width, y), &rule);
-            svg.text(left - 5.0, y + 3.5, small.end(), &label(value));
+            svg.text(left - 5.0, y + 3.5, small.end(), &label(*value, &up));
         }
         svg.rect(left, top, width, height, &format!("fill=\"none\" stroke=\"{}\"", inks.muted));
         svg.text(left + width / 2.0, top + height + 28.0, small.middle(), names.0);
@@ -61,9 +62,11 @@ pub fn steps((low, high): (f64, f64), count: usize) -> Vec<f64> {
     (first..=last).map(|i| i as f64 * step).collect()
 }
 
-fn label(value: f64) -> String {
-    let text = if value.abs() >= 1e5 { format!("{value:.0e}") } else { num(value) };
-    text.replace('-', "−")
+/// A value of an axis, with the decimals that tell it from its neighbours.
+fn label(value: f64, all: &[f64]) -> String {
+    let step = all.windows(2).map(|pair| pair[1] - pair[0]).fold(f64::INFINITY, f64::min);
+    let digits = if step.is_finite() { (-(step * 1.001).log10().floor()).clamp(0.0, 8.0) as usize } else { 2 };
+    if value.abs() >= 1e6 { super::lane::short(value) } else { plain(value, digits) }
 }
 
 /// Ends around values, with a margin.
@@ -173,11 +176,14 @@ fn bland_altman(svg: &mut Svg, pairs: &[(f64, f64)], unit: &str, style: Style) {
         Axes { frame: (424.0, 30.0, 230.0, 220.0), x: ends(points.iter().map(|p| p.0)), y: ends(points.iter().map(|p| p.1).chain(limits)) };
     right.draw(svg, (&format!("mean of true and predicted, {unit}"), &format!("predicted − true, {unit}")), style);
     dots(svg, &right, &points, "#0072b2");
-    for (limit, name) in limits.into_iter().zip(["−1.96 SD", "bias", "+1.96 SD"]) {
+    let middle = right.at(0.0, bias).1;
+    for (limit, (name, away)) in limits.into_iter().zip([("−1.96 SD", 23.0), ("bias", 0.0), ("+1.96 SD", -23.0)]) {
         let (_, y) = right.at(0.0, limit);
         svg.line((424.0, y), (654.0, y), "stroke=\"#d55e00\" stroke-dasharray=\"5 3\"");
+        // Names keep their distance from that of the bias where the lines are closer than two lines of text.
+        let y = if away > 0.0 { y.max(middle + away) } else { y.min(middle + away) };
         svg.text(658.0, y - 2.0, Type::new(9.5, inks.muted), name);
-        svg.text(658.0, y + 9.0, Type::new(9.5, inks.muted), &format!("{limit:.1}").replace('-', "−"));
+        svg.text(658.0, y + 9.0, Type::new(9.5, inks.muted), &plain(limit, 1));
     }
 }
 
@@ -254,7 +260,7 @@ pub fn correlations(target: Target, methods: &[String], values: &[Vec<Option<f64
             let light = Style { dark: false, ..style };
             svg.rect(x, y, cell - 1.0, cell - 1.0, &format!("fill=\"{}\"", super::colour::hex(light.signed(0.75 * *value))));
             let ink = if value.abs() > 0.75 { "#ffffff" } else { "#111111" };
-            svg.text(x + cell / 2.0, y + cell / 2.0 + 4.0, Type::new(10.5, ink).middle(), &format!("{value:.2}").replace('-', "−"));
+            svg.text(x + cell / 2.0, y + cell / 2.0 + 4.0, Type::new(10.5, ink).middle(), &plain(*value, 2));
         }
     }
     svg

@@ -6,6 +6,7 @@ use super::colour::Style;
 use super::heatmap::{self, Heatmap};
 use super::methods::{NINE, title};
 use super::paper;
+use super::rank_chart;
 use super::results::{StudyResults, TargetResults};
 use super::svg::Svg;
 use crate::dataset::{InputKind, Target};
@@ -115,6 +116,7 @@ pub fn all(results: &StudyResults, analyses: &[PerturbationAnalysis], style: Sty
     }
     if !analyses.is_empty() {
         figures.push(curves(analyses, style));
+        figures.push(stability(analyses, style));
         figures.extend(analyses.iter().filter_map(|analysis| critical_difference(analysis, style)));
     }
     let methods = results.methods();
@@ -138,6 +140,13 @@ pub fn curves(analyses: &[PerturbationAnalysis], style: Style) -> Figure {
         if ecgs.windows(2).all(|pair| pair[0] == pair[1]) { ecgs[0].clone() } else { ecgs.join(" / ") }
     );
     Figure::new("figure7_perturbation", caption, chart::perturbation_curves(analyses, style))
+}
+
+/// Ranks and how firm they are.
+pub fn stability(analyses: &[PerturbationAnalysis], style: Style) -> Figure {
+    let caption = "Rank of each method by the area under its mean |y − ŷ| / |y| (dot: to iteration 15; dark line: range over every end from 10 to 25; \
+                   wide bar: 95 % of bootstrap resamples of ECGs). 1 is best.";
+    Figure::new("rank_stability", caption, rank_chart::stability(analyses, style))
 }
 
 /// The critical-difference diagram of one target.

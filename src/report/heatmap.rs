@@ -1,7 +1,7 @@
 //! Heatmaps over ECGs: the full picture of 12 leads, the averaged one over V5, pairs, and the grid of methods (the study's Figures 3–6).
 
 use super::colour::Style;
-use super::lane::{Lane, Paint, calibration, ticks, time_axis};
+use super::lane::{Lane, Paint, calibration, fiducials, ticks, time_axis};
 use super::methods::is_signed;
 use super::scale::{averaged as average, scale};
 use super::svg::{Svg, Type};
@@ -24,8 +24,10 @@ pub struct Heatmap<'a> {
     pub fiducials: Option<&'a Measurements>,
 }
 
-/// Space above the first lead, for the title and the names of the fiducials.
-const HEAD: f64 = 50.0;
+/// Space above the first lead, for the title.
+const HEAD: f64 = 30.0;
+/// More space above the first lead, for up to three rows of names of fiducials.
+const NAMES: f64 = 26.0;
 /// Space below the last lead, for the time axis and the colour bar.
 const FOOT: f64 = 66.0;
 /// Space left of the leads, for their names.
@@ -33,12 +35,19 @@ const LEFT: f64 = 44.0;
 /// Space right of the leads, for the calibration mark.
 const RIGHT: f64 = 56.0;
 
+impl Heatmap<'_> {
+    /// Space above the first lead.
+    fn head(&self) -> f64 {
+        HEAD + if self.fiducials.is_some_and(|measured| !fiducials(measured).is_empty()) { NAMES } else { 0.0 }
+    }
+}
+
 /// The full heatmap: 12 leads, one below the other at one voltage scale, coloured on one joint scale.
 pub fn full(heatmap: &Heatmap<'_>, style: Style) -> Svg {
     let (width, traces) = (720.0, 560.0);
     let title = format!("12-lead ECG with its heatmap: {}", heatmap.title);
-    let mut svg = Svg::new(width, HEAD + traces + FOOT, title, style.inks().ground);
-    full_at(&mut svg, heatmap, 0.0, width, traces, style);
+    let mut svg = Svg::new(width, heatmap.head() + traces + FOOT, title, style.inks().ground);
+    full_at(&mut svg, heatmap, (0.0, heatmap.head()), width, traces, style);
     svg
 }
 
@@ -46,15 +55,17 @@ pub fn full(heatmap: &Heatmap<'_>, style: Style) -> Svg {
 pub fn pair(left: &Heatmap<'_>, right: &Heatmap<'_>, style: Style) -> Svg {
     let (width, traces) = (560.0, 560.0);
     let title = format!("Two heatmaps of one 12-lead ECG: {}; {}", left.title, right.title);
-    let mut svg = Svg::new(2.0 * width + 20.0, HEAD + traces + FOOT, title, style.inks().ground);
-    full_at(&mut svg, left, 0.0, width, traces, style);
-    full_at(&mut svg, right, width + 20.0, width, traces, style);
+    let head = left.head().max(right.head());
+    let mut svg = Svg::new(2.0 * width + 20.0, head + traces + FOOT, title, style.inks().ground);
+    full_at(&mut svg, left, (0.0, head), width, traces, style);
+    full_at(&mut svg, right, (width + 20.0, head), width, traces, style);
     svg
 }
 
-fn full_at(svg: &mut Svg, heatmap: &Heatmap<'_>, x: f64, width: f64, traces: f64, style: Style) {
+/// A full heatmap whose left edge is `x` and whose first lead begins at `head`.
+fn full_at(svg: &mut Svg, heatmap: &Heatmap<'_>, (x, head): (f64, f64), width: f64, traces: f64, style: Style) {
     let inks = style.inks();
-    let lanes = stack(heatmap.ecg, (x + LEFT, HEAD), width - LEFT - RIGHT, traces);
+    let lanes = stack(heatmap.ecg, (x + LEFT, head), width - LEFT - RIGHT, traces);
     let paint = Paint { scale: scale(heatmap.map), signed: is_signed(heatmap.map), style };
     svg.text(x + LEFT, 18.0, Type::new(13.0, inks.ink).bold(), heatmap.title);
     for (lead, lane) in lanes.iter().enumerate() {
@@ -63,21 +74,21 @@ fn full_at(svg: &mut Svg, heatmap: &Heatmap<'_>, x: f64, width: f64, traces: f64
     }
     for (lead, lane) in lanes.iter().enumerate() {
         lane.trace(svg, heatmap.ecg.row(lead), inks.ink, 1.0);
-        svg.text(lane.x - 7.0, lane.y + lane.zero + 4.0, Type::new(11.0, inks.ink).end().bold(), LEADS[lead]);
+        svg.text(lane.x - 7.0, lane.name_at(11.0), Type::new(11.0, inks.ink).end().bold(), LEADS[lead]);
     }
     let (first, last) = (lanes[0], lanes[11]);
     if let Some(measured) = heatmap.fiducials {
-        ticks(svg, &first, (HEAD, HEAD + traces), measured, style);
+        ticks(svg, &first, (head, head + traces), measured, style);
     }
-    time_axis(svg, &last, HEAD + traces + 3.0, style);
+    time_axis(svg, &last, head + traces + 3.0, style);
     calibration(svg, (first.x + first.width + 8.0, first.y + 6.0), first.per_uv, round_voltage(40.0 / first.per_uv), style);
     if paint.scale.is_some() {
-        paint.bar(svg, (first.x + first.width / 2.0 - 130.0, HEAD + traces + 26.0), 260.0, &meaning(heatmap.unit, paint.signed));
+        paint.bar(svg, (first.x + first.width / 2.0 - 130.0, head + traces + 26.0), 260.0, &meaning(heatmap.unit, paint.signed));
     }
 }
 
 /// What the colour bar's numbers are.
-fn meaning(unit: &str, signed: bool) -> String {
+pub(super) fn meaning(unit: &str, signed: bool) -> String {
     let what = if signed { "attribution" } else { "|attribution|" };
     if unit.is_empty() { what.into() } else { format!("{what}, {unit}") }
 }
@@ -126,21 +137,21 @@ fn round_voltage(uv: f64) -> f64 {
 /// The averaged heatmap: mean of |attribution| over the leads, behind V5.
 pub fn averaged(heatmap: &Heatmap<'_>, style: Style) -> Svg {
     let (width, height) = (720.0, 190.0);
-    let inks = style.inks();
+    let (inks, head) = (style.inks(), heatmap.head());
     let mut svg =
-        Svg::new(width, HEAD + height + FOOT, format!("Lead V5 with the heatmap averaged over 12 leads: {}", heatmap.title), inks.ground);
+        Svg::new(width, head + height + FOOT, format!("Lead V5 with the heatmap averaged over 12 leads: {}", heatmap.title), inks.ground);
     svg.text(LEFT, 18.0, Type::new(13.0, inks.ink).bold(), heatmap.title);
-    let lane = single(heatmap.ecg.row(V5), (LEFT, HEAD), width - LEFT - RIGHT, height);
+    let lane = single(heatmap.ecg.row(V5), (LEFT, head), width - LEFT - RIGHT, height);
     let paint = averaged_lane(&mut svg, heatmap, &lane, style, 1.3);
     if let Some(measured) = heatmap.fiducials {
-        ticks(&mut svg, &lane, (HEAD, HEAD + height), measured, style);
+        ticks(&mut svg, &lane, (head, head + height), measured, style);
     }
-    svg.text(LEFT - 7.0, lane.y + lane.zero + 4.0, Type::new(11.0, inks.ink).end().bold(), LEADS[V5]);
-    time_axis(&mut svg, &lane, HEAD + height + 3.0, style);
+    svg.text(LEFT - 7.0, lane.name_at(11.0), Type::new(11.0, inks.ink).end().bold(), LEADS[V5]);
+    time_axis(&mut svg, &lane, head + height + 3.0, style);
     calibration(&mut svg, (lane.x + lane.width + 8.0, lane.y + 6.0), lane.per_uv, round_voltage(60.0 / lane.per_uv), style);
     let below = meaning(heatmap.unit, false).replace("|attribution|", "mean of |attribution| over 12 leads");
     if paint.scale.is_some() {
-        paint.bar(&mut svg, (lane.x + lane.width / 2.0 - 130.0, HEAD + height + 26.0), 260.0, &below);
+        paint.bar(&mut svg, (lane.x + lane.width / 2.0 - 130.0, head + height + 26.0), 260.0, &below);
     }
     svg
 }
@@ -165,8 +176,8 @@ fn averaged_lane(svg: &mut Svg, heatmap: &Heatmap<'_>, lane: &Lane, style: Style
 pub fn grid(title: &str, rows: &[&str], columns: &[&str], cells: &[Vec<Option<Heatmap<'_>>>], style: Style) -> Svg {
     let inks = style.inks();
     let (cell, gap, left, head) = ((250.0, 62.0), 8.0, 150.0, 30.0);
-    let width = left + columns.len() as f64 * (cell.0 + gap) + 4.0;
-    let foot = 56.0;
+    let width = left + columns.len() as f64 * (cell.0 + gap) + RIGHT;
+    let foot = 68.0;
     let height = head + rows.len() as f64 * (cell.1 + gap) + foot;
     let mut svg = Svg::new(width, height, title, inks.ground);
     for (j, column) in columns.iter().enumerate() {
@@ -181,6 +192,9 @@ pub fn grid(title: &str, rows: &[&str], columns: &[&str], cells: &[Vec<Option<He
             let Some(heatmap) = entry else { continue };
             let lane = single(heatmap.ecg.row(V5), (left + j as f64 * (cell.0 + gap), y), cell.0, cell.1);
             averaged_lane(&mut svg, heatmap, &lane, style, 1.0);
+            if (i, j + 1) == (0, columns.len()) {
+                calibration(&mut svg, (lane.x + cell.0 + 8.0, y + 4.0), lane.per_uv, round_voltage(40.0 / lane.per_uv), style);
+            }
             svg.rect(lane.x, y, cell.0, cell.1, &format!("fill=\"none\" stroke=\"{}\" stroke-width=\".7\"", inks.rule));
             last = Some(lane);
         }
@@ -192,6 +206,7 @@ pub fn grid(title: &str, rows: &[&str], columns: &[&str], cells: &[Vec<Option<He
         }
     }
     let bar = Paint { scale: Some(1.0), signed: false, style };
-    bar.bar(&mut svg, (left, bottom + 16.0), 250.0, "mean of |attribution| over 12 leads, over V5; 1 = where 90 % is reached");
+    bar.bar(&mut svg, (left, bottom + 16.0), 250.0, "mean of |attribution| over 12 leads, behind lead V5;");
+    svg.text(left + 125.0, bottom + 60.0, Type::new(9.5, inks.muted).middle(), "1: where the sorted sum reaches 90 %");
     svg
 }

@@ -37,6 +37,11 @@ impl Lane {
         (self.y + self.zero - uv * self.per_uv).clamp(self.y - self.height, self.y + 2.0 * self.height)
     }
 
+    /// The base line of the lead's name in letters of height `size`: beside 0 µV, but within the strip, so that names of neighbours stay apart.
+    pub fn name_at(&self, size: f64) -> f64 {
+        self.y + (self.zero + 4.0).min(self.height - 3.0).max(size)
+    }
+
     /// The colour bands of a heatmap: one path per colour, runs of equal colour as one rectangle.
     pub fn bands<'a>(&self, svg: &mut Svg, map: impl IntoIterator<Item = &'a f32>, paint: Paint) {
         let mut paths: BTreeMap<i8, String> = BTreeMap::new();
@@ -148,16 +153,14 @@ pub fn fiducials(measured: &Measurements) -> Vec<(&'static str, f64)> {
 /// Ticks at the fiducials, over the lanes from `top` to `bottom`, with their names above.
 pub fn ticks(svg: &mut Svg, lane: &Lane, (top, bottom): (f64, f64), measured: &Measurements, style: Style) {
     let inks = style.inks();
-    let mut free = f64::NEG_INFINITY;
+    let mut free = [f64::NEG_INFINITY; 3];
     for (name, sample) in fiducials(measured) {
         let x = lane.at(sample + 0.5);
         svg.line((x, top), (x, bottom), &format!("stroke=\"{}\" stroke-width=\".8\" stroke-dasharray=\"2 3\"", inks.tick));
-        let half = 3.2 * name.len() as f64;
-        let y = if x - half < free { top - 13.0 } else { top - 3.0 };
-        if y > top - 10.0 {
-            free = x + half;
-        }
-        svg.text(x, y, Type::new(9.0, inks.tick).middle(), name);
+        let half = 2.7 * name.len() as f64 + 1.0;
+        let row = free.iter().position(|free| x - half >= *free).unwrap_or(0);
+        free[row] = x + half;
+        svg.text(x, top - 3.0 - 10.0 * row as f64, Type::new(9.0, inks.tick).middle(), name);
     }
 }
 

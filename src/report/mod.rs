@@ -12,6 +12,7 @@ pub mod page;
 pub mod paper;
 pub mod png;
 pub mod published;
+pub mod rank_chart;
 pub mod results;
 pub mod scale;
 pub mod store;

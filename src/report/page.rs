@@ -121,6 +121,7 @@ fn perturbation(page: &mut String, results: &StudyResults, analyses: &[Perturbat
     Scoring::ALL.into_iter().skip(1).for_each(|scoring| table(page, &tables::table4(analyses, scoring)));
     table(page, &tables::table4_published());
     *page += "</details><h3>How firm are the ranks?</h3>";
+    figure(page, figures::stability(analyses, style));
     table(page, &tables::stability(analyses));
     *page += "<details><summary>Ranks at every end from 10 to 25</summary>";
     analyses.iter().for_each(|analysis| table(page, &tables::ranks_by_end(analysis)));

@@ -122,13 +122,14 @@ pub fn stability(analyses: &[PerturbationAnalysis]) -> Table {
 }
 
 fn brief_rank(value: f64) -> String {
-    if value.fract() == 0.0 { format!("{value:.0}") } else { format!("{value:.1}") }
+    let tenths = (value * 10.0).round();
+    if tenths % 10.0 == 0.0 { format!("{:.0}", tenths / 10.0) } else { format!("{:.1}", tenths / 10.0) }
 }
 
 /// Friedman's test per target.
 pub fn differences(analyses: &[PerturbationAnalysis]) -> Table {
     let mut table = Table::new(
-        "Do the methods differ? Friedman's test over ECGs, and pairs that differ by Wilcoxon's test with Holm's correction at 5 %",
+        "Friedman's test over ECGs, and pairs of methods that differ by Wilcoxon's test with Holm's correction at 5 %",
         ["Target", "ECGs", "χ²", "p", "Pairs that differ", "Pairs"],
     );
     for analysis in analyses {

@@ -112,6 +112,13 @@ impl Svg {
         self.text_with(x, y, kind, &turn, text);
     }
 
+    /// A line of text with a seam in the colour of the ground, to be read over lines.
+    pub fn text_over(&mut self, x: f64, y: f64, kind: Type<'_>, ground: &str, text: &str) {
+        let seam =
+            format!(" stroke=\"{ground}\" stroke-width=\"{}\" stroke-linejoin=\"round\" paint-order=\"stroke\"", num(kind.size * 0.25));
+        self.text_with(x, y, kind, &seam, text);
+    }
+
     fn text_with(&mut self, x: f64, y: f64, kind: Type<'_>, extra: &str, text: &str) {
         let anchor = match kind.anchor {
             Anchor::Start => "",
@@ -163,6 +170,13 @@ pub fn num(value: f64) -> String {
         text.pop();
     }
     if text == "-0" { "0".into() } else { text }
+}
+
+/// A number with `digits` decimals for people: a typographic minus, and none before a zero.
+pub fn plain(value: f64, digits: usize) -> String {
+    let text = format!("{value:.digits$}");
+    let zero = !text.contains(|c: char| ('1'..='9').contains(&c));
+    if zero { text.replace('-', "") } else { text.replace('-', "−") }
 }
 
 /// Text as it may stand inside XML or HTML, in an element or a quoted attribute.
@@ -224,6 +238,11 @@ mod tests {
     #[test]
     fn numbers_are_short() {
         assert_eq!([num(1.0), num(0.5), num(-0.001), num(12.345), num(100.0)], ["1", "0.5", "0", "12.35", "100"].map(String::from));
+    }
+
+    #[test]
+    fn zero_has_no_sign() {
+        assert_eq!([plain(-0.004, 2), plain(-0.006, 2), plain(1234.5, 0)], ["0.00", "−0.01", "1234"].map(String::from));
     }
 
     #[test]

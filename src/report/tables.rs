@@ -1,6 +1,6 @@
 //! Tables as CSV, Markdown and HTML: one content, three forms.
 
-use super::svg::escape;
+use super::svg::{escape, plain};
 use std::fmt::Write;
 
 /// A table.
@@ -33,7 +33,7 @@ impl Cell {
 
     /// A number with `digits` decimals.
     pub fn number(value: f64, digits: usize) -> Self {
-        let text = if value.is_finite() { format!("{value:.digits$}").replace('-', "−") } else { "–".into() };
+        let text = if value.is_finite() { plain(value, digits) } else { "–".into() };
         Cell { text, value: value.is_finite().then_some(value), best: false }
     }
 

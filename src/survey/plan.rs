@@ -33,7 +33,7 @@ pub struct Survey {
     pub key: Key,
 }
 
-/// The heatmaps of one ECG, target and view, ready for a page: equal in length, in an order of their own bytes.
+/// The heatmaps of one ECG, target and view, ready for a page: equal in length, in a random order that does not depend on their names.
 pub(super) struct Block {
     pub ecg: usize,
     pub target: usize,
@@ -75,7 +75,7 @@ pub fn make(results: &StudyResults, settings: Settings) -> Result<Survey> {
     if methods.len() < 2 {
         return Err(Error::Data("a survey needs heatmaps of at least two methods; run `cardiograd study` with more".into()));
     }
-    let blocks = blocks(results, &methods, settings.ecgs)?;
+    let blocks = blocks(results, &methods, settings)?;
     let survey = format!("{:016x}", stream(settings, 0).rng().next_u64());
     let targets: Vec<Target> = results.targets.iter().map(|target| target.target).collect();
     let mut pages = Vec::new();
@@ -98,12 +98,13 @@ fn stream(settings: Settings, rater: u64) -> Stream {
     Stream::new(settings.seed, Stage::Survey).ecg(rater)
 }
 
-fn blocks(results: &StudyResults, methods: &[String], ecgs: usize) -> Result<Vec<Block>> {
+fn blocks(results: &StudyResults, methods: &[String], settings: Settings) -> Result<Vec<Block>> {
+    let mut rng = stream(settings, 0).repeat(1).rng();
     let mut blocks = Vec::new();
     for (t, target) in results.targets.iter().enumerate() {
-        for ecg in 0..ecgs {
+        for ecg in 0..settings.ecgs {
             for view in View::BOTH {
-                let (bytes, methods) = block(target, methods, ecg, view)?;
+                let (bytes, methods) = block(target, methods, (ecg, view), &mut rng)?;
                 blocks.push(Block { ecg, target: t, view, bytes, methods });
             }
         }
@@ -111,16 +112,17 @@ fn blocks(results: &StudyResults, methods: &[String], ecgs: usize) -> Result<Vec
     Ok(blocks)
 }
 
-/// The heatmaps of all methods, sorted by their bytes, so that their order says nothing about their names.
-fn block(target: &TargetResults, methods: &[String], ecg: usize, view: View) -> Result<(Vec<u8>, Vec<usize>)> {
+/// The heatmaps of all methods: sorted by their bytes, so that their names do not matter, then shuffled, so that their order says nothing
+/// about what they look like either (all-positive maps, say, sort before others).
+fn block(target: &TargetResults, methods: &[String], (ecg, view): (usize, View), rng: &mut impl Rng) -> Result<(Vec<u8>, Vec<usize>)> {
     let mut maps = Vec::new();
     for (m, method) in methods.iter().enumerate() {
         let missing = || Error::Data(format!("the study has no heatmaps of {} for {}", title(method), target.target.title()));
         maps.push((packed(target.maps_of(method).ok_or_else(missing)?.index_axis(Axis(0), ecg), view), m));
     }
     maps.sort();
-    let order = maps.iter().map(|map| map.1).collect();
-    Ok((maps.into_iter().flat_map(|map| map.0).collect(), order))
+    let order = shuffled(maps.len(), rng);
+    Ok((order.iter().flat_map(|k| maps[*k].0.iter().copied()).collect(), order.iter().map(|k| maps[*k].1).collect()))
 }
 
 fn packed(map: ArrayView2<'_, f32>, view: View) -> Vec<u8> {

@@ -31,6 +31,9 @@ const ecgDraw = (() => {
     });
   }
 
+  // The base line of a lead's name in letters of height `size`: beside 0 µV, but within the lane, so that names of neighbours stay apart.
+  const nameAt = (lane, size) => Math.max(lane.y + 0.85 * size, Math.min(lane.zero + size / 3, lane.y + lane.height - 1));
+
   // Runs of one colour as one rectangle, edges on whole device pixels.
   function bands(g, lane, map, from, points, colour, ratio) {
     const step = lane.width / points, snap = x => Math.round(x * ratio) / ratio;
@@ -59,5 +62,5 @@ const ecgDraw = (() => {
     return v => scale[signed ? Math.round(v / 127 * middle) + middle : Math.round(Math.abs(v) / 127 * (scale.length - 1))];
   };
   const bytes = base64 => Uint8Array.from(atob(base64), c => c.charCodeAt(0));
-  return { lanes, bands, trace, colours, bytes };
+  return { lanes, nameAt, bands, trace, colours, bytes };
 })();

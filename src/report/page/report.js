@@ -41,8 +41,9 @@
   function short(v) {
     if (v === 0) return '0';
     const size = Math.abs(v);
-    const text = size >= 1e-3 && size < 1e5 ? String(+v.toPrecision(3)) : v.toExponential(2);
-    return text.replace(/-/g, '−');
+    if (size >= 1e-3 && size < 1e5) return String(+v.toPrecision(3)).replace('-', '−');
+    const [mantissa, power] = v.toExponential(2).split('e');
+    return mantissa.replace('-', '−') + '·10' + [...power.replace('+', '')].map(c => c === '-' ? '⁻' : '⁰¹²³⁴⁵⁶⁷⁸⁹'[c]).join('');
   }
   const state = () => ({ e: +pick.ecg.value, t: +pick.target.value, averaged: pick.view.value === 'averaged', palette: pick.palette.value });
   function draw(side) {
@@ -51,7 +52,7 @@
     const canvas = canvases[side], ratio = window.devicePixelRatio || 1;
     canvas.hidden = m < 0;
     if (m < 0) return;
-    const width = canvas.clientWidth || 560, total = averaged ? 170 : 540, head = 50, foot = 62, left = 40, right = 54;
+    const width = canvas.clientWidth || 560, total = averaged ? 170 : 540, head = 54, foot = 62, left = 40, right = 54;
     const height = head + total + foot;
     canvas.width = width * ratio; canvas.height = height * ratio; canvas.style.height = height + 'px';
     const g = canvas.getContext('2d');
@@ -60,7 +61,7 @@
     const font = (px, bold) => { g.font = (bold ? 'bold ' : '') + px + 'px "DejaVu Sans Condensed", Arial, sans-serif'; };
     g.textBaseline = 'alphabetic';
     font(14, true); g.fillStyle = '#16191f'; g.textAlign = 'left';
-    g.fillText(meta.methods[m] + ' · ' + meta.targets[t].title, left, 15);
+    g.fillText(meta.methods[m] + ' · ' + meta.targets[t].title, left, 16);
     canvas.setAttribute('aria-label', `${averaged ? 'Lead V5 with the averaged heatmap' : '12-lead ECG with the heatmap'} of ${meta.methods[m]} for ${meta.targets[t].title}, ECG ${meta.ecgs[e].id}. Arrow keys move the reading point.`);
     const ecg = ecgOf(e);
     const all = ecgDraw.lanes(ecg, L, averaged ? [meta.v5] : [...LEADS.keys()], left, head, width - left - right, total);
@@ -76,7 +77,7 @@
     all.forEach(lane => {
       ecgDraw.trace(g, lane, ecg, L, 1.1);
       font(12, true); g.fillStyle = '#16191f'; g.textAlign = 'right';
-      g.fillText(LEADS[lane.lead], lane.x - 6, lane.zero + 4);
+      g.fillText(LEADS[lane.lead], lane.x - 6, ecgDraw.nameAt(lane, 12));
     });
     marks(g, font, e, all, head, total);
     axis(g, font, all[0], head + total + 4);
@@ -85,15 +86,15 @@
   }
 
   function marks(g, font, e, all, head, total) {
-    let free = -1e9;
+    const free = [-1e9, -1e9, -1e9];
     font(10, false); g.textAlign = 'center';
     for (const [name, at] of meta.ecgs[e].fiducials) {
       const x = all[0].x + all[0].width * (at + 0.5) / L, half = g.measureText(name).width / 2 + 2;
       g.strokeStyle = g.fillStyle = '#8a5a00'; g.lineWidth = 0.8; g.setLineDash([2, 3]);
       g.beginPath(); g.moveTo(x, head); g.lineTo(x, head + total); g.stroke(); g.setLineDash([]);
-      const up = x - half < free;
-      g.fillText(name, x, head - (up ? 14 : 4));
-      if (!up) free = x + half;
+      const row = Math.max(0, free.findIndex(edge => x - half >= edge));
+      g.fillText(name, x, head - 4 - 10 * row);
+      free[row] = x + half;
     }
     const per = all[0].per, limit = 45 / per;
     const power = 10 ** Math.floor(Math.log10(limit)), uv = [5, 2, 1].map(k => k * power).find(v => v <= limit);

@@ -6,7 +6,7 @@
   const store = `review-${survey}-${rater}`;
 
   // votes: screen id → { choice, place, seconds, at }; log: screen ids in the order of voting, with what stood there before.
-  let votes = {}, log = [], at = 0, shown = 0, leaving = 0;
+  let votes = {}, log = [], at = 0, shown = 0, leaving = 0, large = 0;
   function keep() {
     try { localStorage.setItem(store, JSON.stringify({ votes, log, at })); byId('status').textContent = ''; }
     catch { byId('status').textContent = 'This browser does not keep votes: save a file before you close the page.'; }
@@ -46,14 +46,15 @@
     lanes.forEach(lane => {
       ecgDraw.trace(g, lane, ecg, L, height > 500 ? 1.3 : 1);
       g.fillStyle = '#16191f'; g.textAlign = 'right';
-      g.fillText(meta.leads[lane.lead], left - 4, lane.zero + 3);
+      g.fillText(meta.leads[lane.lead], left - 4, ecgDraw.nameAt(lane, height > 500 ? 12 : 9));
     });
     const ms = L / meta.rate * 1000, y = height - foot;
     g.font = '9px "DejaVu Sans Condensed", Arial, sans-serif'; g.fillStyle = g.strokeStyle = '#4c5361'; g.textAlign = 'center'; g.lineWidth = 0.8;
-    for (let t = 0; t <= ms + 1e-6; t += ms > 4000 ? 2000 : 200) {
+    const step = (ms > 4000 ? 2000 : 200) * (width < 260 ? 2 : 1);
+    for (let t = 0; t <= ms + 1e-6; t += step) {
       const x = left + (width - left - 10) * t / ms;
       g.beginPath(); g.moveTo(x, y); g.lineTo(x, y + 3); g.stroke();
-      g.fillText(ms > 4000 ? `${t / 1000} s` : t === 0 ? '0 ms' : t, Math.min(x, width - 14), y + 12);
+      g.fillText(ms > 4000 ? `${t / 1000} s` : t === 0 ? '0 ms' : t, Math.min(x, width - 12), y + 12);
     }
   }
 
@@ -65,10 +66,13 @@
     byId('question').textContent = `Which heatmap explains the ${target.title} best?`;
     byId('help').textContent = `${target.title}: ${target.help}. ${screen.averaged ? 'Colours averaged over 12 leads, over lead V5.' : '12 leads.'}`;
     byId('bar').max = screens.length; byId('bar').value = count();
-    byId('count').textContent = `Screen ${at + 1} of ${screens.length} · ${count()} voted · ${Math.floor(100 * count() / screens.length)} %`;
+    byId('count').textContent = `Screen ${at + 1} of ${screens.length} · ${count()} voted · ${Math.floor(100 * count() / screens.length)} %${left()}`;
     legend(screen);
     byId('back').disabled = at === 0; byId('on').disabled = at === screens.length - 1; byId('undo').disabled = log.length === 0;
-    const list = byId('choices'), all = maps(screen);
+    const before = screens[at - 1], fresh = !before || before.target !== screen.target || before.averaged !== screen.averaged;
+    byId('vote').classList.toggle('fresh', fresh);
+    if (fresh && before) byId('status').textContent = 'A new question.';
+    const list = byId('choices'), all = maps(screen), inside = list.contains(document.activeElement);
     list.replaceChildren(...screen.choices.map((choice, k) => {
       const box = document.createElement('div'), pick = document.createElement('button'), canvas = document.createElement('canvas');
       const number = document.createElement('span'), large = document.createElement('button');
@@ -82,11 +86,20 @@
       large.addEventListener('click', () => enlarge(k));
       return box;
     }));
-    const rows = Math.ceil(screen.choices.length / 3), width = Math.max(200, list.querySelector('.pick').clientWidth);
+    const rows = Math.ceil(screen.choices.length / 3), width = Math.max(120, list.querySelector('.pick').clientWidth);
     const room = (window.innerHeight - list.getBoundingClientRect().top - 40) / rows - 45;
     const height = Math.round(Math.max(screen.averaged ? 100 : 220, Math.min(room, screen.averaged ? 240 : 520)));
     list.querySelectorAll('canvas').forEach((canvas, k) => draw(canvas, screen, all[k], width, height));
+    if (inside) list.querySelector('.pick').focus({ preventScroll: true });
     shown = performance.now();
+  }
+
+  // How long the rest may take, by the median of the seconds of votes.
+  function left() {
+    const seconds = Object.values(votes).map(v => v.seconds).sort((a, b) => a - b), open = screens.length - seconds.length;
+    if (seconds.length < 20 || !open) return '';
+    const minutes = seconds[seconds.length >> 1] * open / 60;
+    return ' · about ' + (minutes >= 90 ? `${Math.round(minutes / 60)} hours` : minutes >= 1.5 ? `${Math.round(minutes)} minutes` : 'a minute') + ' left';
   }
 
   function legend(screen) {
@@ -121,7 +134,11 @@
     byId('status').textContent = 'The last vote is undone.';
   }
   function go(by) { at = Math.min(screens.length - 1, Math.max(0, at + by)); keep(); show(); }
-  function begin() { if (open(0) < 0) { finish(); return; } show(); byId('question').focus(); }
+  function begin() {
+    if (open(0) < 0) { finish(); return; }
+    if (votes[screens[at].id]) at = open(at);
+    show(); byId('question').focus();
+  }
   function pause() { clearTimeout(leaving); keep(); welcome(); byId('begin').focus(); }
   function finish() {
     byId('vote').hidden = byId('start').hidden = true; byId('done').hidden = false;
@@ -134,8 +151,11 @@
   }
   function enlarge(k) {
     const dialog = byId('large'), screen = screens[at];
-    dialog.showModal();
-    draw(dialog.querySelector('canvas'), screen, maps(screen)[k], Math.min(window.innerWidth - 80, 1100), Math.min(window.innerHeight - 120, screen.averaged ? 420 : 900));
+    if (k < 0 || k >= screen.choices.length) return;
+    large = k;
+    if (!dialog.open) dialog.showModal();
+    byId('large-name').textContent = `Heatmap ${k + 1} of ${screen.choices.length}`;
+    draw(dialog.querySelector('canvas'), screen, maps(screen)[k], Math.min(window.innerWidth - 80, 1100), Math.min(window.innerHeight - 130, screen.averaged ? 420 : 900));
   }
 
   const rows = () => screens.filter(s => votes[s.id]).map(s => ({ screen: s.id, ...votes[s.id] }));
@@ -172,6 +192,11 @@
     const action = { ArrowLeft: () => at > 0 && go(-1), ArrowRight: () => at < screens.length - 1 && go(1), u: undo, U: undo, p: pause, P: pause }[event.key];
     if (action) { event.preventDefault(); action(); }
   });
+  byId('large').addEventListener('keydown', event => {
+    const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+    if (by) { event.preventDefault(); enlarge(large + by); }
+  });
+  byId('large-choose').addEventListener('click', () => { byId('large').close(); vote(large); });
   let waiting = 0;
   window.addEventListener('resize', () => { cancelAnimationFrame(waiting); waiting = requestAnimationFrame(() => { if (!byId('vote').hidden) show(); }); });
   welcome();
