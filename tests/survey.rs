@@ -92,7 +92,7 @@ fn the_order_inside_a_page_does_not_follow_the_content() {
     let mut study = sample::study(12, 40, 0);
     for maps in study.targets.iter_mut().flat_map(|target| &mut target.maps) {
         let first = if maps.method == "smoothgrad" { 0.0 } else { 1e6 };
-        maps.maps.slice_mut(ndarray::s![.., 0, 0]).fill(first);
+        maps.maps.outer_iter_mut().for_each(|mut map| map[[0, 0]] = first);
     }
     let survey = survey::make(&study, settings(12)).expect("a survey");
     let page = &survey.pages[0].1;
@@ -102,7 +102,7 @@ fn the_order_inside_a_page_does_not_follow_the_content() {
     let mut counts = [0.0_f64; 9];
     for (shown, screen) in meta["screens"].as_array().expect("screens").iter().zip(&survey.key.raters[0].screens) {
         let fields: Vec<&String> = shown.as_object().expect("a screen").keys().collect();
-        assert_eq!(fields, ["averaged", "block", "choices", "ecg", "id", "order", "target"]);
+        assert_eq!(fields, ["id", "ecg", "target", "averaged", "block", "order", "choices"]);
         let place = screen.choices.iter().position(|choice| choice.1 == smoothgrad).expect("the method");
         if screen.presentation == 0 {
             counts[shown["order"][place].as_u64().expect("a place") as usize] += 1.0;
