@@ -297,7 +297,7 @@ impl<'a, T: Real> Explainer<'a, T> {
     fn occluded(&self, x: &[T], extent: Extent) -> Result<Vec<Vec<T>>> {
         let Settings { output, occlusion_window, occlusion_stride, .. } = *self.settings;
         let one = |x: &[T]| {
-            let base = baseline(&self.settings.baseline, x, extent.channels);
+            let base = baseline(self.settings.occluder(), x, extent.channels);
             super::occlusion::map(self.network, output, x, &base, extent.channels, occlusion_window, occlusion_stride)
         };
         x.par_chunks(extent.size()).map(one).collect()

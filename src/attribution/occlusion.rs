@@ -1,4 +1,5 @@
-//! Occlusion (Zeiler & Fergus 2014, section 4.2): how much the prediction falls when a part of the ECG is replaced by the baseline.
+//! Occlusion (Zeiler & Fergus 2014, section 4.2): how much the prediction falls when a part of the ECG is replaced: by the
+//! baseline, or by a value of its own ([`Settings::occluder`](super::Settings::occluder)).
 //! A part is a window of one lead, or a segment of the beat in all leads (P, PR, QRS, ST, T).
 
 use crate::ecg::Measurements;

@@ -62,6 +62,8 @@ pub struct Settings {
     pub occlusion_window: usize,
     /// Samples between occluded windows.
     pub occlusion_stride: usize,
+    /// What stands in the place of what is occluded; `None`: the baseline.
+    pub occlusion_value: Option<Baseline>,
     /// What DeepLIFT does at a max-pool behind an activation function.
     pub max_pool: MaxPoolRule,
     /// A ceiling for the memory of runs in flight, bytes. Results do not depend on it.
@@ -88,6 +90,7 @@ impl Default for Settings {
             lrp_gamma: 0.25,
             occlusion_window: 20,
             occlusion_stride: 10,
+            occlusion_value: None,
             max_pool: MaxPoolRule::Captum,
             memory: 512 << 20,
         }
@@ -95,6 +98,11 @@ impl Default for Settings {
 }
 
 impl Settings {
+    /// What occlusion puts in: its own value, or the baseline.
+    pub fn occluder(&self) -> &Baseline {
+        self.occlusion_value.as_ref().unwrap_or(&self.baseline)
+    }
+
     /// Checks the settings against inputs of `channels` × `len`.
     ///
     /// # Errors
@@ -114,9 +122,11 @@ impl Settings {
         if !(self.noise >= 0.0 && self.noise.is_finite()) {
             return Err(Error::Usage(format!("noise {} is not a share of the ECG's range", self.noise)));
         }
-        if let Baseline::Values(values) = &self.baseline {
-            check_shape("the baseline", &[channels, len], values.shape())?;
-            check_finite("the baseline", values.iter())?;
+        for (what, baseline) in [("the baseline", Some(&self.baseline)), ("occlusion's value", self.occlusion_value.as_ref())] {
+            if let Some(Baseline::Values(values)) = baseline {
+                check_shape(what, &[channels, len], values.shape())?;
+                check_finite(what, values.iter())?;
+            }
         }
         if let Some(draws) = &self.draws {
             check_shape("the draws", &[channels, len], &draws.shape()[1..])?;

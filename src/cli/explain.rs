@@ -1,11 +1,12 @@
 //! `cardiograd explain`.
 
 use super::inputs::Ecgs;
+use super::method_options::{MethodOptions, Precision};
 use super::provenance::{Files, Input, Recorded, program_file, record};
-use super::references::{References, Use, explain as explain_against, references};
+use super::references::{References, Use, explain as explain_against, references, takes_files};
 use super::segments::segments;
 use super::{Globals, Progress, print};
-use crate::attribution::{Completeness, Explanations, Interpolation, MaxPoolRule, Method, Rescale, Settings};
+use crate::attribution::{Completeness, Explanations, Method, Rescale, Settings};
 use crate::files::npy::{self, Element};
 use crate::files::npz::NpzWriter;
 use crate::nn::{Model, load_model};
@@ -44,45 +45,14 @@ pub struct Args {
     /// The most baselines taken from a file or dataset.
     #[arg(long, value_name = "N", default_value_t = 20)]
     baselines: usize,
-    /// Whether baseline methods multiply by (input − baseline).
-    #[arg(long, value_enum, default_value_t = YesNo::No)]
-    multiply_by_inputs: YesNo,
-    /// Whether SmoothGrad averages absolute gradients and the other methods end with the absolute value [default: SmoothGrad yes, others no].
-    #[arg(long, value_enum)]
-    absolute: Option<YesNo>,
-    /// Samples of SmoothGrad and Gradient SHAP [default: 25 and 50].
-    #[arg(long, value_name = "N")]
-    samples: Option<usize>,
-    /// Steps of integrated gradients.
-    #[arg(long, value_name = "N", default_value_t = 50)]
-    steps: usize,
+    #[command(flatten)]
+    methods: MethodOptions,
     /// Noise already scaled, (n, 12, L), used as it is by SmoothGrad and Gradient SHAP.
     #[arg(long, value_name = "NOISE.npy")]
     draws: Option<PathBuf>,
     /// Path positions in [0, 1], (n), for Gradient SHAP.
     #[arg(long, value_name = "C.npy")]
     coefficients: Option<PathBuf>,
-    /// The node that Grad-CAM looks at [default: the last convolution].
-    #[arg(long, value_name = "NODE")]
-    layer: Option<String>,
-    /// How Grad-CAM's row is stretched to the input's length.
-    #[arg(long, value_enum, default_value_t = Stretch::Linear)]
-    interpolation: Stretch,
-    /// DeepLIFT at a max-pool directly behind a ReLU: the plain derivative as Captum, or the exact rescale rule, which is complete.
-    #[arg(long, value_enum, default_value_t = MaxPool::Captum)]
-    max_pool: MaxPool,
-    /// LRP's stabiliser, in the units of a node's value [default: 1e-6].
-    #[arg(long, value_name = "EPSILON")]
-    lrp_epsilon: Option<f64>,
-    /// How much LRP-gamma favours contributions of the output's sign [default: 0.25].
-    #[arg(long, value_name = "GAMMA")]
-    lrp_gamma: Option<f64>,
-    /// Samples of an occluded window [default: 20].
-    #[arg(long, value_name = "SAMPLES")]
-    occlusion_window: Option<usize>,
-    /// Samples between occluded windows [default: 10].
-    #[arg(long, value_name = "SAMPLES")]
-    occlusion_stride: Option<usize>,
     /// Occlude P, PR, QRS, ST and T in all leads by the fiducials in this table of `measure`, one row an ECG: array `occlusion_segments` (N, 5).
     #[arg(long, value_name = "MEASUREMENTS.csv")]
     segments: Option<PathBuf>,
@@ -92,30 +62,6 @@ pub struct Args {
     /// A ceiling for the memory of runs in flight, MB; results do not depend on it.
     #[arg(long, value_name = "MB", default_value_t = 512)]
     memory: usize,
-}
-
-#[derive(clap::ValueEnum, Clone, Copy, Debug, PartialEq)]
-pub(super) enum Precision {
-    F32,
-    F64,
-}
-
-#[derive(clap::ValueEnum, Clone, Copy, Debug, PartialEq)]
-pub(super) enum YesNo {
-    Yes,
-    No,
-}
-
-#[derive(clap::ValueEnum, Clone, Copy, Debug, PartialEq)]
-enum Stretch {
-    Linear,
-    Nearest,
-}
-
-#[derive(clap::ValueEnum, Clone, Copy, Debug, PartialEq)]
-pub(super) enum MaxPool {
-    Captum,
-    Exact,
 }
 
 /// Runs the command, and records where the maps come from.
@@ -129,11 +75,12 @@ impl Recorded for Args {
         let mut inputs = vec![("model", Input::Path(&mut self.model)), ("input", Input::Path(&mut self.input))];
         inputs.extend(program_file(&mut self.arch));
         inputs.extend(self.segments.as_mut().map(|path| ("segments", Input::Path(path))));
-        if !["zero", "mean"].contains(&self.baseline.as_str()) {
+        if takes_files(&self.baseline) {
             inputs.push(("baseline", Input::Text(&mut self.baseline)));
         }
         inputs.extend(self.draws.as_mut().map(|path| ("draws", Input::Path(path))));
         inputs.extend(self.coefficients.as_mut().map(|path| ("coefficients", Input::Path(path))));
+        inputs.extend(self.methods.files());
         Files { inputs, output: Some(&mut self.output) }
     }
 
@@ -145,34 +92,21 @@ impl Recorded for Args {
 /// The maps, without a record.
 pub(super) fn make(args: &Args, globals: &Globals) -> Result<()> {
     let methods = Method::parse_list(&args.method)?;
-    let settings = args.settings()?;
     let model = load_model(&args.model, args.arch.as_deref())?;
     match args.precision {
-        Precision::F32 => explain::<f32>(&model.network, args, &methods, settings, &model, globals),
-        Precision::F64 => explain::<f64>(&model.network.cast(), args, &methods, settings, &model, globals),
+        Precision::F32 => explain::<f32>(&model.network, args, &methods, &model, globals),
+        Precision::F64 => explain::<f64>(&model.network.cast(), args, &methods, &model, globals),
     }
 }
 
 impl Args {
-    fn settings(&self) -> Result<Settings> {
-        let study = Settings::default();
+    /// The settings for inputs of `samples` samples, all but the baseline.
+    fn settings(&self, model: &Model, samples: usize) -> Result<Settings> {
         Ok(Settings {
-            seed: self.seed,
-            lrp_epsilon: self.lrp_epsilon.unwrap_or(study.lrp_epsilon),
-            lrp_gamma: self.lrp_gamma.unwrap_or(study.lrp_gamma),
-            occlusion_window: self.occlusion_window.unwrap_or(study.occlusion_window),
-            occlusion_stride: self.occlusion_stride.unwrap_or(study.occlusion_stride),
-            multiply_by_inputs: self.multiply_by_inputs == YesNo::Yes,
-            absolute: self.absolute.map(|absolute| absolute == YesNo::Yes),
-            samples: self.samples,
-            steps: self.steps,
             draws: self.draws.as_deref().map(read_axes::<Array3<f64>, 3>).transpose()?,
             coefficients: self.coefficients.as_deref().map(|path| Ok(read_axes::<Array1<f64>, 1>(path)?.to_vec())).transpose()?,
-            layer: self.layer.clone(),
-            interpolation: if self.interpolation == Stretch::Linear { Interpolation::Linear } else { Interpolation::Nearest },
-            max_pool: if self.max_pool == MaxPool::Captum { MaxPoolRule::Captum } else { MaxPoolRule::Exact },
             memory: self.memory.saturating_mul(1 << 20),
-            ..study
+            ..self.methods.settings(model, self.seed, samples)?
         })
     }
 }
@@ -206,22 +140,21 @@ fn explain<T: Real + Element>(
     network: &Network<T>,
     args: &Args,
     methods: &[Method],
-    settings: Settings,
     model: &Model,
     globals: &Globals,
 ) -> Result<()> {
-    let mut settings = Settings { target: model.target.map_or(0, crate::dataset::Target::index), ..settings };
     let ecgs = Ecgs::open(&args.input, network.program())?;
     let x = Tensor::from(ecgs.batch(0..ecgs.len())?.mapv(T::of).into_dyn());
-    let sample = match references(&args.baseline, args.baselines, args.baseline_use, model, args.seed, x.shape()[2])? {
+    let mut settings = args.settings(model, x.shape()[2])?;
+    let sample = match references("--baseline", &args.baseline, args.baselines, args.baseline_use, model, args.seed, x.shape()[2])? {
         References::One(baseline) => {
             settings.baseline = baseline;
             None
         }
         References::Sample(sample) => Some(sample),
     };
-    if sample.is_some() && args.segments.is_some() {
-        return Err(Error::Usage("--segments takes one baseline: --baseline-use mean".into()));
+    if sample.is_some() && args.segments.is_some() && settings.occlusion_value.is_none() {
+        return Err(Error::Usage("--segments takes one baseline: --baseline-use mean, or an --occlusion-value".into()));
     }
     let progress = Progress::new(globals.quiet);
     let found = explain_against(network, &settings, sample.as_deref(), &x, methods, &|step| progress.step(step))?;
@@ -266,7 +199,7 @@ fn tell<T: Real>(args: &Args, program: &Program, found: &Explanations<T>, global
     let plural = |n: usize| if n == 1 { "" } else { "s" };
     print(format!("{methods} map{} of {ecgs} ECG{} in {}", plural(methods), plural(ecgs), args.output.display()))?;
     let pools = Rescale::pools_after_activations(program).len();
-    if pools > 0 && args.max_pool == MaxPool::Captum && found.map(Method::DeepLift).is_some() {
+    if pools > 0 && args.methods.pools_as_captum() && found.map(Method::DeepLift).is_some() {
         print(format!(
             "deeplift: {pools} max-pool{} behind a ReLU as Captum treats them, not complete; --max-pool exact is",
             plural(pools)

@@ -10,6 +10,7 @@ mod import_;
 mod inputs;
 mod inspect;
 mod measure;
+mod method_options;
 mod perturb;
 mod predict;
 mod progress;

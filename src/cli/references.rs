@@ -1,4 +1,4 @@
-//! `--baseline`: what baseline methods compare with, from zeros to the beats of a dataset.
+//! `--baseline` and `--occlusion-value`: what methods compare with, from zeros to the beats of a dataset.
 
 use crate::attribution::{Baseline, Explainer, Explanations, Method, Settings, over_baselines};
 use crate::dataset::{Dataset, InputKind, Part};
@@ -27,8 +27,32 @@ pub(super) enum References {
     Sample(Vec<Array2<f64>>),
 }
 
-/// What `--baseline`, `--baselines` and `--baseline-use` ask for, for a model that looks at `samples` samples.
-pub(super) fn references(text: &str, most: usize, how: Use, model: &Model, seed: u64, samples: usize) -> Result<References> {
+/// The most ECGs of a file or dataset whose mean is one reference, unless another number is asked for.
+pub(super) const MOST: usize = 20;
+
+/// Whether a `--baseline` or `--occlusion-value` names a file or dataset.
+pub(super) fn takes_files(text: &str) -> bool {
+    !["zero", "mean"].contains(&text)
+}
+
+/// What `option` asks for, as one baseline: of several ECGs, their mean.
+pub(super) fn one(option: &str, text: &str, model: &Model, seed: u64, samples: usize) -> Result<Baseline> {
+    match references(option, text, MOST, Use::Mean, model, seed, samples)? {
+        References::One(baseline) => Ok(baseline),
+        References::Sample(_) => Err(Error::Usage(format!("{option} takes one reference"))),
+    }
+}
+
+/// What `option` (`--baseline`) with `--baselines` and `--baseline-use` asks for, for a model that looks at `samples` samples.
+pub(super) fn references(
+    option: &str,
+    text: &str,
+    most: usize,
+    how: Use,
+    model: &Model,
+    seed: u64,
+    samples: usize,
+) -> Result<References> {
     match text {
         "zero" => return Ok(References::One(Baseline::Zero)),
         "mean" => return Ok(References::One(Baseline::Mean)),
@@ -36,12 +60,12 @@ pub(super) fn references(text: &str, most: usize, how: Use, model: &Model, seed:
     }
     let path = Path::new(text);
     if !path.exists() {
-        return Err(Error::Usage(format!("--baseline takes zero, mean, an .npy file or a dataset; there is no file '{text}'")));
+        return Err(Error::Usage(format!("{option} takes zero, mean, an .npy file or a dataset; there is no file '{text}'")));
     }
     if most == 0 {
         return Err(Error::Usage("--baselines takes a number from 1".into()));
     }
-    let sample = if path.is_dir() { training_ecgs(path, most, model, seed, samples)? } else { from_file(path, most)? };
+    let sample = if path.is_dir() { training_ecgs(option, path, most, model, seed, samples)? } else { from_file(path, most)? };
     if how == Use::Mean || sample.shape()[0] == 1 {
         let mean = sample.mean_axis(Axis(0)).ok_or_else(|| Error::format(path, "it holds no ECG"))?;
         return Ok(References::One(Baseline::Values(mean)));
@@ -64,12 +88,12 @@ fn from_file(path: &Path, most: usize) -> Result<Array3<f64>> {
 }
 
 /// Measured ECGs of the training part of a dataset, drawn by the seed; the split is that of the model, where it names one.
-fn training_ecgs(path: &Path, most: usize, model: &Model, seed: u64, samples: usize) -> Result<Array3<f64>> {
+fn training_ecgs(option: &str, path: &Path, most: usize, model: &Model, seed: u64, samples: usize) -> Result<Array3<f64>> {
     let data = Dataset::open(path)?;
     let of_length = [InputKind::Median, InputKind::Rhythm].into_iter().find(|kind| kind.samples() == samples);
     let kind = model.input.or(of_length).ok_or_else(|| {
-        let text = format!("the ECGs have {samples} samples, a dataset's 600 or 5000: give an array of baselines instead");
-        Error::Usage(format!("--baseline {}: {text}", path.display()))
+        let text = format!("the ECGs have {samples} samples, a dataset's 600 or 5000: give an array instead");
+        Error::Usage(format!("{option} {}: {text}", path.display()))
     })?;
     let split = data.split(model.provenance.as_ref().map_or(seed, |about| about.settings.seed));
     let measured = |ecg: &usize| data.measurements(*ecg).rejected.is_none();
@@ -95,8 +119,11 @@ pub(super) fn explain<T: Real>(
     let ids: Vec<u64> = (0..x.shape()[0] as u64).collect();
     let plain = |methods: &[Method]| Explainer::new(network, settings)?.explain(x, &ids, methods, report);
     let Some(sample) = sample else { return plain(methods) };
-    let compares =
-        |method: &&Method| matches!(method, Method::DeepLift | Method::IntegratedGradients | Method::GradientShap | Method::Occlusion);
+    let compares = |method: &&Method| match method {
+        Method::DeepLift | Method::IntegratedGradients | Method::GradientShap => true,
+        Method::Occlusion => settings.occlusion_value.is_none(),
+        _ => false,
+    };
     let (averaged, others): (Vec<Method>, Vec<Method>) = methods.iter().partition(compares);
     let mut found = plain(&others)?;
     if !averaged.is_empty() {

@@ -18,7 +18,7 @@ pub(super) fn segments<T: Real>(network: &Network<T>, settings: &Settings, x: &T
     }
     let mut all = Array2::from_elem((count, Segment::ALL.len()), T::of(f64::NAN));
     for (n, (ecg, record)) in slice(x).chunks(channels * len).zip(&records).enumerate() {
-        let base = settings.baseline.of(ecg, channels);
+        let base = settings.occluder().of(ecg, channels);
         let present = Segment::ALL.iter().enumerate().filter_map(|(at, segment)| Some((at, segment.samples(&record.measurements, len)?)));
         let (places, parts): (Vec<usize>, Vec<_>) = present.map(|(at, range)| (at, (0..channels, range))).unzip();
         let found = drops(network, settings.output, ecg, &base, channels, &parts)?;

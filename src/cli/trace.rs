@@ -1,12 +1,12 @@
 //! `cardiograd trace`.
 
-use super::explain::{MaxPool, Precision, YesNo};
 use super::inputs::Ecgs;
-use super::references::{References, Use, references};
+use super::method_options::{MethodOptions, Precision};
+use super::provenance::{Files, Input, Recorded, program_file, record};
+use super::references::{one, takes_files};
 use super::{Globals, print};
 use crate::atomic::AtomicFolder;
-use crate::attribution::{MaxPoolRule, Method, Settings};
-use crate::dataset::Target;
+use crate::attribution::{Method, Settings};
 use crate::ecg::leads::LEADS;
 use crate::files::npy;
 use crate::nn::{Model, load_model};
@@ -21,7 +21,7 @@ use ndarray::{Array2, Ix2};
 use std::path::{Path, PathBuf};
 
 /// Arguments of `cardiograd trace`.
-#[derive(clap::Args, Debug)]
+#[derive(clap::Args, Clone, Debug)]
 pub struct Args {
     /// The model: the project's own file, or a PyTorch state dict with --arch.
     model: PathBuf,
@@ -46,34 +46,50 @@ pub struct Args {
     /// What the account compares with: zero, mean (each lead's own), a file of (12, L) or (N, 12, L), or a dataset; of several ECGs, their mean.
     #[arg(long, default_value = "zero", value_name = "zero|mean|FILE.npy|DATASET")]
     baseline: String,
-    /// Whether baseline methods multiply by (input − baseline).
-    #[arg(long, value_enum, default_value_t = YesNo::No)]
-    multiply_by_inputs: YesNo,
-    /// Samples of SmoothGrad, VarGrad and Gradient SHAP [default: 25, Gradient SHAP 50].
-    #[arg(long, value_name = "N")]
-    samples: Option<usize>,
-    /// Steps of integrated gradients.
-    #[arg(long, value_name = "N", default_value_t = 50)]
-    steps: usize,
-    /// The node that Grad-CAM looks at [default: the last convolution].
-    #[arg(long, value_name = "NODE")]
-    layer: Option<String>,
-    /// DeepLIFT at a max-pool directly behind a ReLU: the plain derivative as Captum, or the exact rescale rule.
-    #[arg(long, value_enum, default_value_t = MaxPool::Captum)]
-    max_pool: MaxPool,
+    #[command(flatten)]
+    methods: MethodOptions,
     /// The seed of all draws.
     #[arg(long, default_value_t = 0)]
     seed: u64,
     /// Also write this node's value and what arrived at it, as .npy; may be repeated; `all` for every node.
     #[arg(long, value_name = "NAME|all")]
     node: Vec<String>,
+    #[arg(skip)]
+    names: Option<Names>,
 }
 
-/// The most ECGs of a file or dataset whose mean is the baseline, as in `explain`.
-const BASELINES: usize = 20;
+/// What the account calls the files that it was made from.
+#[derive(Clone, Debug)]
+struct Names {
+    model: PathBuf,
+    input: PathBuf,
+    baseline: String,
+}
 
-/// Runs the command.
+/// Runs the command, and records where the account comes from.
 pub fn run(args: &Args, globals: &Globals) -> Result<()> {
+    make(args, globals)?;
+    record("trace", args)
+}
+
+impl Recorded for Args {
+    fn files(&mut self) -> Files<'_> {
+        let mut inputs = vec![("model", Input::Path(&mut self.model)), ("input", Input::Path(&mut self.input))];
+        inputs.extend(program_file(&mut self.arch));
+        if takes_files(&self.baseline) {
+            inputs.push(("baseline", Input::Text(&mut self.baseline)));
+        }
+        inputs.extend(self.methods.files());
+        Files { inputs, output: Some(&mut self.output) }
+    }
+
+    fn seed(&self) -> Option<u64> {
+        Some(self.seed)
+    }
+}
+
+/// The account, without a record.
+pub(super) fn make(args: &Args, globals: &Globals) -> Result<()> {
     let model = load_model(&args.model, args.arch.as_deref())?;
     let ecgs = Ecgs::open(&args.input, model.network.program())?;
     if args.ecg >= ecgs.len() {
@@ -81,7 +97,9 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
         return Err(Error::Usage(format!("--ecg {}: {} holds ECGs 0 to {last}", args.ecg, args.input.display())));
     }
     let x = ecgs.batch(args.ecg..args.ecg + 1)?;
-    let settings = args.settings(&model, x.shape()[2])?;
+    let samples = x.shape()[2];
+    let baseline = one("--baseline", &args.baseline, &model, args.seed, samples)?;
+    let settings = Settings { baseline, ..args.methods.settings(&model, args.seed, samples)? };
     let done = match args.precision {
         Precision::F32 => account::<f32>(&model.network, args, &settings, &x)?,
         Precision::F64 => account::<f64>(&model.network.cast(), args, &settings, &x)?,
@@ -92,21 +110,14 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
 }
 
 impl Args {
-    fn settings(&self, model: &Model, samples: usize) -> Result<Settings> {
-        let References::One(baseline) = references(&self.baseline, BASELINES, Use::Mean, model, self.seed, samples)? else {
-            return Err(Error::Usage("--baseline: a trace compares with one baseline".into()));
-        };
-        Ok(Settings {
-            seed: self.seed,
-            target: model.target.map_or(0, Target::index),
-            baseline,
-            multiply_by_inputs: self.multiply_by_inputs == YesNo::Yes,
-            samples: self.samples,
-            steps: self.steps,
-            layer: self.layer.clone(),
-            max_pool: if self.max_pool == MaxPool::Captum { MaxPoolRule::Captum } else { MaxPoolRule::Exact },
-            ..Settings::default()
-        })
+    /// The same account by the names that its files have now, wherever they are found later.
+    pub fn named(self) -> Self {
+        Args { names: Some(self.names()), ..self }
+    }
+
+    fn names(&self) -> Names {
+        let now = || Names { model: self.model.clone(), input: self.input.clone(), baseline: self.baseline.clone() };
+        self.names.clone().unwrap_or_else(now)
     }
 }
 
@@ -118,14 +129,15 @@ fn account<T: Real>(network: &Network<T>, args: &Args, settings: &Settings, x: &
 /// The facts at the top of the page, and the heatmap if the input has the twelve leads.
 fn about(args: &Args, model: &Model, trace: &Trace, x: &ndarray::Array3<f64>) -> Result<About> {
     let name = |path: &Path| path.file_name().map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned());
+    let names = args.names();
     let target = model.target.map_or_else(|| "not said by the model".to_owned(), |target| format!("{} ({})", target.title(), model.unit()));
     let precision = if args.precision == Precision::F32 { "f32" } else { "f64" };
     let facts = [
-        ("Model", name(&args.model)),
+        ("Model", name(&names.model)),
         ("Target", target),
-        ("Input", format!("{}, ECG {}", name(&args.input), args.ecg)),
+        ("Input", format!("{}, ECG {}", name(&names.input), args.ecg)),
         ("Method", args.method.name().to_owned()),
-        ("Baseline", args.baseline.clone()),
+        ("Baseline", names.baseline),
         ("Precision", precision.to_owned()),
         ("Seed", args.seed.to_string()),
         ("Program", format!("cardiograd {}", env!("CARGO_PKG_VERSION"))),

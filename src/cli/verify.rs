@@ -1,7 +1,7 @@
 //! `cardiograd verify`: a result is made again from what its record says it was made from, and compared.
 
 use super::provenance::{OUTPUT, Recorded};
-use super::{Arguments, Command, Globals, explain, perturb, predict, print, study, train};
+use super::{Arguments, Command, Globals, explain, perturb, predict, print, study, trace, train};
 use crate::audit::compare::{BOUND_F32, Difference, compare};
 use crate::audit::digest::kernel;
 use crate::audit::provenance::{Record, record_of};
@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 /// Arguments of `cardiograd verify`.
 #[derive(clap::Args, Debug)]
 pub struct Args {
-    /// A result of explain, predict or train, with its record RESULT.provenance.json beside it, or a folder of perturb or study.
+    /// A result of explain, predict or train, with its record RESULT.provenance.json beside it, or a folder of trace, perturb or study.
     result: PathBuf,
     /// Where the model is now; as often as there are models.
     #[arg(long, value_name = "MODEL")]
@@ -120,6 +120,7 @@ impl Making<'_> {
             Command::Train(args) => roles(args),
             Command::Perturb(args) => roles(args),
             Command::Study(args) => roles(args),
+            Command::Trace(args) => roles(args),
             _ => {
                 return Err(Error::Data(format!("the record names the command '{}', whose results are not verified", self.record.command)));
             }
@@ -162,6 +163,7 @@ impl Making<'_> {
         match command {
             Command::Explain(args) => explain::make(&self.moved(args, &again), &quiet)?,
             Command::Predict(args) => predict::make(&self.moved(args, &again), &quiet)?,
+            Command::Trace(args) => trace::make(&self.moved(args.named(), &again), &quiet)?,
             Command::Train(args) => train::make(&self.moved(args, &again), &quiet)?,
             Command::Perturb(args) => perturb::make(&self.moved(args, &again), &quiet)?,
             Command::Study(args) => {

@@ -1,0 +1,108 @@
+//! The options of the methods, as `explain` and `trace` take them.
+
+use super::provenance::Input;
+use super::references::{one, takes_files};
+use crate::attribution::{Interpolation, MaxPoolRule, Settings};
+use crate::nn::Model;
+use crate::Result;
+
+/// Options of the methods.
+#[derive(clap::Args, Clone, Debug)]
+pub(super) struct MethodOptions {
+    /// Whether baseline methods multiply by (input − baseline).
+    #[arg(long, value_enum, default_value_t = YesNo::No)]
+    multiply_by_inputs: YesNo,
+    /// Whether SmoothGrad averages absolute gradients and the other methods end with the absolute value [default: SmoothGrad yes, others no].
+    #[arg(long, value_enum)]
+    absolute: Option<YesNo>,
+    /// Samples of SmoothGrad, VarGrad and Gradient SHAP [default: 25, Gradient SHAP 50].
+    #[arg(long, value_name = "N")]
+    samples: Option<usize>,
+    /// Steps of integrated gradients.
+    #[arg(long, value_name = "N", default_value_t = 50)]
+    steps: usize,
+    /// The node that Grad-CAM looks at [default: the last convolution].
+    #[arg(long, value_name = "NODE")]
+    layer: Option<String>,
+    /// How Grad-CAM's row is stretched to the input's length.
+    #[arg(long, value_enum, default_value_t = Stretch::Linear)]
+    interpolation: Stretch,
+    /// DeepLIFT at a max-pool directly behind a ReLU: the plain derivative as Captum, or the exact rescale rule, which is complete.
+    #[arg(long, value_enum, default_value_t = MaxPool::Captum)]
+    max_pool: MaxPool,
+    /// LRP's stabiliser, in the units of a node's value [default: 1e-6].
+    #[arg(long, value_name = "EPSILON")]
+    lrp_epsilon: Option<f64>,
+    /// How much LRP-gamma favours contributions of the output's sign [default: 0.25].
+    #[arg(long, value_name = "GAMMA")]
+    lrp_gamma: Option<f64>,
+    /// Samples of an occluded window [default: 20].
+    #[arg(long, value_name = "SAMPLES")]
+    occlusion_window: Option<usize>,
+    /// Samples between occluded windows [default: 10].
+    #[arg(long, value_name = "SAMPLES")]
+    occlusion_stride: Option<usize>,
+    /// What occlusion puts in: zero, mean (each lead's own), a file of (12, L) or (N, 12, L), or a dataset; of several ECGs, their mean
+    /// [default: the baseline].
+    #[arg(long, value_name = "zero|mean|FILE.npy|DATASET")]
+    occlusion_value: Option<String>,
+}
+
+#[derive(clap::ValueEnum, Clone, Copy, Debug, PartialEq)]
+pub(super) enum Precision {
+    F32,
+    F64,
+}
+
+#[derive(clap::ValueEnum, Clone, Copy, Debug, PartialEq)]
+enum YesNo {
+    Yes,
+    No,
+}
+
+#[derive(clap::ValueEnum, Clone, Copy, Debug, PartialEq)]
+enum Stretch {
+    Linear,
+    Nearest,
+}
+
+#[derive(clap::ValueEnum, Clone, Copy, Debug, PartialEq)]
+enum MaxPool {
+    Captum,
+    Exact,
+}
+
+impl MethodOptions {
+    /// The settings for inputs of `samples` samples of a model; what is not asked for here is the study's.
+    pub fn settings(&self, model: &Model, seed: u64, samples: usize) -> Result<Settings> {
+        let study = Settings::default();
+        let value = self.occlusion_value.as_deref().map(|text| one("--occlusion-value", text, model, seed, samples)).transpose()?;
+        Ok(Settings {
+            seed,
+            target: model.target.map_or(0, crate::dataset::Target::index),
+            multiply_by_inputs: self.multiply_by_inputs == YesNo::Yes,
+            absolute: self.absolute.map(|absolute| absolute == YesNo::Yes),
+            samples: self.samples,
+            steps: self.steps,
+            layer: self.layer.clone(),
+            interpolation: if self.interpolation == Stretch::Linear { Interpolation::Linear } else { Interpolation::Nearest },
+            max_pool: if self.max_pool == MaxPool::Captum { MaxPoolRule::Captum } else { MaxPoolRule::Exact },
+            lrp_epsilon: self.lrp_epsilon.unwrap_or(study.lrp_epsilon),
+            lrp_gamma: self.lrp_gamma.unwrap_or(study.lrp_gamma),
+            occlusion_window: self.occlusion_window.unwrap_or(study.occlusion_window),
+            occlusion_stride: self.occlusion_stride.unwrap_or(study.occlusion_stride),
+            occlusion_value: value,
+            ..study
+        })
+    }
+
+    /// The files among the options.
+    pub fn files(&mut self) -> impl Iterator<Item = (&'static str, Input<'_>)> {
+        self.occlusion_value.as_mut().filter(|text| takes_files(text)).map(|text| ("occlusion-value", Input::Text(text))).into_iter()
+    }
+
+    /// Whether a max-pool behind a ReLU is treated as Captum treats it, which is not complete.
+    pub fn pools_as_captum(&self) -> bool {
+        self.max_pool == MaxPool::Captum
+    }
+}
