@@ -165,6 +165,41 @@ fn predictions_models_and_curves_are_made_again() {
 }
 
 #[test]
+fn an_account_is_made_again_and_a_changed_byte_is_named() {
+    let folder = explained();
+    let path = folder.path();
+    let options = "--method occlusion --occlusion-value x.npy --occlusion-window 40 --occlusion-stride 40 --seed 2";
+    done(path, &format!("trace model.safetensors --arch standardconv -i x.npy --ecg 1 {options} -o plain"));
+    done(path, "trace model.safetensors --arch standardconv -i x.npy --method deeplift --baseline x.npy --node all -o account -q");
+    for folder in ["plain", "account"] {
+        assert!(done(path, &format!("verify {folder}")).contains("the same bytes"));
+        assert!(cardiograd_on("portable", path, &format!("verify {folder}")).status.success());
+    }
+    let record = Record::find(&path.join("plain")).unwrap().unwrap();
+    let roles: Vec<&str> = record.inputs.iter().map(|input| input.role.as_str()).collect();
+    assert_eq!((roles, record.seed), (vec!["model", "input", "occlusion-value"], Some(2)));
+    assert!(record.arguments.contains(&"--occlusion-window=40".to_owned()) && record.defaults.contains(&"--steps=50".to_owned()));
+    // The account names the files as they were called; where they are now is another matter.
+    std::fs::rename(path.join("model.safetensors"), path.join("moved.safetensors")).unwrap();
+    assert!(refused(path, "verify account").contains("model model.safetensors: it is not there"));
+    assert!(done(path, "verify account --model moved.safetensors").contains("the same bytes"));
+    for file in ["map.npy", "trace.html", "trace.json", "graph.svg"] {
+        let file = path.join("account").join(file);
+        turn(&file, |len| len - 4);
+        let line = refused(path, "verify account --model moved.safetensors");
+        assert!(line.contains(file.file_name().unwrap().to_str().unwrap()) && line.contains("bytes changed"), "{line}");
+        turn(&file, |len| len - 4);
+    }
+    // Someone who knows of the record changes one value of the map, and the digests with it.
+    let old = Record::find(&path.join("account")).unwrap().unwrap();
+    turn(&path.join("account/map.npy"), |len| len - 8);
+    let new = Record { outputs: Record::new("trace", None, Vec::new(), &path.join("account")).unwrap().outputs, ..old };
+    new.sealed().unwrap().write(&path.join("account")).unwrap();
+    let line = refused(path, "verify account --model moved.safetensors");
+    assert!(line.contains("map.npy") && line.contains("1 of 1440 elements"), "{line}");
+}
+
+#[test]
 fn a_study_is_made_again_from_its_models() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path();

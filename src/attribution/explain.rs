@@ -9,6 +9,7 @@ use crate::tape::{Look, Network, Real, RuleSet, Tensor, Want, from_vec, slice};
 use crate::{Error, Result};
 use rand_distr::{Distribution, StandardNormal};
 use rayon::prelude::*;
+use std::cell::OnceCell;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -74,6 +75,16 @@ impl Extent {
     }
 }
 
+/// A few ECGs (n·C·L values) that methods look at together, and the runs that they share.
+struct Chunk<'x, T: Real> {
+    x: &'x [T],
+    extent: Extent,
+    /// The run on the ECGs.
+    look: Look<T>,
+    /// Their baselines and the run on them, made when first asked for.
+    reference: OnceCell<(Vec<T>, Look<T>)>,
+}
+
 impl<'a, T: Real> Explainer<'a, T> {
     /// An explainer of a network with one input.
     ///
@@ -137,28 +148,28 @@ impl<'a, T: Real> Explainer<'a, T> {
     /// All methods on a few ECGs: those that look once share one forward run.
     fn chunk(&self, x: &[T], ids: &[u64], extent: Extent, methods: &[Method], batch: usize) -> Result<Vec<Single<T>>> {
         let size = extent.size();
-        let look = self.run(x.to_vec(), extent)?;
-        let prediction = column(&look, self.settings.output)?;
+        let chunk = Chunk { x, extent, look: self.run(x.to_vec(), extent)?, reference: OnceCell::new() };
+        let prediction = column(&chunk.look, self.settings.output)?;
         let mut singles: Vec<Single<T>> =
             prediction.into_iter().map(|prediction| Single { prediction, maps: Vec::new(), completeness: Vec::new() }).collect();
         for method in methods {
             let mut maps = match recipe(*method, self.network.program(), self.settings) {
                 Recipe::Random => ids.iter().map(|id| self.random(*id, size)).collect(),
-                Recipe::Layer => self.layer_maps(&look, extent)?,
+                Recipe::Layer => self.layer_maps(&chunk.look, extent)?,
                 Recipe::Relevance(_) => self.relevance(*method, x, extent)?,
                 Recipe::Occlusion => self.occluded(x, extent)?,
                 Recipe::Product(a, b) => {
-                    let (a, b) = (self.once(a, x, extent, &look)?, self.once(b, x, extent, &look)?);
+                    let (a, b) = (self.once(a, &chunk)?, self.once(b, &chunk)?);
                     a.into_iter().zip(b).map(|(a, b)| a.into_iter().zip(b).map(|(a, b)| a * b).collect()).collect()
                 }
-                Recipe::Gradients { sampler: Sampler::Once, .. } => self.once(*method, x, extent, &look)?,
+                Recipe::Gradients { sampler: Sampler::Once, .. } => self.once(*method, &chunk)?,
                 Recipe::Gradients { rules, sampler, reduction, .. } => {
                     let sampled = |(x, id): (&[T], &u64)| self.sampled(&rules, sampler, reduction, x, *id, extent, batch);
                     x.par_chunks(size).zip(ids).map(sampled).collect::<Result<_>>()?
                 }
             };
             check_maps(*method, &maps, ids)?;
-            let complete = self.completeness(*method, x, extent, &singles, &maps)?;
+            let complete = self.completeness(*method, &chunk, &singles, &maps)?;
             if self.settings.absolute == Some(true) {
                 maps.iter_mut().flatten().for_each(|v| *v = v.abs());
             }
@@ -183,38 +194,39 @@ impl<'a, T: Real> Explainer<'a, T> {
     }
 
     /// Maps of a method that looks once, from a run that is already there.
-    fn once(&self, method: Method, x: &[T], extent: Extent, look: &Look<T>) -> Result<Vec<Vec<T>>> {
-        let size = extent.size();
+    fn once(&self, method: Method, chunk: &Chunk<'_, T>) -> Result<Vec<Vec<T>>> {
+        let &Chunk { x, extent, ref look, .. } = chunk;
         match recipe(method, self.network.program(), self.settings) {
             Recipe::Gradients { rules, sampler: Sampler::Once, reduction, reference } => {
-                let base = self.baselines(x, extent);
-                let reference = reference.then(|| self.reference_run(&base, extent)).transpose()?;
-                let mut map = self.input_gradient(look, &rules, reference.as_ref())?;
+                let difference = reduction == Reduction::TimesDifference;
+                let compared = (reference || difference).then(|| self.reference(chunk)).transpose()?;
+                let mut map = self.input_gradient(look, &rules, compared.filter(|_| reference).map(|(_, look)| look))?;
                 for (at, v) in map.iter_mut().enumerate() {
                     *v = match reduction {
                         Reduction::Mean => *v,
                         Reduction::MeanAbsolute => v.abs(),
                         Reduction::Variance => T::ZERO,
                         Reduction::TimesInput => *v * x[at],
-                        Reduction::TimesDifference => *v * (x[at] - base[at]),
+                        Reduction::TimesDifference => *v * (x[at] - compared.map_or(T::ZERO, |(base, _)| base[at])),
                     };
                 }
-                Ok(map.chunks(size).map(<[T]>::to_vec).collect())
+                Ok(map.chunks(extent.size()).map(<[T]>::to_vec).collect())
             }
             Recipe::Layer => self.layer_maps(look, extent),
             _ => Err(Error::Rule(format!("method '{method}' needs more than one look, it cannot be a factor"))),
         }
     }
 
-    /// The baselines of ECGs one after another.
-    fn baselines(&self, x: &[T], extent: Extent) -> Vec<T> {
-        x.chunks(extent.size()).flat_map(|x| baseline(&self.settings.baseline, x, extent.channels)).collect()
-    }
-
-    /// The run on the baselines: one example where it serves all.
-    fn reference_run(&self, base: &[T], extent: Extent) -> Result<Look<T>> {
+    /// The baselines of a chunk's ECGs one after another, and the run on them: one example where it serves all.
+    fn reference<'c>(&self, chunk: &'c Chunk<'_, T>) -> Result<&'c (Vec<T>, Look<T>)> {
+        if let Some(found) = chunk.reference.get() {
+            return Ok(found);
+        }
+        let extent = chunk.extent;
+        let base: Vec<T> = chunk.x.chunks(extent.size()).flat_map(|x| baseline(&self.settings.baseline, x, extent.channels)).collect();
         let shared = !matches!(self.settings.baseline, super::Baseline::Mean);
-        self.run(if shared { base[..extent.size()].to_vec() } else { base.to_vec() }, extent)
+        let look = self.run(if shared { base[..extent.size()].to_vec() } else { base.clone() }, extent)?;
+        Ok(chunk.reference.get_or_init(|| (base, look)))
     }
 
     /// One ECG's map from gradients at sampled inputs. Samples are summed one after another in f64, so the sum does not depend on the batch.
@@ -313,19 +325,18 @@ impl<'a, T: Real> Explainer<'a, T> {
     fn completeness(
         &self,
         method: Method,
-        x: &[T],
-        extent: Extent,
+        chunk: &Chunk<'_, T>,
         singles: &[Single<T>],
         maps: &[Vec<T>],
     ) -> Result<Vec<Option<Completeness>>> {
         if !matches!(method, Method::DeepLift | Method::IntegratedGradients) {
             return Ok(vec![None; maps.len()]);
         }
-        let base = self.baselines(x, extent);
-        let at_base = column(&self.reference_run(&base, extent)?, self.settings.output)?;
-        let size = extent.size();
+        let (base, run) = self.reference(chunk)?;
+        let at_base = column(run, self.settings.output)?;
+        let size = chunk.extent.size();
         let one = |n: usize| {
-            let (x, base) = (&x[n * size..(n + 1) * size], &base[n * size..(n + 1) * size]);
+            let (x, base) = (&chunk.x[n * size..(n + 1) * size], &base[n * size..(n + 1) * size]);
             let scaled = self.settings.multiply_by_inputs;
             let term = |at: usize| maps[n][at].f64() * if scaled { 1.0 } else { x[at].f64() - base[at].f64() };
             let difference = singles[n].prediction.f64() - at_base[n % at_base.len()].f64();
