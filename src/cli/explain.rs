@@ -136,13 +136,7 @@ impl<D: ndarray::Dimension> TryFromDyn for ndarray::Array<f64, D> {
 }
 
 /// Explains batch by batch and writes the archive when all is there.
-fn explain<T: Real + Element>(
-    network: &Network<T>,
-    args: &Args,
-    methods: &[Method],
-    model: &Model,
-    globals: &Globals,
-) -> Result<()> {
+fn explain<T: Real + Element>(network: &Network<T>, args: &Args, methods: &[Method], model: &Model, globals: &Globals) -> Result<()> {
     let ecgs = Ecgs::open(&args.input, network.program())?;
     let x = Tensor::from(ecgs.batch(0..ecgs.len())?.mapv(T::of).into_dyn());
     let mut settings = args.settings(model, x.shape()[2])?;

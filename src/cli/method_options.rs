@@ -2,9 +2,9 @@
 
 use super::provenance::Input;
 use super::references::{one, takes_files};
+use crate::Result;
 use crate::attribution::{Interpolation, MaxPoolRule, Settings};
 use crate::nn::Model;
-use crate::Result;
 
 /// Options of the methods.
 #[derive(clap::Args, Clone, Debug)]

@@ -44,15 +44,7 @@ pub(super) fn one(option: &str, text: &str, model: &Model, seed: u64, samples: u
 }
 
 /// What `option` (`--baseline`) with `--baselines` and `--baseline-use` asks for, for a model that looks at `samples` samples.
-pub(super) fn references(
-    option: &str,
-    text: &str,
-    most: usize,
-    how: Use,
-    model: &Model,
-    seed: u64,
-    samples: usize,
-) -> Result<References> {
+pub(super) fn references(option: &str, text: &str, most: usize, how: Use, model: &Model, seed: u64, samples: usize) -> Result<References> {
     match text {
         "zero" => return Ok(References::One(Baseline::Zero)),
         "mean" => return Ok(References::One(Baseline::Mean)),
