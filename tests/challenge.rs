@@ -1,6 +1,7 @@
-//! The criteria of `challenge` against closed forms on linear networks, against Captum (max-sensitivity by its definition), scikit-image, SciPy and NumPy
-//! (`tests/data/challenge/reference.py`), and the command as a script calls it.
+//! The criteria of `challenge` against closed forms on linear networks, against Captum and Quantus (`tests/data/challenge/peers.py`), scikit-image, SciPy
+//! and NumPy (`reference.py` beside it), and the command as a script calls it.
 
+use cardiograd::attribution::{self as explained, Baseline, Explainer, Method};
 use cardiograd::challenge::infidelity::{Infidelity, Perturbed, max_sensitivity, per_microvolt};
 use cardiograd::challenge::localisation::{Segment, segment};
 use cardiograd::challenge::randomise::{layers, randomised};
@@ -14,6 +15,7 @@ use cardiograd::ecg::Measurements;
 use cardiograd::evaluation::perturbation::Predictor;
 use cardiograd::evaluation::ranks::spearman;
 use cardiograd::nn::{architecture, initialise};
+use cardiograd::progress::silent;
 use cardiograd::tape::{Builder, ConvLayer, Network, Op, Parameters, RuleSet, Tensor, from_vec, slice};
 use ndarray::Array2;
 use proptest::prelude::*;
@@ -48,8 +50,12 @@ fn linear(weights: &[f32], leads: usize, len: usize) -> Network<f32> {
     Network::new(build.finish(y).unwrap(), Parameters::from(values)).unwrap()
 }
 
-/// The network of the reference.
-fn small(reference: &serde_json::Value) -> Network<f32> {
+fn peers() -> serde_json::Value {
+    serde_json::from_str(include_str!("data/challenge/peers.json")).unwrap()
+}
+
+/// The network of the references, with these parameters.
+fn small(parameters: &serde_json::Value) -> Network<f32> {
     let mut build = Builder::new();
     let x = build.input("x", &[Some(2), Some(12)]);
     let layer = ConvLayer { padding: (1, 1), ..ConvLayer::same(2, 3, 3) };
@@ -65,8 +71,8 @@ fn small(reference: &serde_json::Value) -> Network<f32> {
             _ => vec![1],
         }
     };
-    let parameters = reference["parameters"].as_object().unwrap();
-    let parameters: Parameters<f32> = parameters.iter().map(|(name, v)| (name.clone(), from_vec(&shape(name), singles(v)))).collect();
+    let parameters: Parameters<f32> =
+        parameters.as_object().unwrap().iter().map(|(name, v)| (name.clone(), from_vec(&shape(name), singles(v)))).collect();
     Network::new(build.finish(y).unwrap(), parameters).unwrap()
 }
 
@@ -80,9 +86,9 @@ fn gradient(network: &Network<f32>, x: &[f32], leads: usize) -> Vec<f32> {
 }
 
 #[test]
-fn infidelity_is_captums_and_max_sensitivity_its_definition() {
+fn infidelity_and_max_sensitivity_are_captums() {
     let reference = reference();
-    let network = small(&reference);
+    let network = small(&reference["parameters"]);
     let x = singles(&reference["x"]);
     let noise: Vec<Vec<f32>> = reference["noise"].as_array().unwrap().iter().map(singles).collect();
     let first = predict(&network, &x, 2);
@@ -100,7 +106,82 @@ fn infidelity_is_captums_and_max_sensitivity_its_definition() {
     let others: Vec<Vec<f32>> =
         near_by.iter().map(|e| gradient(&network, &x.iter().zip(e).map(|(x, e)| x + e).collect::<Vec<f32>>(), 2)).collect();
     let found = max_sensitivity(&own, others.iter().map(Vec::as_slice)).unwrap();
-    near(found, reference["sensitivity_max"].as_f64().unwrap(), 1e-5);
+    near(found, reference["sensitivity_max"].as_f64().unwrap(), 1e-6);
+    near(found, peers()["sensitivity_max"].as_f64().unwrap(), 1e-6);
+}
+
+/// Input × gradient of the references' network.
+fn product(network: &Network<f32>, x: &[f32]) -> Vec<f32> {
+    gradient(network, x, 2).iter().zip(x).map(|(g, x)| g * x).collect()
+}
+
+#[test]
+fn localisation_is_quantus_relevance_mass() {
+    let (reference, peers) = (reference(), peers());
+    let map = product(&small(&reference["parameters"]), &singles(&reference["x"]));
+    map.iter().zip(numbers(&peers["product"])).for_each(|(a, b)| near(f64::from(*a), b, 1e-6));
+    let at = |name: &str| peers["mass"][name].as_u64().unwrap() as usize;
+    let inside = Segment { leads: at("lead")..at("lead") + 1, samples: at("from")..at("to") };
+    let map = Array2::from_shape_vec((2, 12), map).unwrap();
+    near(inside.share(map.view()).unwrap(), peers["mass"]["share"].as_f64().unwrap(), 1e-6);
+}
+
+/// Points, one a step, replaced by zero or by the values of another array, most relevant first.
+#[test]
+fn curves_of_replacement_are_quantus_pixel_flipping() {
+    let (reference, peers) = (reference(), peers());
+    let (network, x) = (small(&reference["parameters"]), singles(&reference["x"]));
+    let settings = Settings { patch: 1, steps: 24, ..Settings::default() };
+    let patches = Patches { leads: 2, len: 12, window: 1 };
+    let order = patches.ranked(&product(&network, &x));
+    for (name, donor) in [("zero", vec![0.0; 24]), ("value", singles(&peers["value"]))] {
+        let replacer = Replacer::new(Replacement::Resampling, patches, &x, &donor, 0, &settings);
+        let curve = Removal::new(&network, patches, replacer, &settings).unwrap().curve(&order).unwrap();
+        let first = peers["prediction"].as_f64().unwrap();
+        let wanted: Vec<f64> = numbers(&peers["flipping"][name]).into_iter().map(|now| (now - first).abs()).collect();
+        assert_eq!(curve.len(), wanted.len() + 1);
+        curve[1..].iter().zip(wanted).for_each(|(a, b)| near(*a, b, 1e-6));
+    }
+}
+
+/// The layers as Quantus has drawn them anew, from the output on; its similarity of the maps before and after.
+#[test]
+fn randomised_layers_are_compared_as_quantus_compares_them() {
+    let (reference, peers) = (reference(), peers());
+    let x = singles(&reference["x"]);
+    let own = Array2::from_shape_vec((2, 12), product(&small(&reference["parameters"]), &x)).unwrap();
+    let stages = peers["mprt"].as_array().unwrap();
+    let order: Vec<&str> = stages.iter().map(|stage| stage["layer"].as_str().unwrap()).collect();
+    let names: Vec<String> = layers(small(&reference["parameters"]).program()).unwrap().into_iter().map(|layer| layer.name).collect();
+    assert_eq!(order, names, "the cascade goes through the layers in the same order");
+    for stage in stages {
+        let other = Array2::from_shape_vec((2, 12), product(&small(&stage["parameters"]), &x)).unwrap();
+        let found = Similarity::of(own.view(), other.view()).spearman_signed.unwrap();
+        near(found, stage["spearman"].as_f64().unwrap(), 1e-9);
+    }
+}
+
+#[test]
+fn occlusion_puts_in_the_values_that_captum_puts_in() {
+    let (reference, peers) = (reference(), peers());
+    let network = small(&reference["parameters"]).cast::<f64>();
+    let x: Tensor<f64> = from_vec(&[1, 2, 12], numbers(&reference["x"]));
+    let value = Array2::from_shape_vec((2, 12), numbers(&peers["value"])).unwrap();
+    for (name, value) in [("zero", Baseline::Zero), ("mean", Baseline::Mean), ("value", Baseline::Values(value))] {
+        // Its own value, whatever the baseline; and the baseline, where it has none.
+        let own = (Baseline::Values(Array2::from_elem((2, 12), 9.0)), Some(value.clone()));
+        for (baseline, occlusion_value) in [own, (value, None)] {
+            let settings =
+                explained::Settings { baseline, occlusion_value, occlusion_window: 4, occlusion_stride: 2, ..Default::default() };
+            let found = Explainer::new(&network, &settings).unwrap().explain(&x, &[0], &[Method::Occlusion], &silent).unwrap();
+            for (a, b) in slice(&found.maps[0].1).iter().zip(numbers(&peers["occlusion"][name])) {
+                near(*a, b, 1e-6);
+            }
+        }
+    }
+    let settings = explained::Settings { occlusion_value: Some(Baseline::Values(Array2::zeros((2, 11)))), ..Default::default() };
+    let error = Explainer::new(&network, &settings).unwrap().explain(&x, &[0], &[Method::Occlusion], &silent).unwrap_err();
+    assert!(error.to_string().contains("occlusion's value"), "{error}");
 }
 
 #[test]
@@ -115,6 +196,10 @@ fn similarities_and_imputation_are_those_of_python() {
     let gaps = numbers(&reference["missing"]);
     let missing: Vec<bool> = (0..signal.len()).map(|t| gaps.contains(&(t as f64))).collect();
     for (found, wanted) in impute(&signal, &missing).into_iter().zip(numbers(&reference["imputed"])) {
+        near(f64::from(found), wanted, 1e-6);
+    }
+    // Quantus's ROAD, a lead being an image of one row, solves the same equations.
+    for (found, wanted) in impute(&signal, &missing).into_iter().zip(numbers(&peers()["imputed"])) {
         near(f64::from(found), wanted, 1e-6);
     }
     assert_eq!(impute(&[1.0, 2.0, 6.0], &[true; 3]), [3.0; 3]);
