@@ -96,6 +96,14 @@ proptest! {
         prop_assert_eq!(look.output(), &output);
         let (tape32, base32) = (single.run(std::slice::from_ref(&x)).unwrap(), single.run(std::slice::from_ref(&base)).unwrap());
         prop_assert_eq!(tape32.output(), &output);
+        for conv in single.program().of_kind(OpKind::Conv1d) {
+            let look = single.look_at(x.clone(), Some(conv)).unwrap();
+            let (value, gradient) = single.watched(&look, conv, 1).unwrap();
+            prop_assert_eq!(tape32.value(conv), &value);
+            let seed = from_vec(&[batch, 3], (0..batch).flat_map(|_| [0.0, 1.0, 0.0]).collect());
+            let mut wanted = single.backward(&tape32, seed, &RuleSet::plain(), None, &Want::nodes([conv])).unwrap();
+            prop_assert_eq!(wanted.take(conv), gradient, "watched\n{}", single.program());
+        }
         for which in 0..4 {
             let seed: Vec<f64> = (0..batch).flat_map(|_| [0.0, 1.0, 0.0]).collect();
             let seed32 = from_vec(&[batch, 3], seed.iter().map(|v| *v as f32).collect());
@@ -132,6 +140,27 @@ proptest! {
             prop_assert_eq!(&alone.0[..], &one.0[n * 3..][..3]);
             prop_assert_eq!(&alone.1[..], &one.1[n * 5 * len..][..5 * len]);
         }
+    }
+}
+
+/// The study's network, whose blocks run as one chain: every rule gives the tape's bytes.
+#[test]
+fn stevennet_equals_the_tape() {
+    let program = cardiograd::nn::stevennet(12, None).unwrap();
+    let mut draw = Draw::new(5);
+    let parameters = common::parameters(&program, &mut draw);
+    let network: Network<f32> = Network::new(program, parameters).unwrap().cast();
+    let x: Tensor<f32> = cast(&draw.tensor(&[3, 12, 600]));
+    let base: Tensor<f32> = cast(&draw.tensor(&[1, 12, 600]));
+    let (look, look_base) = (network.look(x.clone()).unwrap(), network.look(base.clone()).unwrap());
+    let (tape, tape_base) = (network.run(std::slice::from_ref(&x)).unwrap(), network.run(&[base]).unwrap());
+    assert_eq!(tape.output(), look.output());
+    let input = network.program().inputs()[0];
+    for which in 0..4 {
+        let found = network.look_back(&look, &rules(which, network.program()), Some(&look_base), 0).unwrap();
+        let seed = from_vec(&[3, 1], vec![1.0; 3]);
+        let mut wanted = network.backward(&tape, seed, &rules(which, network.program()), Some(&tape_base), &Want::nodes([input])).unwrap();
+        assert!(wanted.take(input).unwrap() == found, "rule set {which}");
     }
 }
 

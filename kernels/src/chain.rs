@@ -102,7 +102,8 @@ fn check(batch: usize, link: &Link<'_>, buffers: &[&mut [f32]], isa: crate::Isa)
     assert!(link.y.iter().chain(&link.add).all(holds), "a buffer does not hold {batch} examples");
     let finish = &link.finish;
     assert!(finish.add.is_none() && !finish.accumulate, "a link adds a buffer by its number");
-    assert!(finish.keep.as_deref().is_none_or(|keep| keep.len() == batch * size_out), "what is kept does not fit {batch} examples");
+    let fits = |kept: &Option<&mut [f32]>| kept.as_deref().is_none_or(|kept| kept.len() == batch * size_out);
+    assert!(fits(&finish.keep) && fits(&finish.raw), "what is kept does not fit {batch} examples");
     assert!(link.gate.fits(batch, size_in), "a gate does not fit {batch} examples");
     assert!(link.bias.is_none_or(|bias| bias.len() == conv.c_out), "bias does not fit the geometry");
     let affine = finish.affine.is_none_or(|(scale, shift)| scale.len() == conv.c_out && shift.len() == conv.c_out);
@@ -110,7 +111,7 @@ fn check(batch: usize, link: &Link<'_>, buffers: &[&mut [f32]], isa: crate::Isa)
 }
 
 /// Where a link's output goes; with no y, to a place that [`Between`] gives.
-fn finished<'a>(link: &'a mut Link<'_>, buffers: &[Shared], batch: usize) -> Finished<'a> {
+fn finished<'a>(link: &mut Link<'a>, buffers: &[Shared], batch: usize) -> Finished<'a> {
     let conv = link.conv.conv();
     let elements = batch * size(link.conv.isa(), conv.c_out, conv.len_out());
     link.finish.accumulate = link.add.is_some() && link.add == link.y;

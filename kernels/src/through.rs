@@ -27,6 +27,8 @@ pub enum Gate<'a> {
 /// What happens to v = conv(x) + bias before it is stored.
 #[derive(Debug, Default)]
 pub struct Finish<'a> {
+    /// Keep v as it comes here, blocked like the output.
+    pub raw: Option<&'a mut [f32]>,
     /// v ← scale · v + shift, per channel: a batch norm in evaluation.
     pub affine: Option<(&'a [f32], &'a [f32])>,
     /// Keep v itself here, blocked like the output.
@@ -174,6 +176,7 @@ pub enum Sink<'a> {
 #[derive(Clone, Copy)]
 pub struct Finished<'a> {
     to: Shared,
+    raw: Option<Shared>,
     affine: Option<(&'a [f32], &'a [f32])>,
     keep: Option<Shared>,
     relu: bool,
@@ -193,17 +196,17 @@ pub enum SinkAt<'a> {
 
 impl<'a> Finished<'a> {
     /// Finish into `to`.
-    pub fn new(to: &mut [f32], finish: &'a mut Finish<'_>) -> Self {
-        let keep = finish.keep.as_mut().map(|keep| Shared::new(keep.as_mut_ptr()));
-        let (affine, relu, add, accumulate) = (finish.affine, finish.relu, finish.add, finish.accumulate);
-        Finished { to: Shared::new(to.as_mut_ptr()), affine, keep, relu, add, accumulate }
+    pub fn new(to: &mut [f32], finish: &mut Finish<'a>) -> Self {
+        let add = finish.add;
+        Finished::shared(Shared::new(to.as_mut_ptr()), finish, add)
     }
 
     /// Finish into `to`, which may be null where [`Finished::into_place`] follows, adding `add`.
-    pub fn shared(to: Shared, finish: &'a mut Finish<'_>, add: Option<&'a [f32]>) -> Self {
-        let keep = finish.keep.as_mut().map(|keep| Shared::new(keep.as_mut_ptr()));
+    pub fn shared(to: Shared, finish: &mut Finish<'a>, add: Option<&'a [f32]>) -> Self {
+        let kept = |slice: &mut Option<&'a mut [f32]>| slice.as_mut().map(|slice| Shared::new(slice.as_mut_ptr()));
+        let (raw, keep) = (kept(&mut finish.raw), kept(&mut finish.keep));
         let (affine, relu, accumulate) = (finish.affine, finish.relu, finish.accumulate);
-        Finished { to, affine, keep, relu, add, accumulate }
+        Finished { to, raw, affine, keep, relu, add, accumulate }
     }
 
     /// The same into another place.
@@ -224,7 +227,13 @@ impl<'a> Finished<'a> {
     /// The same `offset` elements further.
     pub fn at(self, offset: usize) -> Self {
         let shift = |p: Shared| Shared::new(p.get().wrapping_add(offset));
-        Finished { to: shift(self.to), keep: self.keep.map(shift), add: self.add.map(|add| &add[offset..]), ..self }
+        Finished {
+            to: shift(self.to),
+            raw: self.raw.map(shift),
+            keep: self.keep.map(shift),
+            add: self.add.map(|add| &add[offset..]),
+            ..self
+        }
     }
 
     /// Finishes `count` rows of `from` plus `bias`, `row_step` elements apart, at element `at` and on.
@@ -248,6 +257,9 @@ impl<'a> Finished<'a> {
             for t in 0..count {
                 let at = at + t * V::WIDTH;
                 let mut v = V::load(from.add(t * row_step)).add(bias);
+                if let Some(raw) = self.raw {
+                    v.store(raw.get().add(at));
+                }
                 if AFFINE {
                     v = scale.mul(v).add(shift);
                 }

@@ -84,6 +84,7 @@ proptest! {
         let gated: Vec<f64> = (0..x.len()).map(|at| through(at) * f64::from(factor[at / conv.len_in % conv.c_in])).collect();
         let mut kept = vec![0.0; add.len()];
         naive::forward(&conv, batch, &gated, &wide(&w), Some(&wide(&b)), &mut kept);
+        let given = kept.clone();
         let channel = |at: usize| at / conv.len_out() % conv.c_out;
         for (at, v) in kept.iter_mut().enumerate() {
             *v = f64::from(scale[channel(at)]) * *v + f64::from(shift[channel(at)]);
@@ -103,10 +104,11 @@ proptest! {
                     3 => Gate::Guided(&bgate),
                     _ => Gate::Rescale(&bgate, &base),
                 };
-                let (mut keep, mut y) = (vec![f32::NAN; badd.len()], vec![f32::NAN; badd.len()]);
-                let finish = Finish { affine: Some((&scale, &shift)), keep: Some(&mut keep), relu: true, add: Some(&badd), accumulate: false };
+                let (mut raw, mut keep, mut y) = (vec![f32::NAN; badd.len()], vec![f32::NAN; badd.len()], vec![f32::NAN; badd.len()]);
+                let finish = Finish { raw: Some(&mut raw), affine: Some((&scale, &shift)), keep: Some(&mut keep), relu: true, add: Some(&badd), accumulate: false };
                 fused.run(batch, &bx, (gate, Some(&factor)), Some(&b), finish, &mut y, seed % 2 == 0);
                 let (y, keep) = (unpacked(isa, conv.c_out, conv.len_out(), &y), unpacked(isa, conv.c_out, conv.len_out(), &keep));
+                prop_assert!(error(&unpacked(isa, conv.c_out, conv.len_out(), &raw), &given) < 2e-5, "{isa} {form:?} {conv:?}");
                 prop_assert!(error(&keep, &kept) < 2e-5 && error(&y, &wanted) < 2e-5, "{isa} {form:?} gate {which} {conv:?}");
                 if isa != Isa::Portable && form.is_some() {
                     planar.push((form, y));
@@ -236,7 +238,7 @@ proptest! {
                 let size = batch * blocked::size(isa, fused.conv().c_out, len);
                 let (mut y, mut keep) = (vec![f32::NAN; size], vec![f32::NAN; size]);
                 let add = (n % 2 == 1).then(|| ys[n - 1].clone());
-                let finish = Finish { affine: Some((&scale, &shift)), keep: Some(&mut keep), relu: n != 0, add: add.as_deref(), accumulate: false };
+                let finish = Finish { affine: Some((&scale, &shift)), keep: Some(&mut keep), relu: n != 0, add: add.as_deref(), ..Finish::default() };
                 fused.run(batch, &ys[n], (gate(n), Some(&factor)), Some(&bias), finish, &mut y, false);
                 ys.push(y);
                 keeps.push(keep);
@@ -251,7 +253,7 @@ proptest! {
                 gate: gate(n),
                 scale: Some(&parameters[n][3]),
                 bias: Some(&parameters[n][2]),
-                finish: Finish { affine: Some((&parameters[n][0], &parameters[n][1])), keep: Some(keep), relu: n != 0, add: None, accumulate: false },
+                finish: Finish { affine: Some((&parameters[n][0], &parameters[n][1])), keep: Some(keep), relu: n != 0, ..Finish::default() },
                 add: (n % 2 == 1).then_some(0),
                 y: if n % 2 == 1 { Some(0) } else { (n + 1 == links).then_some(1) },
             }).collect();

@@ -148,7 +148,11 @@ impl<'a, T: Real> Explainer<'a, T> {
     /// All methods on a few ECGs: those that look once share one forward run.
     fn chunk(&self, x: &[T], ids: &[u64], extent: Extent, methods: &[Method], batch: usize) -> Result<Vec<Single<T>>> {
         let size = extent.size();
-        let chunk = Chunk { x, extent, look: self.run(x.to_vec(), extent)?, reference: OnceCell::new() };
+        // Grad-CAM and its product with guided backpropagation look at a layer of the same run.
+        let layered = methods.iter().any(|method| matches!(method, Method::GradCam | Method::GuidedGradCam));
+        let watch = if layered { Some(gradcam::layer(self.network, self.settings.layer.as_deref())?) } else { None };
+        let look = self.network.look_at(from_vec(&[ids.len(), extent.channels, extent.len], x.to_vec()), watch)?;
+        let chunk = Chunk { x, extent, look, reference: OnceCell::new() };
         let prediction = column(&chunk.look, self.settings.output)?;
         let mut singles: Vec<Single<T>> =
             prediction.into_iter().map(|prediction| Single { prediction, maps: Vec::new(), completeness: Vec::new() }).collect();
@@ -274,14 +278,12 @@ impl<'a, T: Real> Explainer<'a, T> {
     /// Grad-CAM: one row, repeated over the leads.
     fn layer_maps(&self, look: &Look<T>, extent: Extent) -> Result<Vec<Vec<T>>> {
         let layer = gradcam::layer(self.network, self.settings.layer.as_deref())?;
-        let tape = look.tape(self.network)?;
-        let seed = crate::tape::one_hot(tape.output(), self.settings.output)?;
-        let gradients = self.network.backward(tape, seed, &RuleSet::plain(), None, &Want::nodes([layer]))?;
-        let gradient = gradients.get(layer).ok_or_else(|| {
+        let (activation, gradient) = self.network.watched(look, layer, self.settings.output)?;
+        let gradient = gradient.ok_or_else(|| {
             let name = &self.network.program().node(layer).name;
             Error::Usage(format!("Grad-CAM at '{name}': the output does not depend on this node; name another layer"))
         })?;
-        let rows = gradcam::rows(tape.value(layer), gradient, extent.len, self.settings.interpolation)?;
+        let rows = gradcam::rows(&activation, &gradient, extent.len, self.settings.interpolation)?;
         Ok(rows.into_iter().map(|row| row.repeat(extent.channels)).collect())
     }
 

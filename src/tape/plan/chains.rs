@@ -88,7 +88,8 @@ impl Plan {
         steps: RangeInclusive<usize>,
         batch: usize,
         values: &mut [Option<Buffer>],
-        kept: Option<&mut Kept>,
+        kept: &mut Kept,
+        (keep, watch): (bool, Option<usize>),
         pool: &mut Pool,
     ) {
         let (first, last) = (*steps.start(), *steps.end());
@@ -110,35 +111,37 @@ impl Plan {
             bank.holds.extend(y.map(|at| (step.y, at)));
             routes.push((add, y));
         }
-        let keeps = |step: &Step| step.relu.filter(|_| kept.is_some());
+        let keeps = |step: &Step| step.relu.filter(|_| keep);
         let mut before: Vec<Option<Buffer>> = self.steps[first..=last]
             .iter()
             .map(|step| keeps(step).map(|relu| take(pool, batch * self.size_of(self.relus[relu].1))))
             .collect();
+        let mut watched = kept.watched.as_mut();
         let mut links = Vec::new();
-        for ((step, before), (add, y)) in self.steps[first..=last].iter().zip(&mut before).zip(routes) {
+        for ((index, before), (add, y)) in steps.zip(&mut before).zip(routes) {
+            let step = &self.steps[index];
             let Some(conv) = convolution(step) else { continue };
+            let size = batch * self.size(step.y);
             let affine = conv.affine.as_ref().map(|(scale, shift)| (&scale[..], &shift[..]));
-            let keep = before.as_mut().map(|before| &mut before.as_mut_slice()[..batch * self.size(step.y)]);
-            let finish = Finish { affine, keep, relu: step.relu.is_some(), ..Finish::default() };
+            let raw = if watch == Some(index) { watched.take().map(|raw| &mut raw.as_mut_slice()[..size]) } else { None };
+            let keep = before.as_mut().map(|before| &mut before.as_mut_slice()[..size]);
+            let finish = Finish { raw, affine, keep, relu: step.relu.is_some(), ..Finish::default() };
             links.push(Link { conv: conv.forward(self), gate: Gate::Open, scale: None, bias: conv.bias.as_deref(), finish, add, y });
         }
         chain::run(batch, &mut bank.buffers.iter_mut().map(Buffer::as_mut_slice).collect::<Vec<_>>(), x, &mut links);
         drop(links);
         bank.settle(values, pool);
-        if let Some(kept) = kept {
-            for (step, before) in self.steps[first..=last].iter().zip(before) {
-                if let (Some(relu), Some(before)) = (step.relu, before) {
-                    kept.relus[relu] = before;
-                }
+        for (step, before) in self.steps[first..=last].iter().zip(before) {
+            if let (Some(relu), Some(before)) = (step.relu, before) {
+                kept.relus[relu] = before;
             }
         }
     }
 }
 
 impl Walk<'_> {
-    /// The steps from `last` back that form a chain of adjoints.
-    pub(super) fn chain_backward(&self, last: usize) -> RangeInclusive<usize> {
+    /// The steps from `last` back, down to `floor` at most, that form a chain of adjoints.
+    pub(super) fn chain_backward(&self, last: usize, floor: usize) -> RangeInclusive<usize> {
         let steps = &self.plan.steps;
         let mut arrived: Vec<Slot> = (0..self.arrived.len()).filter(|slot| self.arrived[*slot].is_some()).collect();
         let mut first = last;
@@ -151,7 +154,7 @@ impl Walk<'_> {
                 return if first == last { last..=last } else { first + 1..=last };
             }
             arrived.extend(other.into_iter().chain([step.x]));
-            let before = first.checked_sub(1).map(|index| &steps[index]);
+            let before = first.checked_sub(1).filter(|index| *index >= floor).map(|index| &steps[index]);
             let (Some(conv), Some(before)) = (convolution(step), before.filter(|before| before.y == step.x)) else { return first..=last };
             let follows = convolution(before).is_some_and(|before| match (conv.adjoint(self.plan), before.adjoint(self.plan)) {
                 (Some(adjoint), Some(next)) => chain::follows(adjoint, next),

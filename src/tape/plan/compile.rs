@@ -143,7 +143,16 @@ impl Plan {
 
     /// The shape of the output for a batch.
     pub(super) fn output_shape(&self, batch: usize) -> Vec<usize> {
-        match self.extents[self.output] {
+        self.shape(self.output, batch)
+    }
+
+    /// The shape of the value of the convolution of a step for a batch.
+    pub(super) fn watched_shape(&self, step: usize, batch: usize) -> Vec<usize> {
+        self.shape(self.steps[step].y, batch)
+    }
+
+    fn shape(&self, slot: Slot, batch: usize) -> Vec<usize> {
+        match self.extents[slot] {
             Some(Extent::Signal(channels, len)) => vec![batch, channels, len],
             Some(Extent::Features(features)) => vec![batch, features],
             None => vec![batch],

@@ -1,6 +1,7 @@
 //! The way forward through a plan: chunks of examples over threads, each through all steps before the next.
 
 use super::compile::{ConvStep, Extent, Plan, Pool, Slot, Step, StepOp};
+use crate::tape::NodeId;
 use cardiograd_kernels::blocked::{self, Finish, FusedConv, Gate};
 use cardiograd_kernels::{Buffer, Real, team};
 use rayon::prelude::*;
@@ -17,6 +18,7 @@ pub(crate) struct Passed {
     pub(super) chunks: Vec<Kept>,
     batch: usize,
     chunk: usize,
+    watch: Option<usize>,
 }
 
 /// One chunk's kept values: by ReLU, and by step for max-pooling.
@@ -24,12 +26,19 @@ pub(crate) struct Passed {
 pub(super) struct Kept {
     pub relus: Vec<Buffer>,
     pub pooled: Vec<Option<Buffer>>,
+    /// What the watched convolution gave, before all that follows it in its step.
+    pub watched: Option<Buffer>,
 }
 
 impl Passed {
     /// Examples.
     pub(super) fn batch(&self) -> usize {
         self.batch
+    }
+
+    /// The step of the watched convolution.
+    pub(super) fn watch(&self) -> Option<usize> {
+        self.watch
     }
 
     /// Examples of a chunk.
@@ -96,7 +105,7 @@ impl Plan {
         let count = pools.len().max(1);
         pools.resize_with(count, Pool::default);
         for (index, kept) in passed.chunks.drain(..).enumerate() {
-            pools[index % count].extend(kept.relus.into_iter().chain(kept.pooled.into_iter().flatten()));
+            pools[index % count].extend(kept.relus.into_iter().chain(kept.pooled.into_iter().flatten()).chain(kept.watched));
         }
     }
 
@@ -104,29 +113,37 @@ impl Plan {
     fn chunking(&self, batch: usize) -> (usize, bool) {
         let threads = rayon::current_num_threads();
         let largest = (0..self.extents.len()).map(|slot| self.size(slot)).max().unwrap_or(1);
-        let chunk = batch.div_ceil(threads).clamp(1, (ELEMENTS / largest.max(1)).clamp(1, CHUNK));
-        if batch < threads { (batch.max(1), threads > 1) } else { (chunk, false) }
+        let most = (ELEMENTS / largest.max(1)).clamp(1, CHUNK);
+        // As many chunks for each thread, as even as can be.
+        let chunks = batch.div_ceil(most).next_multiple_of(threads);
+        if batch < threads { (batch.max(1), threads > 1) } else { (batch.div_ceil(chunks), false) }
     }
 
-    /// The outputs of examples `x`, one after another, and with `keep` what the way back needs.
-    pub(super) fn forward(&self, x: &[f32], keep: bool) -> (Vec<f32>, Passed) {
+    /// The step of a convolution.
+    pub(super) fn step_of(&self, node: NodeId) -> Option<usize> {
+        self.steps.iter().position(|step| matches!(&step.op, StepOp::Conv(conv) if conv.node == node))
+    }
+
+    /// The outputs of examples `x`, one after another, and with `keep` what the way back needs, with what the convolution of step `watch` gives.
+    pub(super) fn forward(&self, x: &[f32], keep: bool, watch: Option<usize>) -> (Vec<f32>, Passed) {
         let (size_in, size_out) = (self.planar(self.input), self.planar(self.output));
         let batch = x.len() / size_in;
         let (chunk, parallel) = self.chunking(batch);
         let mut output = vec![0.0; batch * size_out];
-        let run = |(x, y): (&[f32], &mut [f32])| self.forward_chunk(x, y, keep, parallel);
+        let run = |(x, y): (&[f32], &mut [f32])| self.forward_chunk(x, y, keep, watch, parallel);
         let chunks = if parallel {
             team(|| x.chunks(chunk * size_in).zip(output.chunks_mut(chunk * size_out)).map(run).collect())
         } else {
             x.par_chunks(chunk * size_in).zip(output.par_chunks_mut(chunk * size_out)).map(run).collect()
         };
-        (output, Passed { chunks, batch, chunk })
+        (output, Passed { chunks, batch, chunk, watch })
     }
 
-    fn forward_chunk(&self, x: &[f32], output: &mut [f32], keep: bool, parallel: bool) -> Kept {
+    fn forward_chunk(&self, x: &[f32], output: &mut [f32], keep: bool, watch: Option<usize>, parallel: bool) -> Kept {
         let batch = x.len() / self.planar(self.input);
         let mut pool = self.pool();
-        let mut kept = Kept { relus: Vec::new(), pooled: Vec::new() };
+        let watched = watch.map(|index| take(&mut pool, batch * self.size(self.steps[index].y)));
+        let mut kept = Kept { relus: Vec::new(), pooled: Vec::new(), watched };
         kept.relus.resize_with(if keep { self.relus.len() } else { 0 }, Buffer::default);
         kept.pooled.resize_with(if keep { self.steps.len() } else { 0 }, || None);
         let mut values: Vec<Option<Buffer>> = Vec::new();
@@ -140,14 +157,15 @@ impl Plan {
             let chain = if parallel { index..=index } else { self.chain_forward(index) };
             if chain.end() > chain.start() {
                 index = chain.end() + 1;
-                self.run_chain(chain, batch, &mut values, keep.then_some(&mut kept), &mut pool);
+                self.run_chain(chain, batch, &mut values, &mut kept, (keep, watch), &mut pool);
                 continue;
             }
             let mut y = take(&mut pool, batch * self.size(step.y));
             let mut before = step.relu.filter(|_| keep).map(|relu| take(&mut pool, batch * self.size_of(self.relus[relu].1)));
             if let Some(x) = &values[step.x] {
                 let add = step.add.and_then(|slot| values[slot].as_ref());
-                self.step(step, batch, x, add, before.as_mut(), &mut y, parallel);
+                let raw = kept.watched.as_mut().filter(|_| watch == Some(index));
+                self.step(step, batch, x, add, (raw, before.as_mut()), &mut y, parallel);
             }
             if let (Some(relu), Some(before)) = (step.relu, before) {
                 kept.relus[relu] = before;
@@ -172,6 +190,19 @@ impl Plan {
         kept
     }
 
+    /// What the watched convolution gave, planar.
+    pub(super) fn watched(&self, passed: &Passed, step: usize) -> Vec<f32> {
+        let slot = self.steps[step].y;
+        let mut values = vec![0.0; passed.batch * self.planar(slot)];
+        for (kept, to) in passed.chunks.iter().zip(values.chunks_mut((passed.chunk * self.planar(slot)).max(1))) {
+            let batch = to.len() / self.planar(slot);
+            if let Some(watched) = &kept.watched {
+                self.unpack(slot, batch, watched.as_slice(), to);
+            }
+        }
+        values
+    }
+
     /// Planar examples into a slot's layout.
     pub(super) fn pack(&self, slot: Slot, x: &[f32], to: &mut [f32]) {
         match self.extents[slot] {
@@ -191,15 +222,15 @@ impl Plan {
         }
     }
 
-    /// y of one step; `before` keeps the ReLU's input.
+    /// y of one step; `raw` keeps the convolution's output, `before` the ReLU's input.
     #[allow(clippy::too_many_arguments)]
-    fn step(
+    fn step<'b>(
         &self,
         step: &Step,
         batch: usize,
         x: &Buffer,
-        add: Option<&Buffer>,
-        before: Option<&mut Buffer>,
+        add: Option<&'b Buffer>,
+        (raw, before): (Option<&'b mut Buffer>, Option<&'b mut Buffer>),
         y: &mut Buffer,
         parallel: bool,
     ) {
@@ -216,9 +247,10 @@ impl Plan {
         };
         match &step.op {
             StepOp::Conv(conv) => {
-                let keep = before.map(|before| &mut before.as_mut_slice()[..batch * size_y]);
+                let cut = |kept: Option<&'b mut Buffer>| kept.map(|kept| &mut kept.as_mut_slice()[..batch * size_y]);
+                let (raw, keep) = (cut(raw), cut(before));
                 let affine = conv.affine.as_ref().map(|(scale, shift)| (&scale[..], &shift[..]));
-                let finish = Finish { affine, keep, relu: step.relu.is_some(), add, accumulate: false };
+                let finish = Finish { raw, affine, keep, relu: step.relu.is_some(), add, accumulate: false };
                 conv.forward(self).run(batch, x, (Gate::Open, None), conv.bias.as_deref(), finish, y, parallel);
             }
             StepOp::Affine(scale, shift) => {

@@ -100,7 +100,7 @@ impl<T: Real> Network<T> {
         self.program().shapes(&[inputs[0].shape().to_vec()])?;
         let input = inputs[0].as_standard_layout();
         let Some(x) = input.as_slice().and_then(T::as_f32) else { return Ok(None) };
-        let output = plan.forward(x, false).0;
+        let output = plan.forward(x, false, None).0;
         Ok(Some(typed(&plan.output_shape(inputs[0].shape()[0]), output)))
     }
 
@@ -109,11 +109,19 @@ impl<T: Real> Network<T> {
     /// # Errors
     /// If the input does not fit the program.
     pub fn look(&self, input: Tensor<T>) -> Result<Look<T>> {
+        self.look_at(input, None)
+    }
+
+    /// [`Network::look`] that also keeps what the convolution `watch` gives ([`Network::watched`]).
+    ///
+    /// # Errors
+    /// As [`Network::look`].
+    pub fn look_at(&self, input: Tensor<T>, watch: Option<NodeId>) -> Result<Look<T>> {
         let input = if input.is_standard_layout() { input } else { input.as_standard_layout().into_owned().into_shared() };
         if let Some(plan) = self.plan(std::slice::from_ref(&input)) {
             self.program().shapes(&[input.shape().to_vec()])?;
             if let Some(x) = T::as_f32(slice(&input)) {
-                let (output, passed) = plan.forward(x, true);
+                let (output, passed) = plan.forward(x, true, watch.and_then(|node| plan.step_of(node)));
                 let output = typed(&plan.output_shape(input.shape()[0]), output);
                 return Ok(Look { input, output, planned: Some((plan, passed)), tape: OnceLock::new() });
             }
@@ -139,7 +147,7 @@ impl<T: Real> Network<T> {
                 if needs && !base.is_some_and(|base| base.batch() == 1 || base.batch() == batch) {
                     return Err(Error::Rule(format!("the rescale rule needs a reference run of batch 1 or {batch}")));
                 }
-                if let Some(gradient) = plan.backward(passed, seed, &rules, base) {
+                if let Some(gradient) = plan.backward(passed, seed, &rules, base, false) {
                     return Ok(typed(look.input.shape(), gradient));
                 }
             }
@@ -151,6 +159,25 @@ impl<T: Real> Network<T> {
         let reference = reference.map(|reference| reference.tape(self)).transpose()?;
         let mut gradients = self.backward(look.tape(self)?, seed, rules, reference, &Want::nodes([input]))?;
         Ok(gradients.take(input).unwrap_or_else(|| crate::tape::zeros(look.input.shape())))
+    }
+
+    /// The value of a node in a look and the gradient of an output column in it, both (N, …): by the plan where it was watched
+    /// ([`Network::look_at`]); no gradient where the output does not depend on the node.
+    ///
+    /// # Errors
+    /// As [`Network::backward`].
+    pub fn watched(&self, look: &Look<T>, node: NodeId, column: usize) -> Result<(Tensor<T>, Option<Tensor<T>>)> {
+        let seed = one_hot(look.output(), column)?;
+        if let (Some((plan, passed)), Some(seed)) = (&look.planned, T::as_f32(slice(&seed)))
+            && let Some(step) = plan.step_of(node).filter(|step| passed.watch() == Some(*step))
+            && let Some(gradient) = plan.backward(passed, seed, &vec![ReluRule::Derivative; plan.relus.len()], None, true)
+        {
+            let shape = plan.watched_shape(step, look.input.shape()[0]);
+            return Ok((typed(&shape, plan.watched(passed, step)), Some(typed(&shape, gradient))));
+        }
+        let tape = look.tape(self)?;
+        let mut gradients = self.backward(tape, seed, &RuleSet::plain(), None, &Want::nodes([node]))?;
+        Ok((tape.value(node).clone(), gradients.take(node)))
     }
 
     /// What the rules do at each of the plan's ReLUs; `None` if they act elsewhere or do what plans do not fuse.
@@ -190,5 +217,7 @@ mod tests {
         let plan = super::Plan::compile(&network, &[12, 600]).unwrap();
         // 18 convolutions with all that follows them, the pooling, the mean, the linear layer.
         assert_eq!((plan.steps.len(), plan.relus.len()), (21, 18));
+        // All sixteen long convolutions follow one another, behind two short ones and the pooling.
+        assert_eq!(plan.chain_forward(3), 3..=18);
     }
 }

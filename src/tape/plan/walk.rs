@@ -21,9 +21,16 @@ pub(super) struct Walk<'a> {
 }
 
 impl Plan {
-    /// The gradient in the input of Σ seed · output under rules at the ReLUs; `None` if a convolution has no adjoint form. A base of batch 1 serves
-    /// every example.
-    pub(super) fn backward(&self, passed: &Passed, seed: &[f32], rules: &[ReluRule], base: Option<&Passed>) -> Option<Vec<f32>> {
+    /// The gradient of Σ seed · output under rules at the ReLUs, in the input, or in what the watched convolution gave (`None` where none has been
+    /// watched); `None` if a convolution has no adjoint form. A base of batch 1 serves every example.
+    pub(super) fn backward(
+        &self,
+        passed: &Passed,
+        seed: &[f32],
+        rules: &[ReluRule],
+        base: Option<&Passed>,
+        watched: bool,
+    ) -> Option<Vec<f32>> {
         let has_adjoint = |step: &Step| match &step.op {
             StepOp::Conv(conv) => conv.conv.stride == 1 && conv.adjoint(self).is_some(),
             _ => true,
@@ -33,12 +40,13 @@ impl Plan {
         if !self.steps.iter().all(has_adjoint) || !aligned || passed.batch() == 0 {
             return None;
         }
-        let (size_in, size_out) = (self.planar(self.input), self.planar(self.output));
+        let stop = if watched { Some(passed.watch()?) } else { None };
+        let (size_in, size_out) = (self.planar(stop.map_or(self.input, |index| self.steps[index].y)), self.planar(self.output));
         let mut gradient = vec![0.0; passed.batch() * size_in];
         let parallel = passed.chunks.len() < rayon::current_num_threads();
         let run = |(index, (seed, gradient)): (usize, (&[f32], &mut [f32]))| {
             let base = base.map(|base| (&base.chunks[if single { 0 } else { index }], single));
-            self.backward_chunk(&passed.chunks[index], seed, gradient, rules, base, parallel);
+            self.backward_chunk(&passed.chunks[index], seed, gradient, rules, base, stop, parallel);
         };
         let chunk = passed.chunk();
         if parallel {
@@ -49,6 +57,8 @@ impl Plan {
         Some(gradient)
     }
 
+    /// One chunk; the gradient is that of the convolution of step `stop`, or else of the input.
+    #[allow(clippy::too_many_arguments)]
     fn backward_chunk(
         &self,
         kept: &Kept,
@@ -56,6 +66,7 @@ impl Plan {
         gradient: &mut [f32],
         rules: &[ReluRule],
         base: Option<(&Kept, bool)>,
+        stop: Option<usize>,
         parallel: bool,
     ) {
         let batch = seed.len() / self.planar(self.output);
@@ -67,15 +78,20 @@ impl Plan {
         arrived[self.output] = Some(first);
         let mut walk = Walk { plan: self, batch, kept, base, rules, arrived, pool, parallel };
         let mut left = self.steps.len();
-        while left > 0 {
+        let floor = stop.map_or(0, |index| index + 1);
+        while left > floor {
             let index = left - 1;
             let walked = walk.arrived[self.steps[index].y].is_some() && !parallel;
-            let chain = if walked { walk.chain_backward(index) } else { index..=index };
+            let chain = if walked { walk.chain_backward(index, floor) } else { index..=index };
             left = *chain.start();
             if chain.end() > chain.start() { walk.run_chain(chain) } else { walk.step(index, &self.steps[index]) }
         }
-        if let Some(g) = walk.arrived[self.input].take() {
-            self.unpack(self.input, batch, g.as_slice(), gradient);
+        let slot = stop.map_or(self.input, |index| self.steps[index].y);
+        if let Some(mut g) = walk.arrived[slot].take() {
+            if let Some(index) = stop {
+                walk.through_step(&self.steps[index], &mut g.as_mut_slice()[..batch * self.size(slot)]);
+            }
+            self.unpack(slot, batch, g.as_slice(), gradient);
             walk.pool.push(g);
         }
         walk.pool.extend(walk.arrived.into_iter().flatten());
@@ -100,6 +116,17 @@ impl<'a> Walk<'a> {
                 Gate::Rescale(before, &base.relus[relu].as_slice()[..if single { one } else { self.batch * one }])
             }
             _ => Gate::Derivative(before),
+        }
+    }
+
+    /// Back through what follows the convolution of a step.
+    fn through_step(&self, step: &Step, g: &mut [f32]) {
+        let (StepOp::Conv(conv), Some(Extent::Signal(_, len))) = (&step.op, self.plan.extents[step.y]) else { return };
+        let (isa, size) = (self.plan.isa, self.plan.size(step.y));
+        blocked::gate(isa, size, self.gate(step.relu), g);
+        if let Some((scale, _)) = &conv.affine {
+            let shift = vec![0.0; scale.len()];
+            g.chunks_exact_mut(size).for_each(|g| blocked::affine(isa, len, scale, &shift, g));
         }
     }
 
