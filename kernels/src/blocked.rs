@@ -161,14 +161,12 @@ impl FusedConv {
         let conv = &self.conv;
         let (size_in, size_out) = (size(self.isa, conv.c_in, conv.len_in), size(self.isa, conv.c_out, conv.len_out()));
         assert!(x.len() == batch * size_in && gate.fits(batch, size_in), "the input does not hold {batch} examples");
-        let all = |v: Option<&[f32]>| v.is_none_or(|v| v.len() == batch * size_out);
         assert!(
-            y.len() == batch * size_out && all(finish.add) && all(finish.keep.as_deref()) && all(finish.raw.as_deref()),
-            "the output does not hold {batch} examples"
+            y.len() == batch * size_out && finish.fits(conv.c_out, y.len()),
+            "the output does not hold {batch} examples of its channels"
         );
         assert!(bias.is_none_or(|b| b.len() == conv.c_out), "bias does not fit the geometry");
-        let affine = finish.affine.is_none_or(|(scale, shift)| scale.len() == conv.c_out && shift.len() == conv.c_out);
-        assert!(affine && scale.is_none_or(|scale| scale.len() == conv.c_in), "a factor per channel does not fit the geometry");
+        assert!(scale.is_none_or(|scale| scale.len() == conv.c_in), "a factor per channel does not fit the geometry");
         if y.is_empty() {
             return;
         }

@@ -102,12 +102,10 @@ fn check(batch: usize, link: &Link<'_>, buffers: &[&mut [f32]], isa: crate::Isa)
     assert!(link.y.iter().chain(&link.add).all(holds), "a buffer does not hold {batch} examples");
     let finish = &link.finish;
     assert!(finish.add.is_none() && !finish.accumulate, "a link adds a buffer by its number");
-    let fits = |kept: &Option<&mut [f32]>| kept.as_deref().is_none_or(|kept| kept.len() == batch * size_out);
-    assert!(fits(&finish.keep) && fits(&finish.raw), "what is kept does not fit {batch} examples");
+    assert!(finish.fits(conv.c_out, batch * size_out), "what a link keeps, or its scale and shift, does not fit {batch} examples");
     assert!(link.gate.fits(batch, size_in), "a gate does not fit {batch} examples");
     assert!(link.bias.is_none_or(|bias| bias.len() == conv.c_out), "bias does not fit the geometry");
-    let affine = finish.affine.is_none_or(|(scale, shift)| scale.len() == conv.c_out && shift.len() == conv.c_out);
-    assert!(affine && link.scale.is_none_or(|scale| scale.len() == conv.c_in), "a factor per channel does not fit the geometry");
+    assert!(link.scale.is_none_or(|scale| scale.len() == conv.c_in), "a factor per channel does not fit the geometry");
 }
 
 /// Where a link's output goes; with no y, to a place that [`Between`] gives.

@@ -262,6 +262,49 @@ impl SpectralGradient {
         let side = |output: bool| Signal { conv, tiling: self.tiling, output };
         isa.dispatch(Analyse { fft: &self.fft, side: side(false), examples: 0..examples, x, to: zx, stride: stride_x });
         isa.dispatch(Analyse { fft: &self.fft, side: side(true), examples: 0..examples, x: gy, to: zg, stride: stride_g });
+        self.correlate(rows, (zx, stride_x), (zg, stride_g), sums);
+    }
+
+    /// Whether [`SpectralGradient::part_with`] can work with this data gradient: both cut their signals alike.
+    pub fn shares_with(&self, adjoint: &Spectral) -> bool {
+        let (conv, back) = (&self.conv, &adjoint.conv);
+        self.isa == adjoint.isa && self.tiling == adjoint.tiling && conv.adjoint().is_some_and(|adjoint| adjoint == *back)
+    }
+
+    /// [`SpectralGradient::part`] and the data gradient of the same examples, from one analysis of the output's gradient: in the frames of the data
+    /// gradient, where gy overlaps and x, which lies where that one's output does, is cut at the tiles.
+    pub fn part_with(&self, adjoint: &Spectral, examples: usize, x: &[f32], gy: &[f32], to: Sink<'_>, sums: &mut [f32]) {
+        let (conv, isa, rows) = (&self.conv, self.isa, examples * self.tiling.tiles);
+        let (width, bins) = (isa.width(), self.fft.bins());
+        let (groups_in, groups_out) = (conv.c_in.div_ceil(width), conv.c_out.div_ceil(width));
+        let (stride_x, stride_g) = (bin_stride(rows, groups_in, width), bin_stride(rows, groups_out, width));
+        let mut spectra = scratch::lend(bins * (stride_x + stride_g));
+        let zx = Shared::new(spectra.as_mut_ptr());
+        let zg = Shared::new(zx.get().wrapping_add(bins * stride_x));
+        let (x, gy) = (Source::Blocked(x, Gate::Open, None), Source::Blocked(gy, Gate::Open, None));
+        let (side_x, side_g) = (Signal::output(adjoint), Signal::input(adjoint));
+        isa.dispatch(Analyse { fft: &self.fft, side: side_x, examples: 0..examples, x, to: zx, stride: stride_x });
+        isa.dispatch(Analyse { fft: &self.fft, side: side_g, examples: 0..examples, x: gy, to: zg, stride: stride_g });
+        self.correlate(rows, (zx, stride_x), (zg, stride_g), sums);
+        // The spectra of x are done with: the data gradient's take their place.
+        adjoint.multiply(rows, 0..groups_in, zg, zx);
+        let side = Signal::output(adjoint);
+        isa.dispatch(Synthesise {
+            fft: &self.fft,
+            side,
+            examples: 0..examples,
+            groups: 0..groups_in,
+            from: zx,
+            stride: stride_x,
+            bias: None,
+            y: to,
+        });
+    }
+
+    /// The spectra of the gradient's sum over rows.
+    fn correlate(&self, rows: usize, (zx, stride_x): (Shared, usize), (zg, stride_g): (Shared, usize), sums: &mut [f32]) {
+        let (conv, width) = (&self.conv, self.isa.width());
+        let (groups_in, groups_out) = (conv.c_in.div_ceil(width), conv.c_out.div_ceil(width));
         let product = Product {
             rows: conv.c_in,
             terms: rows,
@@ -275,7 +318,8 @@ impl SpectralGradient {
             add: false,
         };
         let c = (Shared::new(sums.as_mut_ptr()), self.stride());
-        isa.dispatch(Bins::<true> { product, range: 0..bins, a: (zx, stride_x), b: (zg.get().cast_const(), stride_g), c });
+        let (a, b) = ((zx, stride_x), (zg.get().cast_const(), stride_g));
+        self.isa.dispatch(Bins::<true> { product, range: 0..self.fft.bins(), a, b, c });
     }
 
     /// The taps of the sum of the parts.

@@ -41,6 +41,15 @@ pub struct Finish<'a> {
     pub accumulate: bool,
 }
 
+impl Finish<'_> {
+    /// Whether everything fits an output of so many channels and elements.
+    pub(crate) fn fits(&self, channels: usize, elements: usize) -> bool {
+        let all = |v: Option<&[f32]>| v.is_none_or(|v| v.len() == elements);
+        let affine = self.affine.is_none_or(|(scale, shift)| scale.len() == channels && shift.len() == channels);
+        affine && all(self.add) && all(self.keep.as_deref()) && all(self.raw.as_deref())
+    }
+}
+
 impl<'a> Gate<'a> {
     /// The part of example `index` at an offset, where an example has `size` elements.
     pub(crate) fn at(self, index: usize, size: usize, offset: usize) -> Self {

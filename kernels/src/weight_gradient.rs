@@ -2,10 +2,13 @@
 //! order of the parts at the end. Parts can be worked on at the same time, each by one core that has its examples near.
 
 use crate::Conv1d;
+use crate::blocked::{Finish, FusedConv, Gate};
+use crate::conv1d::Form;
 use crate::direct_blocked::DirectGradient;
 use crate::plan::{Method, Plan};
 use crate::simd::Isa;
 use crate::spectral::SpectralGradient;
+use crate::through::{Finished, Sink};
 
 /// The weight gradient of one geometry.
 #[derive(Clone, Debug)]
@@ -52,6 +55,38 @@ impl WeightGradient {
         match &self.form {
             GradientForm::Direct(form) => form.part(examples, x, gy, sums),
             GradientForm::Spectral(form) => form.part(examples, x, gy, sums),
+        }
+    }
+
+    /// [`WeightGradient::part`] and the data gradient of the same examples, gx ← finish(adjoint(gy)), sharing what they can.
+    ///
+    /// # Panics
+    /// If a slice does not hold `examples`.
+    #[allow(clippy::too_many_arguments)]
+    pub fn part_with(
+        &self,
+        adjoint: &FusedConv,
+        examples: usize,
+        x: &[f32],
+        gy: &[f32],
+        mut finish: Finish<'_>,
+        gx: &mut [f32],
+        sums: &mut [f32],
+    ) {
+        let size = |channels: usize, len: usize| examples * crate::blocked::size(self.isa, channels, len);
+        match (&self.form, adjoint.form()) {
+            (GradientForm::Spectral(form), Form::Spectral(back)) if form.shares_with(back) => {
+                let (size_x, size_y) = (size(self.conv.c_in, self.conv.len_in), size(self.conv.c_out, self.conv.len_out()));
+                assert!(x.len() == size_x && gx.len() == size_x, "x or gx does not fit the geometry");
+                assert_eq!(gy.len(), size_y, "gy does not fit the geometry");
+                assert!(sums.len() >= self.size() && examples > 0, "the sums do not fit the geometry");
+                assert!(finish.fits(self.conv.c_in, size_x), "what the data gradient finishes with does not fit");
+                form.part_with(back, examples, x, gy, Sink::Blocked(Finished::new(gx, &mut finish)), sums);
+            }
+            _ => {
+                adjoint.run(examples, gy, (Gate::Open, None), None, finish, gx, false);
+                self.part(examples, x, gy, sums);
+            }
         }
     }
 

@@ -124,6 +124,7 @@ proptest! {
     fn weight_gradients_add_up(conv in geometry(), batch in 1usize..6, share in 1usize..4, seed in any::<u64>()) {
         prop_assume!(conv.len_out() > 0);
         let (x, gy) = (values(seed, batch * conv.input_size()), values(seed + 1, batch * conv.output_size()));
+        let w = values(seed + 2, conv.weight_size());
         let mut wanted = vec![0.0; conv.weight_size()];
         naive::grad_weight(&conv, batch, &wide(&x), &wide(&gy), &mut wanted);
         for isa in isas() {
@@ -137,6 +138,15 @@ proptest! {
                 let mut gw = vec![f32::NAN; wanted.len()];
                 gradient.finish(&mut sums, &mut gw);
                 prop_assert!(error(&gw, &wanted) < 2e-5, "{isa} {form:?} {:.1e} {conv:?}", error(&gw, &wanted));
+                let Some(adjoint) = FusedConv::adjoint(conv, &w, isa, form) else { continue };
+                let (mut alone, mut gx) = (vec![f32::NAN; x.len()], vec![f32::NAN; x.len()]);
+                let finish = || Finish { add: Some(&x), ..Finish::default() };
+                adjoint.run(batch, &gy, (Gate::Open, None), None, finish(), &mut alone, false);
+                let mut sums = vec![f32::NAN; gradient.size()];
+                gradient.part_with(&adjoint, batch, &x, &gy, finish(), &mut gx, &mut sums);
+                prop_assert!(gx == alone, "{isa} {form:?} the data gradient beside the weights' {conv:?}");
+                gradient.finish(&mut sums, &mut gw);
+                prop_assert!(error(&gw, &wanted) < 2e-5, "{isa} {form:?} {:.1e} with the data gradient {conv:?}", error(&gw, &wanted));
             }
         }
     }

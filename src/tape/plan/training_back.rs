@@ -7,7 +7,7 @@
 use super::compile::{ConvStep, Extent, Slot, Step, StepOp};
 use super::training::{TrainConv, TrainingPlan, inverse_deviation};
 use crate::tape::{Gradients, Network, NodeId, Tensor, from_vec, slice};
-use cardiograd_kernels::blocked::{self, Finish, Gate};
+use cardiograd_kernels::blocked::{self, Finish};
 use cardiograd_kernels::{Buffer, training};
 use rayon::prelude::*;
 
@@ -181,13 +181,13 @@ impl TrainingPlan {
         let abd = [&coefficients.a[..], &coefficients.b[..], &coefficients.d[..]];
         training::gradient(isa, len, affine, step.relu.is_some(), abd, g, v, gv);
         let gv: &[f32] = gv;
-        let for_input = || {
-            if let (Some(adjoint), Some(gx)) = (adjoint, gx) {
+        match (adjoint, gx) {
+            (Some(adjoint), Some(gx)) => {
                 let finish = Finish { add: joined.then_some(g), accumulate, ..Finish::default() };
-                adjoint.run(examples, gv, (Gate::Open, None), None, finish, gx, false);
+                gradient.part_with(adjoint, examples, x, gv, finish, gx, sums);
             }
-        };
-        rayon::join(for_input, || gradient.part(examples, x, gv, sums));
+            _ => gradient.part(examples, x, gv, sums),
+        }
         if conv.bias.is_some() { training::channel_sums(isa, affine.scale.len() / isa.width(), len, gv) } else { Vec::new() }
     }
 
