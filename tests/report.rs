@@ -182,6 +182,23 @@ fn a_report_is_one_file_that_needs_nothing_else() {
     assert_eq!(names.len(), 10);
 }
 
+/// 10-s inputs: the sheet of ECG paper is among the figures, and the page stays small by pooling in time.
+#[test]
+fn a_report_of_ten_seconds() {
+    let mut study = sample::study(2, 5000, 0);
+    study.targets.truncate(1);
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("study10");
+    write::write(&folder, &study).expect("written");
+    assert!(folder.join("figures/paper.svg").metadata().expect("a sheet").len() > 10_000);
+    let page = std::fs::read_to_string(folder.join("report.html")).expect("a page");
+    assert!(page.contains("On ECG paper") && page.contains("10-s recording") && page.len() < 40_000_000, "{} bytes", page.len());
+    let made = cardiograd::survey::make(&study, cardiograd::survey::Settings { ecgs: 2, presentations: 1, raters: 1, seed: 1 });
+    for (name, page) in made.expect("a survey").pages {
+        assert!(page.len() < 2_000_000, "{} bytes", page.len());
+        std::fs::write(folder.join(name), page).expect("written");
+    }
+}
+
 #[test]
 fn the_same_results_give_the_same_page() {
     let study = sample::study(2, 600, 12);

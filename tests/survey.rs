@@ -80,8 +80,10 @@ fn blocks_are_equal_in_size_and_ids_come_once() {
     }
     for screen in survey.key.raters.iter().flat_map(|rater| &rater.screens) {
         assert!(seen.insert(screen.id.clone()), "screen id {} comes twice", screen.id);
-        let ids: std::collections::HashSet<_> = screen.choices.iter().map(|choice| &choice.0).collect();
-        assert_eq!(ids.len(), 9);
+        for (id, _) in &screen.choices {
+            assert!(seen.insert(id.clone()), "choice id {id} comes twice");
+        }
+        assert_eq!(screen.choices.len(), 9);
     }
 }
 

@@ -174,7 +174,7 @@ pub fn predictions(target: &TargetResults, style: Style) -> Figure {
 }
 
 /// For 10-s inputs: the ECG on paper, with the heatmap of the first target.
-fn sheet(results: &StudyResults, style: Style) -> Option<Figure> {
+pub fn sheet(results: &StudyResults, style: Style) -> Option<Figure> {
     let target = results.targets.first().filter(|_| results.input == InputKind::Rhythm)?;
     let heading = format!("Saliency, {}, ECG {}", target.target.title(), results.ecgs.ids[0]);
     let heatmap = heatmap_of(results, target, "saliency", 0, &heading)?;

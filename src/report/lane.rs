@@ -169,7 +169,8 @@ pub fn time_axis(svg: &mut Svg, lane: &Lane, y: f64, style: Style) {
     let inks = style.inks();
     let ms = 1000.0 * lane.samples as f64 / crate::ecg::leads::RATE;
     let (step, divide, unit) = match ms {
-        ms if ms > 4000.0 => (1000.0, 1000.0, "s"),
+        ms if ms > 4000.0 && lane.width > 300.0 => (1000.0, 1000.0, "s"),
+        ms if ms > 4000.0 => (2000.0, 1000.0, "s"),
         ms if ms > 900.0 && lane.width > 400.0 => (100.0, 1.0, "ms"),
         ms if ms > 900.0 => (400.0, 1.0, "ms"),
         _ => (50.0, 1.0, "ms"),

@@ -100,6 +100,10 @@ fn heatmaps(page: &mut String, results: &StudyResults, style: Style, explorable:
         return;
     }
     *page += EXPLORER;
+    if let Some(sheet) = figures::sheet(results, style) {
+        *page += "<h3>On ECG paper</h3>";
+        figure(page, sheet);
+    }
     *page += "<h3>All methods, averaged over leads</h3>";
     figures::method_grids(results, 0, style).into_iter().for_each(|grid| figure(page, grid));
     *page += "<div class=\"without\"><h3>Two methods on 12 leads</h3>";

@@ -52,7 +52,7 @@
     const canvas = canvases[side], ratio = window.devicePixelRatio || 1;
     canvas.hidden = m < 0;
     if (m < 0) return;
-    const width = canvas.clientWidth || 560, total = averaged ? 170 : 540, head = 54, foot = 62, left = 40, right = 54;
+    const width = canvas.clientWidth || 560, total = averaged ? 170 : 540, head = meta.ecgs[e].fiducials.length ? 54 : 28, foot = 62, left = 40, right = 54;
     const height = head + total + foot;
     canvas.width = width * ratio; canvas.height = height * ratio; canvas.style.height = height + 'px';
     const g = canvas.getContext('2d');
@@ -106,7 +106,7 @@
   }
 
   function axis(g, font, lane, y) {
-    const ms = L / meta.rate * 1000, step = ms > 4000 ? 1000 : lane.width > 400 ? 100 : 200;
+    const ms = L / meta.rate * 1000, step = ms > 4000 ? (lane.width > 300 ? 1000 : 2000) : lane.width > 400 ? 100 : 200;
     g.strokeStyle = '#4c5361'; g.fillStyle = '#4c5361'; g.lineWidth = 0.8; g.textAlign = 'center'; font(10, false);
     g.beginPath(); g.moveTo(lane.x, y); g.lineTo(lane.x + lane.width, y);
     for (let at = 0; at <= ms + 1e-6; at += step) {
