@@ -7,10 +7,11 @@
 
 use crate::blocked::{Finish, FusedConv, Gate, size};
 use crate::conv1d::Form;
-use crate::scratch::{self, Shared};
+use crate::scratch::{self, Shared, each};
 use crate::simd::{Job, Lanes};
 use crate::spectral::{Analyse, Signal, Spectral, Synthesise, lane_values};
 use crate::through::{Finished, Sink, SinkAt, Source, SourceAt, lanes};
+use std::ops::Range;
 
 /// One convolution of a chain: y ← finish(conv(scale · gate(x)) + bias), where x is the y of the link before.
 #[derive(Debug)]
@@ -40,11 +41,12 @@ pub fn follows(conv: &FusedConv, next: &FusedConv) -> bool {
 }
 
 /// Runs the links one after another on `batch` examples. The first one's input is buffer `x`; buffers hold at least the examples that links put there.
+/// `parallel` splits each link's output groups over threads.
 ///
 /// # Panics
 /// If a convolution cannot follow the one before it ([`follows`]), a buffer, gate or factor does not fit, a link has a `finish.add` or
 /// `finish.accumulate` of its own, or the last one has no y.
-pub fn run(batch: usize, buffers: &mut [&mut [f32]], x: usize, links: &mut [Link<'_>]) {
+pub fn run(batch: usize, buffers: &mut [&mut [f32]], x: usize, links: &mut [Link<'_>], parallel: bool) {
     let Some(last) = links.last() else { return };
     assert!(last.y.is_some(), "the last link has no output");
     let isa = last.conv.isa();
@@ -74,22 +76,25 @@ pub fn run(batch: usize, buffers: &mut [&mut [f32]], x: usize, links: &mut [Link
         let (link, after) = links[index..].split_at_mut(1);
         let link = &mut link[0];
         let Form::Spectral(form) = link.conv.form() else { continue };
-        form.products(rows, z, out);
         let (bias, stored) = (link.bias, link.y.is_some());
         let finished = finished(link, &buffers, batch);
-        let stride = form.stride(rows, form.conv().c_out);
-        match after.first() {
-            None => {
-                let (side, groups) = (Signal::output(form), 0..form.conv().c_out.div_ceil(isa.width()));
-                let y = Sink::Blocked(finished);
-                isa.dispatch(Synthesise { fft: form.fft(), side, examples: 0..batch, groups, from: out, stride, bias, y });
+        let (groups, stride) = (form.conv().c_out.div_ceil(isa.width()), form.stride(rows, form.conv().c_out));
+        let parts = if parallel { rayon::current_num_threads().min(groups) } else { 1 };
+        each(parts, parallel, |part| {
+            let own = part * groups / parts..(part + 1) * groups / parts;
+            form.multiply(rows, own.clone(), 0..groups, z, out);
+            match after.first() {
+                None => {
+                    let (fft, side, y) = (form.fft(), Signal::output(form), Sink::Blocked(finished));
+                    isa.dispatch(Synthesise { fft, side, examples: 0..batch, groups: own, layout: 0..groups, from: out, stride, bias, y });
+                }
+                Some(next) => {
+                    let Form::Spectral(after) = next.conv.form() else { return };
+                    let (gate, scale) = (next.gate, next.scale);
+                    isa.dispatch(Between { form, after, batch, groups: own, bins: out, stride, bias, finished, stored, gate, scale });
+                }
             }
-            Some(next) => {
-                let Form::Spectral(after) = next.conv.form() else { continue };
-                let (gate, scale) = (next.gate, next.scale);
-                isa.dispatch(Between { form, after, batch, bins: out, stride, bias, finished, stored, gate, scale });
-            }
-        }
+        });
         (z, out) = (out, z);
     }
 }
@@ -124,6 +129,7 @@ struct Between<'a> {
     form: &'a Spectral,
     after: &'a Spectral,
     batch: usize,
+    groups: Range<usize>,
     bins: Shared,
     stride: usize,
     bias: Option<&'a [f32]>,
@@ -144,7 +150,7 @@ impl Job for Between<'_> {
         let mut frames = scratch::lend((2 * n + len) * w);
         let frame = frames.as_mut_ptr();
         let own = Shared::new(frame.wrapping_add(2 * n * w));
-        for group in 0..groups {
+        for group in self.groups {
             let bias = lane_values(self.bias, group, w);
             let affine = self.finished.affine_lanes(group, w);
             let scale = self.scale.map(|scale| lanes(scale, group, w));

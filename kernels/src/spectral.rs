@@ -130,12 +130,9 @@ impl Spectral {
         self.isa == next.isa && self.tiling == next.tiling && conv.c_out == after.c_in && conv.len_out() == after.len_in
     }
 
-    /// The products of all bins, from the spectra of `rows` rows of the input to those of the output.
-    pub(crate) fn products(&self, rows: usize, from: Shared, to: Shared) {
-        self.multiply(rows, 0..self.conv.c_out.div_ceil(self.isa.width()), from, to);
-    }
-
-    fn multiply(&self, rows: usize, groups: Range<usize>, from: Shared, to: Shared) {
+    /// The products of all bins for some groups, from the spectra of `rows` rows of the input to those of the output, where the groups of `layout`
+    /// lie side by side.
+    pub(crate) fn multiply(&self, rows: usize, groups: Range<usize>, layout: Range<usize>, from: Shared, to: Shared) {
         let (conv, width, bins) = (&self.conv, self.isa.width(), self.fft.bins());
         let groups_in = conv.c_in.div_ceil(width);
         let stride = bin_stride(conv.c_in, 1, width);
@@ -148,11 +145,12 @@ impl Spectral {
             rows_in_lanes: false,
             b_term: 2 * width,
             b_group: bins * stride,
-            c_row: groups.len() * 2 * width,
+            c_row: layout.len() * 2 * width,
             add: false,
         };
         let weights = self.weights.as_ptr().wrapping_add(groups.start * product.b_group);
-        let (a, c) = ((from, bin_stride(rows, groups_in, width)), (to, bin_stride(rows, groups.len(), width)));
+        let to = Shared::new(to.get().wrapping_add((groups.start - layout.start) * 2 * width));
+        let (a, c) = ((from, bin_stride(rows, groups_in, width)), (to, bin_stride(rows, layout.len(), width)));
         self.isa.dispatch(Bins::<false> { product, range: 0..bins, a, b: (weights, stride), c });
     }
 
@@ -167,9 +165,9 @@ impl Spectral {
         let out = Shared::new(z.get().wrapping_add(bins * stride_in));
         let side = Signal { conv, tiling: self.tiling, output: false };
         isa.dispatch(Analyse { fft: &self.fft, side, examples: examples.clone(), x, to: z, stride: stride_in });
-        self.multiply(rows, groups.clone(), z, out);
+        self.multiply(rows, groups.clone(), groups.clone(), z, out);
         let side = Signal { conv, tiling: self.tiling, output: true };
-        isa.dispatch(Synthesise { fft: &self.fft, side, examples, groups, from: out, stride: stride_out, bias, y });
+        isa.dispatch(Synthesise { fft: &self.fft, side, examples, layout: groups.clone(), groups, from: out, stride: stride_out, bias, y });
     }
 }
 
@@ -287,13 +285,14 @@ impl SpectralGradient {
         isa.dispatch(Analyse { fft: &self.fft, side: side_g, examples: 0..examples, x: gy, to: zg, stride: stride_g });
         self.correlate(rows, (zx, stride_x), (zg, stride_g), sums);
         // The spectra of x are done with: the data gradient's take their place.
-        adjoint.multiply(rows, 0..groups_in, zg, zx);
+        adjoint.multiply(rows, 0..groups_in, 0..groups_in, zg, zx);
         let side = Signal::output(adjoint);
         isa.dispatch(Synthesise {
             fft: &self.fft,
             side,
             examples: 0..examples,
             groups: 0..groups_in,
+            layout: 0..groups_in,
             from: zx,
             stride: stride_x,
             bias: None,
@@ -460,6 +459,8 @@ pub(crate) struct Synthesise<'a> {
     pub side: Signal<'a>,
     pub examples: Range<usize>,
     pub groups: Range<usize>,
+    /// The groups that lie side by side in `from`.
+    pub layout: Range<usize>,
     pub from: Shared,
     pub stride: usize,
     pub bias: Option<&'a [f32]>,
@@ -473,13 +474,14 @@ impl Job for Synthesise<'_> {
         let (n, w, side, tiles) = (self.fft.len(), V::WIDTH, self.side, self.side.tiling.tiles);
         let mut frames = scratch::lend(2 * n * w);
         let frame = frames.as_mut_ptr();
-        for (index, group) in self.groups.clone().enumerate() {
+        for group in self.groups.clone() {
             // The bias is added here rather than to bin 0, so that it is rounded once.
             let (bias, affine) = (lane_values(self.bias, group, w), self.y.affine_lanes(group, w));
             for example in 0..self.examples.len() {
                 let to = self.y.at(self.examples.start + example, group, w, side.channels(), side.len(), affine);
                 for tile in 0..tiles {
-                    let (span, at) = (side.span(tile), ((example * tiles + tile) * self.groups.len() + index) * 2 * w);
+                    let (row, index) = (example * tiles + tile, group - self.layout.start);
+                    let (span, at) = (side.span(tile), (row * self.layout.len() + index) * 2 * w);
                     // SAFETY: the bins are this task's own, as are the samples that the span and the channels name.
                     unsafe {
                         let rows = self.fft.inverse::<V>(self.from.get().add(at), self.stride, frame, frame.add(n * w));

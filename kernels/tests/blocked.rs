@@ -267,7 +267,7 @@ proptest! {
                 add: (n % 2 == 1).then_some(0),
                 y: if n % 2 == 1 { Some(0) } else { (n + 1 == links).then_some(1) },
             }).collect();
-            chain::run(batch, &mut [&mut first, &mut last], 0, &mut chained);
+            chain::run(batch, &mut [&mut first, &mut last], 0, &mut chained, seed % 2 == 0);
             let found = if links % 2 == 0 { &first } else { &last };
             prop_assert!(found == &ys[links], "{isa} {tiling:?} {links} links");
             prop_assert!(kept == keeps, "{isa} {tiling:?} kept values");

@@ -89,7 +89,7 @@ impl Plan {
         batch: usize,
         values: &mut [Option<Buffer>],
         kept: &mut Kept,
-        (keep, watch): (bool, Option<usize>),
+        (keep, watch, parallel): (bool, Option<usize>, bool),
         pool: &mut Pool,
     ) {
         let (first, last) = (*steps.start(), *steps.end());
@@ -128,7 +128,7 @@ impl Plan {
             let finish = Finish { raw, affine, keep, relu: step.relu.is_some(), ..Finish::default() };
             links.push(Link { conv: conv.forward(self), gate: Gate::Open, scale: None, bias: conv.bias.as_deref(), finish, add, y });
         }
-        chain::run(batch, &mut bank.buffers.iter_mut().map(Buffer::as_mut_slice).collect::<Vec<_>>(), x, &mut links);
+        chain::run(batch, &mut bank.buffers.iter_mut().map(Buffer::as_mut_slice).collect::<Vec<_>>(), x, &mut links, parallel);
         drop(links);
         bank.settle(values, pool);
         for (step, before) in self.steps[first..=last].iter().zip(before) {
@@ -197,7 +197,7 @@ impl Walk<'_> {
             let scale = conv.affine.as_ref().map(|(scale, _)| &scale[..]);
             links.push(Link { conv: adjoint, gate: self.gate(step.relu), scale, bias: None, finish: Finish::default(), add, y });
         }
-        chain::run(self.batch, &mut bank.buffers.iter_mut().map(Buffer::as_mut_slice).collect::<Vec<_>>(), x, &mut links);
+        chain::run(self.batch, &mut bank.buffers.iter_mut().map(Buffer::as_mut_slice).collect::<Vec<_>>(), x, &mut links, self.parallel);
         bank.settle(&mut self.arrived, &mut self.pool);
     }
 }

@@ -153,11 +153,10 @@ impl Plan {
         values[self.input] = Some(first);
         let mut index = 0;
         while let Some(step) = self.steps.get(index) {
-            // Where the work of a chunk is split over threads, each convolution is split by itself.
-            let chain = if parallel { index..=index } else { self.chain_forward(index) };
+            let chain = self.chain_forward(index);
             if chain.end() > chain.start() {
                 index = chain.end() + 1;
-                self.run_chain(chain, batch, &mut values, &mut kept, (keep, watch), &mut pool);
+                self.run_chain(chain, batch, &mut values, &mut kept, (keep, watch, parallel), &mut pool);
                 continue;
             }
             let mut y = take(&mut pool, batch * self.size(step.y));

@@ -17,7 +17,7 @@ pub(super) struct Walk<'a> {
     rules: &'a [ReluRule],
     pub arrived: Vec<Option<Buffer>>,
     pub pool: Pool,
-    parallel: bool,
+    pub parallel: bool,
 }
 
 impl Plan {
@@ -81,8 +81,7 @@ impl Plan {
         let floor = stop.map_or(0, |index| index + 1);
         while left > floor {
             let index = left - 1;
-            let walked = walk.arrived[self.steps[index].y].is_some() && !parallel;
-            let chain = if walked { walk.chain_backward(index, floor) } else { index..=index };
+            let chain = if walk.arrived[self.steps[index].y].is_some() { walk.chain_backward(index, floor) } else { index..=index };
             left = *chain.start();
             if chain.end() > chain.start() { walk.run_chain(chain) } else { walk.step(index, &self.steps[index]) }
         }
