@@ -58,10 +58,10 @@ fn script(page: &mut String, results: &StudyResults, methods: &[String]) {
 fn head(results: &StudyResults) -> String {
     let targets: Vec<&str> = results.targets.iter().map(|target| target.target.title()).collect();
     let summary = format!(
-        "{} ECGs from {}; {} networks that read the {} ({}); {} explanation methods; heatmaps of {} ECGs kept. Seed {}.",
+        "{} ECGs from {}; {} the {} ({}); {} explanation methods; heatmaps of {} ECGs kept. Seed {}.",
         results.data.ecgs,
         results.data.source,
-        results.targets.len(),
+        if results.targets.len() == 1 { "one network that reads".into() } else { format!("{} networks that read", results.targets.len()) },
         if results.input == crate::dataset::InputKind::Median { "median beat" } else { "10-s recording" },
         targets.join(", "),
         results.methods().len(),
