@@ -1,0 +1,294 @@
+//! Convolution in f64 by register blocks: 16 channels × 12 positions on AVX-512, 8 × 6 elsewhere; weights packed once, what follows fused at the store.
+//!
+//! y(n, o, t) = φ(b(o) + Σ_c Σ_j w(o·f + p, c, j) · x(n, c, s·q + j − pad)), with t = f·q + p: an ordinary convolution of stride s for f = 1, the
+//! convolution behind an f-fold upsampling by phases for s = 1. One chain of fused products per result, over channels, then taps, and the bias last: the
+//! same bytes on every instruction set that has fused products, whatever is in the group. Taps that are zero in a whole block of channels, and taps that
+//! meet nothing but padding, are left out.
+
+use crate::Isa;
+use crate::double_lanes::{LANES, Wide, WideJob, dispatch};
+use crate::double_signal::SLACK;
+pub use crate::double_signal::Signal;
+use std::ops::Range;
+
+/// What is done with a result before it is stored.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Activation {
+    /// Nothing.
+    None,
+    /// Its own value where > 0, else this slope times it (0: ReLU).
+    Leaky(f64),
+    /// Hyperbolic tangent, to 4e-16 absolute.
+    Tanh,
+}
+
+/// The sizes of a convolution.
+#[derive(Clone, Copy, Debug)]
+pub struct Shape {
+    /// Channels read.
+    pub c_in: usize,
+    /// Channels given.
+    pub c_out: usize,
+    /// Phases: the weights have c_out·factor rows, that of channel o and phase p is o·factor + p.
+    pub factor: usize,
+    /// Taps.
+    pub taps: usize,
+    /// Stride; 1 where factor > 1.
+    pub stride: usize,
+    /// Zeros on the left.
+    pub pad: usize,
+    /// Samples read.
+    pub len_in: usize,
+    /// Positions q; the result has factor times as many samples.
+    pub steps: usize,
+}
+
+/// A convolution with its weights packed: by block of eight rows, channel, tap, lane.
+#[derive(Clone, Debug)]
+pub struct DoubleConv {
+    shape: Shape,
+    activation: Activation,
+    /// Rows by phase, then channel, filled up with zeros to whole blocks.
+    weight: Vec<f64>,
+    bias: Vec<f64>,
+    /// Of each block, the taps that are not zero.
+    taps: Vec<Range<usize>>,
+}
+
+impl DoubleConv {
+    /// Packs weights (c_out·factor, c_in, taps) and a bias (c_out·factor).
+    ///
+    /// # Panics
+    /// If the slices have other sizes.
+    pub fn new(shape: Shape, weight: &[f64], bias: &[f64], activation: Activation) -> Self {
+        let Shape { c_in, c_out, factor, taps, .. } = shape;
+        let rows = c_out * factor;
+        assert!(weight.len() == rows * c_in * taps && bias.len() == rows && rows * c_in * taps > 0, "weights of another shape");
+        assert!(factor == 1 || shape.stride == 1, "phases with a stride");
+        let blocks = rows.div_ceil(LANES);
+        let mut packed = vec![0.0; blocks * c_in * taps * LANES];
+        let mut ordered = vec![0.0; blocks * LANES];
+        let mut used = vec![taps..0; blocks];
+        for flat in 0..rows {
+            let (row, block) = (flat % c_out * factor + flat / c_out, flat / LANES);
+            ordered[flat] = bias[row];
+            for c in 0..c_in {
+                for j in 0..taps {
+                    let w = weight[(row * c_in + c) * taps + j];
+                    packed[((block * c_in + c) * taps + j) * LANES + flat % LANES] = w;
+                    if w != 0.0 {
+                        used[block] = used[block].start.min(j)..used[block].end.max(j + 1);
+                    }
+                }
+            }
+        }
+        DoubleConv { shape, activation, weight: packed, bias: ordered, taps: used }
+    }
+
+    /// Zeros for a group of inputs.
+    pub fn input(&self, group: usize) -> Signal {
+        let Shape { c_in, len_in, taps, stride, pad, .. } = self.shape;
+        Signal::new(group, c_in, len_in, (taps, stride, pad))
+    }
+
+    /// Convolves and stores in every target, from its channel on.
+    ///
+    /// # Panics
+    /// If the input was made for another convolution, or a target has another length or group, or too few channels.
+    pub fn run(&self, isa: Isa, input: &Signal, targets: &mut [(&mut Signal, usize)]) {
+        let s = &self.shape;
+        assert!(
+            (input.channels, input.len, input.stride, input.pad) == (s.c_in, s.len_in, s.stride, s.pad),
+            "an input for another convolution"
+        );
+        let rows = (s.steps - 1 + (s.taps - 1) / s.stride + 1) * input.group + SLACK;
+        assert!(rows * s.stride * s.c_in <= input.values.len(), "an input too short");
+        for (target, channel) in targets.iter() {
+            let fits = target.group == input.group && target.len == s.steps * s.factor && channel + s.c_out <= target.channels;
+            assert!(fits, "a target of another shape");
+        }
+        dispatch(isa, Run { conv: self, input, targets });
+    }
+}
+
+/// Weights that stay in the second cache while tiles of positions stream by: with fewer than these, f64, positions are the outer loop.
+const RESIDENT: usize = 96 * 1024;
+
+struct Run<'r, 't> {
+    conv: &'r DoubleConv,
+    input: &'r Signal,
+    targets: &'r mut [(&'t mut Signal, usize)],
+}
+
+impl WideJob for Run<'_, '_> {
+    #[inline(always)]
+    unsafe fn run<V: Wide>(mut self) {
+        let (blocks, wide, tall) = (self.conv.taps.len(), if V::PAIRS { 2 } else { 1 }, if V::PAIRS { 12 } else { 6 });
+        let results = self.conv.shape.steps * self.input.group;
+        let (panels, tiles) = (blocks.div_ceil(wide), results.div_ceil(tall));
+        let inner = if self.conv.weight.len() <= RESIDENT { panels } else { tiles };
+        for index in 0..panels * tiles {
+            let (outer, inner) = (index / inner, index % inner);
+            let (panel, tile) = if self.conv.weight.len() <= RESIDENT { (inner, outer) } else { (outer, inner) };
+            let (block, first) = (panel * wide, tile * tall);
+            let rows = tall.min(results - first);
+            // SAFETY: the instruction set is there, as the caller vouches; block and rows lie inside, as `tile` demands.
+            unsafe {
+                match (V::PAIRS && block + 1 < blocks, rows) {
+                    (true, 9..) => self.tile::<V, 2, 12>(block, first, rows),
+                    (true, 5..) => self.tile::<V, 2, 8>(block, first, rows),
+                    (true, _) => self.tile::<V, 2, 4>(block, first, rows),
+                    (false, 7..) => self.tile::<V, 1, 12>(block, first, rows),
+                    (false, 4..) => self.tile::<V, 1, 6>(block, first, rows),
+                    (false, _) => self.tile::<V, 1, 3>(block, first, rows),
+                }
+            }
+        }
+    }
+}
+
+impl Run<'_, '_> {
+    /// Results `first`.. of `B` blocks, `P` of them computed and `rows` stored.
+    ///
+    /// # Safety
+    /// The instruction set of `V` is available, `block + B` ≤ blocks, `rows` ≤ `P` ≤ 12, `first + rows` ≤ steps·group, and the sizes are as
+    /// `DoubleConv::run` asserts.
+    #[inline(always)]
+    unsafe fn tile<V: Wide, const B: usize, const P: usize>(&mut self, block: usize, first: usize, rows: usize) {
+        let s = &self.conv.shape;
+        let (group, stride) = (self.input.group, s.stride);
+        let (from, to) = (first / group, (first + rows - 1) / group);
+        let used = self.conv.taps[block..block + B].iter().fold(s.taps..0, |a, b| a.start.min(b.start)..a.end.max(b.end));
+        // Tap j of step q reads sample q·stride + j − pad: outside the signal there are zeros.
+        let start = used.start.max(s.pad.saturating_sub(to * stride));
+        let end = used.end.min((s.len_in + s.pad).saturating_sub(from * stride));
+        let row = stride * s.c_in;
+        let panel = s.c_in * s.taps * LANES;
+        let mut out = [[[0.0; LANES]; B]; P];
+        // SAFETY: the largest row read is first + P − 1 + (taps − 1) / stride · group < rows of `DoubleConv::run`, columns are below
+        // stride·c_in; the weights hold (block + B) panels.
+        unsafe {
+            let x = self.input.values.as_ptr().add(first * row);
+            let w = self.conv.weight.as_ptr().add(block * panel);
+            let mut acc = [[V::splat(0.0); B]; P];
+            for c in 0..s.c_in {
+                let w = w.add(c * s.taps * LANES);
+                let (mut phase, mut column) = (start % stride, x.wrapping_add(start / stride * group * row + start % stride * s.c_in + c));
+                for j in start..end {
+                    let weights: [V; B] = std::array::from_fn(|b| V::load(w.add(b * panel + j * LANES)));
+                    for r in 0..P {
+                        let value = V::splat(*column.add(r * row));
+                        for b in 0..B {
+                            acc[r][b] = acc[r][b].fma(weights[b], value);
+                        }
+                    }
+                    // The next sample: the next place of the row, or the first of the row one step on.
+                    phase += 1;
+                    column = column.wrapping_add(s.c_in);
+                    if phase == stride {
+                        phase = 0;
+                        column = column.wrapping_add((group - 1) * row);
+                    }
+                }
+            }
+            for r in 0..P {
+                for b in 0..B {
+                    acc[r][b].store(out[r][b].as_mut_ptr());
+                }
+            }
+        }
+        for r in 0..rows {
+            let (step, example) = ((first + r) / group, (first + r) % group);
+            for b in 0..B {
+                self.finish(block + b, &mut out[r][b]);
+                self.put(block + b, step, example, &out[r][b]);
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn finish(&self, block: usize, out: &mut [f64; LANES]) {
+        for (value, bias) in out.iter_mut().zip(&self.conv.bias[block * LANES..][..LANES]) {
+            *value += bias;
+        }
+        match self.conv.activation {
+            Activation::None => {}
+            Activation::Leaky(slope) => out.iter_mut().for_each(|v| *v = if *v > 0.0 { *v } else { slope * *v }),
+            Activation::Tanh => *out = out.map(tanh),
+        }
+    }
+
+    /// Stores the results of a block: rows of the weights are numbered phase·c_out + channel.
+    #[inline(always)]
+    fn put(&mut self, block: usize, step: usize, example: usize, out: &[f64; LANES]) {
+        let (c_out, factor) = (self.conv.shape.c_out, self.conv.shape.factor);
+        let mut lane = 0;
+        let (mut phase, mut channel) = (block * LANES / c_out, block * LANES % c_out);
+        while lane < LANES && phase < factor {
+            let count = (LANES - lane).min(c_out - channel);
+            for (target, offset) in self.targets.iter_mut() {
+                let at = target.at(example, step * factor + phase) + *offset + channel;
+                let to = &mut target.values[at..at + count];
+                if count == LANES {
+                    to.copy_from_slice(out);
+                } else {
+                    to.iter_mut().zip(&out[lane..]).for_each(|(to, v)| *to = *v);
+                }
+            }
+            lane += count;
+            (phase, channel) = (phase + 1, 0);
+        }
+    }
+}
+
+/// Hyperbolic tangent, 1 − 2 / (e^{2|x|} + 1) with the sign of x, to 4e-16 absolute (not relative near 0); NaN for NaN. Plain sums and products, so that it
+/// gives the same bytes everywhere and compilers can use registers for it.
+#[inline(always)]
+fn tanh(x: f64) -> f64 {
+    /// Added and taken away, it rounds to whole numbers and leaves them in the lowest bits.
+    const ROUND: f64 = 6_755_399_441_055_744.0;
+    const LN2_HIGH: f64 = 6.931_471_803_691_238e-1;
+    const LN2_LOW: f64 = 1.908_214_929_270_587_7e-10;
+    let y = 2.0 * x.abs();
+    let y = if y > 40.0 { 40.0 } else { y };
+    let shifted = y * std::f64::consts::LOG2_E + ROUND;
+    let k = shifted - ROUND;
+    let r = (y - k * LN2_HIGH) - k * LN2_LOW;
+    // e^r on |r| ≤ ln 2 / 2: Taylor to the 13th power, remainder 4e-18.
+    let mut e = 1.0 / 6_227_020_800.0;
+    for n in [
+        1.0 / 479_001_600.0,
+        1.0 / 39_916_800.0,
+        1.0 / 3_628_800.0,
+        1.0 / 362_880.0,
+        1.0 / 40_320.0,
+        1.0 / 5_040.0,
+        1.0 / 720.0,
+        1.0 / 120.0,
+        1.0 / 24.0,
+        1.0 / 6.0,
+        0.5,
+        1.0,
+        1.0,
+    ] {
+        e = e * r + n;
+    }
+    let power = f64::from_bits((shifted.to_bits() << 52).wrapping_add(1023 << 52));
+    let t = 1.0 - 2.0 / (e * power + 1.0);
+    t.copysign(x)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::tanh;
+
+    #[test]
+    fn tanh_is_the_library_s() {
+        for i in -40_000..=40_000 {
+            let x = f64::from(i) * 7.3e-4;
+            assert!((tanh(x) - x.tanh()).abs() <= 4e-16, "{x}: {} for {}", tanh(x), x.tanh());
+        }
+        assert_eq!((tanh(0.0), tanh(f64::INFINITY), tanh(f64::NEG_INFINITY)), (0.0, 1.0, -1.0));
+        assert!(tanh(f64::NAN).is_nan());
+    }
+}
