@@ -202,7 +202,7 @@ mod tests {
             assert!(*v == exact as i16 || (exact - exact.round()).abs() < 1e-8, "{v} for {exact}");
         }
         for (ecg, made) in made.outer_iter().enumerate() {
-            let alone = generator.generate(noise.slice(ndarray::s![ecg..=ecg, .., ..]), &silent).unwrap();
+            let alone = generator.generate(noise.slice_axis(Axis(0), (ecg..=ecg).into()), &silent).unwrap();
             assert_eq!(alone.index_axis(Axis(0), 0), made);
         }
     }
