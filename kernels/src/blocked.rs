@@ -4,6 +4,7 @@
 //! that of the instruction set ([`Isa::width`]). Every operation treats examples independently.
 
 use crate::conv1d::Form;
+use crate::mirror::{mirror, mirrors};
 use crate::rows::{channels, load_rows, store_rows};
 use crate::scratch::Shared;
 use crate::simd::{Job, Lanes};
@@ -141,6 +142,19 @@ impl FusedConv {
     pub fn refresh(&mut self, w: &[f32]) {
         assert_eq!(w.len(), self.conv.weight_size(), "weights do not fit the geometry");
         self.form.refresh(self.side, w);
+    }
+
+    /// [`FusedConv::refresh`] of the adjoint of `forward`, which has taken the weights `w` already: from its spectra where both cut their signals alike.
+    ///
+    /// # Panics
+    /// If `w` has another size.
+    pub fn refresh_adjoint(&mut self, forward: &FusedConv, w: &[f32]) {
+        match (&forward.form, &mut self.form) {
+            (Form::Spectral(forward), Form::Spectral(adjoint)) if self.side == Side::Adjoint && mirrors(forward, adjoint) => {
+                mirror(forward, adjoint)
+            }
+            _ => self.refresh(w),
+        }
     }
 
     /// y ← finish(conv(scale · gate(x)) + bias), `scale` per input channel, for examples one after another; `parallel` splits the work of all examples over threads.

@@ -15,6 +15,7 @@ pub mod double;
 mod double_lanes;
 mod double_signal;
 mod fft;
+mod mirror;
 pub mod naive;
 mod plan;
 pub mod pool;

@@ -104,6 +104,20 @@ impl Spectral {
         &self.conv
     }
 
+    pub(crate) fn isa(&self) -> Isa {
+        self.isa
+    }
+
+    /// The weights' spectra, \[group\]\[bin\]\[term\]\[re | im\], and the distance between bins.
+    pub(crate) fn weights(&self) -> (*const f32, usize) {
+        (self.weights.as_ptr(), bin_stride(self.conv.c_in, 1, self.isa.width()))
+    }
+
+    /// The same to be written.
+    pub(crate) fn weights_mut(&mut self) -> (*mut f32, usize) {
+        (self.weights.as_mut_ptr(), bin_stride(self.conv.c_in, 1, self.isa.width()))
+    }
+
     /// Its transform.
     pub(crate) fn fft(&self) -> &Fft {
         &self.fft

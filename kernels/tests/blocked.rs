@@ -142,6 +142,11 @@ proptest! {
                 let (mut alone, mut gx) = (vec![f32::NAN; x.len()], vec![f32::NAN; x.len()]);
                 let finish = || Finish { add: Some(&x), ..Finish::default() };
                 adjoint.run(batch, &gy, (Gate::Open, None), None, finish(), &mut alone, false);
+                let mut mirrored = FusedConv::adjoint(conv, &values(seed + 3, w.len()), isa, form).unwrap();
+                mirrored.refresh_adjoint(&FusedConv::forward(conv, &w, isa, form), &w);
+                let mut same = vec![f32::NAN; x.len()];
+                mirrored.run(batch, &gy, (Gate::Open, None), None, finish(), &mut same, false);
+                prop_assert!(error(&same, &wide(&alone)) < 2e-6, "{isa} {form:?} {:.1e} mirrored weights {conv:?}", error(&same, &wide(&alone)));
                 let mut sums = vec![f32::NAN; gradient.size()];
                 gradient.part_with(&adjoint, batch, &x, &gy, finish(), &mut gx, &mut sums);
                 prop_assert!(gx == alone, "{isa} {form:?} the data gradient beside the weights' {conv:?}");

@@ -118,7 +118,7 @@ impl TrainingPlan {
         let bias = inputs.get(2).map(|at| slice(network.parameter(*at)));
         state.forward.refresh(weights);
         if let Some(adjoint) = &mut state.adjoint {
-            adjoint.refresh(weights);
+            adjoint.refresh_adjoint(&state.forward, weights);
         }
         state.v.reserve(self.batch * size);
         let (x, v) = (self.value(step.x), &mut state.v.as_mut_slice()[..self.batch * size]);
