@@ -213,6 +213,9 @@ fn tell(args: &Args, trace: &Trace, globals: &Globals) -> Result<()> {
         return print(json(trace)?);
     }
     print(format!("prediction {}, on the baseline {}", number(trace.prediction), number(trace.at_baseline)))?;
+    if trace.walks.is_empty() {
+        print(&trace.reduction)?;
+    }
     for walk in &trace.walks {
         print(format!(
             "{}: {} {} at the output, {} at the input",
@@ -224,7 +227,7 @@ fn tell(args: &Args, trace: &Trace, globals: &Globals) -> Result<()> {
         let mut worst: Vec<_> = walk.entries.iter().filter_map(|entry| Some((&entry.name, entry.flow.as_ref()?))).collect();
         worst.sort_by(|a, b| b.1.lost.abs().total_cmp(&a.1.lost.abs()));
         for (name, flow) in worst.into_iter().take(3).filter(|(_, flow)| flow.lost.abs() > 1e-3 * walk.at_output.abs()) {
-            let word = if flow.lost < 0.0 { "made" } else { "lost" };
+            let word = if page::made(flow.lost, walk) { "made" } else { "lost" };
             print(format!("  {word} {} at {name} ({}): {}", number(flow.lost.abs()), flow.rule, flow.cause))?;
         }
     }

@@ -13,7 +13,7 @@ pub mod page;
 
 use crate::attribution::catalogue::{Recipe, Reduction, recipe};
 use crate::attribution::sampler::{Points, Sampler, baseline};
-use crate::attribution::{Explainer, Method, Settings, gradcam};
+use crate::attribution::{Baseline, Explainer, Method, Settings, gradcam};
 use crate::progress::silent;
 use crate::tape::one_hot;
 use crate::tape::{Network, NodeId, OpKind, Program, Real, RuleSet, Tape, Tensor, fold_batch_norm, from_vec, slice};
@@ -57,7 +57,7 @@ pub struct Passed {
     pub arrived: f64,
     /// Σ relevance that was handed to each signal, in the order of `inputs`.
     pub handed: Vec<f64>,
-    /// What arrived and was not handed on; negative where more was handed on than arrived.
+    /// What arrived less what was handed on: lost where it has the sign of the output's sum, made where it has the other.
     pub lost: f64,
     /// Why this op under this rule may lose relevance.
     pub cause: &'static str,
@@ -217,7 +217,16 @@ fn follow<T: Real>(network: &Network<T>, subject: &Subject<'_, T>, method: Metho
             }
             format!("The map is the product of two maps. {}: {first} {}: {second}", a.title(), b.title())
         }
-        Recipe::Occlusion => "The map comes from forward runs with windows replaced by the baseline: there is no walk back.".into(),
+        Recipe::Occlusion => format!(
+            "The map comes from forward runs with windows of {} samples of a lead, {} apart, replaced by {}: there is no walk back.",
+            settings.occlusion_window,
+            settings.occlusion_stride,
+            match settings.occluder() {
+                Baseline::Zero => "zeros",
+                Baseline::Mean => "the lead's mean",
+                Baseline::Values(_) => "given values",
+            }
+        ),
         Recipe::Random => "The map is standard normal noise, a control: the network is not looked at.".into(),
     })
 }

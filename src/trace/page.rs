@@ -32,7 +32,7 @@ fn sentences(trace: &Trace) -> Vec<String> {
         let outcome = if lost.abs() <= 1e-9 * walk.at_output.abs() {
             "nothing was lost on the way but rounding".to_owned()
         } else {
-            format!("{}{share} was {} on the way", number(lost.abs()), if lost < 0.0 { "made" } else { "lost" })
+            format!("{}{share} was {} on the way", number(lost.abs()), if made(lost, walk) { "made" } else { "lost" })
         };
         all.push(format!(
             "{}: {} is {} at the output and {} at the input; {outcome}.{}",
@@ -73,16 +73,21 @@ fn account(walk: &Walk) -> Table {
     table
 }
 
+/// Whether a difference of sums, what arrived less what was handed on, adds to what is shared out: it has the other sign than the output's sum.
+pub(crate) fn made(lost: f64, walk: &Walk) -> bool {
+    lost * walk.at_output < 0.0
+}
+
 /// The nodes that lost (or made) most, with the reason.
 fn losses(walk: &Walk) -> Option<Table> {
     let scale = walk.at_output.abs().max(f64::MIN_POSITIVE);
     let mut worst: Vec<_> = walk.entries.iter().filter_map(|entry| Some((entry, entry.flow.as_ref()?))).collect();
     worst.retain(|(_, flow)| flow.lost.abs() > 1e-3 * scale);
     worst.sort_by(|a, b| b.1.lost.abs().total_cmp(&a.1.lost.abs()));
-    let caption = "Where conservation was lost: the nodes that lost or made more than a thousandth of the output's sum (at most ten)";
+    let caption = "Where conservation was lost: the nodes that lost or made more than a thousandth of the output's sum (at most ten; negative shares were made)";
     let mut table = Table::new(caption, ["Node", "Rule", "Lost", "Share of the output's sum, %", "Why"]);
     for (entry, flow) in worst.into_iter().take(10) {
-        let share = 100.0 * flow.lost / scale;
+        let share = 100.0 * flow.lost / scale.copysign(walk.at_output);
         table.rows.push(vec![
             Cell::text(&entry.name),
             Cell::text(&flow.rule),
