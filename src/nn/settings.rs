@@ -2,6 +2,7 @@
 
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
+use std::fmt::{Display, Formatter};
 use std::str::FromStr;
 
 /// What happens to the learning rate.
@@ -23,6 +24,18 @@ pub enum Schedule {
     /// It rises from 1/25 of itself to itself over the first 30 % of all steps and falls to 1/250 000 over the rest, along cosines, while
     /// Adam's β₁ falls from 0.95 to 0.85 and rises again (Smith & Topin 2019; PyTorch's `OneCycleLR`).
     OneCycle,
+}
+
+impl Display for Schedule {
+    fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Schedule::Constant => f.write_str("constant"),
+            Schedule::Plateau { factor, patience, threshold } => {
+                write!(f, "× {factor} after more than {patience} epochs without an improvement of {threshold} (relative)")
+            }
+            Schedule::OneCycle => f.write_str("one cycle"),
+        }
+    }
 }
 
 /// How a network is trained with Adam on the mean squared error.

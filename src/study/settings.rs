@@ -106,7 +106,7 @@ impl StudySettings {
             DataSource::Pulse2pulse { ecgs, .. } => format!("{ecgs} Pulse2pulse ECGs"),
             DataSource::Dataset(_) => "a given dataset".into(),
         };
-        let TrainSettings { epochs, batch, learning_rate, standardise, .. } = self.training;
+        let TrainSettings { epochs, batch, learning_rate, schedule, standardise, .. } = self.training;
         let rows = [
             ("preset", preset_name(self.preset).to_owned()),
             ("seed", self.seed().to_string()),
@@ -117,11 +117,13 @@ impl StudySettings {
             ("epochs", epochs.to_string()),
             ("batch", batch.to_string()),
             ("learning rate", learning_rate.to_string()),
+            ("schedule", schedule.to_string()),
             ("standardised while training", if standardise { "yes" } else { "no" }.into()),
             ("methods", names(self.methods.iter().map(|method| method.name()).collect())),
             ("ECGs with heatmaps", self.heatmap_ecgs.to_string()),
             ("ECGs perturbed", self.perturb_ecgs.to_string()),
             ("points perturbed", self.iterations.to_string()),
+            ("kernel", cardiograd_kernels::Isa::best().to_string()),
         ];
         rows.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
     }
@@ -148,7 +150,7 @@ impl StudySettings {
         option("heatmap-ecgs", self.heatmap_ecgs.to_string(), self.heatmap_ecgs != fresh.heatmap_ecgs);
         option("perturb-ecgs", self.perturb_ecgs.to_string(), self.perturb_ecgs != fresh.perturb_ecgs);
         option("iterations", self.iterations.to_string(), self.iterations != fresh.iterations);
-        command
+        command + " -o out"
     }
 }
 
