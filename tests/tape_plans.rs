@@ -164,6 +164,24 @@ fn stevennet_equals_the_tape() {
     }
 }
 
+/// A lone 10-s ECG, whose layers are split over threads, gives the bytes of one thread.
+#[test]
+fn a_lone_long_example_is_the_same_bytes_on_any_threads() {
+    let program = cardiograd::nn::stevennet(12, None).unwrap();
+    let mut draw = Draw::new(6);
+    let parameters = common::parameters(&program, &mut draw);
+    let network: Network<f32> = Network::new(program, parameters).unwrap().cast();
+    let x: Tensor<f32> = cast(&draw.tensor(&[1, 12, 4500]));
+    let run = |threads: usize| {
+        rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(|| {
+            let look = network.look(x.clone()).unwrap();
+            (look.output().clone(), network.look_back(&look, &RuleSet::plain(), None, 0).unwrap())
+        })
+    };
+    let one = run(1);
+    assert!(run(2) == one && run(5) == one);
+}
+
 /// A random network, a batch, and the weights of a sum over its outputs.
 fn training_case(seed: u64, leads: usize, len: usize, batch: usize) -> (Network<f32>, Tensor<f32>, Tensor<f32>) {
     let network = network(seed, leads, len).cast::<f32>();

@@ -12,6 +12,10 @@ const CHUNK: usize = 16;
 /// as long as their largest value has no more elements than this: long signals reuse the spectra within one example.
 const ELEMENTS: usize = 1 << 20;
 
+/// Where the largest value has fewer elements than this, a lone example stays on one core: what its cores would have to hand one another between
+/// layers costs as much as they spare (a median beat; a 10-s ECG has several times as many).
+const SPLIT: usize = 1 << 17;
+
 /// What a forward run keeps for the way back: the inputs of all ReLUs (and of max-poolings), chunk by chunk.
 #[derive(Debug, Default)]
 pub(crate) struct Passed {
@@ -19,6 +23,7 @@ pub(crate) struct Passed {
     batch: usize,
     chunk: usize,
     watch: Option<usize>,
+    parallel: bool,
 }
 
 /// One chunk's kept values: by ReLU, and by step for max-pooling.
@@ -39,6 +44,11 @@ impl Passed {
     /// The step of the watched convolution.
     pub(super) fn watch(&self) -> Option<usize> {
         self.watch
+    }
+
+    /// Whether the work of each chunk is split over threads.
+    pub(super) fn parallel(&self) -> bool {
+        self.parallel
     }
 
     /// Examples of a chunk.
@@ -116,7 +126,11 @@ impl Plan {
         let most = (ELEMENTS / largest.max(1)).clamp(1, CHUNK);
         // As many chunks for each thread, as even as can be.
         let chunks = batch.div_ceil(most).next_multiple_of(threads);
-        if batch < threads { (batch.max(1), threads > 1) } else { (batch.div_ceil(chunks), false) }
+        match batch < threads {
+            true if largest >= SPLIT => (batch.max(1), true),
+            true => (1, false),
+            false => (batch.div_ceil(chunks), false),
+        }
     }
 
     /// The step of a convolution.
@@ -136,7 +150,7 @@ impl Plan {
         } else {
             x.par_chunks(chunk * size_in).zip(output.par_chunks_mut(chunk * size_out)).map(run).collect()
         };
-        (output, Passed { chunks, batch, chunk, watch })
+        (output, Passed { chunks, batch, chunk, watch, parallel })
     }
 
     fn forward_chunk(&self, x: &[f32], output: &mut [f32], keep: bool, watch: Option<usize>, parallel: bool) -> Kept {

@@ -43,7 +43,7 @@ impl Plan {
         let stop = if watched { Some(passed.watch()?) } else { None };
         let (size_in, size_out) = (self.planar(stop.map_or(self.input, |index| self.steps[index].y)), self.planar(self.output));
         let mut gradient = vec![0.0; passed.batch() * size_in];
-        let parallel = passed.chunks.len() < rayon::current_num_threads();
+        let parallel = passed.parallel();
         let run = |(index, (seed, gradient)): (usize, (&[f32], &mut [f32]))| {
             let base = base.map(|base| (&base.chunks[if single { 0 } else { index }], single));
             self.backward_chunk(&passed.chunks[index], seed, gradient, rules, base, stop, parallel);
