@@ -10,7 +10,7 @@ mod plan;
 
 use crate::progress::{Report, Step};
 use crate::random::{Stage, Stream};
-use crate::tape::{Builder, ConvLayer, Network, NodeId, Op, Parameters, Program, cast, from_vec, polyphase};
+use crate::tape::{Builder, ConvLayer, Network, NodeId, Op, Parameters, Program, cast, polyphase};
 use crate::{Error, Result};
 use ndarray::{Array2, Array3, ArrayView3, Axis};
 use plan::Plan;
@@ -97,7 +97,8 @@ impl Generator {
     pub fn load(path: impl AsRef<std::path::Path>) -> Result<Self> {
         let path = path.as_ref();
         let dict = crate::files::state_dict::read(path)?;
-        let parameters = dict.iter().map(|(name, tensor)| (name.to_owned(), from_vec(tensor.shape(), tensor.to_f32()))).collect();
+        let parameters =
+            dict.iter().map(|(name, tensor)| (name.to_owned(), crate::tape::from_vec(tensor.shape(), tensor.to_f32()))).collect();
         Generator::new(parameters).map_err(|error| Error::format(path, format!("not the Pulse2pulse generator: {error}")))
     }
 
