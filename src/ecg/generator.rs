@@ -149,7 +149,7 @@ impl Generator {
 mod tests {
     use super::*;
     use crate::progress::silent;
-    use crate::tape::Tensor;
+    use crate::tape::{Tensor, from_vec};
 
     #[test]
     fn the_program_is_the_published_one() {
