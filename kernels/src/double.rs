@@ -1,7 +1,7 @@
 //! Convolution in f64 by register blocks: 16 channels × 12 positions on AVX-512, 8 × 6 elsewhere; weights packed once, what follows fused at the store.
 //!
 //! y(n, o, t) = φ(b(o) + Σ_c Σ_j w(o·f + p, c, j) · x(n, c, s·q + j − pad)), with t = f·q + p: an ordinary convolution of stride s for f = 1, the
-//! convolution behind an f-fold upsampling by phases for s = 1. One chain of fused products per result, over channels, then taps, and the bias last: the
+//! convolution behind an f-fold upsampling by phases for s = 1. One chain of fused products per result, over taps, then channels, and the bias last: the
 //! same bytes on every instruction set that has fused products, whatever is in the group. Taps that are zero in a whole block of channels, and taps that
 //! meet nothing but padding, are left out.
 
@@ -43,7 +43,7 @@ pub struct Shape {
     pub steps: usize,
 }
 
-/// A convolution with its weights packed: by block of eight rows, channel, tap, lane.
+/// A convolution with its weights packed: by block of eight rows, tap, channel, lane.
 #[derive(Clone, Debug)]
 pub struct DoubleConv {
     shape: Shape,
@@ -75,7 +75,7 @@ impl DoubleConv {
             for c in 0..c_in {
                 for j in 0..taps {
                     let w = weight[(row * c_in + c) * taps + j];
-                    packed[((block * c_in + c) * taps + j) * LANES + flat % LANES] = w;
+                    packed[((block * taps + j) * c_in + c) * LANES + flat % LANES] = w;
                     if w != 0.0 {
                         used[block] = used[block].start.min(j)..used[block].end.max(j + 1);
                     }
@@ -162,83 +162,117 @@ impl Run<'_, '_> {
         // Tap j of step q reads sample q·stride + j − pad: outside the signal there are zeros.
         let start = used.start.max(s.pad.saturating_sub(to * stride));
         let end = used.end.min((s.len_in + s.pad).saturating_sub(from * stride));
-        let row = stride * s.c_in;
-        let panel = s.c_in * s.taps * LANES;
-        let mut out = [[[0.0; LANES]; B]; P];
+        let (row, panel) = (stride * s.c_in, s.c_in * s.taps * LANES);
+        let mut out = [[[0.0; LANES]; P]; B];
         // SAFETY: the largest row read is first + P − 1 + (taps − 1) / stride · group < rows of `DoubleConv::run`, columns are below
         // stride·c_in; the weights hold (block + B) panels.
         unsafe {
             let x = self.input.values.as_ptr().add(first * row);
             let w = self.conv.weight.as_ptr().add(block * panel);
             let mut acc = [[V::splat(0.0); B]; P];
-            for c in 0..s.c_in {
-                let w = w.add(c * s.taps * LANES);
-                let (mut phase, mut column) = (start % stride, x.wrapping_add(start / stride * group * row + start % stride * s.c_in + c));
-                for j in start..end {
-                    let weights: [V; B] = std::array::from_fn(|b| V::load(w.add(b * panel + j * LANES)));
-                    for r in 0..P {
-                        let value = V::splat(*column.add(r * row));
-                        for b in 0..B {
-                            acc[r][b] = acc[r][b].fma(weights[b], value);
-                        }
-                    }
-                    // The next sample: the next place of the row, or the first of the row one step on.
-                    phase += 1;
-                    column = column.wrapping_add(s.c_in);
-                    if phase == stride {
-                        phase = 0;
-                        column = column.wrapping_add((group - 1) * row);
-                    }
-                }
+            for j in start..end {
+                let x = x.add(j / stride * group * row + j % stride * s.c_in);
+                acc = tap::<V, B, P>(acc, s.c_in, (x, row), (w.add(j * s.c_in * LANES), panel));
             }
             for r in 0..P {
                 for b in 0..B {
-                    acc[r][b].store(out[r][b].as_mut_ptr());
+                    acc[r][b].store(out[b][r].as_mut_ptr());
                 }
             }
         }
-        for r in 0..rows {
-            let (step, example) = ((first + r) / group, (first + r) % group);
-            for b in 0..B {
-                self.finish(block + b, &mut out[r][b]);
-                self.put(block + b, step, example, &out[r][b]);
+        for (b, out) in out.iter_mut().enumerate() {
+            self.finish(block + b, &mut out[..rows]);
+            self.put(block + b, first, &out[..rows]);
+        }
+    }
+
+    #[inline(always)]
+    fn finish(&self, block: usize, results: &mut [[f64; LANES]]) {
+        let bias = &self.conv.bias[block * LANES..][..LANES];
+        for out in results.iter_mut() {
+            for l in 0..LANES {
+                out[l] += bias[l];
+            }
+        }
+        // Loops, not closures: these would be compiled without the registers.
+        match self.conv.activation {
+            Activation::None => {}
+            Activation::Leaky(slope) => {
+                for out in results {
+                    for l in 0..LANES {
+                        out[l] = if out[l] > 0.0 { out[l] } else { slope * out[l] };
+                    }
+                }
+            }
+            Activation::Tanh => {
+                for out in results {
+                    for l in 0..LANES {
+                        out[l] = tanh(out[l]);
+                    }
+                }
             }
         }
     }
 
+    /// Stores the results of a block from number `first` on: rows of the weights are numbered phase·c_out + channel.
     #[inline(always)]
-    fn finish(&self, block: usize, out: &mut [f64; LANES]) {
-        for (value, bias) in out.iter_mut().zip(&self.conv.bias[block * LANES..][..LANES]) {
-            *value += bias;
-        }
-        match self.conv.activation {
-            Activation::None => {}
-            Activation::Leaky(slope) => out.iter_mut().for_each(|v| *v = if *v > 0.0 { *v } else { slope * *v }),
-            Activation::Tanh => *out = out.map(tanh),
-        }
-    }
-
-    /// Stores the results of a block: rows of the weights are numbered phase·c_out + channel.
-    #[inline(always)]
-    fn put(&mut self, block: usize, step: usize, example: usize, out: &[f64; LANES]) {
-        let (c_out, factor) = (self.conv.shape.c_out, self.conv.shape.factor);
+    fn put(&mut self, block: usize, first: usize, results: &[[f64; LANES]]) {
+        let (c_out, factor, group) = (self.conv.shape.c_out, self.conv.shape.factor, self.input.group);
         let mut lane = 0;
         let (mut phase, mut channel) = (block * LANES / c_out, block * LANES % c_out);
         while lane < LANES && phase < factor {
             let count = (LANES - lane).min(c_out - channel);
             for (target, offset) in self.targets.iter_mut() {
-                let at = target.at(example, step * factor + phase) + *offset + channel;
-                let to = &mut target.values[at..at + count];
-                if count == LANES {
-                    to.copy_from_slice(out);
-                } else {
-                    to.iter_mut().zip(&out[lane..]).for_each(|(to, v)| *to = *v);
+                let (mut step, mut example) = (first / group, first % group);
+                let mut at = target.at(example, step * factor + phase) + *offset + channel;
+                for out in results {
+                    let to = &mut target.values[at..at + count];
+                    if count == LANES {
+                        to.copy_from_slice(out);
+                    } else {
+                        to.copy_from_slice(&out[lane..lane + count]);
+                    }
+                    (example, at) = (example + 1, at + target.stride * target.channels);
+                    if example == group {
+                        (step, example) = (step + 1, 0);
+                        at = target.at(0, step * factor + phase) + *offset + channel;
+                    }
                 }
             }
             lane += count;
             (phase, channel) = (phase + 1, 0);
         }
     }
+}
+
+/// Adds one tap of all channels: `x` and the distance of its rows, the weights and the distance of their blocks.
+///
+/// # Safety
+/// `V`'s instruction set is available; `P` rows of `channels` samples and `B` blocks of `channels` registers can be read.
+#[inline(always)]
+unsafe fn tap<V: Wide, const B: usize, const P: usize>(
+    mut acc: [[V; B]; P],
+    channels: usize,
+    (mut x, row): (*const f64, usize),
+    (mut w, panel): (*const f64, usize),
+) -> [[V; B]; P] {
+    for _ in 0..channels {
+        // SAFETY: the caller's contract; one sample and one register further each time.
+        unsafe {
+            let mut weights = [V::splat(0.0); B];
+            for b in 0..B {
+                weights[b] = V::load(w.add(b * panel));
+            }
+            for r in 0..P {
+                let value = V::splat(*x.add(r * row));
+                for b in 0..B {
+                    acc[r][b] = acc[r][b].fma(weights[b], value);
+                }
+            }
+            (x, w) = (x.add(1), w.add(LANES));
+        }
+    }
+    acc
 }
 
 /// Hyperbolic tangent, 1 − 2 / (e^{2|x|} + 1) with the sign of x, to 4e-16 absolute (not relative near 0); NaN for NaN. Plain sums and products, so that it

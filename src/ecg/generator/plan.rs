@@ -6,7 +6,7 @@ use crate::tape::{Network, NodeId, Op, OpKind, Program, slice};
 use crate::{Error, Result};
 use cardiograd_kernels::Isa;
 use cardiograd_kernels::double::{Activation, DoubleConv, Shape, Signal};
-use ndarray::{ArrayView3, ArrayViewMut3};
+use ndarray::{ArrayView3, ArrayViewMut3, Axis};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// The convolutions in order, and where each one's results go.
@@ -48,10 +48,13 @@ impl Plan {
     /// Runs a group of examples side by side: (N, channels, samples) in, (N, channels, samples) out through `store`.
     pub(super) fn run<T: Copy + Into<f64>>(&self, x: ArrayView3<'_, T>, mut y: ArrayViewMut3<'_, i16>, store: impl Fn(f64) -> i16) {
         let mut buffers = self.take(x.dim().0);
-        for (&(buffer, first), ((example, channel, time), value)) in
-            self.entry.iter().flat_map(|target| std::iter::repeat(target).zip(x.indexed_iter()))
-        {
-            buffers[buffer].sample_mut(example, time)[first + channel] = (*value).into();
+        for &(buffer, first) in &self.entry {
+            for (example, x) in x.outer_iter().enumerate() {
+                for (time, x) in x.axis_iter(Axis(1)).enumerate() {
+                    let to = buffers[buffer].sample_mut(example, time)[first..].iter_mut();
+                    to.zip(x).for_each(|(to, value)| *to = (*value).into());
+                }
+            }
         }
         for (index, stage) in self.stages.iter().enumerate() {
             // Results go to later stages only.
@@ -65,8 +68,10 @@ impl Plan {
             stage.conv.run(Isa::best(), &before[index], &mut targets);
         }
         let output = &buffers[self.stages.len()];
-        for ((example, channel, time), y) in y.indexed_iter_mut() {
-            *y = store(output.sample(example, time)[channel]);
+        for (example, mut y) in y.outer_iter_mut().enumerate() {
+            for (time, y) in y.axis_iter_mut(Axis(1)).enumerate() {
+                y.into_iter().zip(output.sample(example, time)).for_each(|(y, value)| *y = store(*value));
+            }
         }
         self.spare.lock().unwrap_or_else(PoisonError::into_inner).push(buffers);
     }
