@@ -78,7 +78,8 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     let given = args.said.given()?;
     let sources = args.inputs.iter().map(|input| Source::open(input, given)).collect::<Result<Vec<_>>>()?;
     let mut sink = Sink::new(args, globals)?;
-    let progress = Progress::new(globals.quiet);
+    // Rows printed as they come are progress enough.
+    let progress = Progress::new(globals.quiet || sink.text);
     let total: usize = sources.iter().map(Source::len).sum();
     for source in &sources {
         for first in (0..source.len()).step_by(CHUNK) {
