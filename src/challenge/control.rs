@@ -7,7 +7,7 @@
 use super::settings::{Draw, Settings};
 use super::subject::Subject;
 use crate::dataset::Part;
-use crate::nn::{Checkpoint, Examples, Model, TrainSettings, Trainer, TrainingData};
+use crate::nn::{Examples, Model, Start, TrainSettings, TrainingData, TrainingFiles};
 use crate::progress::Report;
 use crate::random::Stream;
 use crate::{Error, Result};
@@ -44,21 +44,11 @@ impl Control {
     /// The network: from `folder` if it is there, else trained, from its last checkpoint if that is there.
     ///
     /// # Errors
-    /// As [`Trainer`]'s; [`Error::Io`].
+    /// As [`TrainingFiles::train`].
     pub fn network(self, subject: &Subject<'_>, settings: &Settings, folder: &Path, report: Report<'_>) -> Result<Model> {
         let training = self.settings(subject, settings);
         let origin = format!("{} {}", subject.dataset_digest, self.name());
-        let path = folder.join(format!("{}.{}.cgm", subject.name, self.name()));
-        let checkpoint = folder.join(format!("{}.{}.checkpoint", subject.name, self.name()));
-        if path.exists() {
-            let model = Model::load(&path)?;
-            let about = model.provenance.as_ref();
-            if model.network.program() == subject.model.network.program()
-                && about.is_some_and(|about| about.settings == training && about.dataset == origin)
-            {
-                return Ok(model);
-            }
-        }
+        let files = TrainingFiles::last_only(&folder.join(format!("{}.{}.cgm", subject.name, self.name())));
         std::fs::create_dir_all(folder).map_err(|source| Error::io(folder, source))?;
         let [train, validation, test] = self.examples(subject, settings);
         let inputs = |ecgs: &[usize]| subject.dataset.inputs(ecgs, subject.input);
@@ -70,24 +60,7 @@ impl Control {
             validation: &validation,
             test: &test,
         };
-        let mut trainer = Trainer::new(subject.model.network.program(), data, &training)?;
-        if checkpoint.exists() {
-            match trainer.resume(Checkpoint::load(&checkpoint)?) {
-                // A checkpoint of another training is of no use.
-                Err(Error::Usage(_)) => {}
-                outcome => outcome?,
-            }
-        }
-        while !trainer.is_done() {
-            trainer.epoch(report)?;
-            trainer.checkpoint().save(&checkpoint)?;
-        }
-        let model = trainer.finish(&origin, report)?.last;
-        model.save(&path)?;
-        match std::fs::remove_file(&checkpoint) {
-            Err(source) if source.kind() != std::io::ErrorKind::NotFound => Err(Error::io(&checkpoint, source)),
-            _ => Ok(model),
-        }
+        files.train(subject.model.network.program(), data, &training, &origin, Start::Reuse, report)
     }
 
     /// Training, validation and test examples. Permuted labels stay within their part; those of the test part stay where they are.

@@ -1,13 +1,14 @@
 //! `cardiograd challenge`.
 
 use super::evaluate::dataset_digest;
+use super::models::{Loaded, ModelOptions, names_differ};
 use super::{Globals, Progress, print};
 use crate::atomic::{AtomicFolder, partial_name};
 use crate::attribution::Method;
 use crate::challenge::{About, Challenged, Criterion, Settings, Subject, challenge, json, summary, summary_words, write};
-use crate::dataset::{Dataset, InputKind, Split, Target};
+use crate::dataset::{Dataset, Split, Target};
 use crate::files::digest::sha256_file;
-use crate::nn::{Model, load_model};
+use crate::nn::Model;
 use crate::study::{DataSource, StudySettings};
 use crate::{Error, Result};
 use std::path::{Path, PathBuf};
@@ -48,35 +49,24 @@ pub struct Args {
     /// The seed of all draws; also of the split, for models that do not say theirs.
     #[arg(long, default_value_t = Settings::default().seed)]
     seed: u64,
-    /// The network of a state dict: stevennet, standardconv or a program file (.json).
-    #[arg(long)]
-    arch: Option<String>,
-    /// What a state dict's network predicts.
-    #[arg(long)]
-    target: Option<Target>,
-    /// What a state dict's network looks at: median or rhythm.
-    #[arg(long)]
-    input: Option<InputKind>,
+    #[command(flatten)]
+    options: ModelOptions,
     /// The folder of the results; it must not exist. A killed run is continued by running it again.
     #[arg(long, short, value_name = "DIR")]
     output: PathBuf,
 }
 
-/// One model with what is to be known of it.
-struct Loaded {
-    name: String,
-    model: Model,
-    target: Target,
-    input: InputKind,
+/// One model with the split that it was trained on.
+struct Subjected {
+    loaded: Loaded,
     split: Split,
-    digest: String,
 }
 
 /// Everything to work on.
 struct Work {
     dataset: Dataset,
     dataset_digest: String,
-    models: Vec<Loaded>,
+    models: Vec<Subjected>,
     methods: Vec<Method>,
     criteria: Vec<Criterion>,
     settings: Settings,
@@ -91,7 +81,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     let about = About {
         version: concat!("cardiograd ", env!("CARGO_PKG_VERSION")).into(),
         settings: work.settings.clone(),
-        digests: digests.chain(work.models.iter().map(|model| (model.name.clone(), model.digest.clone()))).collect(),
+        digests: digests.chain(work.models.iter().map(|model| (model.loaded.name.clone(), model.loaded.digest.clone()))).collect(),
     };
     let outcome = work.challenge(folder.partial(), globals).and_then(|all| {
         write(folder.partial(), &all, &about)?;
@@ -116,14 +106,14 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
 impl Work {
     fn challenge(&self, folder: &Path, globals: &Globals) -> Result<Vec<Challenged>> {
         let progress = Progress::new(globals.quiet);
-        let one = |loaded: &Loaded| {
+        let one = |Subjected { loaded, split }: &Subjected| {
             let subject = Subject {
                 name: loaded.name.clone(),
                 model: &loaded.model,
                 target: loaded.target,
                 input: loaded.input,
                 dataset: &self.dataset,
-                split: &loaded.split,
+                split,
                 model_digest: loaded.digest.clone(),
                 dataset_digest: self.dataset_digest.clone(),
             };
@@ -164,7 +154,7 @@ impl Args {
             return Err(Error::Usage("several paths: models need --data, a study is one folder".into()));
         };
         let study = study_settings(folder)?;
-        if self.arch.is_some() || self.target.is_some() || self.input.is_some() {
+        if self.options.any() {
             return Err(Error::Usage("--arch, --target and --input belong to models, which need --data".into()));
         }
         let targets = self.targets.as_deref().map_or(Ok(study.targets.clone()), list::<Target>)?;
@@ -181,7 +171,8 @@ impl Args {
             let path = folder.join("models").join(format!("{target}.cgm"));
             let model = Model::load(&path)?;
             let digest = format!("sha256:{}", sha256_file(&path)?);
-            Ok(Loaded { name: target.name().into(), model, target: *target, input: study.input, split: split.clone(), digest })
+            let loaded = Loaded { name: target.name().into(), model, target: *target, input: study.input, digest };
+            Ok(Subjected { loaded, split: split.clone() })
         };
         let models = targets.iter().map(one).collect::<Result<Vec<_>>>()?;
         let dataset_digest = dataset_digest(&data)?;
@@ -195,28 +186,14 @@ impl Args {
         }
         let dataset = Dataset::open(data)?;
         let mut models = self.paths.iter().map(|path| self.model(path, &dataset)).collect::<Result<Vec<_>>>()?;
-        models.sort_by_key(|model| model.target);
-        for (at, model) in models.iter().enumerate() {
-            if models[..at].iter().any(|other| other.name == model.name) {
-                return Err(Error::Usage(format!("two models are called '{}': their results would have the same name", model.name)));
-            }
-        }
+        models.sort_by_key(|model| model.loaded.target);
+        names_differ(models.iter().map(|model| model.loaded.name.as_str()))?;
         Ok(Work { dataset, dataset_digest: dataset_digest(data)?, models, methods: Vec::new(), criteria, settings })
     }
 
-    fn model(&self, path: &Path, dataset: &Dataset) -> Result<Loaded> {
-        let model = load_model(path, self.arch.as_deref())?;
-        let unknown = |what: &str| Error::Usage(format!("{}: the file does not say its {what}: --{what}", path.display()));
-        let target = model.target.or(self.target).ok_or_else(|| unknown("target"))?;
-        let input = model.input.or(self.input).ok_or_else(|| unknown("input"))?;
-        if self.target.is_some_and(|asked| asked != target) || self.input.is_some_and(|asked| asked != input) {
-            let text = format!("{}: the file names its target and input itself: leave --target and --input out", path.display());
-            return Err(Error::Usage(text));
-        }
-        let name = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
-        let seed = model.provenance.as_ref().map_or(self.seed, |about| about.settings.seed);
-        let digest = format!("sha256:{}", sha256_file(path)?);
-        Ok(Loaded { name, model, target, input, split: dataset.split(seed), digest })
+    fn model(&self, path: &Path, dataset: &Dataset) -> Result<Subjected> {
+        let loaded = self.options.load(path)?;
+        Ok(Subjected { split: dataset.split(loaded.split_seed(self.seed)), loaded })
     }
 }
 

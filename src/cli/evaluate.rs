@@ -1,9 +1,10 @@
 //! `cardiograd evaluate`.
 
+use super::models::{Loaded, ModelOptions};
 use super::{Globals, Progress, print};
-use crate::dataset::{Dataset, InputKind, Part, Target};
+use crate::dataset::{Dataset, Part, Target};
 use crate::files::digest::sha256_file;
-use crate::nn::{Examples, Metrics, Model, load_model, predict_ecgs};
+use crate::nn::{Examples, Metrics, predict_ecgs};
 use crate::{Error, Result};
 use std::path::{Path, PathBuf};
 
@@ -22,15 +23,8 @@ pub struct Args {
     /// Seed of the split [default: the model's own, else 0].
     #[arg(long)]
     seed: Option<u64>,
-    /// The network of a state dict: stevennet, standardconv or a program file (.json).
-    #[arg(long)]
-    arch: Option<String>,
-    /// What a state dict's network predicts.
-    #[arg(long)]
-    target: Option<Target>,
-    /// What a state dict's network looks at: median or rhythm.
-    #[arg(long)]
-    input: Option<InputKind>,
+    #[command(flatten)]
+    options: ModelOptions,
 }
 
 /// Runs the command.
@@ -40,10 +34,10 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     let mut rows = Vec::new();
     for path in &args.models {
         let progress = Progress::new(globals.quiet);
-        let model = load_model(path, args.arch.as_deref())?;
-        let (target, metrics) = evaluate(args, &dataset, path, &model, &progress)?;
-        let same_data = model.provenance.as_ref().map(|about| about.dataset == digest);
-        rows.push((path, target, metrics, same_data));
+        let loaded = args.options.load(path)?;
+        let metrics = evaluate(args, &dataset, path, &loaded, &progress)?;
+        let same_data = loaded.model.provenance.as_ref().map(|about| about.dataset == digest);
+        rows.push((path, loaded.target, metrics, same_data));
     }
     if globals.quiet {
         return Ok(());
@@ -60,12 +54,10 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     Ok(())
 }
 
-fn evaluate(args: &Args, dataset: &Dataset, path: &Path, model: &Model, progress: &Progress) -> Result<(Target, Metrics)> {
-    let unknown = |what: &str| Error::Usage(format!("{}: the file does not say its {what}: --{what}", path.display()));
-    let target = chosen("target", path, args.target, model.target)?.ok_or_else(|| unknown("target"))?;
-    let input = chosen("input", path, args.input, model.input)?.ok_or_else(|| unknown("input"))?;
-    let own = model.provenance.as_ref().map(|about| about.settings.seed);
-    let split = dataset.split(args.seed.or(own).unwrap_or(0));
+fn evaluate(args: &Args, dataset: &Dataset, path: &Path, loaded: &Loaded, progress: &Progress) -> Result<Metrics> {
+    let Loaded { model, target, input, .. } = loaded;
+    let (target, input) = (*target, *input);
+    let split = dataset.split(args.seed.unwrap_or_else(|| loaded.split_seed(0)));
     let examples = Examples::of(dataset, &split, args.split, target);
     if examples.is_empty() {
         return Err(Error::Data(format!("{}: no ECG of the {} part has a value for {target}", args.data.display(), args.split)));
@@ -78,17 +70,7 @@ fn evaluate(args: &Args, dataset: &Dataset, path: &Path, model: &Model, progress
     let inputs = |ecgs: &[usize]| dataset.inputs(ecgs, input);
     let label = format!("evaluating {}", path.display());
     let predicted = predict_ecgs(&model.network, &inputs, &examples.ecgs, &label, &|step| progress.step(step))?;
-    Ok((target, Metrics::new(args.split, &predicted, &examples.values, train_mean)))
-}
-
-/// What the file says, or what was asked for where it says nothing.
-fn chosen<T: PartialEq + Copy>(what: &str, path: &Path, asked: Option<T>, own: Option<T>) -> Result<Option<T>> {
-    match (asked, own) {
-        (Some(asked), Some(own)) if asked != own => {
-            Err(Error::Usage(format!("{}: the file names another {what}: leave --{what} out", path.display())))
-        }
-        _ => Ok(own.or(asked)),
-    }
+    Ok(Metrics::new(args.split, &predicted, &examples.values, train_mean))
 }
 
 /// What tells one dataset from another: the digest of its manifest, which holds the digests of its files.

@@ -11,6 +11,7 @@ mod inputs;
 mod inspect;
 mod measure;
 mod method_options;
+mod models;
 mod perturb;
 mod predict;
 mod progress;

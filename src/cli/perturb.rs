@@ -1,15 +1,15 @@
 //! `cardiograd perturb`.
 
-use super::provenance::{Files, Input, Recorded, program_file, record};
+use super::models::{Loaded, ModelOptions, names_differ};
+use super::provenance::{Files, Input, Recorded, record};
 use super::{Globals, Progress, print};
 use crate::atomic::{AtomicFolder, partial_name};
 use crate::attribution::{Method, Settings as AttributionSettings};
-use crate::dataset::{Dataset, InputKind, Part, Target};
+use crate::dataset::{Dataset, Part};
 use crate::evaluation::perturbation::PerturbationSettings;
 use crate::evaluation::scores::Scoring;
-use crate::files::digest::sha256_file;
 use crate::files::npz::NpzWriter;
-use crate::nn::{Examples, Model, load_model};
+use crate::nn::Examples;
 use crate::progress::Report;
 use crate::study::{Judge, Perturbed, area_table, write_area_tables};
 use crate::{Error, Result};
@@ -37,27 +37,11 @@ pub struct Args {
     /// The seed of all draws; also of the split, for models that do not say theirs.
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// The network of a state dict: stevennet, standardconv or a program file (.json).
-    #[arg(long)]
-    arch: Option<String>,
-    /// What a state dict's network predicts.
-    #[arg(long)]
-    target: Option<Target>,
-    /// What a state dict's network looks at: median or rhythm.
-    #[arg(long)]
-    input: Option<InputKind>,
+    #[command(flatten)]
+    options: ModelOptions,
     /// The folder of the results; it must not exist. A killed run is continued by running it again.
     #[arg(long, short, value_name = "DIR")]
     output: PathBuf,
-}
-
-/// One model with what is to be known of it.
-struct Subject {
-    name: String,
-    model: Model,
-    target: Target,
-    input: InputKind,
-    digest: String,
 }
 
 /// Runs the command, and records where the curves come from.
@@ -70,7 +54,7 @@ impl Recorded for Args {
     fn files(&mut self) -> Files<'_> {
         let mut inputs: Vec<_> = self.models.iter_mut().map(|path| ("model", Input::Path(path))).collect();
         inputs.push(("data", Input::Path(&mut self.data)));
-        inputs.extend(program_file(&mut self.arch));
+        inputs.extend(self.options.program_file());
         Files { inputs, output: Some(&mut self.output) }
     }
 
@@ -87,13 +71,9 @@ pub(super) fn make(args: &Args, globals: &Globals) -> Result<()> {
         return Err(Error::Usage("no ECG asked for: -n takes a number from 1".into()));
     }
     let dataset = Dataset::open(&args.data)?;
-    let mut subjects = args.models.iter().map(|path| subject(args, path)).collect::<Result<Vec<_>>>()?;
+    let mut subjects = args.models.iter().map(|path| args.options.load(path)).collect::<Result<Vec<_>>>()?;
     subjects.sort_by_key(|subject| subject.target);
-    for (at, subject) in subjects.iter().enumerate() {
-        if subjects[..at].iter().any(|other| other.name == subject.name) {
-            return Err(Error::Usage(format!("two models are called '{}': their curves would have the same name", subject.name)));
-        }
-    }
+    names_differ(subjects.iter().map(|subject| subject.name.as_str()))?;
     let fresh = !partial_name(&args.output)?.exists();
     let folder = AtomicFolder::resume(&args.output)?;
     let networks = match fill(args, &methods, &dataset, &subjects, folder.partial(), globals) {
@@ -113,7 +93,7 @@ fn fill(
     args: &Args,
     methods: &[Method],
     dataset: &Dataset,
-    subjects: &[Subject],
+    subjects: &[Loaded],
     folder: &Path,
     globals: &Globals,
 ) -> Result<Vec<Perturbed>> {
@@ -135,36 +115,13 @@ fn fill(
     Ok(networks)
 }
 
-fn subject(args: &Args, path: &Path) -> Result<Subject> {
-    let model = load_model(path, args.arch.as_deref())?;
-    let unknown = |what: &str| Error::Usage(format!("{}: the file does not say its {what}: --{what}", path.display()));
-    let target = model.target.or(args.target).ok_or_else(|| unknown("target"))?;
-    let input = model.input.or(args.input).ok_or_else(|| unknown("input"))?;
-    if args.target.is_some_and(|asked| asked != target) || args.input.is_some_and(|asked| asked != input) {
-        return Err(Error::Usage(format!(
-            "{}: the file names its target and input itself: leave --target and --input out",
-            path.display()
-        )));
-    }
-    let name = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
-    Ok(Subject { name, model, target, input, digest: format!("sha256:{}", sha256_file(path)?) })
-}
-
-fn cache(folder: &Path, subject: &Subject) -> PathBuf {
+fn cache(folder: &Path, subject: &Loaded) -> PathBuf {
     folder.join(format!("{}.cache", subject.name))
 }
 
-fn perturbed(
-    args: &Args,
-    methods: &[Method],
-    dataset: &Dataset,
-    subject: &Subject,
-    folder: &Path,
-    report: Report<'_>,
-) -> Result<Perturbed> {
-    let Subject { name, model, target, input, digest } = subject;
-    let seed = model.provenance.as_ref().map_or(args.seed, |about| about.settings.seed);
-    let split = dataset.split(seed);
+fn perturbed(args: &Args, methods: &[Method], dataset: &Dataset, subject: &Loaded, folder: &Path, report: Report<'_>) -> Result<Perturbed> {
+    let Loaded { name, model, target, input, digest } = subject;
+    let split = dataset.split(subject.split_seed(args.seed));
     let mut test = Examples::of(dataset, &split, Part::Test, *target);
     test.ecgs.truncate(args.ecgs);
     test.values.truncate(args.ecgs);

@@ -4,9 +4,7 @@ use super::evaluate::{HEADER, dataset_digest, line};
 use super::provenance::{Files, Input, Recorded, record};
 use super::{Globals, Progress, print};
 use crate::dataset::{Dataset, InputKind, Part, Target};
-use crate::nn::{
-    ARCHITECTURES, Checkpoint, Examples, Model, Preset, Schedule, TrainSettings, Trained, Trainer, TrainingData, load_program,
-};
+use crate::nn::{ARCHITECTURES, Examples, Model, Preset, Schedule, Start, TrainSettings, TrainingData, TrainingFiles, load_program};
 use crate::progress::Report;
 use crate::tape::Program;
 use crate::{Error, Result};
@@ -60,19 +58,6 @@ impl Args {
             ..preset
         }
     }
-
-    /// `NAME.extension` → `NAME.last.extension`.
-    fn last(&self) -> PathBuf {
-        let extension = self.output.extension().map_or(String::new(), |extension| format!(".{}", extension.to_string_lossy()));
-        let stem = self.output.file_stem().unwrap_or_default().to_string_lossy();
-        self.output.with_file_name(format!("{stem}.last{extension}"))
-    }
-
-    fn checkpoint(&self) -> PathBuf {
-        let mut name = self.output.file_name().unwrap_or_default().to_os_string();
-        name.push(".checkpoint");
-        self.output.with_file_name(name)
-    }
 }
 
 /// Runs the command, and records where the model comes from.
@@ -104,54 +89,36 @@ pub(super) fn make(args: &Args, globals: &Globals) -> Result<()> {
     let dataset = Dataset::open(&args.dataset)?;
     let digest = dataset_digest(&args.dataset)?;
     let program = load_program(&args.arch)?;
-    let best = match finished(args, &settings, &digest, &program)? {
-        Some(model) => model,
-        None => {
-            let progress = Progress::new(globals.quiet);
-            let trained = train(args, &settings, &dataset, &program, &digest, &|step| progress.step(step))?;
-            trained.last.save(args.last())?;
-            trained.best.save(&args.output)?;
-            let _ = std::fs::remove_file(args.checkpoint());
-            trained.best
-        }
-    };
-    if !globals.quiet { show(args, globals, &best) } else { Ok(()) }
+    let files = TrainingFiles::beside(&args.output);
+    let progress = Progress::new(globals.quiet);
+    let best = train(args, &files, &settings, &dataset, &program, &digest, &|step| progress.step(step))?;
+    progress.finish();
+    if !globals.quiet { show(args, &files, globals, &best) } else { Ok(()) }
 }
 
-/// With `--resume`, the model of a training of these settings that has already ended.
-fn finished(args: &Args, settings: &TrainSettings, digest: &str, program: &Program) -> Result<Option<Model>> {
-    if !args.resume || args.checkpoint().exists() || !args.output.exists() {
-        return Ok(None);
-    }
-    let model = Model::load(&args.output)?;
-    let same = model.network.program() == program && (model.target, model.input) == (Some(args.target), Some(args.input));
-    let about = model.provenance.as_ref().filter(|about| same && about.settings == *settings && about.dataset == digest);
-    Ok(about.is_some().then_some(model))
-}
-
-fn train(args: &Args, settings: &TrainSettings, dataset: &Dataset, program: &Program, digest: &str, report: Report<'_>) -> Result<Trained> {
+fn train(
+    args: &Args,
+    files: &TrainingFiles,
+    settings: &TrainSettings,
+    dataset: &Dataset,
+    program: &Program,
+    digest: &str,
+    report: Report<'_>,
+) -> Result<Model> {
     let split = dataset.split(settings.seed);
     let [train, validation, test] = Part::ALL.map(|part| Examples::of(dataset, &split, part, args.target));
     let inputs = |ecgs: &[usize]| dataset.inputs(ecgs, args.input);
     let data =
         TrainingData { target: args.target, input: args.input, inputs: &inputs, train: &train, validation: &validation, test: &test };
-    let mut trainer = Trainer::new(program, data, settings)?;
-    let path = args.checkpoint();
-    if args.resume && path.exists() {
-        trainer.resume(Checkpoint::load(&path)?)?;
-    }
-    while !trainer.is_done() {
-        trainer.epoch(report)?;
-        trainer.checkpoint().save(&path)?;
-    }
-    trainer.finish(digest, report)
+    files.train(program, data, settings, digest, if args.resume { Start::Resume } else { Start::Afresh }, report)
 }
 
-fn show(args: &Args, globals: &Globals, model: &Model) -> Result<()> {
+fn show(args: &Args, files: &TrainingFiles, globals: &Globals, model: &Model) -> Result<()> {
     let Some(about) = &model.provenance else { return Ok(()) };
+    let last = files.other.as_deref().map_or(String::new(), path_text);
     if globals.json {
         return print(serde_json::json!({
-            "model": path_text(&args.output), "last": path_text(&args.last()), "target": args.target, "unit": args.target.unit(), "provenance": about,
+            "model": path_text(&args.output), "last": last, "target": args.target, "unit": args.target.unit(), "provenance": about,
         }));
     }
     print(HEADER)?;
@@ -159,7 +126,7 @@ fn show(args: &Args, globals: &Globals, model: &Model) -> Result<()> {
     let rate = if matches!(about.settings.schedule, Schedule::OneCycle) { "largest learning rate" } else { "learning rate" };
     let TrainSettings { epochs, batch, learning_rate, .. } = about.settings;
     print(format!("{epochs} epochs in batches of {batch}, {rate} {learning_rate}; best epoch {}", about.best_epoch + 1))?;
-    print(format!("{} (best epoch), {} (last epoch)", path_text(&args.output), path_text(&args.last())))
+    print(format!("{} (best epoch), {} (last epoch)", path_text(&args.output), last))
 }
 
 fn path_text(path: &Path) -> String {

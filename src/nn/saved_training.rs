@@ -1,0 +1,123 @@
+//! A training whose progress is kept in files: it goes on where it was stopped, and is not done again once it has ended.
+
+use super::checkpoint::Checkpoint;
+use super::data::TrainingData;
+use super::model_file::Model;
+use super::provenance::Weights;
+use super::settings::TrainSettings;
+use super::trainer::{Trained, Trainer};
+use crate::progress::Report;
+use crate::tape::Program;
+use crate::{Error, Result};
+use std::path::{Path, PathBuf};
+
+/// What to do with files that are there already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// Nothing: train from the initial weights and write over them.
+    Afresh,
+    /// Take them up; a checkpoint of another training is an error.
+    Resume,
+    /// Take up what is of this training, write over the rest.
+    Reuse,
+}
+
+/// The files of a training.
+#[derive(Clone, Debug)]
+pub struct TrainingFiles {
+    /// The model that is wanted.
+    pub model: PathBuf,
+    /// Which weights it holds.
+    pub weights: Weights,
+    /// Where the model with the other weights goes, if anywhere.
+    pub other: Option<PathBuf>,
+    /// The state after each epoch; gone when the model is there.
+    pub checkpoint: PathBuf,
+}
+
+impl TrainingFiles {
+    /// The best epoch's weights in `model` (`NAME.extension`), the last epoch's in `NAME.last.extension`, the state in `NAME.extension.checkpoint`.
+    pub fn beside(model: &Path) -> Self {
+        let extension = model.extension().map_or(String::new(), |extension| format!(".{}", extension.to_string_lossy()));
+        let stem = model.file_stem().unwrap_or_default().to_string_lossy();
+        let last = model.with_file_name(format!("{stem}.last{extension}"));
+        TrainingFiles { model: model.to_owned(), weights: Weights::Best, other: Some(last), checkpoint: checkpoint_of(model) }
+    }
+
+    /// The last epoch's weights in `model`, the state in `NAME.extension.checkpoint`.
+    pub fn last_only(model: &Path) -> Self {
+        TrainingFiles { model: model.to_owned(), weights: Weights::Last, other: None, checkpoint: checkpoint_of(model) }
+    }
+
+    /// Trains as [`train`](super::train), saving the state after every epoch, and writes the models. `origin` says which data it is
+    /// ([`Provenance::dataset`](super::Provenance)). A model of this very training that is there already is given back.
+    ///
+    /// # Errors
+    /// As [`Trainer::new`] and [`Trainer::epoch`]; [`Error::Io`]; [`Error::Usage`] for a checkpoint of another training under [`Start::Resume`].
+    pub fn train(
+        &self,
+        program: &Program,
+        data: TrainingData<'_>,
+        settings: &TrainSettings,
+        origin: &str,
+        start: Start,
+        report: Report<'_>,
+    ) -> Result<Model> {
+        let found = if start == Start::Afresh { None } else { self.finished(program, &data, settings, origin)? };
+        let model = match found {
+            Some(model) => model,
+            None => {
+                let Trained { best, last } = self.trained(program, data, settings, origin, start, report)?;
+                let (model, other) = if self.weights == Weights::Best { (best, last) } else { (last, best) };
+                self.other.as_ref().map(|path| other.save(path)).transpose()?;
+                model.save(&self.model)?;
+                model
+            }
+        };
+        // A kill may have come between the model and this.
+        match std::fs::remove_file(&self.checkpoint) {
+            Err(source) if source.kind() != std::io::ErrorKind::NotFound => Err(Error::io(&self.checkpoint, source)),
+            _ => Ok(model),
+        }
+    }
+
+    /// The model that is there, if it is the one that this training would give.
+    fn finished(&self, program: &Program, data: &TrainingData<'_>, settings: &TrainSettings, origin: &str) -> Result<Option<Model>> {
+        if !self.model.exists() {
+            return Ok(None);
+        }
+        let model = Model::load(&self.model)?;
+        let same = model.network.program() == program && (model.target, model.input) == (Some(data.target), Some(data.input));
+        let of_this = |about: &super::Provenance| about.settings == *settings && about.dataset == origin && about.weights == self.weights;
+        Ok(model.provenance.as_ref().is_some_and(|about| same && of_this(about)).then_some(model))
+    }
+
+    fn trained(
+        &self,
+        program: &Program,
+        data: TrainingData<'_>,
+        settings: &TrainSettings,
+        origin: &str,
+        start: Start,
+        report: Report<'_>,
+    ) -> Result<Trained> {
+        let mut trainer = Trainer::new(program, data, settings)?;
+        if start != Start::Afresh && self.checkpoint.exists() {
+            match trainer.resume(Checkpoint::load(&self.checkpoint)?) {
+                Err(Error::Usage(_)) if start == Start::Reuse => {}
+                outcome => outcome?,
+            }
+        }
+        while !trainer.is_done() {
+            trainer.epoch(report)?;
+            trainer.checkpoint().save(&self.checkpoint)?;
+        }
+        trainer.finish(origin, report)
+    }
+}
+
+fn checkpoint_of(model: &Path) -> PathBuf {
+    let mut name = model.file_name().unwrap_or_default().to_os_string();
+    name.push(".checkpoint");
+    model.with_file_name(name)
+}
