@@ -67,7 +67,7 @@ impl TrainingFiles {
         let model = match found {
             Some(model) => model,
             None => {
-                let Trained { best, last } = self.trained(program, data, settings, origin, start, report)?;
+                let Trained { best, last } = self.run(Trainer::new(program, data, settings)?, origin, start, report)?;
                 let (model, other) = if self.weights == Weights::Best { (best, last) } else { (last, best) };
                 self.other.as_ref().map(|path| other.save(path)).transpose()?;
                 model.save(&self.model)?;
@@ -92,16 +92,8 @@ impl TrainingFiles {
         Ok(model.provenance.as_ref().is_some_and(|about| same && of_this(about)).then_some(model))
     }
 
-    fn trained(
-        &self,
-        program: &Program,
-        data: TrainingData<'_>,
-        settings: &TrainSettings,
-        origin: &str,
-        start: Start,
-        report: Report<'_>,
-    ) -> Result<Trained> {
-        let mut trainer = Trainer::new(program, data, settings)?;
+    /// Trains to the end, from the checkpoint if there is one to take up.
+    fn run(&self, mut trainer: Trainer<'_>, origin: &str, start: Start, report: Report<'_>) -> Result<Trained> {
         if start != Start::Afresh && self.checkpoint.exists() {
             match trainer.resume(Checkpoint::load(&self.checkpoint)?) {
                 Err(Error::Usage(_)) if start == Start::Reuse => {}

@@ -119,18 +119,14 @@ impl Plan {
         }
     }
 
-    /// Examples of a chunk, and whether the work of one chunk is split over threads: when there are fewer chunks than threads.
+    /// Examples of a chunk, and whether the work of one chunk is split over threads: where examples are long and fewer than threads.
     fn chunking(&self, batch: usize) -> (usize, bool) {
         let threads = rayon::current_num_threads();
         let largest = (0..self.extents.len()).map(|slot| self.size(slot)).max().unwrap_or(1);
         let most = (ELEMENTS / largest.max(1)).clamp(1, CHUNK);
         // As many chunks for each thread, as even as can be.
-        let chunks = batch.div_ceil(most).next_multiple_of(threads);
-        match batch < threads {
-            true if largest >= SPLIT => (batch.max(1), true),
-            true => (1, false),
-            false => (batch.div_ceil(chunks), false),
-        }
+        let chunks = batch.div_ceil(most).max(1).next_multiple_of(threads);
+        if batch < threads && largest >= SPLIT { (batch.max(1), true) } else { (batch.div_ceil(chunks).max(1), false) }
     }
 
     /// The step of a convolution.
