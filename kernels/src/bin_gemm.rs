@@ -1,7 +1,8 @@
 //! The complex matrix product of one frequency bin, register-blocked: C\[m, g\] (+)= Σ_k A\[m, k\] · B\[k, g\] (or · conj B).
 //!
 //! B and C hold registers, [WIDTH re | WIDTH im] per group g of channels; A is read one complex number at a time, its imaginary part `WIDTH` after
-//! its real part, and broadcast. While one bin is multiplied, the weights of the next are fetched from beyond L2: a line for each term. One complex multiplication is four real ones: Gauss's three lose accuracy and gained nothing end to end.
+//! its real part, and broadcast. While one bin is multiplied, the weights of the next are fetched from beyond L2: a line for each term, or all lines
+//! where there are few rows. One complex multiplication is four real ones: Gauss's three lose accuracy and gained nothing end to end.
 //! Every element is one chain of fused additions in the order of k, so a row's bytes do not depend on the rows beside it.
 
 use crate::simd::Lanes;
@@ -37,19 +38,25 @@ pub struct Product {
 /// Elements of a cache line.
 const LINE: usize = 16;
 
-/// C (+)= A · B, or A · conj B if `CONJUGATE`. `next` is where the B of the next product lies: it is only fetched.
+/// C (+)= A · B, or A · conj B if `CONJUGATE`. `next` is where A and B of the next product lie: they are only fetched.
 ///
 /// # Safety
 /// V's instruction set is available, and every element that the product's offsets reach lies in its buffer.
 #[inline(always)]
-pub unsafe fn multiply<V: Lanes, const CONJUGATE: bool>(p: &Product, a: *const f32, b: *const f32, c: *mut f32, next: *const f32) {
+pub unsafe fn multiply<V: Lanes, const CONJUGATE: bool>(
+    p: &Product,
+    a: *const f32,
+    b: *const f32,
+    c: *mut f32,
+    (next_a, next): (*const f32, *const f32),
+) {
     let w = V::WIDTH;
     let mut group = 0;
     while group < p.groups {
         let columns = if p.groups - group >= V::COLUMNS { V::COLUMNS } else { 1 };
         // SAFETY: the caller's contract, at this group's columns.
         unsafe {
-            let (b, c, next) = (b.add(group * p.b_group), c.add(group * 2 * w), next.wrapping_add(group * p.b_group));
+            let (b, c, next) = (b.add(group * p.b_group), c.add(group * 2 * w), (next_a, next.wrapping_add(group * p.b_group)));
             if columns == 2 { rows::<V, 2, CONJUGATE>(p, a, b, c, next) } else { rows::<V, 1, CONJUGATE>(p, a, b, c, next) }
         }
         group += columns;
@@ -58,7 +65,13 @@ pub unsafe fn multiply<V: Lanes, const CONJUGATE: bool>(p: &Product, a: *const f
 
 /// Splits the rows in blocks as even as can be of at most [`ROWS`].
 #[inline(always)]
-unsafe fn rows<V: Lanes, const G: usize, const CONJUGATE: bool>(p: &Product, a: *const f32, b: *const f32, c: *mut f32, next: *const f32) {
+unsafe fn rows<V: Lanes, const G: usize, const CONJUGATE: bool>(
+    p: &Product,
+    a: *const f32,
+    b: *const f32,
+    c: *mut f32,
+    (next_a, next): (*const f32, *const f32),
+) {
     let w = V::WIDTH;
     let run = if p.rows_in_lanes { w } else { p.rows };
     // The lines of a group of B are shared out over this many blocks, one a term.
@@ -77,13 +90,11 @@ unsafe fn rows<V: Lanes, const G: usize, const CONJUGATE: bool>(p: &Product, a: 
             // SAFETY: rows row..row + count are within A and C.
             unsafe {
                 let (a, c) = (a.add(base + (row - first) * step), c.add(row * p.c_row));
-                match count {
-                    1 => block::<V, 1, G, CONJUGATE>(p, step, a, b, c, ahead),
-                    2 => block::<V, 2, G, CONJUGATE>(p, step, a, b, c, ahead),
-                    3 => block::<V, 3, G, CONJUGATE>(p, step, a, b, c, ahead),
-                    4 => block::<V, 4, G, CONJUGATE>(p, step, a, b, c, ahead),
-                    5 => block::<V, 5, G, CONJUGATE>(p, step, a, b, c, ahead),
-                    _ => block::<V, 6, G, CONJUGATE>(p, step, a, b, c, ahead),
+                // With one block it fetches all that the next product reads, A too, which another core may have written.
+                if blocks == 1 && !CONJUGATE {
+                    sized::<V, G, CONJUGATE, true>(p, count, step, a, b, c, (next_a, ahead))
+                } else {
+                    sized::<V, G, CONJUGATE, false>(p, count, step, a, b, c, (next_a, ahead))
                 }
             }
             row += count;
@@ -93,19 +104,44 @@ unsafe fn rows<V: Lanes, const G: usize, const CONJUGATE: bool>(p: &Product, a: 
     }
 }
 
+/// [`block`] of `count` rows.
+#[inline(always)]
+#[allow(clippy::too_many_arguments)]
+unsafe fn sized<V: Lanes, const G: usize, const CONJUGATE: bool, const ALL: bool>(
+    p: &Product,
+    count: usize,
+    step: usize,
+    a: *const f32,
+    b: *const f32,
+    c: *mut f32,
+    next: (*const f32, *const f32),
+) {
+    // SAFETY: the caller's contract.
+    unsafe {
+        match count {
+            1 => block::<V, 1, G, CONJUGATE, ALL>(p, step, a, b, c, next),
+            2 => block::<V, 2, G, CONJUGATE, ALL>(p, step, a, b, c, next),
+            3 => block::<V, 3, G, CONJUGATE, ALL>(p, step, a, b, c, next),
+            4 => block::<V, 4, G, CONJUGATE, ALL>(p, step, a, b, c, next),
+            5 => block::<V, 5, G, CONJUGATE, ALL>(p, step, a, b, c, next),
+            _ => block::<V, 6, G, CONJUGATE, ALL>(p, step, a, b, c, next),
+        }
+    }
+}
+
 /// M rows × G groups in 2·M·G accumulators.
 #[inline(always)]
-unsafe fn block<V: Lanes, const M: usize, const G: usize, const CONJUGATE: bool>(
+unsafe fn block<V: Lanes, const M: usize, const G: usize, const CONJUGATE: bool, const ALL: bool>(
     p: &Product,
     a_row: usize,
     a: *const f32,
     b: *const f32,
     c: *mut f32,
-    ahead: *const f32,
+    (next_a, ahead): (*const f32, *const f32),
 ) {
     let w = V::WIDTH;
-    let mut ahead = ahead;
-    // SAFETY: the caller's contract: M rows of A and C, `terms` rows of B, G groups.
+    let (mut next_a, mut ahead) = (next_a, ahead);
+    // SAFETY: the caller's contract: M rows of A and C, `terms` rows of B, G groups. What is only fetched may lie anywhere.
     unsafe {
         let mut re = [[V::splat(0.0); G]; M];
         let mut im = re;
@@ -120,7 +156,7 @@ unsafe fn block<V: Lanes, const M: usize, const G: usize, const CONJUGATE: bool>
         // What is stored at the end is asked for now: it has the whole sum to arrive.
         for m in 0..M {
             for at in (0..2 * G * w).step_by(LINE) {
-                V::prefetch(c.add(m * p.c_row + at));
+                V::prefetch_to_write(c.add(m * p.c_row + at));
             }
         }
         let (run, a_step, a_jump) = if p.rows_in_lanes { (p.terms, p.a_term, 0) } else { (w, 1, p.a_term) };
@@ -134,7 +170,18 @@ unsafe fn block<V: Lanes, const M: usize, const G: usize, const CONJUGATE: bool>
                     br[g] = V::load(b.add(g * p.b_group));
                     bi[g] = V::load(b.add(g * p.b_group + w));
                 }
-                V::prefetch(ahead);
+                if ALL {
+                    // Lines from several places in turn, which arrive half as fast again as those of one place (measured).
+                    for g in 0..G {
+                        for part in 0..(2 * w / LINE).max(1) {
+                            V::prefetch(ahead.wrapping_add(g * p.b_group + part * p.terms * LINE));
+                        }
+                    }
+                    V::prefetch(next_a);
+                    next_a = next_a.wrapping_add(LINE);
+                } else {
+                    V::prefetch(ahead);
+                }
                 ahead = ahead.wrapping_add(LINE);
                 for m in 0..M {
                     let (ar, ai) = (V::splat(*a.add(m * a_row)), V::splat(*a.add(m * a_row + w)));

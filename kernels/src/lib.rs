@@ -3,6 +3,7 @@
 //! Tensors are dense and row-major, `(batch, channel, time)`. Every function's contract is stated as mathematics in its documentation.
 //! Results never depend on the number of threads, nor, for the per-example functions, on what else is in the batch.
 
+mod awake;
 pub mod batch_norm;
 mod bin_gemm;
 pub mod blocked;
@@ -31,6 +32,7 @@ pub mod training;
 mod unfold;
 mod weight_gradient;
 
+pub use awake::awake;
 pub use conv1d::{Conv1d, PreparedConv};
 pub use plan::{Method, Plan};
 pub use real::Real;

@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 const FFT_WEIGHT: f64 = 1.4;
 /// Cost of bringing one register of weight spectrum from beyond L2, in fused multiply-adds: a compromise, since the tiling may not depend on the
 /// batch. A lone ECG pays about a hundred, each of a batch of sixteen hardly any.
-const STREAM_WEIGHT: f64 = 8.7;
+const STREAM_WEIGHT: f64 = 5.5;
 /// Entering and leaving a form, per example.
 const DIRECT_WEIGHT: f64 = 1.05;
 

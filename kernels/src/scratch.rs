@@ -1,5 +1,6 @@
 //! Working memory: 64-byte aligned, kept per thread and reused, and a pointer that tasks writing to disjoint places may share.
 
+use crate::team;
 use std::cell::RefCell;
 
 /// One cache line, the unit of allocation.
@@ -127,8 +128,12 @@ pub fn each(tasks: usize, parallel: bool, task: impl Fn(usize) + Sync + Send) {
     use rayon::prelude::*;
     // Miri checks the tasks, in turn: rayon's own casts are beyond it.
     if parallel && tasks > 1 && !cfg!(miri) {
+        // A share of tasks is taken as one.
         let share = tasks.div_ceil(4 * rayon::current_num_threads()).max(1);
-        (0..tasks).into_par_iter().with_min_len(share).for_each(task);
+        let whole = |index: usize| (index * share..tasks.min((index + 1) * share)).for_each(&task);
+        if !team::share(tasks.div_ceil(share), &whole) {
+            (0..tasks).into_par_iter().with_min_len(share).for_each(&task);
+        }
     } else {
         (0..tasks).for_each(task);
     }

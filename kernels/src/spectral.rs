@@ -529,7 +529,7 @@ impl<const CONJUGATE: bool> Job for Bins<CONJUGATE> {
             // SAFETY: every bin of A, B and C holds the product's elements; the bins of C are this task's own.
             unsafe {
                 let (a, b, c) = (self.a.0.get().add(f * self.a.1), self.b.0.add(f * self.b.1), self.c.0.get().add(f * self.c.1));
-                multiply::<V, CONJUGATE>(&self.product, a, b, c, b.wrapping_add(self.b.1));
+                multiply::<V, CONJUGATE>(&self.product, a, b, c, (a.wrapping_add(self.a.1), b.wrapping_add(self.b.1)));
             }
         }
     }

@@ -1,53 +1,175 @@
 //! Threads that stay awake for one piece of work made of many short parallel regions, as the layers of a network on a single ECG are.
 //!
 //! A worker without work goes to sleep after some tens of microseconds, and waking it costs as much; between two layers that is most of the time.
-//! For as long as [`team`] runs, the other workers of the pool look for work instead. What is computed does not depend on it.
+//! For as long as [`team`] runs, the other workers of the pool look for its tasks instead ([`share`]), which one atomic number hands out. A region waits
+//! for nobody who has not begun: what the others do not come for, the leader does. The leader takes tasks from the front, the others from the back, so
+//! that the same thread tends to meet the same task from layer to layer, whose data lie in its cache. What is computed does not depend on any of it.
+//! They take up no other work meanwhile ([`crate::awake`] does): a lone example's layers may be a task of something larger, whose other tasks would
+//! then begin within this one.
 
-use rayon::Yield;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::any::Any;
+use std::cell::{RefCell, UnsafeCell};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// A worker that has found nothing for so long leaves the team: whoever has so little work for it does not need it.
 const PATIENCE: Duration = Duration::from_millis(2);
+/// Looks for a task between two looks at the clock.
+const LOOKS: usize = 32;
+/// A leader that has waited for so many looks lets others have the processor: the thread that it waits for may need it.
+const HOLD: usize = 10_000;
 
-/// Runs `work` inside the pool, where the other workers wait for its parallel regions awake.
+/// Runs `work` inside the pool, where the other workers wait for the tasks that it shares.
 pub fn team<R: Send>(work: impl FnOnce() -> R + Send) -> R {
     if cfg!(miri) || rayon::current_num_threads() < 2 {
         return work();
     }
     rayon::scope(|scope| {
-        let done = Done::default();
-        let owner = rayon::current_thread_index();
+        let crew = Arc::new(Crew::default());
+        let _lead = Lead::take(Arc::clone(&crew));
+        let leader = rayon::current_thread_index();
         for _ in 1..rayon::current_num_threads() {
-            let flag = Arc::clone(&done.0);
-            scope.spawn(move |_| attend(&flag, owner));
+            let crew = Arc::clone(&crew);
+            scope.spawn(move |_| crew.attend(leader));
         }
         work()
     })
 }
 
-/// Says that the work is over when it is dropped, so also when the work panics.
-#[derive(Default)]
-struct Done(Arc<AtomicBool>);
+/// Runs `task(0..tasks)` with the team that this thread leads; false, and nothing is run, if it leads none.
+pub(crate) fn share(tasks: usize, task: &(dyn Fn(usize) + Sync)) -> bool {
+    // Taken away meanwhile: what a task does in its turn is not for this team.
+    let Some(crew) = LED.take() else { return false };
+    let outcome = catch_unwind(AssertUnwindSafe(|| crew.share(tasks, task)));
+    LED.set(Some(crew));
+    outcome.unwrap_or_else(|panic| resume_unwind(panic));
+    true
+}
 
-impl Drop for Done {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Release);
+thread_local! {
+    static LED: RefCell<Option<Arc<Crew>>> = const { RefCell::new(None) };
+}
+
+/// Makes this thread the leader of a crew until it is dropped; then the crew's work is over, also if that is because it panicked.
+struct Lead {
+    crew: Arc<Crew>,
+    before: Option<Arc<Crew>>,
+}
+
+impl Lead {
+    fn take(crew: Arc<Crew>) -> Lead {
+        Lead { before: LED.replace(Some(Arc::clone(&crew))), crew }
     }
 }
 
-/// Takes up work until there is no more to come. The owner itself, should it come by while it waits for others, goes on at once.
-fn attend(done: &AtomicBool, owner: Option<usize>) {
-    if rayon::current_thread_index() == owner {
-        return;
+impl Drop for Lead {
+    fn drop(&mut self) {
+        self.crew.over.store(true, Ordering::Release);
+        LED.set(self.before.take());
     }
-    let mut idle = Instant::now();
-    while !done.load(Ordering::Acquire) {
-        match rayon::yield_now() {
-            Some(Yield::Executed) => idle = Instant::now(),
-            _ if idle.elapsed() > PATIENCE => return,
-            _ => std::hint::spin_loop(),
+}
+
+/// A region's task, its lifetime forgotten.
+type Task = *const (dyn Fn(usize) + Sync);
+
+/// What a leader and its helpers share.
+#[derive(Default)]
+struct Crew {
+    over: AtomicBool,
+    /// The region's number, and the tasks first..end that nobody has taken: 32, 16 and 16 bits.
+    open: AtomicU64,
+    /// Tasks that have not ended.
+    left: AtomicUsize,
+    /// Read by whoever has taken a task, written by the leader between regions.
+    task: UnsafeCell<Option<Task>>,
+    panic: Mutex<Option<Box<dyn Any + Send>>>,
+}
+
+// SAFETY: `task` is written by the leader alone, while no task is taken or open; whoever reads it has taken a task of `open`, which was stored after it.
+unsafe impl Sync for Crew {}
+// SAFETY: the task is Sync, and is only called while the leader, who lends it, waits for its end.
+unsafe impl Send for Crew {}
+
+/// (first, end) of the tasks that are open.
+fn range(open: u64) -> (u64, u64) {
+    (open >> 16 & 0xffff, open & 0xffff)
+}
+
+impl Crew {
+    /// Runs the tasks together with whoever attends; at most 65 535 of them at a time.
+    fn share(&self, tasks: usize, task: &(dyn Fn(usize) + Sync)) {
+        for first in (0..tasks).step_by(0xffff) {
+            self.region(tasks.min(first + 0xffff) - first, &|index| task(first + index));
+        }
+    }
+
+    fn region(&self, tasks: usize, task: &(dyn Fn(usize) + Sync)) {
+        // SAFETY: only the lifetime changes, and this call does not return before the last task has ended.
+        let task: Task = unsafe { std::mem::transmute::<&(dyn Fn(usize) + Sync), &'static (dyn Fn(usize) + Sync)>(task) };
+        // SAFETY: the last region has ended, so nobody reads it.
+        unsafe { *self.task.get() = Some(task) };
+        self.left.store(tasks, Ordering::Relaxed);
+        let number = (self.open.load(Ordering::Relaxed) >> 32).wrapping_add(1);
+        self.open.store(number << 32 | tasks as u64, Ordering::Release);
+        while self.take(true) {}
+        let mut looks = 0;
+        while self.left.load(Ordering::Acquire) > 0 {
+            looks += 1;
+            if looks % HOLD == 0 { std::thread::yield_now() } else { std::hint::spin_loop() }
+        }
+        let panic = self.panic.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(panic) = panic {
+            resume_unwind(panic);
+        }
+    }
+
+    /// Takes a task from the front or the back and runs it; false if none is open.
+    fn take(&self, front: bool) -> bool {
+        let mut open = self.open.load(Ordering::Acquire);
+        loop {
+            let (first, end) = range(open);
+            if first >= end {
+                return false;
+            }
+            let (taken, rest) = if front { (first, open + (1 << 16)) } else { (end - 1, open - 1) };
+            // The region's number makes sure that it is still the same one.
+            match self.open.compare_exchange_weak(open, rest, Ordering::AcqRel, Ordering::Acquire) {
+                Ok(_) => {
+                    self.run(taken as usize);
+                    return true;
+                }
+                Err(now) => open = now,
+            }
+        }
+    }
+
+    fn run(&self, index: usize) {
+        // SAFETY: a task that has been taken and has not ended keeps the region, and so the closure, alive.
+        let outcome = catch_unwind(AssertUnwindSafe(|| unsafe { (*self.task.get()).map(|task| (*task)(index)) }));
+        if let Err(panic) = outcome {
+            self.panic.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(panic);
+        }
+        self.left.fetch_sub(1, Ordering::Release);
+    }
+
+    /// Takes up work until there is no more to come. The leader itself, should it come by while it waits for others, goes on at once.
+    fn attend(&self, leader: Option<usize>) {
+        if rayon::current_thread_index() == leader {
+            return;
+        }
+        let mut idle = Instant::now();
+        while !self.over.load(Ordering::Acquire) {
+            let helped = (0..LOOKS).any(|_| {
+                std::hint::spin_loop();
+                self.take(false)
+            });
+            match helped {
+                true => idle = Instant::now(),
+                false if idle.elapsed() > PATIENCE => return,
+                false => (),
+            }
         }
     }
 }
@@ -77,5 +199,45 @@ mod tests {
             })
         });
         assert!(outcome.is_err());
+    }
+
+    #[test]
+    fn every_task_of_every_region_runs_once() {
+        let crew = Crew::default();
+        let regions = if cfg!(miri) { 20 } else { 2000 };
+        std::thread::scope(|scope| {
+            for _ in 0..3 {
+                scope.spawn(|| {
+                    while !crew.over.load(Ordering::Acquire) {
+                        crew.take(false);
+                    }
+                });
+            }
+            for region in 0..regions {
+                let tasks = region % 7;
+                let counts: Vec<AtomicUsize> = (0..tasks).map(|_| AtomicUsize::new(0)).collect();
+                crew.share(tasks, &|index| {
+                    counts[index].fetch_add(1, Ordering::Relaxed);
+                });
+                assert!(counts.iter().all(|count| count.load(Ordering::Relaxed) == 1), "region {region}");
+            }
+            crew.over.store(true, Ordering::Release);
+        });
+    }
+
+    #[test]
+    fn a_panic_of_a_task_reaches_the_leader_and_leaves_the_team_whole() {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
+        pool.install(|| {
+            team(|| {
+                let outcome = catch_unwind(|| share(8, &|index| assert!(index != 5, "task 5")));
+                assert!(outcome.is_err());
+                let sum = AtomicUsize::new(0);
+                assert!(share(70_000, &|index| {
+                    sum.fetch_add(index, Ordering::Relaxed);
+                }));
+                assert_eq!(sum.into_inner(), 70_000 * 69_999 / 2);
+            });
+        });
     }
 }

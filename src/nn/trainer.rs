@@ -15,7 +15,7 @@ use crate::progress::{Report, Step};
 use crate::random::{Stage, Stream};
 use crate::tape::{Mode, Network, Program, RuleSet, Tensor, TrainingPlan, Want, from_vec, slice};
 use crate::{Error, Result};
-use cardiograd_kernels::team;
+use cardiograd_kernels::awake;
 use rand::seq::SliceRandom;
 
 /// What a training gives.
@@ -165,8 +165,8 @@ impl<'a> Trainer<'a> {
 
     fn planned_step(&mut self, plan: &mut TrainingPlan, x: &Tensor<f32>, targets: &[f32], rates: (f64, f64)) -> Result<f64> {
         let network = &self.network;
-        let (loss, seed) = self.loss(&team(|| plan.forward(network, x))?, targets)?;
-        let gradients = team(|| plan.backward(network, &seed));
+        let (loss, seed) = self.loss(&awake(|| plan.forward(network, x))?, targets)?;
+        let gradients = awake(|| plan.backward(network, &seed));
         self.adam.step(&mut self.network, &gradients, rates.0, rates.1);
         self.network.update_running_averages(|id| plan.statistics(id));
         Ok(loss)

@@ -74,6 +74,10 @@ unsafe impl Lanes for Avx512 {
         unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) }
     }
     #[inline(always)]
+    unsafe fn prefetch_to_write(at: *mut f32) {
+        unsafe { std::arch::asm!("prefetchw [{}]", in(reg) at, options(nostack, preserves_flags, readonly)) }
+    }
+    #[inline(always)]
     unsafe fn transpose(from: &[*const f32; MAX_WIDTH], to: &[*mut f32; MAX_WIDTH]) {
         unsafe {
             // Quarter q of rows r, r + 4, r + 8, r + 12 share a register, so that only in-lane shuffles remain.

@@ -50,6 +50,8 @@ pub unsafe trait Lanes: Copy + 'static {
     unsafe fn fnma(self, a: Self, b: Self) -> Self;
     /// Asks for the cache line at an address, which need not be valid; changes no value.
     unsafe fn prefetch(_at: *const f32) {}
+    /// The same for a line that will be written, which other cores may have read.
+    unsafe fn prefetch_to_write(_at: *mut f32) {}
     /// Transposes a WIDTH × WIDTH block: `to[c][r] = from[r][c]`. The first WIDTH pointers are used.
     unsafe fn transpose(from: &[*const f32; MAX_WIDTH], to: &[*mut f32; MAX_WIDTH]);
 }

@@ -12,10 +12,6 @@ const CHUNK: usize = 16;
 /// as long as their largest value has no more elements than this: long signals reuse the spectra within one example.
 const ELEMENTS: usize = 1 << 20;
 
-/// Where the largest value has fewer elements than this, a lone example stays on one core: what its cores would have to hand one another between
-/// layers costs as much as they spare (a median beat; a 10-s ECG has several times as many).
-const SPLIT: usize = 1 << 17;
-
 /// What a forward run keeps for the way back: the inputs of all ReLUs (and of max-poolings), chunk by chunk.
 #[derive(Debug, Default)]
 pub(crate) struct Passed {
@@ -119,14 +115,14 @@ impl Plan {
         }
     }
 
-    /// Examples of a chunk, and whether the work of one chunk is split over threads: where examples are long and fewer than threads.
+    /// Examples of a chunk, and whether the work of one chunk is split over threads: that of a lone example.
     fn chunking(&self, batch: usize) -> (usize, bool) {
         let threads = rayon::current_num_threads();
         let largest = (0..self.extents.len()).map(|slot| self.size(slot)).max().unwrap_or(1);
         let most = (ELEMENTS / largest.max(1)).clamp(1, CHUNK);
         // As many chunks for each thread, as even as can be.
         let chunks = batch.div_ceil(most).max(1).next_multiple_of(threads);
-        if batch < threads && largest >= SPLIT { (batch.max(1), true) } else { (batch.div_ceil(chunks).max(1), false) }
+        (batch.div_ceil(chunks).max(1), batch == 1 && threads > 1)
     }
 
     /// The step of a convolution.
