@@ -108,9 +108,7 @@ fn training(batch: usize, repeats: usize) -> Outcome<f64> {
 fn main() -> Outcome<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let option = |name: &str| arguments.iter().position(|word| word == name).and_then(|at| arguments.get(at + 1)).map(String::as_str);
-    if let Some(threads) = option("--threads") {
-        rayon::ThreadPoolBuilder::new().num_threads(threads.parse()?).build_global()?;
-    }
+    cardiograd::start_threads(option("--threads").map(str::parse).transpose()?)?;
     let bench = Bench::new(option("--generator"))?;
     if !arguments.iter().any(|word| word == "--serve") {
         for task in [

@@ -18,6 +18,7 @@ pub mod random;
 #[cfg(feature = "report")]
 pub mod report;
 pub mod tape;
+mod threads;
 
 #[cfg(feature = "files")]
 pub mod audit;
@@ -33,3 +34,4 @@ pub mod survey;
 pub mod trace;
 
 pub use error::{Error, Result};
+pub use threads::start_threads;

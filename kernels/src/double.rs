@@ -7,8 +7,9 @@
 
 use crate::Isa;
 use crate::double_lanes::{LANES, Wide, WideJob, dispatch};
-use crate::double_signal::SLACK;
 pub use crate::double_signal::Signal;
+use crate::double_signal::{Layout, SLACK};
+use crate::scratch::{Shared, each};
 use std::ops::Range;
 
 /// What is done with a result before it is stored.
@@ -91,72 +92,101 @@ impl DoubleConv {
         Signal::new(group, c_in, len_in, (taps, stride, pad))
     }
 
-    /// Convolves and stores in every target, from its channel on.
+    /// Convolves and stores in every target, from its channel on; `parallel` splits the work over threads.
     ///
     /// # Panics
     /// If the input was made for another convolution, or a target has another length or group, or too few channels.
-    pub fn run(&self, isa: Isa, input: &Signal, targets: &mut [(&mut Signal, usize)]) {
-        let s = &self.shape;
+    pub fn run(&self, isa: Isa, input: &Signal, targets: &mut [(&mut Signal, usize)], parallel: bool) {
+        let (s, from) = (&self.shape, &input.layout);
         assert!(
-            (input.channels, input.len, input.stride, input.pad) == (s.c_in, s.len_in, s.stride, s.pad),
+            (from.channels, from.len, from.stride, from.pad) == (s.c_in, s.len_in, s.stride, s.pad),
             "an input for another convolution"
         );
-        let rows = (s.steps - 1 + (s.taps - 1) / s.stride + 1) * input.group + SLACK;
+        let rows = (s.steps - 1 + (s.taps - 1) / s.stride + 1) * from.group + SLACK;
         assert!(rows * s.stride * s.c_in <= input.values.len(), "an input too short");
         for (target, channel) in targets.iter() {
-            let fits = target.group == input.group && target.len == s.steps * s.factor && channel + s.c_out <= target.channels;
-            assert!(fits, "a target of another shape");
+            let to = &target.layout;
+            assert!(
+                to.group == from.group && to.len == s.steps * s.factor && channel + s.c_out <= to.channels,
+                "a target of another shape"
+            );
         }
-        dispatch(isa, Run { conv: self, input, targets });
+        let place = |(target, channel): &mut (&mut Signal, usize)| Place {
+            values: Shared::new(target.values.as_mut_ptr()),
+            layout: target.layout,
+            channel: *channel,
+        };
+        let targets: Vec<Place> = targets.iter_mut().map(place).collect();
+        let run = Run { conv: self, input, targets: &targets };
+        let pieces = if parallel { 4 * rayon::current_num_threads() } else { 1 };
+        each(pieces, parallel, |index| dispatch(isa, Piece { run, index, pieces }));
     }
 }
 
 /// Weights that stay in the second cache while tiles of positions stream by: with fewer than these, f64, positions are the outer loop.
 const RESIDENT: usize = 96 * 1024;
 
-struct Run<'r, 't> {
-    conv: &'r DoubleConv,
-    input: &'r Signal,
-    targets: &'r mut [(&'t mut Signal, usize)],
+/// Where results go, from a channel on.
+struct Place {
+    values: Shared<f64>,
+    layout: Layout,
+    channel: usize,
 }
 
-impl WideJob for Run<'_, '_> {
+#[derive(Clone, Copy)]
+struct Run<'r> {
+    conv: &'r DoubleConv,
+    input: &'r Signal,
+    targets: &'r [Place],
+}
+
+/// One of so many shares of the results.
+struct Piece<'r> {
+    run: Run<'r>,
+    index: usize,
+    pieces: usize,
+}
+
+impl WideJob for Piece<'_> {
     #[inline(always)]
-    unsafe fn run<V: Wide>(mut self) {
-        let (blocks, wide, tall) = (self.conv.taps.len(), if V::PAIRS { 2 } else { 1 }, if V::PAIRS { 12 } else { 6 });
-        let results = self.conv.shape.steps * self.input.group;
+    unsafe fn run<V: Wide>(self) {
+        let (conv, input) = (self.run.conv, self.run.input);
+        let (blocks, wide, tall) = (conv.taps.len(), if V::PAIRS { 2 } else { 1 }, if V::PAIRS { 12 } else { 6 });
+        let results = conv.shape.steps * input.layout.group;
         let (panels, tiles) = (blocks.div_ceil(wide), results.div_ceil(tall));
-        let inner = if self.conv.weight.len() <= RESIDENT { panels } else { tiles };
-        for index in 0..panels * tiles {
-            let (outer, inner) = (index / inner, index % inner);
-            let (panel, tile) = if self.conv.weight.len() <= RESIDENT { (inner, outer) } else { (outer, inner) };
-            let (block, first) = (panel * wide, tile * tall);
-            let rows = tall.min(results - first);
-            // SAFETY: the instruction set is there, as the caller vouches; block and rows lie inside, as `tile` demands.
-            unsafe {
-                match (V::PAIRS && block + 1 < blocks, rows) {
-                    (true, 9..) => self.tile::<V, 2, 12>(block, first, rows),
-                    (true, 5..) => self.tile::<V, 2, 8>(block, first, rows),
-                    (true, _) => self.tile::<V, 2, 4>(block, first, rows),
-                    (false, 7..) => self.tile::<V, 1, 12>(block, first, rows),
-                    (false, 4..) => self.tile::<V, 1, 6>(block, first, rows),
-                    (false, _) => self.tile::<V, 1, 3>(block, first, rows),
+        let resident = conv.weight.len() <= RESIDENT;
+        let (outer, inner) = if resident { (tiles, panels) } else { (panels, tiles) };
+        for outer in self.index * outer / self.pieces..(self.index + 1) * outer / self.pieces {
+            for inner in 0..inner {
+                let (panel, tile) = if resident { (inner, outer) } else { (outer, inner) };
+                let (block, first) = (panel * wide, tile * tall);
+                let rows = tall.min(results - first);
+                // SAFETY: the instruction set is there, as the caller vouches; block and rows lie inside, as `tile` demands, and are no other piece's.
+                unsafe {
+                    match (V::PAIRS && block + 1 < blocks, rows) {
+                        (true, 9..) => self.run.tile::<V, 2, 12>(block, first, rows),
+                        (true, 5..) => self.run.tile::<V, 2, 8>(block, first, rows),
+                        (true, _) => self.run.tile::<V, 2, 4>(block, first, rows),
+                        (false, 7..) => self.run.tile::<V, 1, 12>(block, first, rows),
+                        (false, 4..) => self.run.tile::<V, 1, 6>(block, first, rows),
+                        (false, _) => self.run.tile::<V, 1, 3>(block, first, rows),
+                    }
                 }
             }
         }
     }
 }
 
-impl Run<'_, '_> {
+impl Run<'_> {
     /// Results `first`.. of `B` blocks, `P` of them computed and `rows` stored.
     ///
     /// # Safety
     /// The instruction set of `V` is available, `block + B` ≤ blocks, `rows` ≤ `P` ≤ 12, `first + rows` ≤ steps·group, and the sizes are as
-    /// `DoubleConv::run` asserts.
+    /// `DoubleConv::run` asserts. No one else stores these results.
     #[inline(always)]
-    unsafe fn tile<V: Wide, const B: usize, const P: usize>(&mut self, block: usize, first: usize, rows: usize) {
+    unsafe fn tile<V: Wide, const B: usize, const P: usize>(&self, block: usize, first: usize, rows: usize) {
         let s = &self.conv.shape;
-        let (group, stride) = (self.input.group, s.stride);
+        let (group, stride) = (self.input.layout.group, s.stride);
         let (from, to) = (first / group, (first + rows - 1) / group);
         let used = self.conv.taps[block..block + B].iter().fold(s.taps..0, |a, b| a.start.min(b.start)..a.end.max(b.end));
         // Tap j of step q reads sample q·stride + j − pad: outside the signal there are zeros.
@@ -182,7 +212,8 @@ impl Run<'_, '_> {
         }
         for (b, out) in out.iter_mut().enumerate() {
             self.finish(block + b, &mut out[..rows]);
-            self.put(block + b, first, &out[..rows]);
+            // SAFETY: the block and the results are among those of this convolution, which its targets hold, and nobody else's.
+            unsafe { self.put(block + b, first, &out[..rows]) };
         }
     }
 
@@ -215,27 +246,34 @@ impl Run<'_, '_> {
     }
 
     /// Stores the results of a block from number `first` on: rows of the weights are numbered phase·c_out + channel.
+    ///
+    /// # Safety
+    /// `first` + results ≤ steps·group, the targets are as `DoubleConv::run` asserts, and nobody else reads or stores these results.
     #[inline(always)]
-    fn put(&mut self, block: usize, first: usize, results: &[[f64; LANES]]) {
-        let (c_out, factor, group) = (self.conv.shape.c_out, self.conv.shape.factor, self.input.group);
+    unsafe fn put(&self, block: usize, first: usize, results: &[[f64; LANES]]) {
+        let (c_out, factor, group) = (self.conv.shape.c_out, self.conv.shape.factor, self.input.layout.group);
         let mut lane = 0;
         let (mut phase, mut channel) = (block * LANES / c_out, block * LANES % c_out);
         while lane < LANES && phase < factor {
             let count = (LANES - lane).min(c_out - channel);
-            for (target, offset) in self.targets.iter_mut() {
+            for Place { values, layout, channel: offset } in self.targets {
                 let (mut step, mut example) = (first / group, first % group);
-                let mut at = target.at(example, step * factor + phase) + *offset + channel;
+                let mut at = layout.at(example, step * factor + phase) + offset + channel;
                 for out in results {
-                    let to = &mut target.values[at..at + count];
-                    if count == LANES {
-                        to.copy_from_slice(out);
-                    } else {
-                        to.copy_from_slice(&out[lane..lane + count]);
+                    // SAFETY: the caller's contract: sample step·factor + phase of this example has `count` channels from there on.
+                    unsafe {
+                        let to = values.get().add(at);
+                        // All lanes: a copy of a size that the compiler knows.
+                        if count == LANES {
+                            out.as_ptr().copy_to_nonoverlapping(to, LANES);
+                        } else {
+                            out.as_ptr().add(lane).copy_to_nonoverlapping(to, count);
+                        }
                     }
-                    (example, at) = (example + 1, at + target.stride * target.channels);
+                    (example, at) = (example + 1, at + layout.stride * layout.channels);
                     if example == group {
                         (step, example) = (step + 1, 0);
-                        at = target.at(0, step * factor + phase) + *offset + channel;
+                        at = layout.at(0, step * factor + phase) + offset + channel;
                     }
                 }
             }

@@ -104,21 +104,21 @@ impl std::ops::DerefMut for Lent {
 
 /// A pointer that tasks may share; each writes to places of its own.
 #[derive(Clone, Copy)]
-pub struct Shared(*mut f32);
+pub struct Shared<T = f32>(*mut T);
 
 // SAFETY: the pointer itself is plain data; who dereferences it vouches that tasks write to disjoint places.
-unsafe impl Send for Shared {}
+unsafe impl<T> Send for Shared<T> {}
 // SAFETY: as above.
-unsafe impl Sync for Shared {}
+unsafe impl<T> Sync for Shared<T> {}
 
-impl Shared {
+impl<T> Shared<T> {
     /// Shares a pointer.
-    pub fn new(pointer: *mut f32) -> Self {
+    pub fn new(pointer: *mut T) -> Self {
         Shared(pointer)
     }
 
     /// The pointer.
-    pub fn get(&self) -> *mut f32 {
+    pub fn get(&self) -> *mut T {
         self.0
     }
 }

@@ -131,14 +131,10 @@ fn dispatch(command: &Command, globals: &Globals) -> Result<()> {
 
 impl Globals {
     fn start_threads(&self) -> Result<()> {
-        let Some(threads) = self.threads else { return Ok(()) };
-        if threads == 0 {
-            return Err(Error::Usage("--threads takes a number from 1".into()));
+        match self.threads {
+            Some(0) => Err(Error::Usage("--threads takes a number from 1".into())),
+            threads => crate::start_threads(threads),
         }
-        rayon::ThreadPoolBuilder::new()
-            .num_threads(threads)
-            .build_global()
-            .map_err(|error| Error::Usage(format!("--threads {threads}: {error}")))
     }
 }
 

@@ -12,7 +12,7 @@ use crate::progress::{Report, Step};
 use crate::random::{Stage, Stream};
 use crate::tape::{Builder, ConvLayer, Network, NodeId, Op, Parameters, Program, cast, polyphase};
 use crate::{Error, Result};
-use ndarray::{Array2, Array3, ArrayView3, Axis};
+use ndarray::{Array2, Array3, ArrayView3, ArrayViewMut3, Axis};
 use plan::Plan;
 use rand::RngExt;
 use rayon::prelude::*;
@@ -32,6 +32,8 @@ const TAPS: usize = 25;
 const UNUSED: [&str; 4] = ["fc1.", "ppfilter1.", ".Conv1dTrans.", "num_batches_tracked"];
 /// ECGs that run together at most: enough that fetching the weights, 60 MB in f64, costs little beside their use.
 const GROUP: usize = 12;
+/// Threads work on groups of their own where each has at least so many ECGs.
+const SHARED: usize = 4;
 
 /// The generator's program, noise (N, 8, 5000) → (N, 8, 5000) in (−1, 1), with the published state dict's names.
 ///
@@ -129,18 +131,25 @@ impl Generator {
                 problem: format!("{value} is not in [-1, 1]"),
             });
         }
-        // Groups of one size, as many as keep every thread busy.
+        // Groups of one size, as many as keep every thread busy; for few ECGs the threads share each convolution, and each fetches a part of the weights.
         let threads = rayon::current_num_threads();
-        let group = count.div_ceil(count.div_ceil(GROUP).next_multiple_of(threads)).max(1);
+        let shared = threads > 1 && count < threads * SHARED;
+        let groups = if shared { count.div_ceil(GROUP) } else { count.div_ceil(GROUP).next_multiple_of(threads) };
+        let group = count.div_ceil(groups.max(1)).max(1);
         let mut made = Array3::zeros((count, LEADS, SAMPLES));
         let done = AtomicU64::new(0);
         let parts: Vec<_> = noise.axis_chunks_iter(Axis(0), group).zip(made.axis_chunks_iter_mut(Axis(0), group)).collect();
-        parts.into_par_iter().for_each(|(part, to)| {
+        let run = |(part, to): (ArrayView3<'_, f32>, ArrayViewMut3<'_, i16>)| {
             let ecgs = part.dim().0 as u64;
-            self.plan.run(part, to, |v| (v * FULL_SCALE) as i16);
+            self.plan.run(part, to, |v| (v * FULL_SCALE) as i16, shared);
             let done = done.fetch_add(ecgs, Ordering::Relaxed) + ecgs;
             report(Step { label: "generating", done, total: count as u64, unit: "ECGs", note: "" });
-        });
+        };
+        if shared {
+            parts.into_iter().for_each(run)
+        } else {
+            parts.into_par_iter().for_each(run)
+        }
         Ok(made)
     }
 }

@@ -4,8 +4,8 @@
 
 use crate::tape::{Network, NodeId, Op, OpKind, Program, slice};
 use crate::{Error, Result};
-use cardiograd_kernels::Isa;
 use cardiograd_kernels::double::{Activation, DoubleConv, Shape, Signal};
+use cardiograd_kernels::{Isa, team};
 use ndarray::{ArrayView3, ArrayViewMut3, Axis};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -45,8 +45,15 @@ impl Plan {
         Ok(Plan { stages, entry, output: (last[1], last[2]), spare: Arc::default() })
     }
 
-    /// Runs a group of examples side by side: (N, channels, samples) in, (N, channels, samples) out through `store`.
-    pub(super) fn run<T: Copy + Into<f64>>(&self, x: ArrayView3<'_, T>, mut y: ArrayViewMut3<'_, i16>, store: impl Fn(f64) -> i16) {
+    /// Runs a group of examples side by side: (N, channels, samples) in, (N, channels, samples) out through `store`. `parallel` splits each
+    /// convolution over threads.
+    pub(super) fn run<T: Copy + Into<f64> + Sync>(
+        &self,
+        x: ArrayView3<'_, T>,
+        mut y: ArrayViewMut3<'_, i16>,
+        store: impl Fn(f64) -> i16 + Sync,
+        parallel: bool,
+    ) {
         let mut buffers = self.take(x.dim().0);
         for &(buffer, first) in &self.entry {
             for (example, x) in x.outer_iter().enumerate() {
@@ -56,6 +63,22 @@ impl Plan {
                 }
             }
         }
+        if parallel {
+            team(|| self.convolve(&mut buffers, true))
+        } else {
+            self.convolve(&mut buffers, false)
+        }
+        let output = &buffers[self.stages.len()];
+        for (example, mut y) in y.outer_iter_mut().enumerate() {
+            for (time, y) in y.axis_iter_mut(Axis(1)).enumerate() {
+                y.into_iter().zip(output.sample(example, time)).for_each(|(y, value)| *y = store(*value));
+            }
+        }
+        self.spare.lock().unwrap_or_else(PoisonError::into_inner).push(buffers);
+    }
+
+    /// All stages, from the first one's input to the output.
+    fn convolve(&self, buffers: &mut [Signal], parallel: bool) {
         for (index, stage) in self.stages.iter().enumerate() {
             // Results go to later stages only.
             let (before, after) = buffers.split_at_mut(index + 1);
@@ -65,15 +88,8 @@ impl Plan {
                     targets.push((signal, *channel));
                 }
             }
-            stage.conv.run(Isa::best(), &before[index], &mut targets);
+            stage.conv.run(Isa::best(), &before[index], &mut targets, parallel);
         }
-        let output = &buffers[self.stages.len()];
-        for (example, mut y) in y.outer_iter_mut().enumerate() {
-            for (time, y) in y.axis_iter_mut(Axis(1)).enumerate() {
-                y.into_iter().zip(output.sample(example, time)).for_each(|(y, value)| *y = store(*value));
-            }
-        }
-        self.spare.lock().unwrap_or_else(PoisonError::into_inner).push(buffers);
     }
 
     /// Buffers for a group, those of an earlier run where there are some of that size.

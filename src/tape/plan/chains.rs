@@ -3,8 +3,9 @@
 //! A residual network is one chain from its first long convolution to its last, in both directions. Values between links are written down only where
 //! a residual connection, the next step or a ReLU's rule needs them, and a buffer whose last reader has run is used again.
 
-use super::compile::{ConvStep, Plan, Pool, Slot, Step, StepOp};
-use super::execute::{Kept, take};
+use super::compile::{ConvStep, Plan, Slot, Step, StepOp};
+use super::execute::Kept;
+use super::pool::Pool;
 use super::walk::Walk;
 use cardiograd_kernels::Buffer;
 use cardiograd_kernels::blocked::{Finish, Gate};
@@ -35,11 +36,11 @@ impl Bank {
     }
 
     /// A buffer of at least `len` elements that holds nothing of use.
-    fn fresh(&mut self, len: usize, pool: &mut Pool) -> usize {
+    fn fresh(&mut self, len: usize, pool: &mut Pool<'_>) -> usize {
         if let Some(at) = (0..self.free.len()).find(|at| self.buffers[self.free[*at]].len() >= len) {
             return self.free.swap_remove(at);
         }
-        self.buffers.push(take(pool, len));
+        self.buffers.push(pool.take(len));
         self.buffers.len() - 1
     }
 
@@ -50,7 +51,7 @@ impl Bank {
     }
 
     /// Puts the values back, and the other buffers into the pool.
-    fn settle(self, values: &mut [Option<Buffer>], pool: &mut Pool) {
+    fn settle(self, values: &mut [Option<Buffer>], pool: &mut Pool<'_>) {
         for (at, buffer) in self.buffers.into_iter().enumerate() {
             match self.holds.iter().find(|(_, held)| *held == at) {
                 Some((slot, _)) => values[*slot] = Some(buffer),
@@ -90,7 +91,7 @@ impl Plan {
         values: &mut [Option<Buffer>],
         kept: &mut Kept,
         (keep, watch, parallel): (bool, Option<usize>, bool),
-        pool: &mut Pool,
+        pool: &mut Pool<'_>,
     ) {
         let (first, last) = (*steps.start(), *steps.end());
         let mut bank = Bank::default();
@@ -114,7 +115,7 @@ impl Plan {
         let keeps = |step: &Step| step.relu.filter(|_| keep);
         let mut before: Vec<Option<Buffer>> = self.steps[first..=last]
             .iter()
-            .map(|step| keeps(step).map(|relu| take(pool, batch * self.size_of(self.relus[relu].1))))
+            .map(|step| keeps(step).map(|relu| pool.take(batch * self.size_of(self.relus[relu].1))))
             .collect();
         let mut watched = kept.watched.as_mut();
         let mut links = Vec::new();

@@ -1,9 +1,10 @@
 //! From a program to steps: which nodes become one step, and with which parameters.
 
+use super::pool::Pools;
 use crate::tape::{Network, NodeId, Op, OpKind, Program, Real, slice};
 use cardiograd_kernels::blocked::FusedConv;
 use cardiograd_kernels::{Conv1d, Isa};
-use std::sync::{Mutex, OnceLock};
+use std::sync::OnceLock;
 
 /// A value between steps, named by the node that it is the value of.
 pub(super) type Slot = usize;
@@ -59,9 +60,6 @@ pub(super) struct ConvStep {
     pub adjoint: OnceLock<Option<FusedConv>>,
 }
 
-/// Buffers that lie ready between executions.
-pub(super) type Pool = Vec<cardiograd_kernels::Buffer>;
-
 /// A compiled program.
 #[derive(Debug)]
 pub(crate) struct Plan {
@@ -76,7 +74,7 @@ pub(crate) struct Plan {
     /// The ReLU nodes and the extents of their inputs.
     pub(super) relus: Vec<(NodeId, Extent)>,
     nodes: Vec<NodeId>,
-    pub(super) pools: Mutex<Vec<Pool>>,
+    pub(super) pools: Pools,
 }
 
 /// What is known while compiling.
@@ -127,7 +125,7 @@ impl Plan {
         let nodes = program.ids().filter(|id| live[id.0] && program.node(*id).op.kind() != OpKind::Parameter).collect();
         let output = program.output().0;
         last_reader[output] = usize::MAX;
-        let pools = Mutex::default();
+        let pools = Pools::default();
         Some(Plan { isa: Isa::best(), steps, extents, input: input.0, output, last_reader, relus, nodes, pools })
     }
 

@@ -1,11 +1,11 @@
 //! The way forward through a plan: chunks of examples over threads, each through all steps before the next.
 
-use super::compile::{ConvStep, Extent, Plan, Pool, Slot, Step, StepOp};
+use super::compile::{ConvStep, Extent, Plan, Slot, Step, StepOp};
 use crate::tape::NodeId;
 use cardiograd_kernels::blocked::{self, Finish, FusedConv, Gate};
 use cardiograd_kernels::{Buffer, Real, team};
 use rayon::prelude::*;
-use std::sync::{OnceLock, PoisonError};
+use std::sync::OnceLock;
 
 /// Examples that one thread takes through all layers together: enough to reuse weight spectra from cache,
 const CHUNK: usize = 16;
@@ -97,22 +97,10 @@ impl Plan {
         }
     }
 
-    pub(super) fn pool(&self) -> Pool {
-        self.pools.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
-    }
-
-    pub(super) fn give_back(&self, pool: Pool) {
-        self.pools.lock().unwrap_or_else(PoisonError::into_inner).push(pool);
-    }
-
     /// Takes back the buffers of a run that nobody will walk back again.
     pub(super) fn recycle(&self, passed: &mut Passed) {
-        let mut pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = pools.len().max(1);
-        pools.resize_with(count, Pool::default);
-        for (index, kept) in passed.chunks.drain(..).enumerate() {
-            pools[index % count].extend(kept.relus.into_iter().chain(kept.pooled.into_iter().flatten()).chain(kept.watched));
-        }
+        let kept = passed.chunks.drain(..);
+        self.pools.recycle(kept.flat_map(|kept| kept.relus.into_iter().chain(kept.pooled.into_iter().flatten()).chain(kept.watched)));
     }
 
     /// Examples of a chunk, and whether the work of one chunk is split over threads: that of a lone example.
@@ -147,14 +135,14 @@ impl Plan {
 
     fn forward_chunk(&self, x: &[f32], output: &mut [f32], keep: bool, watch: Option<usize>, parallel: bool) -> Kept {
         let batch = x.len() / self.planar(self.input);
-        let mut pool = self.pool();
-        let watched = watch.map(|index| take(&mut pool, batch * self.size(self.steps[index].y)));
+        let mut pool = self.pools.pool();
+        let watched = watch.map(|index| pool.take(batch * self.size(self.steps[index].y)));
         let mut kept = Kept { relus: Vec::new(), pooled: Vec::new(), watched };
         kept.relus.resize_with(if keep { self.relus.len() } else { 0 }, Buffer::default);
         kept.pooled.resize_with(if keep { self.steps.len() } else { 0 }, || None);
         let mut values: Vec<Option<Buffer>> = Vec::new();
         values.resize_with(self.extents.len(), || None);
-        let mut first = take(&mut pool, batch * self.size(self.input));
+        let mut first = pool.take(batch * self.size(self.input));
         self.pack(self.input, x, first.as_mut_slice());
         values[self.input] = Some(first);
         let mut index = 0;
@@ -165,8 +153,8 @@ impl Plan {
                 self.run_chain(chain, batch, &mut values, &mut kept, (keep, watch, parallel), &mut pool);
                 continue;
             }
-            let mut y = take(&mut pool, batch * self.size(step.y));
-            let mut before = step.relu.filter(|_| keep).map(|relu| take(&mut pool, batch * self.size_of(self.relus[relu].1)));
+            let mut y = pool.take(batch * self.size(step.y));
+            let mut before = step.relu.filter(|_| keep).map(|relu| pool.take(batch * self.size_of(self.relus[relu].1)));
             if let Some(x) = &values[step.x] {
                 let add = step.add.and_then(|slot| values[slot].as_ref());
                 let raw = kept.watched.as_mut().filter(|_| watch == Some(index));
@@ -191,7 +179,6 @@ impl Plan {
             self.unpack(self.output, batch, &y.as_slice()[..batch * self.size(self.output)], output);
             pool.push(y);
         }
-        self.give_back(pool);
         kept
     }
 
@@ -285,15 +272,4 @@ impl Plan {
             }
         }
     }
-}
-
-/// A buffer of at least `len` elements from the pool, contents unspecified.
-pub(super) fn take(pool: &mut Pool, len: usize) -> Buffer {
-    let fit = (0..pool.len()).filter(|i| pool[*i].len() >= len).min_by_key(|i| pool[*i].len());
-    let mut buffer = match fit {
-        Some(at) => pool.swap_remove(at),
-        None => pool.pop().unwrap_or_default(),
-    };
-    buffer.reserve(len);
-    buffer
 }

@@ -8,6 +8,7 @@
 mod chains;
 mod compile;
 mod execute;
+mod pool;
 mod training;
 mod training_back;
 mod walk;

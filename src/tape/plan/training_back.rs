@@ -62,7 +62,7 @@ impl TrainingPlan {
 
     /// A buffer of at least `len` elements, contents unspecified.
     fn lend(&mut self, len: usize) -> Buffer {
-        super::execute::take(&mut self.spare, len)
+        super::pool::take(&mut self.spare, len)
     }
 
     fn back_convolution(

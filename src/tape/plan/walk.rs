@@ -1,8 +1,9 @@
 //! The way back through a plan, from the output to the input.
 
 use super::ReluRule;
-use super::compile::{Extent, Plan, Pool, Slot, Step, StepOp};
-use super::execute::{Kept, Passed, take};
+use super::compile::{Extent, Plan, Slot, Step, StepOp};
+use super::execute::{Kept, Passed};
+use super::pool::Pool;
 use cardiograd_kernels::blocked::{self, Finish, Gate};
 use cardiograd_kernels::{Buffer, Real, team};
 use rayon::prelude::*;
@@ -16,7 +17,7 @@ pub(super) struct Walk<'a> {
     base: Option<(&'a Kept, bool)>,
     rules: &'a [ReluRule],
     pub arrived: Vec<Option<Buffer>>,
-    pub pool: Pool,
+    pub pool: Pool<'a>,
     pub parallel: bool,
 }
 
@@ -72,8 +73,8 @@ impl Plan {
         let batch = seed.len() / self.planar(self.output);
         let mut arrived: Vec<Option<Buffer>> = Vec::new();
         arrived.resize_with(self.extents.len(), || None);
-        let mut pool = self.pool();
-        let mut first = take(&mut pool, batch * self.size(self.output));
+        let mut pool = self.pools.pool();
+        let mut first = pool.take(batch * self.size(self.output));
         self.pack(self.output, seed, first.as_mut_slice());
         arrived[self.output] = Some(first);
         let mut walk = Walk { plan: self, batch, kept, base, rules, arrived, pool, parallel };
@@ -94,7 +95,6 @@ impl Plan {
             walk.pool.push(g);
         }
         walk.pool.extend(walk.arrived.into_iter().flatten());
-        self.give_back(walk.pool);
     }
 }
 
@@ -145,7 +145,7 @@ impl<'a> Walk<'a> {
     fn sum(&mut self, slot: Slot) -> Buffer {
         let len = self.elements(slot);
         self.arrived[slot].take().unwrap_or_else(|| {
-            let mut zeros = take(&mut self.pool, len);
+            let mut zeros = self.pool.take(len);
             zeros.as_mut_slice()[..len].fill(0.0);
             zeros
         })
@@ -210,7 +210,7 @@ impl<'a> Walk<'a> {
         let (len_y, len_x) = (self.elements(step.y), self.elements(step.x));
         let (mut out, accumulate) = match self.arrived[step.x].take() {
             Some(sum) => (sum, true),
-            None => (take(&mut self.pool, len_x), false),
+            None => (self.pool.take(len_x), false),
         };
         let from = &g.as_slice()[..len_y];
         // Where the block's own input is the other addend, g joins it in the same store.
