@@ -4,6 +4,7 @@
 mod common;
 
 use cardiograd::attribution::{Deconvolution, GuidedBackprop, Rescale};
+use cardiograd::tape::Keep;
 use cardiograd::tape::{
     Builder, ConvLayer, Match, Mode, Network, NodeId, Op, OpKind, Program, Rule, RuleSet, Tensor, TrainingPlan, Want, cast, from_vec, slice,
 };
@@ -92,12 +93,15 @@ proptest! {
         let (tape, tape_base) = (reference.run(&[wide_x]).unwrap(), reference.run(&[wide_base]).unwrap());
         let output = single.predict(std::slice::from_ref(&x)).unwrap();
         prop_assert!(common::relative_l2(&wide(&output), slice(tape.output())) < 1e-5);
-        let (look, look_base) = (single.look(x.clone()).unwrap(), single.look(base.clone()).unwrap());
+        let looks = [Keep::Values, Keep::Signs].map(|keep| single.look_at(x.clone(), keep, None).unwrap());
+        let look_base = single.look_at(base.clone(), Keep::Values, None).unwrap();
+        prop_assert_eq!(looks[0].output(), looks[1].output());
+        let look = &looks[0];
         prop_assert_eq!(look.output(), &output);
         let (tape32, base32) = (single.run(std::slice::from_ref(&x)).unwrap(), single.run(std::slice::from_ref(&base)).unwrap());
         prop_assert_eq!(tape32.output(), &output);
         for conv in single.program().of_kind(OpKind::Conv1d) {
-            let look = single.look_at(x.clone(), Some(conv)).unwrap();
+            let look = single.look_at(x.clone(), Keep::Signs, Some(conv)).unwrap();
             let (value, gradient) = single.watched(&look, conv, 1).unwrap();
             prop_assert_eq!(tape32.value(conv), &value);
             let seed = from_vec(&[batch, 3], (0..batch).flat_map(|_| [0.0, 1.0, 0.0]).collect());
@@ -112,7 +116,9 @@ proptest! {
                 .backward(&tape, from_vec(&[batch, 3], seed), &rules(which, reference.program()), Some(&tape_base), &Want::nodes([input]))
                 .unwrap();
             let wanted = wanted.take(input).unwrap();
-            let found = single.look_back(&look, &rules(which, single.program()), Some(&look_base), 1).unwrap();
+            let [found, by_signs] =
+                [0, 1].map(|kept| single.look_back(&looks[kept], &rules(which, single.program()), Some(&look_base), 1).unwrap());
+            prop_assert_eq!(&found, &by_signs);
             let mut unfused =
                 single.backward(&tape32, seed32, &rules(which, single.program()), Some(&base32), &Want::nodes([input])).unwrap();
             prop_assert_eq!(&unfused.take(input).unwrap(), &found, "rule set {}\n{}", which, single.program());
@@ -152,12 +158,15 @@ fn stevennet_equals_the_tape() {
     let network: Network<f32> = Network::new(program, parameters).unwrap().cast();
     let x: Tensor<f32> = cast(&draw.tensor(&[3, 12, 600]));
     let base: Tensor<f32> = cast(&draw.tensor(&[1, 12, 600]));
-    let (look, look_base) = (network.look(x.clone()).unwrap(), network.look(base.clone()).unwrap());
+    let looks = [Keep::Values, Keep::Signs].map(|keep| network.look_at(x.clone(), keep, None).unwrap());
+    let (look, look_base) = (&looks[0], network.look_at(base.clone(), Keep::Values, None).unwrap());
     let (tape, tape_base) = (network.run(std::slice::from_ref(&x)).unwrap(), network.run(&[base]).unwrap());
     assert_eq!(tape.output(), look.output());
     let input = network.program().inputs()[0];
     for which in 0..4 {
-        let found = network.look_back(&look, &rules(which, network.program()), Some(&look_base), 0).unwrap();
+        let [found, by_signs] =
+            [0, 1].map(|kept| network.look_back(&looks[kept], &rules(which, network.program()), Some(&look_base), 0).unwrap());
+        assert!(found == by_signs, "rule set {which} by signs");
         let seed = from_vec(&[3, 1], vec![1.0; 3]);
         let mut wanted = network.backward(&tape, seed, &rules(which, network.program()), Some(&tape_base), &Want::nodes([input])).unwrap();
         assert!(wanted.take(input).unwrap() == found, "rule set {which}");

@@ -174,9 +174,9 @@ impl FusedConv {
     ) {
         let conv = &self.conv;
         let (size_in, size_out) = (size(self.isa, conv.c_in, conv.len_in), size(self.isa, conv.c_out, conv.len_out()));
-        assert!(x.len() == batch * size_in && gate.fits(batch, size_in), "the input does not hold {batch} examples");
+        assert!(x.len() == batch * size_in && gate.fits(batch, size_in, self.isa.width()), "the input does not hold {batch} examples");
         assert!(
-            y.len() == batch * size_out && finish.fits(conv.c_out, y.len()),
+            y.len() == batch * size_out && finish.fits(conv.c_out, y.len(), self.isa.width()),
             "the output does not hold {batch} examples of its channels"
         );
         assert!(bias.is_none_or(|b| b.len() == conv.c_out), "bias does not fit the geometry");
@@ -197,11 +197,40 @@ impl FusedConv {
 /// # Panics
 /// If the gate's slices do not fit.
 pub fn gate(isa: Isa, size: usize, through: Gate<'_>, g: &mut [f32]) {
-    assert!(size > 0 && g.len().is_multiple_of(size) && through.fits(g.len() / size, size), "the gate does not fit the gradient");
+    assert!(
+        size > 0 && g.len().is_multiple_of(size) && through.fits(g.len() / size, size, isa.or_portable().width()),
+        "the gate does not fit the gradient"
+    );
     let isa = isa.or_portable();
     assert!(size.is_multiple_of(isa.width()), "the size of an example is not blocked");
     for (index, g) in g.chunks_exact_mut(size).enumerate() {
-        isa.dispatch(Pass { g, gate: through.at(index, size, 0) });
+        isa.dispatch(Pass { g, gate: through.at(index, size, 0, isa.width()) });
+    }
+}
+
+/// Whether the elements of `v`, blocked, are > 0: a set of bits for each register.
+///
+/// # Panics
+/// If `bits` are not as many as the registers.
+pub fn signs(isa: Isa, v: &[f32], bits: &mut [u16]) {
+    let isa = isa.or_portable();
+    assert!(bits.len() * isa.width() == v.len(), "the bits do not fit the values");
+    isa.dispatch(Signs { v, bits });
+}
+
+struct Signs<'a> {
+    v: &'a [f32],
+    bits: &'a mut [u16],
+}
+
+impl Job for Signs<'_> {
+    type Out = ();
+    #[inline(always)]
+    unsafe fn run<V: Lanes>(self) {
+        for (index, bits) in self.bits.iter_mut().enumerate() {
+            // SAFETY: the slice holds a register for each set of bits.
+            *bits = unsafe { V::load(self.v.as_ptr().add(index * V::WIDTH)).positive_bits() };
+        }
     }
 }
 

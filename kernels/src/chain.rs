@@ -56,7 +56,10 @@ pub fn run(batch: usize, buffers: &mut [&mut [f32]], x: usize, links: &mut [Link
     }
     let Form::Spectral(first) = links[0].conv.form() else { panic!("a chain begins with an FFT") };
     let size_in = size(isa, first.conv().c_in, first.conv().len_in);
-    assert!(buffers[x].len() >= batch * size_in && links[0].gate.fits(batch, size_in), "the input does not hold {batch} examples");
+    assert!(
+        buffers[x].len() >= batch * size_in && links[0].gate.fits(batch, size_in, isa.width()),
+        "the input does not hold {batch} examples"
+    );
     if batch == 0 {
         return;
     }
@@ -107,8 +110,11 @@ fn check(batch: usize, link: &Link<'_>, buffers: &[&mut [f32]], isa: crate::Isa)
     assert!(link.y.iter().chain(&link.add).all(holds), "a buffer does not hold {batch} examples");
     let finish = &link.finish;
     assert!(finish.add.is_none() && !finish.accumulate, "a link adds a buffer by its number");
-    assert!(finish.fits(conv.c_out, batch * size_out), "what a link keeps, or its scale and shift, does not fit {batch} examples");
-    assert!(link.gate.fits(batch, size_in), "a gate does not fit {batch} examples");
+    assert!(
+        finish.fits(conv.c_out, batch * size_out, isa.width()),
+        "what a link keeps, or its scale and shift, does not fit {batch} examples"
+    );
+    assert!(link.gate.fits(batch, size_in, isa.width()), "a gate does not fit {batch} examples");
     assert!(link.bias.is_none_or(|bias| bias.len() == conv.c_out), "bias does not fit the geometry");
     assert!(link.scale.is_none_or(|scale| scale.len() == conv.c_in), "a factor per channel does not fit the geometry");
 }
@@ -156,7 +162,7 @@ impl Job for Between<'_> {
             let scale = self.scale.map(|scale| lanes(scale, group, w));
             for example in 0..self.batch {
                 let offset = (example * groups + group) * len * w;
-                let finished = self.finished.at(offset);
+                let finished = self.finished.at(offset, w);
                 let finished = if self.stored { finished } else { finished.into_place(own) };
                 let y = finished.place();
                 let to = SinkAt::Blocked(finished, affine);
@@ -170,7 +176,7 @@ impl Job for Between<'_> {
                         to.store::<V>(rows.add(span.row * w), 1, &bias, span.start, span.count);
                     }
                     let x = std::slice::from_raw_parts(y.get(), len * w);
-                    let from = SourceAt::Blocked(x, self.gate.at(example, groups * len * w, group * len * w), scale);
+                    let from = SourceAt::Blocked(x, self.gate.at(example, groups * len * w, group * len * w, w), scale);
                     for tile in 0..tiles {
                         input.analyse::<V>(fft, &from, tile, frame, bins(tile), self.stride);
                     }

@@ -51,6 +51,18 @@ impl Buffer {
         unsafe { std::slice::from_raw_parts_mut(self.as_mut_ptr(), self.len()) }
     }
 
+    /// All of it as sets of sixteen bits.
+    pub fn as_bits(&self) -> &[u16] {
+        // SAFETY: an f32 is two u16, which hold any bits and need no more alignment.
+        unsafe { std::slice::from_raw_parts(self.lines.as_ptr().cast(), 2 * self.len()) }
+    }
+
+    /// All of it as sets of sixteen bits.
+    pub fn as_mut_bits(&mut self) -> &mut [u16] {
+        // SAFETY: as above, any bits are an f32, and the vector is exclusively borrowed.
+        unsafe { std::slice::from_raw_parts_mut(self.lines.as_mut_ptr().cast(), 2 * self.len()) }
+    }
+
     /// Whether it holds nothing.
     pub fn is_empty(&self) -> bool {
         self.lines.is_empty()

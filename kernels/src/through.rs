@@ -9,17 +9,22 @@ use crate::rows::{Channels, channels, load_rows, store_rows};
 use crate::scratch::Shared;
 use crate::simd::{Lanes, MAX_WIDTH};
 
-/// What a gradient meets on its way back through y = ReLU(v). Slices are blocked like the gradient, one or all examples.
+/// What a gradient meets on its way back through y = ReLU(v). Slices are blocked like the gradient, one or all examples; *signs* are a set of bits for
+/// each register, whether v > 0 lane by lane: a thirty-second of the memory, which a batch's values would otherwise leave the caches for.
 #[derive(Clone, Copy, Debug)]
 pub enum Gate<'a> {
     /// Nothing: there is no ReLU.
     Open,
     /// The derivative: g where v > 0, else 0.
     Derivative(&'a [f32]),
+    /// The same by signs.
+    DerivativeSigns(&'a [u16]),
     /// max(g, 0), whatever v (deconvolution).
     Positive,
     /// max(g, 0) where v > 0, else 0 (guided backpropagation).
     Guided(&'a [f32]),
+    /// The same by signs.
+    GuidedSigns(&'a [u16]),
     /// g · (y − y₀) / (v − v₀), and the derivative where |v − v₀| < 1e-10 (DeepLIFT's rescale rule): v, and v₀ of one or all examples.
     Rescale(&'a [f32], &'a [f32]),
 }
@@ -33,6 +38,8 @@ pub struct Finish<'a> {
     pub affine: Option<(&'a [f32], &'a [f32])>,
     /// Keep v itself here, blocked like the output.
     pub keep: Option<&'a mut [f32]>,
+    /// Keep its signs here, a set of bits for each register.
+    pub signs: Option<&'a mut [u16]>,
     /// v ← max(v, 0).
     pub relu: bool,
     /// Add this, blocked like the output.
@@ -42,32 +49,37 @@ pub struct Finish<'a> {
 }
 
 impl Finish<'_> {
-    /// Whether everything fits an output of so many channels and elements.
-    pub(crate) fn fits(&self, channels: usize, elements: usize) -> bool {
+    /// Whether everything fits an output of so many channels and elements, `width` to a register.
+    pub(crate) fn fits(&self, channels: usize, elements: usize, width: usize) -> bool {
         let all = |v: Option<&[f32]>| v.is_none_or(|v| v.len() == elements);
         let affine = self.affine.is_none_or(|(scale, shift)| scale.len() == channels && shift.len() == channels);
-        affine && all(self.add) && all(self.keep.as_deref()) && all(self.raw.as_deref())
+        let signs = self.signs.as_deref().is_none_or(|signs| signs.len() == elements / width);
+        affine && signs && all(self.add) && all(self.keep.as_deref()) && all(self.raw.as_deref())
     }
 }
 
 impl<'a> Gate<'a> {
-    /// The part of example `index` at an offset, where an example has `size` elements.
-    pub(crate) fn at(self, index: usize, size: usize, offset: usize) -> Self {
+    /// The part of example `index` at an offset, where an example has `size` elements, `width` to a register.
+    pub(crate) fn at(self, index: usize, size: usize, offset: usize, width: usize) -> Self {
         let cut = |v: &'a [f32]| &v[if v.len() == size { 0 } else { index * size } + offset..];
+        let bits = |signs: &'a [u16]| &signs[(index * size + offset) / width..];
         match self {
             Gate::Open | Gate::Positive => self,
             Gate::Derivative(v) => Gate::Derivative(cut(v)),
+            Gate::DerivativeSigns(signs) => Gate::DerivativeSigns(bits(signs)),
             Gate::Guided(v) => Gate::Guided(cut(v)),
+            Gate::GuidedSigns(signs) => Gate::GuidedSigns(bits(signs)),
             Gate::Rescale(v, v0) => Gate::Rescale(cut(v), cut(v0)),
         }
     }
 
-    /// Whether every slice holds one or `batch` examples of `size` elements.
-    pub(crate) fn fits(self, batch: usize, size: usize) -> bool {
+    /// Whether every slice holds one or `batch` examples of `size` elements, `width` to a register.
+    pub(crate) fn fits(self, batch: usize, size: usize, width: usize) -> bool {
         let all = |v: &[f32]| v.len() == batch * size;
         match self {
             Gate::Open | Gate::Positive => true,
             Gate::Derivative(v) | Gate::Guided(v) => all(v),
+            Gate::DerivativeSigns(signs) | Gate::GuidedSigns(signs) => signs.len() == batch * size / width,
             Gate::Rescale(v, v0) => all(v) && (all(v0) || v0.len() == size),
         }
     }
@@ -83,7 +95,9 @@ impl<'a> Gate<'a> {
             match self {
                 Gate::Open => g,
                 Gate::Derivative(v) => g.where_positive(V::load(v.as_ptr().add(at))),
+                Gate::DerivativeSigns(signs) => g.where_bits(*signs.as_ptr().add(at / V::WIDTH)),
                 Gate::Positive => g.where_positive(g),
+                Gate::GuidedSigns(signs) => g.where_positive(g).where_bits(*signs.as_ptr().add(at / V::WIDTH)),
                 Gate::Guided(v) => g.where_positive(g).where_positive(V::load(v.as_ptr().add(at))),
                 Gate::Rescale(v, v0) => {
                     let (v, v0) = (V::load(v.as_ptr().add(at)), V::load(v0.as_ptr().add(at)));
@@ -135,7 +149,7 @@ impl<'a> Source<'a> {
             Source::Blocked(x, gate, _) => {
                 let size = count.div_ceil(width) * len * width;
                 let offset = group * len * width;
-                SourceAt::Blocked(&x[example * size + offset..][..len * width], gate.at(example, size, offset), scale)
+                SourceAt::Blocked(&x[example * size + offset..][..len * width], gate.at(example, size, offset, width), scale)
             }
         }
     }
@@ -188,6 +202,7 @@ pub struct Finished<'a> {
     raw: Option<Shared>,
     affine: Option<(&'a [f32], &'a [f32])>,
     keep: Option<Shared>,
+    signs: Option<Shared<u16>>,
     relu: bool,
     add: Option<&'a [f32]>,
     accumulate: bool,
@@ -197,6 +212,8 @@ pub struct Finished<'a> {
 pub type Affine = Option<([f32; MAX_WIDTH], [f32; MAX_WIDTH])>;
 
 /// One register's channels of one example's output.
+// One at a time, on the stack: a box would cost more.
+#[allow(clippy::large_enum_variant)]
 #[derive(Clone, Copy)]
 pub enum SinkAt<'a> {
     Planar(Shared, Channels),
@@ -214,8 +231,9 @@ impl<'a> Finished<'a> {
     pub fn shared(to: Shared, finish: &mut Finish<'a>, add: Option<&'a [f32]>) -> Self {
         let kept = |slice: &mut Option<&'a mut [f32]>| slice.as_mut().map(|slice| Shared::new(slice.as_mut_ptr()));
         let (raw, keep) = (kept(&mut finish.raw), kept(&mut finish.keep));
+        let signs = finish.signs.as_mut().map(|signs| Shared::new(signs.as_mut_ptr()));
         let (affine, relu, accumulate) = (finish.affine, finish.relu, finish.accumulate);
-        Finished { to, raw, affine, keep, relu, add, accumulate }
+        Finished { to, raw, affine, keep, signs, relu, add, accumulate }
     }
 
     /// The same into another place.
@@ -233,13 +251,14 @@ impl<'a> Finished<'a> {
         self.affine.map(|(scale, shift)| (lanes(scale, group, width), lanes(shift, group, width)))
     }
 
-    /// The same `offset` elements further.
-    pub fn at(self, offset: usize) -> Self {
+    /// The same `offset` elements further, `width` to a register.
+    pub fn at(self, offset: usize, width: usize) -> Self {
         let shift = |p: Shared| Shared::new(p.get().wrapping_add(offset));
         Finished {
             to: shift(self.to),
             raw: self.raw.map(shift),
             keep: self.keep.map(shift),
+            signs: self.signs.map(|signs| Shared::new(signs.get().wrapping_add(offset / width))),
             add: self.add.map(|add| &add[offset..]),
             ..self
         }
@@ -275,6 +294,9 @@ impl<'a> Finished<'a> {
                 if let Some(keep) = self.keep {
                     v.store(keep.get().add(at));
                 }
+                if let Some(signs) = self.signs {
+                    *signs.get().add(at / V::WIDTH) = v.positive_bits();
+                }
                 if self.relu {
                     v = v.where_positive(v);
                 }
@@ -304,7 +326,7 @@ impl<'a> Sink<'a> {
     pub fn at(self, example: usize, group: usize, width: usize, count: usize, len: usize, affine: Affine) -> SinkAt<'a> {
         match self {
             Sink::Planar(y, size) => SinkAt::Planar(Shared::new(y.get().wrapping_add(example * size)), channels(count, group, width, len)),
-            Sink::Blocked(finished) => SinkAt::Blocked(finished.at((example * count.div_ceil(width) + group) * len * width), affine),
+            Sink::Blocked(finished) => SinkAt::Blocked(finished.at((example * count.div_ceil(width) + group) * len * width, width), affine),
         }
     }
 }

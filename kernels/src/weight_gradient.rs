@@ -80,7 +80,7 @@ impl WeightGradient {
                 assert!(x.len() == size_x && gx.len() == size_x, "x or gx does not fit the geometry");
                 assert_eq!(gy.len(), size_y, "gy does not fit the geometry");
                 assert!(sums.len() >= self.size() && examples > 0, "the sums do not fit the geometry");
-                assert!(finish.fits(self.conv.c_in, size_x), "what the data gradient finishes with does not fit");
+                assert!(finish.fits(self.conv.c_in, size_x, adjoint.isa().width()), "what the data gradient finishes with does not fit");
                 form.part_with(back, examples, x, gy, Sink::Blocked(Finished::new(gx, &mut finish)), sums);
             }
             _ => {

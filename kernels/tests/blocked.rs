@@ -65,7 +65,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(32))]
 
     #[test]
-    fn fused_convolutions_are_their_parts(conv in geometry(), batch in 1usize..5, seed in any::<u64>(), which in 0usize..5) {
+    fn fused_convolutions_are_their_parts(conv in geometry(), batch in 1usize..5, seed in any::<u64>(), which in 0usize..7) {
         prop_assume!(conv.len_out() > 0);
         let (x, w, b) = (values(seed, batch * conv.input_size()), values(seed + 1, conv.weight_size()), values(seed + 2, conv.c_out));
         let (scale, shift) = (values(seed + 3, conv.c_out), values(seed + 4, conv.c_out));
@@ -74,9 +74,9 @@ proptest! {
             let (g, v) = (f64::from(x[at]), f64::from(gate[at]));
             match which {
                 0 => g,
-                1 => if v > 0.0 { g } else { 0.0 },
+                1 | 5 => if v > 0.0 { g } else { 0.0 },
                 2 => g.max(0.0),
-                3 => if v > 0.0 { g.max(0.0) } else { 0.0 },
+                3 | 6 => if v > 0.0 { g.max(0.0) } else { 0.0 },
                 // Against a reference at −v: Δx = 2v, Δy = ReLU(v) − ReLU(−v) = v.
                 _ => g * 0.5,
             }
@@ -97,16 +97,25 @@ proptest! {
                 fused.refresh(&w);
                 let (bx, bgate, badd) = (packed(isa, conv.c_in, conv.len_in, &x), packed(isa, conv.c_in, conv.len_in, &gate), packed(isa, conv.c_out, conv.len_out(), &add));
                 let base: Vec<f32> = bgate.iter().map(|v| -v).collect();
+                let mut bits = vec![0; bgate.len() / isa.width()];
+                blocked::signs(isa, &bgate, &mut bits);
                 let gate = match which {
                     0 => Gate::Open,
                     1 => Gate::Derivative(&bgate),
                     2 => Gate::Positive,
                     3 => Gate::Guided(&bgate),
+                    5 => Gate::DerivativeSigns(&bits),
+                    6 => Gate::GuidedSigns(&bits),
                     _ => Gate::Rescale(&bgate, &base),
                 };
                 let (mut raw, mut keep, mut y) = (vec![f32::NAN; badd.len()], vec![f32::NAN; badd.len()], vec![f32::NAN; badd.len()]);
-                let finish = Finish { raw: Some(&mut raw), affine: Some((&scale, &shift)), keep: Some(&mut keep), relu: true, add: Some(&badd), accumulate: false };
+                let (mut signs, mut wanted_signs) = (vec![0; keep.len() / isa.width()], vec![0; keep.len() / isa.width()]);
+                let finish = Finish { raw: Some(&mut raw), affine: Some((&scale, &shift)), keep: Some(&mut keep), signs: Some(&mut signs), relu: true, add: Some(&badd), accumulate: false };
                 fused.run(batch, &bx, (gate, Some(&factor)), Some(&b), finish, &mut y, seed % 2 == 0);
+                for (bits, v) in wanted_signs.iter_mut().zip(keep.chunks(isa.width())) {
+                    *bits = v.iter().enumerate().fold(0u16, |bits, (lane, v)| bits | u16::from(*v > 0.0) << lane);
+                }
+                prop_assert_eq!(&signs, &wanted_signs);
                 let (y, keep) = (unpacked(isa, conv.c_out, conv.len_out(), &y), unpacked(isa, conv.c_out, conv.len_out(), &keep));
                 prop_assert!(error(&unpacked(isa, conv.c_out, conv.len_out(), &raw), &given) < 2e-5, "{isa} {form:?} {conv:?}");
                 prop_assert!(error(&keep, &kept) < 2e-5 && error(&y, &wanted) < 2e-5, "{isa} {form:?} gate {which} {conv:?}");

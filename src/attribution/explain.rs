@@ -5,7 +5,7 @@ use super::sampler::{Points, Sampler, baseline};
 use super::{Method, Settings, gradcam};
 use crate::progress::{Report, Step};
 use crate::random::{Stage, Stream};
-use crate::tape::{Look, Network, Real, RuleSet, Tensor, Want, from_vec, slice};
+use crate::tape::{Keep, Look, Network, Real, RuleSet, Tensor, Want, from_vec, slice};
 use crate::{Error, Result};
 use rand_distr::{Distribution, StandardNormal};
 use rayon::prelude::*;
@@ -151,7 +151,11 @@ impl<'a, T: Real> Explainer<'a, T> {
         // Grad-CAM and its product with guided backpropagation look at a layer of the same run.
         let layered = methods.iter().any(|method| matches!(method, Method::GradCam | Method::GuidedGradCam));
         let watch = if layered { Some(gradcam::layer(self.network, self.settings.layer.as_deref())?) } else { None };
-        let look = self.network.look_at(from_vec(&[ids.len(), extent.channels, extent.len], x.to_vec()), watch)?;
+        let rescales = |method: &Method| {
+            matches!(recipe::<T>(*method, self.network.program(), self.settings), Recipe::Gradients { reference: true, .. })
+        };
+        let keep = if methods.iter().any(rescales) { Keep::Values } else { Keep::Signs };
+        let look = self.network.look_at(from_vec(&[ids.len(), extent.channels, extent.len], x.to_vec()), keep, watch)?;
         let chunk = Chunk { x, extent, look, reference: OnceCell::new() };
         let prediction = column(&chunk.look, self.settings.output)?;
         let mut singles: Vec<Single<T>> =
@@ -186,10 +190,10 @@ impl<'a, T: Real> Explainer<'a, T> {
     }
 
     /// A forward run of inputs one after another.
-    fn run(&self, x: Vec<T>, extent: Extent) -> Result<Look<T>> {
+    fn run(&self, x: Vec<T>, extent: Extent, keep: Keep) -> Result<Look<T>> {
         let batch = x.len() / extent.size();
         let x = from_vec(&[batch, extent.channels, extent.len], x);
-        self.network.look(x)
+        self.network.look_at(x, keep, None)
     }
 
     /// The gradient of the explained output in the input, row by row; zeros where it does not depend on it.
@@ -229,7 +233,7 @@ impl<'a, T: Real> Explainer<'a, T> {
         let extent = chunk.extent;
         let base: Vec<T> = chunk.x.chunks(extent.size()).flat_map(|x| baseline(&self.settings.baseline, x, extent.channels)).collect();
         let shared = !matches!(self.settings.baseline, super::Baseline::Mean);
-        let look = self.run(if shared { base[..extent.size()].to_vec() } else { base.clone() }, extent)?;
+        let look = self.run(if shared { base[..extent.size()].to_vec() } else { base.clone() }, extent, Keep::Values)?;
         Ok(chunk.reference.get_or_init(|| (base, look)))
     }
 
@@ -256,7 +260,7 @@ impl<'a, T: Real> Explainer<'a, T> {
                 }
                 return Ok(sum.into_iter().map(T::of).collect());
             }
-            let look = self.run(some.iter().flat_map(|point| point.x.iter().copied()).collect(), extent)?;
+            let look = self.run(some.iter().flat_map(|point| point.x.iter().copied()).collect(), extent, Keep::Signs)?;
             let gradient = self.input_gradient(&look, rules, None)?;
             for (point, gradient) in some.iter().zip(gradient.chunks(extent.size())) {
                 if reduction == Reduction::Variance {

@@ -7,7 +7,7 @@ use crate::Result;
 use crate::attribution::catalogue::{Recipe, recipe};
 use crate::attribution::{Explainer, Method, Settings};
 use crate::progress::silent;
-use crate::tape::{Network, OpKind, Tensor, Want, fold_batch_norm, reorder, slice, unfuse_biases};
+use crate::tape::{Keep, Network, OpKind, Tensor, Want, fold_batch_norm, reorder, slice, unfuse_biases};
 
 /// Compares a network with another way of writing it, on ECGs (N, C, L): node values by name, then maps. A difference in values
 /// is named by the first node that has it.
@@ -62,14 +62,16 @@ pub fn planned(network: &Network<f32>, settings: &Settings, x: &Tensor<f32>) -> 
         methods.extend([Method::GuidedBackprop, Method::Deconvolution]);
     }
     let zero = crate::tape::zeros(&[&[1], &x.shape()[1..]].concat());
-    let (look, base) = (network.look(x.clone())?, network.look(zero.clone())?);
+    let looks = [network.look(x.clone())?, network.look_at(x.clone(), Keep::Values, None)?];
+    let [look, values] = &looks;
+    let base = network.look_at(zero.clone(), Keep::Values, None)?;
     let (tape, base_tape) = (network.run(std::slice::from_ref(x))?, network.run(&[zero])?);
     let differing = |a: &Tensor<f32>, b: &Tensor<f32>| slice(a).iter().zip(slice(b)).filter(|(a, b)| a.to_bits() != b.to_bits()).count();
     let mut worst = Worst::default();
     worst.see(differing(look.output(), tape.output()) as f64, || "predictions and maps are the same bytes".into());
     for method in methods {
         let Recipe::Gradients { rules, reference, .. } = recipe::<f32>(method, program, settings) else { continue };
-        let planned = network.look_back(&look, &rules, reference.then_some(&base), settings.output)?;
+        let planned = network.look_back(if reference { values } else { look }, &rules, reference.then_some(&base), settings.output)?;
         let seed = crate::tape::one_hot(tape.output(), settings.output)?;
         let want = Want::inputs(program);
         let input = program.inputs()[0];

@@ -54,6 +54,18 @@ unsafe impl Lanes for Avx2 {
         unsafe { Avx2(_mm256_and_ps(self.0, _mm256_cmp_ps::<_CMP_GT_OQ>(condition.0, _mm256_setzero_ps()))) }
     }
     #[inline(always)]
+    unsafe fn positive_bits(self) -> u16 {
+        unsafe { _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_GT_OQ>(self.0, _mm256_setzero_ps())) as u16 }
+    }
+    #[inline(always)]
+    unsafe fn where_bits(self, bits: u16) -> Self {
+        unsafe {
+            let lane = _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128);
+            let set = _mm256_cmpeq_epi32(_mm256_and_si256(_mm256_set1_epi32(i32::from(bits)), lane), lane);
+            Avx2(_mm256_and_ps(self.0, _mm256_castsi256_ps(set)))
+        }
+    }
+    #[inline(always)]
     unsafe fn select_less(self, limit: Self, then: Self, otherwise: Self) -> Self {
         unsafe { Avx2(_mm256_blendv_ps(otherwise.0, then.0, _mm256_cmp_ps::<_CMP_LT_OQ>(self.0, limit.0))) }
     }

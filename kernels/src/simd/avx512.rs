@@ -54,6 +54,14 @@ unsafe impl Lanes for Avx512 {
         unsafe { Avx512(_mm512_maskz_mov_ps(_mm512_cmp_ps_mask::<_CMP_GT_OQ>(condition.0, _mm512_setzero_ps()), self.0)) }
     }
     #[inline(always)]
+    unsafe fn positive_bits(self) -> u16 {
+        unsafe { _mm512_cmp_ps_mask::<_CMP_GT_OQ>(self.0, _mm512_setzero_ps()) }
+    }
+    #[inline(always)]
+    unsafe fn where_bits(self, bits: u16) -> Self {
+        unsafe { Avx512(_mm512_maskz_mov_ps(bits, self.0)) }
+    }
+    #[inline(always)]
     unsafe fn select_less(self, limit: Self, then: Self, otherwise: Self) -> Self {
         unsafe { Avx512(_mm512_mask_mov_ps(otherwise.0, _mm512_cmp_ps_mask::<_CMP_LT_OQ>(self.0, limit.0), then.0)) }
     }

@@ -42,6 +42,10 @@ pub unsafe trait Lanes: Copy + 'static {
     unsafe fn max(self, other: Self) -> Self;
     /// Its own lanes where those of `condition` are > 0, else 0.
     unsafe fn where_positive(self, condition: Self) -> Self;
+    /// A bit for each lane, the first lane's lowest: whether it is > 0.
+    unsafe fn positive_bits(self) -> u16;
+    /// Its own lanes where their bits are set, else 0.
+    unsafe fn where_bits(self, bits: u16) -> Self;
     /// `then` where its own lanes are < `limit`, else `otherwise`.
     unsafe fn select_less(self, limit: Self, then: Self, otherwise: Self) -> Self;
     /// self + a·b

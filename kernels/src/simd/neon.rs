@@ -61,6 +61,24 @@ unsafe impl Lanes for Neon {
         }
     }
     #[inline(always)]
+    unsafe fn positive_bits(self) -> u16 {
+        unsafe {
+            let (zero, lane) = (vdupq_n_f32(0.0), vld1q_u32([1, 2, 4, 8].as_ptr()));
+            let low = vaddvq_u32(vandq_u32(vcgtq_f32(self.0, zero), lane));
+            let high = vaddvq_u32(vandq_u32(vcgtq_f32(self.1, zero), lane));
+            (low | high << 4) as u16
+        }
+    }
+    #[inline(always)]
+    unsafe fn where_bits(self, bits: u16) -> Self {
+        unsafe {
+            let (zero, lane) = (vdupq_n_f32(0.0), vld1q_u32([1, 2, 4, 8].as_ptr()));
+            let low = vtstq_u32(vdupq_n_u32(u32::from(bits)), lane);
+            let high = vtstq_u32(vdupq_n_u32(u32::from(bits >> 4)), lane);
+            Neon(vbslq_f32(low, self.0, zero), vbslq_f32(high, self.1, zero))
+        }
+    }
+    #[inline(always)]
     unsafe fn select_less(self, limit: Self, then: Self, otherwise: Self) -> Self {
         unsafe {
             Neon(vbslq_f32(vcltq_f32(self.0, limit.0), then.0, otherwise.0), vbslq_f32(vcltq_f32(self.1, limit.1), then.1, otherwise.1))

@@ -56,6 +56,14 @@ unsafe impl Lanes for Portable {
         zip(self, condition, |a, c| if c > 0.0 { a } else { 0.0 })
     }
     #[inline(always)]
+    unsafe fn positive_bits(self) -> u16 {
+        (0..8).fold(0, |bits, l| bits | u16::from(self.0[l] > 0.0) << l)
+    }
+    #[inline(always)]
+    unsafe fn where_bits(self, bits: u16) -> Self {
+        Portable(std::array::from_fn(|l| if bits >> l & 1 == 1 { self.0[l] } else { 0.0 }))
+    }
+    #[inline(always)]
     unsafe fn select_less(self, limit: Self, then: Self, otherwise: Self) -> Self {
         Portable(std::array::from_fn(|l| if self.0[l] < limit.0[l] { then.0[l] } else { otherwise.0[l] }))
     }

@@ -4,7 +4,7 @@
 //! a residual connection, the next step or a ReLU's rule needs them, and a buffer whose last reader has run is used again.
 
 use super::compile::{ConvStep, Plan, Slot, Step, StepOp};
-use super::execute::Kept;
+use super::execute::{Keep, Kept};
 use super::pool::Pool;
 use super::walk::Walk;
 use cardiograd_kernels::Buffer;
@@ -90,7 +90,7 @@ impl Plan {
         batch: usize,
         values: &mut [Option<Buffer>],
         kept: &mut Kept,
-        (keep, watch, parallel): (bool, Option<usize>, bool),
+        (keep, watch, parallel): (Option<Keep>, Option<usize>, bool),
         pool: &mut Pool<'_>,
     ) {
         let (first, last) = (*steps.start(), *steps.end());
@@ -112,11 +112,7 @@ impl Plan {
             bank.holds.extend(y.map(|at| (step.y, at)));
             routes.push((add, y));
         }
-        let keeps = |step: &Step| step.relu.filter(|_| keep);
-        let mut before: Vec<Option<Buffer>> = self.steps[first..=last]
-            .iter()
-            .map(|step| keeps(step).map(|relu| pool.take(batch * self.size_of(self.relus[relu].1))))
-            .collect();
+        let mut before: Vec<Option<Buffer>> = self.steps[first..=last].iter().map(|step| self.room(step, keep, batch, pool)).collect();
         let mut watched = kept.watched.as_mut();
         let mut links = Vec::new();
         for ((index, before), (add, y)) in steps.zip(&mut before).zip(routes) {
@@ -125,8 +121,8 @@ impl Plan {
             let size = batch * self.size(step.y);
             let affine = conv.affine.as_ref().map(|(scale, shift)| (&scale[..], &shift[..]));
             let raw = if watch == Some(index) { watched.take().map(|raw| &mut raw.as_mut_slice()[..size]) } else { None };
-            let keep = before.as_mut().map(|before| &mut before.as_mut_slice()[..size]);
-            let finish = Finish { raw, affine, keep, relu: step.relu.is_some(), ..Finish::default() };
+            let (keep, signs) = self.kept_in(keep.zip(before.as_mut()), size);
+            let finish = Finish { raw, affine, keep, signs, relu: step.relu.is_some(), ..Finish::default() };
             links.push(Link { conv: conv.forward(self), gate: Gate::Open, scale: None, bias: conv.bias.as_deref(), finish, add, y });
         }
         chain::run(batch, &mut bank.buffers.iter_mut().map(Buffer::as_mut_slice).collect::<Vec<_>>(), x, &mut links, parallel);

@@ -1,6 +1,7 @@
 //! The way forward through a plan: chunks of examples over threads, each through all steps before the next.
 
 use super::compile::{ConvStep, Extent, Plan, Slot, Step, StepOp};
+use super::pool::Pool;
 use crate::tape::NodeId;
 use cardiograd_kernels::blocked::{self, Finish, FusedConv, Gate};
 use cardiograd_kernels::{Buffer, Real, team};
@@ -19,12 +20,23 @@ pub(crate) struct Passed {
     batch: usize,
     chunk: usize,
     watch: Option<usize>,
+    keep: Option<Keep>,
     parallel: bool,
+}
+
+/// What a run keeps of each ReLU's input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keep {
+    /// Whether it is > 0, a bit each: all that gradients, guided backpropagation and deconvolution need.
+    Signs,
+    /// The value, which DeepLIFT's rescale rule needs.
+    Values,
 }
 
 /// One chunk's kept values: by ReLU, and by step for max-pooling.
 #[derive(Debug, Default)]
 pub(super) struct Kept {
+    /// Values, or signs as sets of bits.
     pub relus: Vec<Buffer>,
     pub pooled: Vec<Option<Buffer>>,
     /// What the watched convolution gave, before all that follows it in its step.
@@ -40,6 +52,11 @@ impl Passed {
     /// The step of the watched convolution.
     pub(super) fn watch(&self) -> Option<usize> {
         self.watch
+    }
+
+    /// What is kept of ReLUs' inputs.
+    pub(super) fn keep(&self) -> Option<Keep> {
+        self.keep
     }
 
     /// Whether the work of each chunk is split over threads.
@@ -119,7 +136,7 @@ impl Plan {
     }
 
     /// The outputs of examples `x`, one after another, and with `keep` what the way back needs, with what the convolution of step `watch` gives.
-    pub(super) fn forward(&self, x: &[f32], keep: bool, watch: Option<usize>) -> (Vec<f32>, Passed) {
+    pub(super) fn forward(&self, x: &[f32], keep: Option<Keep>, watch: Option<usize>) -> (Vec<f32>, Passed) {
         let (size_in, size_out) = (self.planar(self.input), self.planar(self.output));
         let batch = x.len() / size_in;
         let (chunk, parallel) = self.chunking(batch);
@@ -130,16 +147,16 @@ impl Plan {
         } else {
             x.par_chunks(chunk * size_in).zip(output.par_chunks_mut(chunk * size_out)).map(run).collect()
         };
-        (output, Passed { chunks, batch, chunk, watch, parallel })
+        (output, Passed { chunks, batch, chunk, watch, keep, parallel })
     }
 
-    fn forward_chunk(&self, x: &[f32], output: &mut [f32], keep: bool, watch: Option<usize>, parallel: bool) -> Kept {
+    fn forward_chunk(&self, x: &[f32], output: &mut [f32], keep: Option<Keep>, watch: Option<usize>, parallel: bool) -> Kept {
         let batch = x.len() / self.planar(self.input);
         let mut pool = self.pools.pool();
         let watched = watch.map(|index| pool.take(batch * self.size(self.steps[index].y)));
         let mut kept = Kept { relus: Vec::new(), pooled: Vec::new(), watched };
-        kept.relus.resize_with(if keep { self.relus.len() } else { 0 }, Buffer::default);
-        kept.pooled.resize_with(if keep { self.steps.len() } else { 0 }, || None);
+        kept.relus.resize_with(if keep.is_some() { self.relus.len() } else { 0 }, Buffer::default);
+        kept.pooled.resize_with(if keep.is_some() { self.steps.len() } else { 0 }, || None);
         let mut values: Vec<Option<Buffer>> = Vec::new();
         values.resize_with(self.extents.len(), || None);
         let mut first = pool.take(batch * self.size(self.input));
@@ -154,17 +171,17 @@ impl Plan {
                 continue;
             }
             let mut y = pool.take(batch * self.size(step.y));
-            let mut before = step.relu.filter(|_| keep).map(|relu| pool.take(batch * self.size_of(self.relus[relu].1)));
+            let mut before = self.room(step, keep, batch, &mut pool);
             if let Some(x) = &values[step.x] {
                 let add = step.add.and_then(|slot| values[slot].as_ref());
                 let raw = kept.watched.as_mut().filter(|_| watch == Some(index));
-                self.step(step, batch, x, add, (raw, before.as_mut()), &mut y, parallel);
+                self.step(step, batch, x, add, (raw, keep.zip(before.as_mut())), &mut y, parallel);
             }
             if let (Some(relu), Some(before)) = (step.relu, before) {
                 kept.relus[relu] = before;
             }
             for slot in [Some(step.x), step.add].into_iter().flatten() {
-                let max = keep && slot == step.x && matches!(step.op, StepOp::Max(..));
+                let max = keep.is_some() && slot == step.x && matches!(step.op, StepOp::Max(..));
                 if max {
                     kept.pooled[index] = values[slot].clone();
                 }
@@ -180,6 +197,25 @@ impl Plan {
             pool.push(y);
         }
         kept
+    }
+
+    /// A buffer for what is kept of the input of a step's ReLU.
+    pub(super) fn room(&self, step: &Step, keep: Option<Keep>, batch: usize, pool: &mut Pool<'_>) -> Option<Buffer> {
+        let elements = batch * self.size_of(self.relus[step.relu?].1);
+        Some(pool.take(if keep? == Keep::Values { elements } else { (elements / self.isa.width()).div_ceil(2) }))
+    }
+
+    /// What is kept of so many elements: values or signs.
+    pub(super) fn kept_in<'b>(
+        &self,
+        room: Option<(Keep, &'b mut Buffer)>,
+        elements: usize,
+    ) -> (Option<&'b mut [f32]>, Option<&'b mut [u16]>) {
+        match room {
+            Some((Keep::Values, room)) => (Some(&mut room.as_mut_slice()[..elements]), None),
+            Some((Keep::Signs, room)) => (None, Some(&mut room.as_mut_bits()[..elements / self.isa.width()])),
+            None => (None, None),
+        }
     }
 
     /// What the watched convolution gave, planar.
@@ -222,7 +258,7 @@ impl Plan {
         batch: usize,
         x: &Buffer,
         add: Option<&'b Buffer>,
-        (raw, before): (Option<&'b mut Buffer>, Option<&'b mut Buffer>),
+        (raw, before): (Option<&'b mut Buffer>, Option<(Keep, &'b mut Buffer)>),
         y: &mut Buffer,
         parallel: bool,
     ) {
@@ -240,9 +276,10 @@ impl Plan {
         match &step.op {
             StepOp::Conv(conv) => {
                 let cut = |kept: Option<&'b mut Buffer>| kept.map(|kept| &mut kept.as_mut_slice()[..batch * size_y]);
-                let (raw, keep) = (cut(raw), cut(before));
+                let raw = cut(raw);
+                let (keep, signs) = self.kept_in(before, batch * size_y);
                 let affine = conv.affine.as_ref().map(|(scale, shift)| (&scale[..], &shift[..]));
-                let finish = Finish { raw, affine, keep, relu: step.relu.is_some(), add, accumulate: false };
+                let finish = Finish { raw, affine, keep, signs, relu: step.relu.is_some(), add, accumulate: false };
                 conv.forward(self).run(batch, x, (Gate::Open, None), conv.bias.as_deref(), finish, y, parallel);
             }
             StepOp::Affine(scale, shift) => {
@@ -250,8 +287,10 @@ impl Plan {
                 y.chunks_exact_mut(size_y).for_each(|y| blocked::affine(self.isa, len(step.y), scale, shift, y));
             }
             StepOp::Relu => {
-                if let Some(before) = before {
-                    before.as_mut_slice()[..x.len()].copy_from_slice(x);
+                match self.kept_in(before, x.len()) {
+                    (Some(values), _) => values.copy_from_slice(x),
+                    (_, Some(bits)) => blocked::signs(self.isa, x, bits),
+                    _ => (),
                 }
                 y.iter_mut().zip(x).for_each(|(y, x)| *y = if *x > 0.0 { *x } else { 0.0 });
             }

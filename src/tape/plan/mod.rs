@@ -13,6 +13,7 @@ mod training;
 mod training_back;
 mod walk;
 
+pub use execute::Keep;
 pub(crate) use execute::Passed;
 pub use training::TrainingPlan;
 
@@ -101,28 +102,29 @@ impl<T: Real> Network<T> {
         self.program().shapes(&[inputs[0].shape().to_vec()])?;
         let input = inputs[0].as_standard_layout();
         let Some(x) = input.as_slice().and_then(T::as_f32) else { return Ok(None) };
-        let output = plan.forward(x, false, None).0;
+        let output = plan.forward(x, None, None).0;
         Ok(Some(typed(&plan.output_shape(inputs[0].shape()[0]), output)))
     }
 
-    /// A run on one input that can be walked back to it, by a plan where there can be one.
+    /// A run on one input that can be walked back to it, by a plan where there can be one: quickest under rules that need signs only ([`Keep::Signs`]).
     ///
     /// # Errors
     /// If the input does not fit the program.
     pub fn look(&self, input: Tensor<T>) -> Result<Look<T>> {
-        self.look_at(input, None)
+        self.look_at(input, Keep::Signs, None)
     }
 
-    /// [`Network::look`] that also keeps what the convolution `watch` gives ([`Network::watched`]).
+    /// [`Network::look`] that keeps what `keep` says, and what the convolution `watch` gives ([`Network::watched`]). A rule that needs more than was
+    /// kept is right too, but takes another run on the tape.
     ///
     /// # Errors
     /// As [`Network::look`].
-    pub fn look_at(&self, input: Tensor<T>, watch: Option<NodeId>) -> Result<Look<T>> {
+    pub fn look_at(&self, input: Tensor<T>, keep: Keep, watch: Option<NodeId>) -> Result<Look<T>> {
         let input = if input.is_standard_layout() { input } else { input.as_standard_layout().into_owned().into_shared() };
         if let Some(plan) = self.plan(std::slice::from_ref(&input)) {
             self.program().shapes(&[input.shape().to_vec()])?;
             if let Some(x) = T::as_f32(slice(&input)) {
-                let (output, passed) = plan.forward(x, true, watch.and_then(|node| plan.step_of(node)));
+                let (output, passed) = plan.forward(x, Some(keep), watch.and_then(|node| plan.step_of(node)));
                 let output = typed(&plan.output_shape(input.shape()[0]), output);
                 return Ok(Look { input, output, planned: Some((plan, passed)), tape: OnceLock::new() });
             }

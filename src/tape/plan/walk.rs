@@ -2,7 +2,7 @@
 
 use super::ReluRule;
 use super::compile::{Extent, Plan, Slot, Step, StepOp};
-use super::execute::{Kept, Passed};
+use super::execute::{Keep, Kept, Passed};
 use super::pool::Pool;
 use cardiograd_kernels::blocked::{self, Finish, Gate};
 use cardiograd_kernels::{Buffer, Real, team};
@@ -18,12 +18,13 @@ pub(super) struct Walk<'a> {
     rules: &'a [ReluRule],
     pub arrived: Vec<Option<Buffer>>,
     pub pool: Pool<'a>,
+    keep: Option<Keep>,
     pub parallel: bool,
 }
 
 impl Plan {
     /// The gradient of Σ seed · output under rules at the ReLUs, in the input, or in what the watched convolution gave (`None` where none has been
-    /// watched); `None` if a convolution has no adjoint form. A base of batch 1 serves every example.
+    /// watched); `None` if a convolution has no adjoint form, or the rescale rule lacks values. A base of batch 1 serves every example.
     pub(super) fn backward(
         &self,
         passed: &Passed,
@@ -36,6 +37,10 @@ impl Plan {
             StepOp::Conv(conv) => conv.conv.stride == 1 && conv.adjoint(self).is_some(),
             _ => true,
         };
+        let values = |passed: &Passed| passed.keep() == Some(Keep::Values);
+        if rules.contains(&ReluRule::Rescale) && !(values(passed) && base.is_some_and(values)) {
+            return None;
+        }
         let single = base.is_some_and(|base| base.batch() == 1);
         let aligned = base.is_none_or(|base| base.batch() == 1 || (base.batch() == passed.batch() && base.chunk() == passed.chunk()));
         if !self.steps.iter().all(has_adjoint) || !aligned || passed.batch() == 0 {
@@ -47,7 +52,7 @@ impl Plan {
         let parallel = passed.parallel();
         let run = |(index, (seed, gradient)): (usize, (&[f32], &mut [f32]))| {
             let base = base.map(|base| (&base.chunks[if single { 0 } else { index }], single));
-            self.backward_chunk(&passed.chunks[index], seed, gradient, rules, base, stop, parallel);
+            self.backward_chunk((&passed.chunks[index], passed.keep()), seed, gradient, rules, base, stop, parallel);
         };
         let chunk = passed.chunk();
         if parallel {
@@ -62,7 +67,7 @@ impl Plan {
     #[allow(clippy::too_many_arguments)]
     fn backward_chunk(
         &self,
-        kept: &Kept,
+        (kept, keep): (&Kept, Option<Keep>),
         seed: &[f32],
         gradient: &mut [f32],
         rules: &[ReluRule],
@@ -77,7 +82,7 @@ impl Plan {
         let mut first = pool.take(batch * self.size(self.output));
         self.pack(self.output, seed, first.as_mut_slice());
         arrived[self.output] = Some(first);
-        let mut walk = Walk { plan: self, batch, kept, base, rules, arrived, pool, parallel };
+        let mut walk = Walk { plan: self, batch, kept, base, rules, arrived, pool, keep, parallel };
         let mut left = self.steps.len();
         let floor = stop.map_or(0, |index| index + 1);
         while left > floor {
@@ -107,7 +112,16 @@ impl<'a> Walk<'a> {
     pub(super) fn gate(&self, relu: Option<usize>) -> Gate<'a> {
         let Some(relu) = relu else { return Gate::Open };
         let one = self.plan.size_of(self.plan.relus[relu].1);
-        let before: &'a [f32] = &self.kept.relus[relu].as_slice()[..self.batch * one];
+        let kept: &'a Buffer = &self.kept.relus[relu];
+        if self.keep == Some(Keep::Signs) {
+            let signs = &kept.as_bits()[..self.batch * one / self.plan.isa.width()];
+            return match self.rules[relu] {
+                ReluRule::Positive => Gate::Positive,
+                ReluRule::Guided => Gate::GuidedSigns(signs),
+                ReluRule::Derivative | ReluRule::Rescale => Gate::DerivativeSigns(signs),
+            };
+        }
+        let before: &'a [f32] = &kept.as_slice()[..self.batch * one];
         match (self.rules[relu], self.base) {
             (ReluRule::Positive, _) => Gate::Positive,
             (ReluRule::Guided, _) => Gate::Guided(before),
