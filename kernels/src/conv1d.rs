@@ -2,7 +2,8 @@
 
 use crate::direct::{self, Direct};
 use crate::plan::{Method, Plan};
-use crate::spectral::{self, Side, Spectral};
+use crate::spectral::{Side, Spectral};
+use crate::spectral_gradient;
 use crate::{Isa, Real, unfold};
 use std::sync::OnceLock;
 
@@ -220,7 +221,7 @@ pub fn grad_weight_with<T: Real>(conv: &Conv1d, isa: Isa, forced: Option<Method>
     match (T::as_f32(x), T::as_f32(gy), T::as_f32_mut(gw)) {
         (Some(x), Some(gy), Some(gw)) => match Plan::method(conv, isa, forced) {
             Method::Direct => direct::grad_weight(conv, isa, batch, x, gy, gw),
-            Method::Spectral(tiling) => spectral::grad_weight(conv, tiling, isa, batch, x, gy, gw),
+            Method::Spectral(tiling) => spectral_gradient::grad_weight(conv, tiling, isa, batch, x, gy, gw),
         },
         _ => unfold::grad_weight(conv, batch, x, gy, gw),
     }

@@ -25,6 +25,7 @@ mod rows;
 mod scratch;
 mod simd;
 mod spectral;
+mod spectral_gradient;
 mod team;
 mod through;
 mod tiling;

@@ -7,7 +7,7 @@ use crate::conv1d::Form;
 use crate::direct_blocked::DirectGradient;
 use crate::plan::{Method, Plan};
 use crate::simd::Isa;
-use crate::spectral::SpectralGradient;
+use crate::spectral_gradient::SpectralGradient;
 use crate::through::{Finished, Sink};
 
 /// The weight gradient of one geometry.

@@ -56,6 +56,8 @@ impl Predictor for Network<f32> {
 
 /// Inputs that run together, at most: all of the study's iterations on one ECG, which threads then share evenly.
 const BATCH: usize = 256;
+/// Inputs that are made together.
+const PIECE: usize = 16;
 
 /// The places of a map's points (row-major) by decreasing |attribution|, ties by place; the first `count` of them.
 pub fn order<'a>(map: impl IntoIterator<Item = &'a f32>, count: usize) -> Vec<usize> {
@@ -152,22 +154,34 @@ fn one(
     let noise = noise(x.iter(), id, settings);
     let batch = (settings.memory / (x.len() * size_of::<f32>() * rayon::current_num_threads()).max(1)).clamp(1, BATCH);
     let start: Vec<f32> = x.iter().copied().collect();
-    let unperturbed = run(predictor, start.clone(), x)?[0];
-    let curve = |map: &ArrayView2<'_, f32>| -> Result<Vec<f32>> {
-        let mut now = start.clone();
-        let mut curve = vec![unperturbed];
+    let curve = |(index, map): (usize, &ArrayView2<'_, f32>)| -> Result<Vec<f32>> {
         let steps: Vec<(usize, f64)> = order(map.iter(), settings.iterations).into_iter().zip(noise.iter().copied()).collect();
-        for steps in steps.chunks(batch) {
-            let mut inputs = Vec::with_capacity(steps.len() * now.len());
-            for (place, draw) in steps {
-                now[*place] = (f64::from(now[*place]) + draw) as f32;
-                inputs.extend_from_slice(&now);
-            }
+        // The ECG itself runs once, with the first map's inputs.
+        let itself = usize::from(index == 0);
+        let count = itself + steps.len();
+        let mut curve = Vec::with_capacity(count + 1);
+        for first in (0..count).step_by(batch) {
+            let mut inputs = vec![0.0; batch.min(count - first) * start.len()];
+            inputs.par_chunks_mut(PIECE * start.len()).enumerate().for_each(|(piece, inputs)| {
+                let (mut now, mut taken) = (start.clone(), 0);
+                for (row, input) in inputs.chunks_exact_mut(start.len()).enumerate() {
+                    let wanted = first + piece * PIECE + row + 1 - itself;
+                    for (place, draw) in &steps[taken..wanted] {
+                        now[*place] = (f64::from(now[*place]) + draw) as f32;
+                    }
+                    taken = wanted;
+                    input.copy_from_slice(&now);
+                }
+            });
             curve.extend(run(predictor, inputs, x)?);
         }
         Ok(curve)
     };
-    maps.par_iter().map(curve).collect()
+    let mut curves: Vec<Vec<f32>> = maps.par_iter().enumerate().map(curve).collect::<Result<_>>()?;
+    if let Some((first, others)) = curves.split_first_mut() {
+        others.iter_mut().for_each(|curve| curve.insert(0, first[0]));
+    }
+    Ok(curves)
 }
 
 fn run(predictor: &dyn Predictor, inputs: Vec<f32>, x: ArrayView2<'_, f32>) -> Result<Vec<f32>> {
