@@ -38,6 +38,7 @@ fn network() -> Result<Program> {
 }
 
 fn main() -> Result<()> {
+    cardiograd::start_threads(None)?;
     let simulator = Simulator::new(simulator::Settings::default(), 1);
     let ecgs: Vec<_> = (0..500).map(|index| simulator.simulate(index)).collect();
     // Any source of inputs will do: the trainer asks for batches by index.
