@@ -68,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn a_panic_ends_the_awake() {
+    fn a_panic_ends_it() {
         let outcome = std::panic::catch_unwind(|| {
             awake(|| {
                 if rayon::current_num_threads() > 0 {
