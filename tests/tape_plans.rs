@@ -100,6 +100,13 @@ proptest! {
         prop_assert_eq!(look.output(), &output);
         let (tape32, base32) = (single.run(std::slice::from_ref(&x)).unwrap(), single.run(std::slice::from_ref(&base)).unwrap());
         prop_assert_eq!(tape32.output(), &output);
+        // An input of a ReLU as near to 0 as f32's rounding may fall on the other side than in f64: its example's gradient is another.
+        let (exact, rounded) = (common::pieces(reference.program(), &tape), common::pieces(single.program(), &tape32));
+        let same: Vec<usize> = (0..batch).filter(|n| exact[*n] == rounded[*n]).collect();
+        let kept = |map: &[f64]| -> Vec<f64> { same.iter().flat_map(|n| map[n * leads * len..][..leads * len].to_vec()).collect() };
+        for id in single.program().ids() {
+            prop_assert!(common::distance(&wide(tape32.value(id)), slice(tape.value(id))) < 1e-5, "{}", single.program().node(id).name);
+        }
         for conv in single.program().of_kind(OpKind::Conv1d) {
             let look = single.look_at(x.clone(), Keep::Signs, Some(conv)).unwrap();
             let (value, gradient) = single.watched(&look, conv, 1).unwrap();
@@ -122,8 +129,8 @@ proptest! {
             let mut unfused =
                 single.backward(&tape32, seed32, &rules(which, single.program()), Some(&base32), &Want::nodes([input])).unwrap();
             prop_assert_eq!(&unfused.take(input).unwrap(), &found, "rule set {}\n{}", which, single.program());
-            let error = common::relative_l2(&wide(&found), slice(&wanted));
-            prop_assert!(error < if which == 3 { 2e-3 } else { 2e-4 }, "rule set {which}: {error:.1e}\n{}", single.program());
+            let error = common::relative_l2(&kept(&wide(&found)), &kept(slice(&wanted)));
+            prop_assert!(error < if which == 3 { 2e-4 } else { 2e-5 }, "rule set {which}: {error:.1e}\n{}", single.program());
         }
     }
 
@@ -206,23 +213,24 @@ proptest! {
         let (network, x, weights) = training_case(seed, leads, len, batch);
         let wide = network.cast::<f64>();
         let tape = wide.run_in(&[cast::<f32, f64>(&x)], Mode::Training).unwrap();
+        // One input of a ReLU on the other side in f32 is another gradient of all weights before it.
+        prop_assume!(common::to_nearest_kink(wide.program(), &tape) > 3e-6);
         let want = Want::trainable(network.program());
         let wanted = wide.backward(&tape, cast::<f32, f64>(&weights), &RuleSet::plain(), None, &want).unwrap();
+        let exact: Vec<f64> = network.program().trainable().into_iter().flat_map(|id| slice(wanted.get(id).unwrap()).to_vec()).collect();
         let mut plan = TrainingPlan::new(&network, &[leads, len]).unwrap();
         // The second run finds the first one's memory.
         for _ in 0..2 {
             let output = plan.forward(&network, &x).unwrap();
             prop_assert!(common::relative_l2(&self::wide(&output), slice(tape.output())) < 2e-5);
             let found = plan.backward(&network, &weights);
-            let mut all = (0.0, 0.0);
+            let mut all = Vec::new();
             for id in network.program().trainable() {
-                let (found, wanted) = (found.get(id).unwrap(), wanted.get(id).unwrap());
-                prop_assert_eq!(found.shape(), wanted.shape());
-                for (a, b) in slice(found).iter().zip(slice(wanted)) {
-                    all = (all.0 + (f64::from(*a) - b).powi(2), all.1 + b * b);
-                }
+                prop_assert_eq!(found.get(id).unwrap().shape(), wanted.get(id).unwrap().shape());
+                all.extend(self::wide(found.get(id).unwrap()));
             }
-            prop_assert!((all.0 / all.1).sqrt() < 1e-3, "{:.1e}\n{}", (all.0 / all.1).sqrt(), network.program());
+            let error = common::relative_l2(&all, &exact);
+            prop_assert!(error < 2e-5, "{error:.1e}\n{}", network.program());
             for id in network.program().ids() {
                 let (Some(a), Some(b)) = (plan.statistics(id), tape.statistics(id)) else { continue };
                 prop_assert_eq!(a.2, b.2);

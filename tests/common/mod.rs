@@ -3,7 +3,7 @@
 #![allow(dead_code, missing_docs)]
 
 use cardiograd::tape::{
-    Builder, ConvLayer, Mode, Network, NodeId, Op, OpKind, Parameters, Program, RuleSet, Tape, Tensor, Want, from_vec, slice,
+    Builder, ConvLayer, Mode, Network, NodeId, Op, OpKind, Parameters, Program, Real, RuleSet, Tape, Tensor, Want, from_vec, slice,
 };
 
 /// Numbers from a seed (SplitMix64), apart from the crate's own streams.
@@ -135,27 +135,48 @@ pub fn directional(
     (pieces_up == pieces_down).then(|| (up - down) / (2.0 * step))
 }
 
-/// Which linear piece each ReLU, leaky ReLU and maximum of a run is on.
-pub fn pieces(program: &Program, tape: &Tape<f64>) -> Vec<usize> {
-    let mut all = Vec::new();
+/// Which linear piece each ReLU, leaky ReLU and maximum of a run is on, a list per example.
+pub fn pieces<T: Real>(program: &Program, tape: &Tape<T>) -> Vec<Vec<usize>> {
+    let batch = tape.output().shape()[0];
+    let mut all = vec![Vec::new(); batch];
+    for id in program.ids() {
+        let node = program.node(id);
+        if !matches!(node.op, Op::Relu | Op::LeakyRelu { .. } | Op::MaxPool1d { .. }) {
+            continue;
+        }
+        let x = tape.value(node.inputs[0]);
+        for (all, x) in all.iter_mut().zip(slice(x).chunks(x.len() / batch)) {
+            match &node.op {
+                Op::MaxPool1d { window, stride } => all.extend(x.chunks(tape.value(node.inputs[0]).shape()[2]).flat_map(|row| {
+                    let starts = (0..=row.len() - window).step_by(*stride);
+                    starts.map(|from| (from..from + window).fold(from, |best, s| if row[s] > row[best] { s } else { best }))
+                })),
+                _ => all.extend(x.iter().map(|x| usize::from(*x > T::ZERO))),
+            }
+        }
+    }
+    all
+}
+
+/// How near the run is to another linear piece: the least of ReLUs' inputs in size, and of the differences of a pooling's samples from the
+/// largest. Equal samples count only through the ReLUs that made them so.
+pub fn to_nearest_kink(program: &Program, tape: &Tape<f64>) -> f64 {
+    let mut least = f64::INFINITY;
     for id in program.ids() {
         let node = program.node(id);
         match &node.op {
-            Op::Relu | Op::LeakyRelu { .. } => all.extend(slice(tape.value(node.inputs[0])).iter().map(|x| usize::from(*x > 0.0))),
+            Op::Relu => least = slice(tape.value(node.inputs[0])).iter().fold(least, |least, x| least.min(x.abs())),
             Op::MaxPool1d { window, stride } => {
                 let x = tape.value(node.inputs[0]);
-                let len = x.shape()[2];
-                for row in slice(x).chunks(len) {
-                    for from in (0..=len - window).step_by(*stride) {
-                        let best = (from..from + window).fold(from, |best, s| if row[s] > row[best] { s } else { best });
-                        all.push(best);
-                    }
+                for windows in slice(x).chunks(x.shape()[2]).flat_map(|row| row.windows(*window).step_by(*stride)) {
+                    let most = windows.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+                    least = windows.iter().map(|x| most - x).filter(|d| *d > 0.0).fold(least, f64::min);
                 }
             }
             _ => {}
         }
     }
-    all
+    least
 }
 
 /// Values for the parameters of a program that keep signals of order 1: weights ±1/√fan_in, batch norms near the identity.
