@@ -21,6 +21,11 @@ pub unsafe trait Wide: Copy + 'static {
     unsafe fn store(self, to: *mut f64);
     /// self + a·b
     unsafe fn fma(self, a: Self, b: Self) -> Self;
+    /// Itself where > 0, else `slope` times it.
+    unsafe fn leaky(self, slope: Self) -> Self;
+    /// Asks for a line that is soon read; any address will do.
+    #[inline(always)]
+    unsafe fn prefetch(_at: *const f64) {}
 }
 
 /// Work that can run on any of them.
@@ -74,6 +79,10 @@ unsafe impl Wide for Portable {
         // Two roundings: a fused product in software would take 50 times as long.
         Portable(std::array::from_fn(|l| self.0[l] + a.0[l] * b.0[l]))
     }
+    #[inline(always)]
+    unsafe fn leaky(self, slope: Self) -> Self {
+        Portable(std::array::from_fn(|l| if self.0[l] > 0.0 { self.0[l] } else { slope.0[l] * self.0[l] }))
+    }
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -113,8 +122,19 @@ mod x86 {
             unsafe { _mm512_storeu_pd(to, self.0) }
         }
         #[inline(always)]
+        unsafe fn prefetch(at: *const f64) {
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) }
+        }
+        #[inline(always)]
         unsafe fn fma(self, a: Self, b: Self) -> Self {
             unsafe { Avx512(_mm512_fmadd_pd(a.0, b.0, self.0)) }
+        }
+        #[inline(always)]
+        unsafe fn leaky(self, slope: Self) -> Self {
+            unsafe {
+                let positive = _mm512_cmp_pd_mask::<_CMP_GT_OQ>(self.0, _mm512_setzero_pd());
+                Avx512(_mm512_mask_mov_pd(_mm512_mul_pd(self.0, slope.0), positive, self.0))
+            }
         }
     }
 
@@ -141,8 +161,23 @@ mod x86 {
             }
         }
         #[inline(always)]
+        unsafe fn prefetch(at: *const f64) {
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) }
+        }
+        #[inline(always)]
         unsafe fn fma(self, a: Self, b: Self) -> Self {
             unsafe { Avx2(_mm256_fmadd_pd(a.0, b.0, self.0), _mm256_fmadd_pd(a.1, b.1, self.1)) }
+        }
+        #[inline(always)]
+        unsafe fn leaky(self, slope: Self) -> Self {
+            unsafe {
+                let low = _mm256_cmp_pd::<_CMP_GT_OQ>(self.0, _mm256_setzero_pd());
+                let high = _mm256_cmp_pd::<_CMP_GT_OQ>(self.1, _mm256_setzero_pd());
+                Avx2(
+                    _mm256_blendv_pd(_mm256_mul_pd(self.0, slope.0), self.0, low),
+                    _mm256_blendv_pd(_mm256_mul_pd(self.1, slope.1), self.1, high),
+                )
+            }
         }
     }
 }
@@ -185,6 +220,14 @@ mod arm {
             unsafe {
                 Neon([vfmaq_f64(x[0], y[0], z[0]), vfmaq_f64(x[1], y[1], z[1]), vfmaq_f64(x[2], y[2], z[2]), vfmaq_f64(x[3], y[3], z[3])])
             }
+        }
+        #[inline(always)]
+        unsafe fn leaky(self, slope: Self) -> Self {
+            let mut all = self.0;
+            for (x, slope) in all.iter_mut().zip(slope.0) {
+                unsafe { *x = vbslq_f64(vcgtzq_f64(*x), *x, vmulq_f64(*x, slope)) };
+            }
+            Neon(all)
         }
     }
 }

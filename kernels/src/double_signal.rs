@@ -26,6 +26,21 @@ impl Layout {
     }
 }
 
+impl Layout {
+    /// Where the samples of an example begin, in order of time.
+    fn places(self, example: usize) -> impl Iterator<Item = usize> {
+        let (mut at, mut column) = (self.at(example, 0), self.pad % self.stride);
+        (0..self.len).map(move |_| {
+            let place = at;
+            (at, column) = (at + self.channels, column + 1);
+            if column == self.stride {
+                (at, column) = (at + (self.group - 1) * self.stride * self.channels, 0);
+            }
+            place
+        })
+    }
+}
+
 /// A group of signals as a convolution reads them.
 #[derive(Clone, Debug)]
 pub struct Signal {
@@ -47,22 +62,32 @@ impl Signal {
         self.layout.group
     }
 
-    /// The channels of a sample.
-    #[inline(always)]
-    pub fn sample(&self, example: usize, time: usize) -> &[f64] {
-        &self.values[self.place(example, time)..][..self.layout.channels]
+    /// Takes over channels from `first` on of an example, (channels, len) with time last.
+    ///
+    /// # Panics
+    /// If there are more channels than the signal has, a part of one, or no such example.
+    pub fn fill(&mut self, example: usize, first: usize, x: &[f32]) {
+        let (layout, channels) = (self.layout, x.len() / self.layout.len);
+        assert!(
+            example < layout.group && channels * layout.len == x.len() && first + channels <= layout.channels,
+            "channels of another signal"
+        );
+        for (time, at) in layout.places(example).enumerate() {
+            let to = &mut self.values[at + first..][..channels];
+            to.iter_mut().enumerate().for_each(|(c, to)| *to = f64::from(x[c * layout.len + time]));
+        }
     }
 
-    /// The channels of a sample, to be written.
-    #[inline(always)]
-    pub fn sample_mut(&mut self, example: usize, time: usize) -> &mut [f64] {
-        let at = self.place(example, time);
-        &mut self.values[at..][..self.layout.channels]
-    }
-
-    #[inline(always)]
-    fn place(&self, example: usize, time: usize) -> usize {
-        assert!(example < self.layout.group && time < self.layout.len, "no such sample");
-        self.layout.at(example, time)
+    /// Gives an example, (channels, len) with time last, every value through `by`.
+    ///
+    /// # Panics
+    /// If there is no such example, or `y` has another size.
+    pub fn give<T>(&self, example: usize, y: &mut [T], by: impl Fn(f64) -> T) {
+        let layout = self.layout;
+        assert!(example < layout.group && y.len() == layout.channels * layout.len, "a signal of another shape");
+        for (time, at) in layout.places(example).enumerate() {
+            let from = &self.values[at..][..layout.channels];
+            from.iter().enumerate().for_each(|(c, value)| y[c * layout.len + time] = by(*value));
+        }
     }
 }

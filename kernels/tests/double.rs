@@ -1,11 +1,11 @@
 //! The convolution in f64 against a naive loop, at odd sizes and on every instruction set; the same bytes whatever the group.
 
 use cardiograd_kernels::Isa;
-use cardiograd_kernels::double::{Activation, DoubleConv, Shape, Signal};
+use cardiograd_kernels::double::{Activation, DoubleConv, Form, Shape, Signal};
 use proptest::prelude::*;
 
 fn values(seed: usize, len: usize) -> Vec<f64> {
-    (0..len).map(|i| ((i * 37 + seed * 101) % 1009) as f64 / 504.5 - 1.0).collect()
+    (0..len).map(|i| ((i * 37 + seed * 101) % 1009) as f64 / 512.0 - 1.0).collect()
 }
 
 fn naive(s: &Shape, x: &[f64], w: &[f64], b: &[f64]) -> Vec<f64> {
@@ -29,21 +29,24 @@ fn naive(s: &Shape, x: &[f64], w: &[f64], b: &[f64]) -> Vec<f64> {
 /// Results by the kernel, (example, channel, time), stored behind three other channels.
 fn kernel(conv: &DoubleConv, s: &Shape, isa: Isa, x: &[Vec<f64>]) -> Vec<Vec<f64>> {
     let mut input = conv.input(x.len());
-    for (n, x) in x.iter().enumerate() {
-        for t in 0..s.len_in {
-            input.sample_mut(n, t).iter_mut().enumerate().for_each(|(c, to)| *to = x[c * s.len_in + t]);
-        }
-    }
+    x.iter().enumerate().for_each(|(n, x)| input.fill(n, 0, &x.iter().map(|v| *v as f32).collect::<Vec<_>>()));
     let len = s.steps * s.factor;
     let mut plain = Signal::new(x.len(), s.c_out, len, (1, 1, 0));
     let mut joined = Signal::new(x.len(), s.c_out + 4, len, (5, 3, 2));
     conv.run(isa, &input, &mut [(&mut plain, 0), (&mut joined, 3)], x.len().is_multiple_of(2));
-    let of = |n: usize| (0..s.c_out).flat_map(|o| (0..len).map(move |t| (o, t))).map(move |(o, t)| (n, t, o));
-    for (n, t, o) in (0..x.len()).flat_map(of) {
-        assert_eq!(plain.sample(n, t)[o].to_bits(), joined.sample(n, t)[o + 3].to_bits());
-        assert!(joined.sample(n, t)[..3].iter().chain(&joined.sample(n, t)[s.c_out + 3..]).all(|v| *v == 0.0));
-    }
-    (0..x.len()).map(|n| of(n).map(|(n, t, o)| plain.sample(n, t)[o]).collect()).collect()
+    let give = |signal: &Signal, channels: usize, n: usize| {
+        let mut y = vec![f64::NAN; channels * len];
+        signal.give(n, &mut y, |v| v);
+        y
+    };
+    (0..x.len())
+        .map(|n| {
+            let (y, behind) = (give(&plain, s.c_out, n), give(&joined, s.c_out + 4, n));
+            assert_eq!(behind[3 * len..][..y.len()], y);
+            assert!(behind[..3 * len].iter().chain(&behind[3 * len + y.len()..]).all(|v| *v == 0.0));
+            y
+        })
+        .collect()
 }
 
 proptest! {
@@ -62,18 +65,20 @@ proptest! {
             w.chunks_mut(taps).for_each(|w| w[taps - 1] = 0.0);
         }
         let x: Vec<_> = (0..group).map(|n| values(seed + 2 + n, c_in * len_in)).collect();
-        let conv = DoubleConv::new(s, &w, &b, Activation::None);
-        let mut fused: Option<Vec<Vec<f64>>> = None;
-        for isa in Isa::ALL.into_iter().filter(|isa| isa.available()) {
-            let y = kernel(&conv, &s, isa, &x);
-            for (y, x) in y.iter().zip(&x) {
-                for (a, b) in y.iter().zip(naive(&s, x, &w, &b)) {
-                    prop_assert!((a - b).abs() < 1e-12, "{}: {} for {}", isa, a, b);
+        for form in [Form::Direct, Form::Toom] {
+            let conv = DoubleConv::with_form(s, &w, &b, Activation::None, form);
+            let mut fused: Option<Vec<Vec<f64>>> = None;
+            for isa in Isa::ALL.into_iter().filter(|isa| isa.available()) {
+                let y = kernel(&conv, &s, isa, &x);
+                for (y, x) in y.iter().zip(&x) {
+                    for (a, b) in y.iter().zip(naive(&s, x, &w, &b)) {
+                        prop_assert!((a - b).abs() < 1e-12, "{:?}, {}: {} for {}", form, isa, a, b);
+                    }
+                    prop_assert_eq!(&kernel(&conv, &s, isa, std::slice::from_ref(x))[0], y);
                 }
-                prop_assert_eq!(&kernel(&conv, &s, isa, std::slice::from_ref(x))[0], y);
-            }
-            if isa != Isa::Portable {
-                prop_assert_eq!(fused.get_or_insert_with(|| y.clone()), &y);
+                if isa != Isa::Portable {
+                    prop_assert_eq!(fused.get_or_insert_with(|| y.clone()), &y);
+                }
             }
         }
     }
@@ -88,10 +93,40 @@ proptest! {
                 Activation::Tanh => v.tanh(),
                 _ => if v > 0.0 { v } else { slope * v },
             };
-            let conv = DoubleConv::new(s, &w, &b, activation);
+            let form = if seed % 2 == 0 { Form::Direct } else { Form::Toom };
+            let conv = DoubleConv::with_form(s, &w, &b, activation, form);
             for (a, v) in kernel(&conv, &s, Isa::best(), &x)[0].iter().zip(&sums) {
                 prop_assert!((a - of(*v)).abs() < 1e-12, "{:?}: {} for {}", activation, a, of(*v));
             }
         }
     }
+}
+
+/// More weights than caches hold: inputs are transformed for all, then panels of weights are shared out.
+#[test]
+fn many_weights() {
+    let s = Shape { c_in: 117, c_out: 37, factor: 5, taps: 7, stride: 1, pad: 3, len_in: 29, steps: 29 };
+    let (w, b) = (values(1, 37 * 5 * 117 * 7), values(2, 37 * 5));
+    for group in [1, 2] {
+        let x: Vec<_> = (0..group).map(|n| values(3 + n, 117 * 29)).collect();
+        let conv = DoubleConv::with_form(s, &w, &b, Activation::None, Form::Toom);
+        for isa in Isa::ALL.into_iter().filter(|isa| isa.available()) {
+            for (y, x) in kernel(&conv, &s, isa, &x).iter().zip(&x) {
+                for (a, b) in y.iter().zip(naive(&s, x, &w, &b)) {
+                    assert!((a - b).abs() < 1e-10, "{isa}: {a} for {b}");
+                }
+            }
+        }
+    }
+}
+
+/// The cheaper form is taken: Toom and Cook's for long signals of many channels, the direct one where two samples meet few taps or there is one channel.
+#[test]
+fn the_form_follows_the_sizes() {
+    let form = |c_in: usize, c_out: usize, taps: usize, len_in: usize| {
+        let s = Shape { c_in, c_out, factor: 1, taps, stride: 1, pad: taps / 2, len_in, steps: len_in };
+        DoubleConv::new(s, &values(1, c_out * c_in * taps), &values(2, c_out), Activation::None).form()
+    };
+    assert_eq!([form(50, 50, 5, 200), form(50, 50, 13, 200)], [Form::Toom; 2]);
+    assert_eq!([form(50, 50, 7, 2), form(1, 1, 5, 200), form(50, 50, 1, 200)], [Form::Direct; 3]);
 }

@@ -3,6 +3,7 @@
 //! (a few minutes).
 
 use cardiograd_kernels::blocked::{self, Finish, FusedConv, Gate};
+use cardiograd_kernels::double::{Activation, DoubleConv, Form, Shape, Signal};
 use cardiograd_kernels::training::{self, AdamStep, Affine, Moments};
 use cardiograd_kernels::{Conv1d, Isa, Method, PreparedConv, Tiling, WeightGradient, conv1d, naive, team};
 
@@ -106,4 +107,22 @@ fn elementwise_work() {
     let (mut p, mut m, mut s) = (values(3, 7), values(4, 7), vec![0.5; 7]);
     AdamStep { size: 0.1, root: 1.0, weight1: 0.1, beta2: 0.9, weight2: 0.1, epsilon: 1e-8 }.update(&mut p, &mut m, &mut s, &values(5, 7));
     assert!(p.iter().all(|v| v.is_finite()));
+}
+
+#[test]
+fn convolutions_in_f64() {
+    let s = Shape { c_in: 2, c_out: 3, factor: 1, taps: 3, stride: 2, pad: 1, len_in: 9, steps: 5 };
+    let (x, w) = (values(1, 2 * 9), wide(&values(2, 3 * 2 * 3)));
+    let conv = Conv1d { c_in: 2, c_out: 3, len_in: 9, kernel: 3, stride: 2, dilation: 1, pad_left: 1, pad_right: 1 };
+    let mut wanted = vec![0.0; 3 * 5];
+    naive::forward(&conv, 1, &wide(&x), &w, None, &mut wanted);
+    for form in [Form::Direct, Form::Toom] {
+        let conv = DoubleConv::with_form(s, &w, &[0.0; 3], Activation::Leaky(1.0), form);
+        let (mut input, mut y) = (conv.input(2), Signal::new(2, 4, 5, (3, 2, 1)));
+        (0..2).for_each(|example| input.fill(example, 0, &x));
+        conv.run(ISA, &input, &mut [(&mut y, 1)], false);
+        let mut found = vec![0.0; 4 * 5];
+        y.give(1, &mut found, |v| v as f32);
+        close(&found[5..], &wanted);
+    }
 }

@@ -12,7 +12,7 @@ use crate::progress::{Report, Step};
 use crate::random::{Stage, Stream};
 use crate::tape::{Builder, ConvLayer, Network, NodeId, Op, Parameters, Program, cast, polyphase};
 use crate::{Error, Result};
-use ndarray::{Array2, Array3, ArrayView3, ArrayViewMut3, Axis};
+use ndarray::{Array2, Array3, ArrayView3};
 use plan::Plan;
 use rand::RngExt;
 use rayon::prelude::*;
@@ -125,7 +125,11 @@ impl Generator {
         if (channels, len) != (LEADS, SAMPLES) {
             return Err(Error::shape("the noise", "(N, 8, 5000)", noise.shape()));
         }
-        if let Some(((ecg, lead, at), value)) = noise.indexed_iter().find(|(_, value)| !(-1.0..=1.0).contains(*value)) {
+        let outside = |value: &f32| !(-1.0..=1.0).contains(value);
+        let noise = noise.as_standard_layout();
+        let from = noise.as_slice().unwrap_or_default();
+        if let Some(at) = from.iter().position(outside) {
+            let (ecg, lead, at, value) = (at / (LEADS * SAMPLES), at / SAMPLES % LEADS, at % SAMPLES, from[at]);
             return Err(Error::Value {
                 at: format!("noise {ecg}, channel {lead}, sample {at}"),
                 problem: format!("{value} is not in [-1, 1]"),
@@ -138,11 +142,12 @@ impl Generator {
         let group = count.div_ceil(groups.max(1)).max(1);
         let mut made = Array3::zeros((count, LEADS, SAMPLES));
         let done = AtomicU64::new(0);
-        let parts: Vec<_> = noise.axis_chunks_iter(Axis(0), group).zip(made.axis_chunks_iter_mut(Axis(0), group)).collect();
-        let run = |(part, to): (ArrayView3<'_, f32>, ArrayViewMut3<'_, i16>)| {
-            let ecgs = part.dim().0 as u64;
-            self.plan.run(part, to, |v| (v * FULL_SCALE) as i16, shared);
-            let done = done.fetch_add(ecgs, Ordering::Relaxed) + ecgs;
+        let to = made.as_slice_mut().unwrap_or_default();
+        let parts: Vec<_> = from.chunks(group * LEADS * SAMPLES).zip(to.chunks_mut(group * LEADS * SAMPLES)).collect();
+        let run = |(from, to): (&[f32], &mut [i16])| {
+            let ecgs = from.len() / (LEADS * SAMPLES);
+            self.plan.run(ecgs, from, to, |v| (v * FULL_SCALE) as i16, shared);
+            let done = done.fetch_add(ecgs as u64, Ordering::Relaxed) + ecgs as u64;
             report(Step { label: "generating", done, total: count as u64, unit: "ECGs", note: "" });
         };
         if shared {
@@ -159,6 +164,7 @@ mod tests {
     use super::*;
     use crate::progress::silent;
     use crate::tape::{Tensor, from_vec};
+    use ndarray::Axis;
 
     #[test]
     fn the_program_is_the_published_one() {

@@ -6,7 +6,6 @@ use crate::tape::{Network, NodeId, Op, OpKind, Program, slice};
 use crate::{Error, Result};
 use cardiograd_kernels::double::{Activation, DoubleConv, Shape, Signal};
 use cardiograd_kernels::{Isa, team};
-use ndarray::{ArrayView3, ArrayViewMut3, Axis};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// The convolutions in order, and where each one's results go.
@@ -47,21 +46,10 @@ impl Plan {
 
     /// Runs a group of examples side by side: (N, channels, samples) in, (N, channels, samples) out through `store`. `parallel` splits each
     /// convolution over threads.
-    pub(super) fn run<T: Copy + Into<f64> + Sync>(
-        &self,
-        x: ArrayView3<'_, T>,
-        mut y: ArrayViewMut3<'_, i16>,
-        store: impl Fn(f64) -> i16 + Sync,
-        parallel: bool,
-    ) {
-        let mut buffers = self.take(x.dim().0);
+    pub(super) fn run(&self, group: usize, x: &[f32], y: &mut [i16], store: impl Fn(f64) -> i16, parallel: bool) {
+        let mut buffers = self.take(group);
         for &(buffer, first) in &self.entry {
-            for (example, x) in x.outer_iter().enumerate() {
-                for (time, x) in x.axis_iter(Axis(1)).enumerate() {
-                    let to = buffers[buffer].sample_mut(example, time)[first..].iter_mut();
-                    to.zip(x).for_each(|(to, value)| *to = (*value).into());
-                }
-            }
+            x.chunks(x.len() / group).enumerate().for_each(|(example, x)| buffers[buffer].fill(example, first, x));
         }
         if parallel {
             team(|| self.convolve(&mut buffers, true))
@@ -69,11 +57,8 @@ impl Plan {
             self.convolve(&mut buffers, false)
         }
         let output = &buffers[self.stages.len()];
-        for (example, mut y) in y.outer_iter_mut().enumerate() {
-            for (time, y) in y.axis_iter_mut(Axis(1)).enumerate() {
-                y.into_iter().zip(output.sample(example, time)).for_each(|(y, value)| *y = store(*value));
-            }
-        }
+        let size = y.len() / group;
+        y.chunks_mut(size).enumerate().for_each(|(example, y)| output.give(example, y, &store));
         self.spare.lock().unwrap_or_else(PoisonError::into_inner).push(buffers);
     }
 
