@@ -4,7 +4,7 @@
 //! d, ten samples of a channel, as functional of polynomials; g, r taps, as a polynomial; ten points x: 0, ±1, ±2, ±1/2, ±3/2, ∞. With M = x·Π (x² − a²),
 //! N_x = M / (z − x) and N_∞ = M as polynomials in z:
 //!
-//!     y(t) = Σ_j g(j)·d(t + j) = Σ_x x^t · [g(x) / N_x(x)] · [Σ_i (N_x)_i d(i)],   t < m
+//! y(t) = Σ_j g(j)·d(t + j) = Σ_x x^t · [g(x) / N_x(x)] · [Σ_i (N_x)_i d(i)],   t < m
 //!
 //! (at ∞: x^t is 1 for t = m − 1 alone, and g(∞) / N is the last tap). The first bracket is the weight, packed once; the second is found once for all rows,
 //! and pairs ±a share its even and odd sums; the outer sum is taken once for all channels, after the products have been added up over them. The
