@@ -29,9 +29,9 @@ fn network(name: &str) -> Network<f64> {
         let name = &program.node(id).name;
         let shape = network.parameter(id).shape().to_vec();
         if name.ends_with("running_mean") {
-            *network.parameter_mut(id) = noise(&shape, 0.2, id.0 as u64);
+            network.set_parameter(id, noise(&shape, 0.2, id.0 as u64)).unwrap();
         } else if name.ends_with("running_var") {
-            *network.parameter_mut(id) = noise(&shape, 0.3, id.0 as u64).map(|v| v.abs() + 0.5).into_shared();
+            network.set_parameter(id, noise(&shape, 0.3, id.0 as u64).map(|v| v.abs() + 0.5).into_shared()).unwrap();
         }
     }
     network
@@ -130,7 +130,7 @@ fn relevance_is_conserved_without_biases() {
         let mut network = fold_batch_norm(&network(name)).unwrap();
         for id in network.program().parameters() {
             if network.program().node(id).name.ends_with("bias") {
-                *network.parameter_mut(id) = zeros(network.parameter(id).shape());
+                network.parameter_mut(id).fill(0.0);
             }
         }
         let x = noise(&[2, 12, 40], 100.0, 4);

@@ -3,7 +3,7 @@
 //! Sums are in f64, in sixteen partial sums by position within a row: one pass, the same order on every instruction set and any threads.
 
 use crate::simd::{Job, Lanes};
-use crate::{Isa, Real};
+use crate::{Isa, Real, sizes};
 use rayon::prelude::*;
 
 /// Partial sums of a row.
@@ -11,8 +11,22 @@ const PARTS: usize = 16;
 /// Elements below which threads cost more than they bring.
 const SHARE: usize = 1 << 14;
 
+/// That slices hold whole examples of (channels, len).
+fn examples<const N: usize>(channels: usize, len: usize, slices: [usize; N]) {
+    let size = sizes::product([channels, len]);
+    assert!(size > 0 && slices.iter().all(|held| held.is_multiple_of(size)), "{slices:?} elements are no examples of {channels} × {len}");
+    assert!(slices.iter().all(|held| *held == slices[0]), "slices of {slices:?} elements hold different examples");
+    // Chunks of rows are shorter than this.
+    sizes::product([SHARE, len]);
+}
+
 /// Mean and biased variance of each channel of x (batch, channels, len), in one pass: Σ(x − s) and Σ(x − s)² about the channel's first sample s.
+///
+/// # Panics
+/// If `x` is not whole examples, one at least.
 pub fn statistics<T: Real>(channels: usize, len: usize, x: &[T]) -> (Vec<f64>, Vec<f64>) {
+    examples(channels, len, [x.len()]);
+    assert!(!x.is_empty(), "statistics of no example");
     let count = (x.len() / channels) as f64;
     (0..channels)
         .into_par_iter()
@@ -20,13 +34,23 @@ pub fn statistics<T: Real>(channels: usize, len: usize, x: &[T]) -> (Vec<f64>, V
             let shift = x[c * len].f64();
             let (sum, squares) = Isa::best().dispatch(Moments { x, y: None, channels, channel: c, len, shift });
             let mean = sum / count;
-            (shift + mean, (squares / count - mean * mean).max(0.0))
+            (shift + mean, not_negative(squares / count - mean * mean))
         })
         .unzip()
 }
 
+/// What rounding has made negative is 0; NaN stays NaN.
+pub(crate) fn not_negative(variance: f64) -> f64 {
+    if variance < 0.0 { 0.0 } else { variance }
+}
+
 /// y\[n,c,t\] = scale\[c\] · x\[n,c,t\] + shift\[c\].
+///
+/// # Panics
+/// If the slices do not hold the same examples, or a value per channel.
 pub fn affine<T: Real>(channels: usize, len: usize, x: &[T], scale: &[T], shift: &[T], y: &mut [T]) {
+    examples(channels, len, [x.len(), y.len()]);
+    assert!(scale.len() == channels && shift.len() == channels, "no scale and shift for each of {channels} channels");
     let rows = SHARE.div_ceil(len.max(1));
     y.par_chunks_mut(rows * len).zip(x.par_chunks(rows * len)).enumerate().for_each(|(part, (y, x))| {
         for (row, (x, y)) in x.chunks_exact(len).zip(y.chunks_exact_mut(len)).enumerate() {
@@ -40,7 +64,12 @@ pub fn affine<T: Real>(channels: usize, len: usize, x: &[T], scale: &[T], shift:
 }
 
 /// gx\[n,c,t\] = a\[c\] · g\[n,c,t\] + b\[c\] · x\[n,c,t\] + d\[c\]: the gradient of batch norm in its input, for coefficients (a, b, d).
+///
+/// # Panics
+/// As [`affine`].
 pub fn combine<T: Real>(channels: usize, len: usize, coefficients: &[(T, T, T)], g: &[T], x: &[T], gx: &mut [T]) {
+    examples(channels, len, [g.len(), x.len(), gx.len()]);
+    assert_eq!(coefficients.len(), channels, "no coefficients for each channel");
     let rows = SHARE.div_ceil(len.max(1));
     gx.par_chunks_mut(rows * len).zip(g.par_chunks(rows * len).zip(x.par_chunks(rows * len))).enumerate().for_each(
         |(part, (gx, (g, x)))| {
@@ -55,7 +84,12 @@ pub fn combine<T: Real>(channels: usize, len: usize, coefficients: &[(T, T, T)],
 }
 
 /// Per channel, in f64: Σ g and Σ g·x̂, where x̂ = (x − mean) · inv_std. These are the gradients of β and γ.
+///
+/// # Panics
+/// As [`affine`].
 pub fn gradient_sums<T: Real>(channels: usize, len: usize, x: &[T], gy: &[T], mean: &[f64], inv_std: &[f64]) -> (Vec<f64>, Vec<f64>) {
+    examples(channels, len, [x.len(), gy.len()]);
+    assert!(mean.len() == channels && inv_std.len() == channels, "no mean and deviation for each of {channels} channels");
     (0..channels)
         .into_par_iter()
         .map(|c| {
@@ -71,7 +105,11 @@ fn channel_sum<T: Real>(channels: usize, len: usize, x: &[T], channel: usize) ->
 }
 
 /// Σ over batch and time of each channel of x (batch, channels, len), in f64: the gradient of a bias.
+///
+/// # Panics
+/// If `x` is not whole examples.
 pub fn channel_sums<T: Real>(channels: usize, len: usize, x: &[T]) -> Vec<f64> {
+    examples(channels, len, [x.len()]);
     (0..channels).into_par_iter().map(|c| channel_sum(channels, len, x, c)).collect()
 }
 

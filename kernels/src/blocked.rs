@@ -10,14 +10,17 @@ use crate::scratch::Shared;
 use crate::simd::{Job, Lanes};
 use crate::spectral::Side;
 use crate::through::{Finished, Sink, Source};
-use crate::{Conv1d, Isa, Method};
+use crate::{Conv1d, Isa, Method, sizes};
 
 pub use crate::blocked_pool::{affine, average, average_grad, max, max_grad, mean, mean_grad};
 pub use crate::through::{Finish, Gate};
 
 /// Elements of one blocked example.
+///
+/// # Panics
+/// If they are more than memory holds.
 pub fn size(isa: Isa, count: usize, len: usize) -> usize {
-    count.div_ceil(isa.width()) * len * isa.width()
+    sizes::product([count.div_ceil(isa.width()), len, isa.width()])
 }
 
 /// (C, L) → blocked, example by example.
@@ -26,7 +29,7 @@ pub fn size(isa: Isa, count: usize, len: usize) -> usize {
 /// If a slice has another size.
 pub fn pack(isa: Isa, count: usize, len: usize, x: &[f32], to: &mut [f32]) {
     let isa = isa.or_portable();
-    each_example(x, count * len, to, size(isa, count, len), |x, to| {
+    each_example(x, sizes::product([count, len]), to, size(isa, count, len), |x, to| {
         for (group, to) in to.chunks_exact_mut((len * isa.width()).max(1)).enumerate() {
             isa.dispatch(Turn::<true> {
                 planar: Shared::new(x.as_ptr().cast_mut()),
@@ -45,7 +48,7 @@ pub fn pack(isa: Isa, count: usize, len: usize, x: &[f32], to: &mut [f32]) {
 /// If a slice has another size.
 pub fn unpack(isa: Isa, count: usize, len: usize, x: &[f32], to: &mut [f32]) {
     let isa = isa.or_portable();
-    each_example(x, size(isa, count, len), to, count * len, |x, to| {
+    each_example(x, size(isa, count, len), to, sizes::product([count, len]), |x, to| {
         for (group, x) in x.chunks_exact((len * isa.width()).max(1)).enumerate() {
             isa.dispatch(Turn::<false> {
                 planar: Shared::new(to.as_mut_ptr()),
@@ -63,7 +66,8 @@ fn each_example(x: &[f32], size_x: usize, y: &mut [f32], size_y: usize, f: impl 
     if size_x == 0 || size_y == 0 {
         return assert!(x.is_empty() && y.is_empty(), "the slices do not hold examples of this size");
     }
-    assert!(x.len().is_multiple_of(size_x) && x.len() / size_x * size_y == y.len(), "the slices do not hold examples of this size");
+    assert!(
+        x.len().is_multiple_of(size_x) && y.len().is_multiple_of(size_y) && x.len() / size_x == y.len() / size_y, "the slices do not hold examples of this size");
     x.chunks_exact(size_x).zip(y.chunks_exact_mut(size_y)).for_each(|(x, y)| f(x, y));
 }
 
@@ -105,8 +109,9 @@ impl FusedConv {
     /// The convolution of weights `w` (c_out, c_in, kernel).
     ///
     /// # Panics
-    /// If `w` has another size.
+    /// As [`crate::PreparedConv::new`].
     pub fn forward(conv: Conv1d, w: &[f32], isa: Isa, forced: Option<Method>) -> Self {
+        conv.check();
         assert_eq!(w.len(), conv.weight_size(), "weights do not fit the geometry");
         let isa = isa.or_portable();
         FusedConv { conv, isa, side: Side::Forward, form: Form::new(conv, isa, forced, Side::Forward, w) }
@@ -115,8 +120,9 @@ impl FusedConv {
     /// Its data gradient, from (c_out, len_out) to (c_in, len_in); `None` for strides and for padding wider than the kernel.
     ///
     /// # Panics
-    /// If `w` has another size.
+    /// As [`crate::PreparedConv::new`].
     pub fn adjoint(conv: Conv1d, w: &[f32], isa: Isa, forced: Option<Method>) -> Option<Self> {
+        conv.check();
         assert_eq!(w.len(), conv.weight_size(), "weights do not fit the geometry");
         let (isa, conv) = (isa.or_portable(), conv.adjoint()?);
         Some(FusedConv { conv, isa, side: Side::Adjoint, form: Form::new(conv, isa, forced, Side::Adjoint, w) })
@@ -149,6 +155,7 @@ impl FusedConv {
     /// # Panics
     /// If `w` has another size.
     pub fn refresh_adjoint(&mut self, forward: &FusedConv, w: &[f32]) {
+        assert_eq!(w.len(), self.conv.weight_size(), "weights do not fit the geometry");
         match (&forward.form, &mut self.form) {
             (Form::Spectral(forward), Form::Spectral(adjoint)) if self.side == Side::Adjoint && mirrors(forward, adjoint) => {
                 mirror(forward, adjoint)
@@ -174,9 +181,10 @@ impl FusedConv {
     ) {
         let conv = &self.conv;
         let (size_in, size_out) = (size(self.isa, conv.c_in, conv.len_in), size(self.isa, conv.c_out, conv.len_out()));
-        assert!(x.len() == batch * size_in && gate.fits(batch, size_in, self.isa.width()), "the input does not hold {batch} examples");
+        let (all_in, all_out) = (sizes::product([batch, size_in]), sizes::product([batch, size_out]));
+        assert!(x.len() == all_in && gate.fits(batch, size_in, self.isa.width()), "the input does not hold {batch} examples");
         assert!(
-            y.len() == batch * size_out && finish.fits(conv.c_out, y.len(), self.isa.width()),
+            y.len() == all_out && finish.fits(conv.c_out, y.len(), self.isa.width()),
             "the output does not hold {batch} examples of its channels"
         );
         assert!(bias.is_none_or(|b| b.len() == conv.c_out), "bias does not fit the geometry");

@@ -7,6 +7,7 @@
 
 use crate::blocked::{Finish, FusedConv, Gate, size};
 use crate::conv1d::Form;
+use crate::sizes;
 use crate::scratch::{self, Shared, each};
 use crate::simd::{Job, Lanes};
 use crate::spectral::{Analyse, Signal, Spectral, Synthesise, lane_values};
@@ -57,7 +58,7 @@ pub fn run(batch: usize, buffers: &mut [&mut [f32]], x: usize, links: &mut [Link
     let Form::Spectral(first) = links[0].conv.form() else { panic!("a chain begins with an FFT") };
     let size_in = size(isa, first.conv().c_in, first.conv().len_in);
     assert!(
-        buffers[x].len() >= batch * size_in && links[0].gate.fits(batch, size_in, isa.width()),
+        buffers[x].len() >= sizes::product([batch, size_in]) && links[0].gate.fits(batch, size_in, isa.width()),
         "the input does not hold {batch} examples"
     );
     if batch == 0 {
@@ -66,7 +67,7 @@ pub fn run(batch: usize, buffers: &mut [&mut [f32]], x: usize, links: &mut [Link
     let buffers: Vec<Shared> = buffers.iter_mut().map(|buffer| Shared::new(buffer.as_mut_ptr())).collect();
     let rows = batch * first.tiles();
     let widest = links.iter().map(|link| link.conv.conv().c_out).max().unwrap_or(0).max(first.conv().c_in);
-    let elements = first.bins() * first.stride(rows, widest);
+    let elements = sizes::product([first.bins(), first.stride(rows, widest)]);
     let mut spectra = scratch::lend(2 * elements);
     let mut z = Shared::new(spectra.as_mut_ptr());
     let mut out = Shared::new(z.get().wrapping_add(elements));
@@ -106,12 +107,13 @@ pub fn run(batch: usize, buffers: &mut [&mut [f32]], x: usize, links: &mut [Link
 fn check(batch: usize, link: &Link<'_>, buffers: &[&mut [f32]], isa: crate::Isa) {
     let conv = link.conv.conv();
     let (size_in, size_out) = (size(isa, conv.c_in, conv.len_in), size(isa, conv.c_out, conv.len_out()));
-    let holds = |at: &usize| buffers.get(*at).is_some_and(|buffer| buffer.len() >= batch * size_out);
+    let (_, all_out) = (sizes::product([batch, size_in]), sizes::product([batch, size_out]));
+    let holds = |at: &usize| buffers.get(*at).is_some_and(|buffer| buffer.len() >= all_out);
     assert!(link.y.iter().chain(&link.add).all(holds), "a buffer does not hold {batch} examples");
     let finish = &link.finish;
     assert!(finish.add.is_none() && !finish.accumulate, "a link adds a buffer by its number");
     assert!(
-        finish.fits(conv.c_out, batch * size_out, isa.width()),
+        finish.fits(conv.c_out, all_out, isa.width()),
         "what a link keeps, or its scale and shift, does not fit {batch} examples"
     );
     assert!(link.gate.fits(batch, size_in, isa.width()), "a gate does not fit {batch} examples");

@@ -1,10 +1,11 @@
 //! One-dimensional convolution: its geometry, weights made ready for it, and the three products forward, input gradient, weight gradient.
 
-use crate::direct::{self, Direct};
+use crate::direct::{self, Direct, MAX_ROWS};
 use crate::plan::{Method, Plan};
+use crate::simd::MAX_WIDTH;
 use crate::spectral::{Side, Spectral};
 use crate::spectral_gradient;
-use crate::{Isa, Real, unfold};
+use crate::{Isa, Real, sizes, unfold};
 use std::sync::OnceLock;
 
 /// The geometry of a convolution of one example: (c_in, len_in) → (c_out, len_out).
@@ -30,34 +31,87 @@ pub struct Conv1d {
 
 impl Conv1d {
     /// The reach of the dilated kernel, in samples.
+    ///
+    /// # Panics
+    /// If the kernel has no tap, or the reach is larger than memory.
     pub fn span(&self) -> usize {
-        (self.kernel - 1) * self.dilation + 1
+        self.checked_span().expect("a kernel with a tap at least, of a reach that memory can hold")
+    }
+
+    fn checked_span(&self) -> Option<usize> {
+        sizes::sum([sizes::checked([self.kernel.checked_sub(1)?, self.dilation])?, 1])
     }
 
     /// The output length; 0 when the padded signal is shorter than the kernel.
+    ///
+    /// # Panics
+    /// As [`Conv1d::span`]; for stride 0; if the padded signal is larger than memory.
     pub fn len_out(&self) -> usize {
-        let padded = self.len_in + self.pad_left + self.pad_right;
-        if padded < self.span() { 0 } else { (padded - self.span()) / self.stride + 1 }
+        let padded = sizes::sum([self.len_in, self.pad_left, self.pad_right]).expect("a padded signal that memory can hold");
+        let span = self.span();
+        if padded < span { 0 } else { (padded - span) / self.stride + 1 }
     }
 
     /// The input sample that output `t` reads with tap `j`, or `None` in the padding.
     pub fn source(&self, t: usize, j: usize) -> Option<usize> {
-        (t * self.stride + j * self.dilation).checked_sub(self.pad_left).filter(|s| *s < self.len_in)
+        let at = t.checked_mul(self.stride)?.checked_add(j.checked_mul(self.dilation)?)?;
+        at.checked_sub(self.pad_left).filter(|s| *s < self.len_in)
     }
 
     /// Elements of one example's input.
+    ///
+    /// # Panics
+    /// If they are more than memory holds.
     pub fn input_size(&self) -> usize {
-        self.c_in * self.len_in
+        sizes::product([self.c_in, self.len_in])
     }
 
     /// Elements of one example's output.
+    ///
+    /// # Panics
+    /// As [`Conv1d::len_out`]; if they are more than memory holds.
     pub fn output_size(&self) -> usize {
-        self.c_out * self.len_out()
+        sizes::product([self.c_out, self.len_out()])
     }
 
     /// Elements of the weights.
+    ///
+    /// # Panics
+    /// If they are more than memory holds.
     pub fn weight_size(&self) -> usize {
-        self.c_out * self.c_in * self.kernel
+        sizes::product([self.c_out, self.c_in, self.kernel])
+    }
+
+    /// What every function that takes a geometry asserts, once a call, and all forms rely on: that it is a convolution, and that every size that follows
+    /// from it, registers, padding and rows read in vain included, is one that memory can hold.
+    ///
+    /// # Panics
+    /// If it is not.
+    #[track_caller]
+    pub(crate) fn check(&self) {
+        let Conv1d { c_in, c_out, kernel, stride, dilation, .. } = *self;
+        assert!(c_in > 0 && c_out > 0 && kernel > 0 && stride > 0 && dilation > 0, "a convolution with a size of 0: {self:?}");
+        assert!(self.fits(), "a convolution whose sizes are larger than memory: {self:?}");
+    }
+
+    fn fits(&self) -> bool {
+        let whole = |channels: usize| channels.checked_next_multiple_of(MAX_WIDTH);
+        let all = || {
+            let (span, padded) = (self.checked_span()?, sizes::sum([self.len_in, self.pad_left, self.pad_right])?);
+            let rows = sizes::sum([padded, span, sizes::checked([MAX_ROWS, self.reduced().stride])?])?;
+            let (inputs, outputs) = (whole(self.c_in)?, whole(self.c_out)?);
+            sizes::checked([inputs.max(outputs), rows])?;
+            sizes::checked([inputs, outputs, sizes::sum([self.kernel, MAX_ROWS])?])
+        };
+        all().is_some()
+    }
+
+    /// The same with the stride of a lone output and the dilation of a lone tap, which act on nothing, as 1: then both are shorter than the signal, and
+    /// so is all that a form allocates for them.
+    pub(crate) fn reduced(&self) -> Conv1d {
+        let stride = if self.len_out() <= 1 { 1 } else { self.stride };
+        let dilation = if self.kernel == 1 { 1 } else { self.dilation };
+        Conv1d { stride, dilation, ..*self }
     }
 
     /// The convolution whose forward product, with channels swapped and taps mirrored, is this one's data gradient; `None` for strides and for
@@ -108,6 +162,7 @@ pub(crate) enum Form {
 
 impl Form {
     pub(crate) fn new(conv: Conv1d, isa: Isa, forced: Option<Method>, side: Side, w: &[f32]) -> Self {
+        conv.check();
         match Plan::method(&conv, isa, forced) {
             Method::Direct => Form::Direct(Direct::new(conv, isa, side, w)),
             Method::Spectral(tiling) => Form::Spectral(Spectral::new(conv, tiling, isa, side, w)),
@@ -134,7 +189,7 @@ impl<T: Real> PreparedConv<T> {
     /// Prepares weights `w` (c_out, c_in, kernel).
     ///
     /// # Panics
-    /// If `w` has another size.
+    /// If `w` has another size, or the geometry is none: a size of 0 (the signal's apart), or one larger than memory.
     pub fn new(conv: Conv1d, w: &[T]) -> Self {
         Self::with(conv, w, Isa::best(), None)
     }
@@ -142,8 +197,9 @@ impl<T: Real> PreparedConv<T> {
     /// [`PreparedConv::new`] with the instruction set given, and the form of both directions where it is allowed.
     ///
     /// # Panics
-    /// If `w` has another size.
+    /// As [`PreparedConv::new`].
     pub fn with(conv: Conv1d, w: &[T], isa: Isa, forced: Option<Method>) -> Self {
+        conv.check();
         assert_eq!(w.len(), conv.weight_size(), "weights do not fit the geometry");
         PreparedConv { conv, weights: w.to_vec(), isa: isa.or_portable(), forced, forward: OnceLock::new(), adjoint: OnceLock::new() }
     }
@@ -159,8 +215,8 @@ impl<T: Real> PreparedConv<T> {
     /// If a slice does not fit the geometry.
     pub fn forward(&self, batch: usize, x: &[T], bias: Option<&[T]>, y: &mut [T]) {
         let conv = &self.conv;
-        assert_eq!(x.len(), batch * conv.input_size(), "x does not fit the geometry");
-        assert_eq!(y.len(), batch * conv.output_size(), "y does not fit the geometry");
+        assert_eq!(x.len(), sizes::product([batch, conv.input_size()]), "x does not fit the geometry");
+        assert_eq!(y.len(), sizes::product([batch, conv.output_size()]), "y does not fit the geometry");
         assert!(bias.is_none_or(|b| b.len() == conv.c_out), "bias does not fit the geometry");
         if y.is_empty() {
             return;
@@ -180,8 +236,8 @@ impl<T: Real> PreparedConv<T> {
     /// If a slice does not fit the geometry.
     pub fn grad_input(&self, batch: usize, gy: &[T], gx: &mut [T]) {
         let conv = &self.conv;
-        assert_eq!(gy.len(), batch * conv.output_size(), "gy does not fit the geometry");
-        assert_eq!(gx.len(), batch * conv.input_size(), "gx does not fit the geometry");
+        assert_eq!(gy.len(), sizes::product([batch, conv.output_size()]), "gy does not fit the geometry");
+        assert_eq!(gx.len(), sizes::product([batch, conv.input_size()]), "gx does not fit the geometry");
         if gx.is_empty() {
             return;
         }
@@ -211,8 +267,9 @@ pub fn grad_weight<T: Real>(conv: &Conv1d, batch: usize, x: &[T], gy: &[T], gw: 
 /// # Panics
 /// If a slice does not fit the geometry.
 pub fn grad_weight_with<T: Real>(conv: &Conv1d, isa: Isa, forced: Option<Method>, batch: usize, x: &[T], gy: &[T], gw: &mut [T]) {
-    assert_eq!(x.len(), batch * conv.input_size(), "x does not fit the geometry");
-    assert_eq!(gy.len(), batch * conv.output_size(), "gy does not fit the geometry");
+    conv.check();
+    assert_eq!(x.len(), sizes::product([batch, conv.input_size()]), "x does not fit the geometry");
+    assert_eq!(gy.len(), sizes::product([batch, conv.output_size()]), "gy does not fit the geometry");
     assert_eq!(gw.len(), conv.weight_size(), "gw does not fit the geometry");
     if gy.is_empty() || x.is_empty() {
         return gw.fill(T::ZERO);

@@ -54,7 +54,7 @@ unsafe fn block<V: Lanes, const M: usize, const G: usize>(walk: &Walk, rows: [us
         let mut sums = [[V::splat(0.0); G]; M];
         let mut b = b;
         for outer in 0..walk.outer {
-            let mut a = a.add(outer * walk.outer_step);
+            let mut a = a.wrapping_add(outer * walk.outer_step);
             for _ in 0..walk.inner {
                 let mut columns = [V::splat(0.0); G];
                 for (g, column) in columns.iter_mut().enumerate() {
@@ -66,8 +66,9 @@ unsafe fn block<V: Lanes, const M: usize, const G: usize>(walk: &Walk, rows: [us
                         sums[m][g] = sums[m][g].fma(value, columns[g]);
                     }
                 }
-                a = a.add(walk.inner_step);
-                b = b.add(walk.b_step);
+                // Wrapping: after the last term they may lie beyond their buffers.
+                a = a.wrapping_add(walk.inner_step);
+                b = b.wrapping_add(walk.b_step);
             }
         }
         for m in 0..M {
@@ -150,6 +151,7 @@ fn pad(conv: &Conv1d, examples: usize, x: &[f32], to: Shared) {
 impl Direct {
     /// Packs the weights; `side` as in [`crate::spectral::Spectral::new`].
     pub fn new(conv: Conv1d, isa: Isa, side: Side, w: &[f32]) -> Self {
+        let conv = conv.reduced();
         let weights = Buffer::zeros(conv.c_in * conv.kernel * conv.c_out.next_multiple_of(isa.width()));
         let mut form = Direct { conv, isa, weights };
         form.refresh(side, w);
@@ -271,6 +273,7 @@ impl Job for Forward<'_> {
 
 /// The weight gradient, directly; see [`crate::conv1d::grad_weight`].
 pub fn grad_weight(conv: &Conv1d, isa: Isa, batch: usize, x: &[f32], gy: &[f32], gw: &mut [f32]) {
+    let conv = &conv.reduced();
     let (w, len_out) = (isa.width(), conv.len_out());
     let (taps, groups) = (conv.c_in * conv.kernel, conv.c_out.div_ceil(w));
     let (chunk, size, columns) = (chunk(conv, batch), padded_size(conv), groups * w);

@@ -121,7 +121,8 @@ impl Job for Segment<'_> {
                 }
             }
             for g in 0..registers {
-                self.to[g].store::<V>(sums.add(g * w), registers, &[0.0; MAX_WIDTH], self.time.start, self.time.len());
+                // The bias is in the sums; −0 adds nothing, not even to −0.
+                self.to[g].store::<V>(sums.add(g * w), registers, &[-0.0; MAX_WIDTH], self.time.start, self.time.len());
             }
         }
     }
@@ -137,7 +138,7 @@ pub struct DirectGradient {
 impl DirectGradient {
     /// Of this geometry.
     pub fn new(conv: Conv1d, isa: Isa) -> Self {
-        DirectGradient { conv, isa }
+        DirectGradient { conv: conv.reduced(), isa }
     }
 
     /// Rows (i, j) of the sums with those that the last block computes in vain, and columns of output channels.

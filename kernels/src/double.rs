@@ -4,10 +4,10 @@
 //! convolution behind an f-fold upsampling by phases for s = 1. Either form gives the same bytes on every instruction set that has fused products,
 //! whatever is in the group and on any threads; the two differ by rounding (some 1e-14 of the largest result).
 
-use crate::Isa;
+use crate::{Isa, sizes};
 use crate::double_direct::Direct;
 use crate::double_lanes::LANES;
-use crate::double_signal::SLACK;
+use crate::double_signal::{SLACK, rows};
 pub use crate::double_signal::Signal;
 use crate::double_tile::{Call, Place};
 use crate::double_toom::Toom;
@@ -71,12 +71,31 @@ enum Forms {
     Toom(Vec<Toom>),
 }
 
+impl Shape {
+    /// That it is a convolution of weights and biases of these lengths, and that the sizes that follow from it are ones that memory can hold.
+    #[track_caller]
+    fn check(&self, weights: usize, biases: usize) {
+        let Shape { c_in, c_out, factor, taps, stride, pad, len_in, steps } = *self;
+        assert!([c_in, c_out, factor, taps, stride, len_in, steps].iter().all(|size| *size > 0), "a convolution with a size of 0: {self:?}");
+        assert!(factor == 1 || stride == 1, "phases with a stride");
+        let held = weights == sizes::product([c_out, factor, c_in, taps]) && biases == sizes::product([c_out, factor]);
+        assert!(held, "weights of another shape");
+        // The last position reads no further than the signal's rows go ([`DoubleConv::run`]).
+        let read = sizes::sum([steps, (taps - 1) / stride]).zip(rows(len_in, pad, taps, stride));
+        assert!(read.is_some_and(|(read, rows)| read <= rows), "{steps} positions of a signal of {len_in} samples: {self:?}");
+        // Registers, tiles and folded rows.
+        sizes::product([c_out, factor, steps, LANES]);
+        sizes::product([stride, c_in, LANES, steps]);
+    }
+}
+
 impl DoubleConv {
     /// Packs weights (c_out·factor, c_in, taps) and a bias (c_out·factor) in the form of fewer operations.
     ///
     /// # Panics
-    /// If the slices have other sizes.
+    /// If the slices have other sizes, one of the shape's is 0, it has phases and a stride, or positions beyond its padded signal.
     pub fn new(shape: Shape, weight: &[f64], bias: &[f64], activation: Activation) -> Self {
+        shape.check(weight.len(), bias.len());
         let direct = direct_cost(&shape, weight);
         let toom: f64 = families(&shape, weight).into_iter().map(|(rows, taps)| Toom::cost(&shape, rows.len(), taps)).sum();
         let form = if toom < PAYS * direct { Form::Toom } else { Form::Direct };
@@ -86,12 +105,11 @@ impl DoubleConv {
     /// As [`new`](DoubleConv::new), in one form.
     ///
     /// # Panics
-    /// If the slices have other sizes.
+    /// As [`new`](DoubleConv::new).
     pub fn with_form(shape: Shape, weight: &[f64], bias: &[f64], activation: Activation, form: Form) -> Self {
+        shape.check(weight.len(), bias.len());
         let Shape { c_in, c_out, factor, taps, .. } = shape;
         let rows = c_out * factor;
-        assert!(weight.len() == rows * c_in * taps && bias.len() == rows && rows * c_in * taps > 0, "weights of another shape");
-        assert!(factor == 1 || shape.stride == 1, "phases with a stride");
         let place = |row: usize| row % c_out * factor + row / c_out;
         let of = |row: usize, c: usize, j: usize| weight[(place(row) * c_in + c) * taps + j];
         let forms = match form {
@@ -127,12 +145,14 @@ impl DoubleConv {
             (from.channels, from.len, from.stride, from.pad) == (s.c_in, s.len_in, s.stride, s.pad),
             "an input for another convolution"
         );
-        let rows = (s.steps - 1 + (s.taps - 1) / s.stride + 1) * from.group + SLACK;
-        assert!(rows * s.stride * s.c_in <= input.values.len(), "an input too short");
+        let rows = sizes::product([s.steps + (s.taps - 1) / s.stride, from.group]) + SLACK;
+        assert!(sizes::product([rows, s.stride, s.c_in]) <= input.values.len(), "an input too short");
         for (target, channel) in targets.iter() {
             let to = &target.layout;
             assert!(
-                to.group == from.group && to.len == s.steps * s.factor && channel + s.c_out <= to.channels,
+                to.group == from.group
+                    && to.len == s.steps * s.factor
+                    && channel.checked_add(s.c_out).is_some_and(|end| end <= to.channels),
                 "a target of another shape"
             );
         }

@@ -4,6 +4,8 @@
 //! results of a convolution, numbered by (position, example), read rows at equal distances, whatever the stride and the number of examples: a tile of
 //! positions is full even where a signal has two samples.
 
+use crate::sizes;
+
 /// Rows after the last, so that a tile may read past the end.
 pub(crate) const SLACK: usize = 12;
 
@@ -41,6 +43,11 @@ impl Layout {
     }
 }
 
+/// Rows of a signal with its padding, for each example of a group.
+pub(crate) fn rows(len: usize, pad: usize, taps: usize, stride: usize) -> Option<usize> {
+    sizes::sum([sizes::sum([len, pad, taps])?.div_ceil(stride), 1])
+}
+
 /// A group of signals as a convolution reads them.
 #[derive(Clone, Debug)]
 pub struct Signal {
@@ -51,10 +58,14 @@ pub struct Signal {
 impl Signal {
     /// Zeros for `group` examples of (channels, len), to be read by a convolution of `taps` taps, `stride` and `pad` zeros on the left (and enough on
     /// the right).
+    ///
+    /// # Panics
+    /// If one of the sizes is 0, or they are larger than memory.
     pub fn new(group: usize, channels: usize, len: usize, (taps, stride, pad): (usize, usize, usize)) -> Self {
         assert!(group > 0 && channels > 0 && len > 0 && taps > 0 && stride > 0, "an empty signal");
-        let steps = (len + pad + taps).div_ceil(stride) + 1;
-        Signal { values: vec![0.0; (steps * group + SLACK) * stride * channels], layout: Layout { group, channels, len, stride, pad } }
+        let rows = rows(len, pad, taps, stride).and_then(|steps| sizes::sum([sizes::checked([steps, group])?, SLACK]));
+        let values = rows.and_then(|rows| sizes::checked([rows, stride, channels])).expect("a signal that memory can hold");
+        Signal { values: vec![0.0; values], layout: Layout { group, channels, len, stride, pad } }
     }
 
     /// Examples side by side.
@@ -69,7 +80,9 @@ impl Signal {
     pub fn fill(&mut self, example: usize, first: usize, x: &[f32]) {
         let (layout, channels) = (self.layout, x.len() / self.layout.len);
         assert!(
-            example < layout.group && channels * layout.len == x.len() && first + channels <= layout.channels,
+            example < layout.group
+                && channels * layout.len == x.len()
+                && first.checked_add(channels).is_some_and(|end| end <= layout.channels),
             "channels of another signal"
         );
         for (time, at) in layout.places(example).enumerate() {

@@ -26,9 +26,12 @@ fn turn(part: usize, whole: usize) -> [f32; 2] {
     [angle.cos() as f32, angle.sin() as f32]
 }
 
-/// The radices of M, or `None` if it has a prime factor above 7.
+/// The radices of M, or `None` if it is 0 or has a prime factor above 7.
 pub fn radices(mut half: usize) -> Option<Vec<usize>> {
     let mut found = Vec::new();
+    if half == 0 {
+        return None;
+    }
     for radix in [7, 5] {
         while half > 1 && half.is_multiple_of(radix) {
             found.push(radix);
@@ -434,6 +437,11 @@ mod tests {
             }
             (spectrum_error, error)
         }
+    }
+
+    #[test]
+    fn no_length_is_no_length() {
+        assert_eq!((radices(0), radices(11)), (None, None));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Kernels of cardiograd: slices in, slices out, in f32 and f64.
 //!
 //! Tensors are dense and row-major, `(batch, channel, time)`. Every function's contract is stated as mathematics in its documentation.
+//! Every safe function asserts, once a call, the sizes that its registers rely on: a slice that does not fit, or a size that wraps, is a panic.
 //! Results never depend on the number of threads, nor, for the per-example functions, on what else is in the batch.
 
 mod awake;
@@ -27,6 +28,7 @@ mod real;
 mod rows;
 mod scratch;
 mod simd;
+mod sizes;
 mod spectral;
 mod spectral_gradient;
 mod team;
@@ -41,7 +43,7 @@ pub use conv1d::{Conv1d, PreparedConv};
 pub use plan::{Method, Plan};
 pub use real::Real;
 pub use scratch::Buffer;
-pub use simd::Isa;
+pub use simd::{Isa, UnknownKernel};
 pub use team::team;
 pub use tiling::Tiling;
 pub use weight_gradient::WeightGradient;

@@ -58,7 +58,11 @@ fn spectral_cost(conv: &Conv1d, isa: Isa, tiling: &Tiling, transform: f64) -> f6
 
 impl Plan {
     /// The cheapest form of `conv` on `isa`.
+    ///
+    /// # Panics
+    /// If the geometry is none ([`crate::PreparedConv::new`]).
     pub fn new(conv: &Conv1d, isa: Isa) -> Plan {
+        conv.check();
         let direct = direct_cost(conv, isa);
         let spectral = lengths()
             .iter()

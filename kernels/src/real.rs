@@ -1,5 +1,6 @@
 //! The two number types, and what the kernels ask of them.
 
+use crate::sizes;
 use std::fmt::{Debug, Display};
 use std::iter::Sum;
 use std::ops::{Add, AddAssign, Div, DivAssign, Mul, MulAssign, Neg, Sub, SubAssign};
@@ -46,6 +47,11 @@ pub trait Real:
     fn exp(self) -> Self;
     /// Whether the value is neither infinite nor NaN.
     fn is_finite(self) -> bool;
+    /// Whether a maximum takes this rather than the best so far: where it is larger, or NaN, which thus is seen behind a pooling.
+    #[inline(always)]
+    fn beats(self, best: Self) -> bool {
+        self > best || self.partial_cmp(&self).is_none()
+    }
     /// The slice itself if this is f32, for kernels that only f32 has.
     fn as_f32(slice: &[Self]) -> Option<&[f32]>;
     /// As [`Real::as_f32`].
@@ -53,7 +59,7 @@ pub trait Real:
     /// C ← α·A·B + β·C with A (m × k), B (k × n), C (m × n) at the given (row, column) strides.
     ///
     /// # Panics
-    /// If a matrix does not fit its slice.
+    /// If a matrix does not fit its slice, or two elements of C are one.
     #[allow(clippy::too_many_arguments)]
     fn gemm(
         m: usize,
@@ -67,9 +73,26 @@ pub trait Real:
     );
 }
 
-/// The number of elements a strided matrix reaches into its slice.
-fn reach(rows: usize, cols: usize, row_stride: usize, col_stride: usize) -> usize {
-    if rows == 0 || cols == 0 { 0 } else { (rows - 1) * row_stride + (cols - 1) * col_stride + 1 }
+/// Whether a strided matrix lies within so many elements; strides that do not fit a pointer's never do.
+fn within(elements: usize, (rows, cols): (usize, usize), (row_stride, col_stride): (usize, usize)) -> bool {
+    if rows == 0 || cols == 0 {
+        return true;
+    }
+    let last = (rows - 1).checked_mul(row_stride).zip((cols - 1).checked_mul(col_stride)).and_then(|(row, col)| row.checked_add(col));
+    row_stride <= sizes::MOST && col_stride <= sizes::MOST && last.is_some_and(|last| last < elements)
+}
+
+/// Whether no two elements of a strided matrix that lies within a slice are one.
+fn distinct((rows, cols): (usize, usize), (row_stride, col_stride): (usize, usize)) -> bool {
+    match (rows > 1, cols > 1) {
+        (false, false) => true,
+        (true, false) => row_stride > 0,
+        (false, true) => col_stride > 0,
+        (true, true) => {
+            let beyond = |step: usize, count: usize, inner: usize| inner > 0 && count.checked_mul(inner).is_some_and(|row| step >= row);
+            beyond(row_stride, cols, col_stride) || beyond(col_stride, rows, row_stride)
+        }
+    }
 }
 
 macro_rules! real {
@@ -115,10 +138,15 @@ macro_rules! real {
                 beta: Self,
                 c: (&mut [Self], usize, usize),
             ) {
-                assert!(reach(m, k, a.1, a.2) <= a.0.len(), "A is shorter than its shape");
-                assert!(reach(k, n, b.1, b.2) <= b.0.len(), "B is shorter than its shape");
-                assert!(reach(m, n, c.1, c.2) <= c.0.len(), "C is shorter than its shape");
-                assert!(c.1 >= n * c.2 || c.2 >= m * c.1 || m <= 1 || n <= 1, "the elements of C overlap");
+                assert!(within(a.0.len(), (m, k), (a.1, a.2)), "A is shorter than its shape");
+                assert!(within(b.0.len(), (k, n), (b.1, b.2)), "B is shorter than its shape");
+                assert!(within(c.0.len(), (m, n), (c.1, c.2)), "C is shorter than its shape");
+                assert!(distinct((m, n), (c.1, c.2)), "the elements of C overlap");
+                if m == 0 || n == 0 {
+                    return;
+                }
+                // Without terms the strides of A and B reach nothing, and are whatever they are.
+                let [a_strides, b_strides] = [(a.1, a.2), (b.1, b.2)].map(|strides| if k == 0 { (0, 0) } else { strides });
                 // SAFETY: the assertions above bound every element that the strides reach, strides are non-negative,
                 // C is exclusively borrowed and its elements do not overlap.
                 unsafe {
@@ -128,11 +156,11 @@ macro_rules! real {
                         n,
                         alpha,
                         a.0.as_ptr(),
-                        a.1 as isize,
-                        a.2 as isize,
+                        a_strides.0 as isize,
+                        a_strides.1 as isize,
                         b.0.as_ptr(),
-                        b.1 as isize,
-                        b.2 as isize,
+                        b_strides.0 as isize,
+                        b_strides.1 as isize,
                         beta,
                         c.0.as_mut_ptr(),
                         c.1 as isize,

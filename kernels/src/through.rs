@@ -96,13 +96,13 @@ impl<'a> Gate<'a> {
                 Gate::Open => g,
                 Gate::Derivative(v) => g.where_positive(V::load(v.as_ptr().add(at))),
                 Gate::DerivativeSigns(signs) => g.where_bits(*signs.as_ptr().add(at / V::WIDTH)),
-                Gate::Positive => g.where_positive(g),
-                Gate::GuidedSigns(signs) => g.where_positive(g).where_bits(*signs.as_ptr().add(at / V::WIDTH)),
-                Gate::Guided(v) => g.where_positive(g).where_positive(V::load(v.as_ptr().add(at))),
+                Gate::Positive => g.rectified(),
+                Gate::GuidedSigns(signs) => g.rectified().where_bits(*signs.as_ptr().add(at / V::WIDTH)),
+                Gate::Guided(v) => g.rectified().where_positive(V::load(v.as_ptr().add(at))),
                 Gate::Rescale(v, v0) => {
                     let (v, v0) = (V::load(v.as_ptr().add(at)), V::load(v0.as_ptr().add(at)));
                     let difference = v.sub(v0);
-                    let quotient = g.mul(v.where_positive(v).sub(v0.where_positive(v0)).div(difference));
+                    let quotient = g.mul(v.rectified().sub(v0.rectified()).div(difference));
                     let size = difference.max(V::splat(0.0).sub(difference));
                     size.select_less(V::splat(1e-10), g.where_positive(v), quotient)
                 }
@@ -298,7 +298,7 @@ impl<'a> Finished<'a> {
                     *signs.get().add(at / V::WIDTH) = v.positive_bits();
                 }
                 if self.relu {
-                    v = v.where_positive(v);
+                    v = v.rectified();
                 }
                 if let Some(add) = self.add {
                     v = v.add(V::load(add.as_ptr().add(at)));

@@ -9,15 +9,13 @@ use crate::Conv1d;
 /// The frames of one geometry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tiling {
-    /// N / 2.
-    pub half: usize,
-    /// Frames per example.
-    pub tiles: usize,
+    pub(crate) half: usize,
+    pub(crate) tiles: usize,
 }
 
 /// One frame: which samples of the input and of the output lie at which of its rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Frame {
+pub(crate) struct Frame {
     /// First input sample, count, and the row of the first.
     pub input: Span,
     /// First output sample, count, and the row of the first.
@@ -26,7 +24,7 @@ pub struct Frame {
 
 /// A run of samples within a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Span {
+pub(crate) struct Span {
     /// First sample.
     pub start: usize,
     /// Samples.
@@ -35,9 +33,19 @@ pub struct Span {
     pub row: usize,
 }
 
+/// The longest half of a frame: beyond what any signal gains from.
+const LONGEST: usize = 1 << 24;
+
 impl Tiling {
     /// The tiling with frames of N = 2 · `half`, or `None` where the geometry does not allow it.
+    ///
+    /// # Panics
+    /// If the geometry is none ([`crate::PreparedConv::new`]).
     pub fn new(conv: &Conv1d, half: usize) -> Option<Tiling> {
+        conv.check();
+        if half == 0 || half > LONGEST {
+            return None;
+        }
         let (n, taps) = (2 * half, conv.kernel);
         if conv.stride != 1 || conv.dilation != 1 || conv.pad_left >= taps || conv.pad_right >= taps || conv.len_out() == 0 || n < taps {
             return None;
@@ -47,8 +55,18 @@ impl Tiling {
         Some(Tiling { half, tiles })
     }
 
-    /// Frame `index`.
-    pub fn frame(&self, conv: &Conv1d, index: usize) -> Frame {
+    /// Half the samples of a frame, N / 2.
+    pub fn half(&self) -> usize {
+        self.half
+    }
+
+    /// Frames per example.
+    pub fn tiles(&self) -> usize {
+        self.tiles
+    }
+
+    /// Frame `index` of the geometry that this was made for.
+    pub(crate) fn frame(&self, conv: &Conv1d, index: usize) -> Frame {
         let n = 2 * self.half;
         if self.tiles == 1 && n >= conv.len_in + conv.pad_left.max(conv.pad_right) {
             return Frame {

@@ -2,8 +2,9 @@
 //! and addition, its gradient, and Adam. Each function works on a few examples; who shares a batch out over threads merges the sums of the parts
 //! in their order, so that results depend on how the batch is cut, never on the threads.
 
-use crate::Isa;
+use crate::batch_norm::not_negative;
 use crate::simd::{Job, Lanes, MAX_WIDTH};
+use crate::{Isa, sizes};
 
 /// Count, mean and sum of squared deviations of each channel over some examples and all time, in f64.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,8 +19,13 @@ pub struct Moments {
 
 impl Moments {
     /// Of blocked examples `x` of some groups of `len` samples; sums are about each channel's first value.
+    ///
+    /// # Panics
+    /// If `x` is not whole examples, one at least.
     pub fn of(isa: Isa, groups: usize, len: usize, x: &[f32]) -> Self {
-        let (isa, size) = (isa.or_portable(), groups * len * isa.width());
+        let isa = isa.or_portable();
+        let size = whole(isa, groups, len, x.len());
+        assert!(!x.is_empty(), "moments of no example");
         let count = x.len() / (groups * isa.width()).max(1);
         let mut moments = Moments { count, mean: Vec::new(), squares: Vec::new() };
         for group in 0..groups {
@@ -29,15 +35,19 @@ impl Moments {
             for lane in 0..isa.width() {
                 let mean = sums[lane] / count as f64;
                 moments.mean.push(shift[lane] + mean);
-                moments.squares.push((squares[lane] - mean * sums[lane]).max(0.0));
+                moments.squares.push(not_negative(squares[lane] - mean * sums[lane]));
             }
         }
         moments
     }
 
     /// With the values of another part (Chan, Golub and LeVeque 1979).
+    ///
+    /// # Panics
+    /// If the parts are of different channels.
     #[must_use]
     pub fn merge(mut self, other: &Moments) -> Self {
+        assert!(self.mean.len() == other.mean.len() && self.squares.len() == other.squares.len(), "parts of different channels");
         let (a, b) = (self.count as f64, other.count as f64);
         let parts = self.mean.iter_mut().zip(&mut self.squares).zip(other.mean.iter().zip(&other.squares));
         for ((mean, squares), (other_mean, other_squares)) in parts {
@@ -48,6 +58,13 @@ impl Moments {
         self.count += other.count;
         self
     }
+}
+
+/// The size of an example of some groups of `len` samples, of which a slice of so many elements holds whole ones.
+fn whole(isa: Isa, groups: usize, len: usize, elements: usize) -> usize {
+    let size = sizes::product([groups, len, isa.width()]);
+    assert!(size > 0 && elements.is_multiple_of(size), "{elements} elements are not examples of {groups} groups of {len} samples");
+    size
 }
 
 fn lanes(values: &[f32]) -> [f64; MAX_WIDTH] {
@@ -65,20 +82,36 @@ pub struct Affine {
     pub shift: Vec<f32>,
 }
 
+impl Affine {
+    /// The groups that it has values for.
+    ///
+    /// # Panics
+    /// If those are not whole registers.
+    fn groups(&self, isa: Isa) -> usize {
+        let channels = self.scale.len();
+        assert!(self.shift.len() == channels && channels.is_multiple_of(isa.width()), "scale and shift are not padded to whole registers");
+        channels / isa.width()
+    }
+}
+
 /// Per channel, padded: Σ g and Σ g · (v − mean) of the gradient behind the ReLU, over some examples.
 ///
 /// `affine` gives z = scale · v + shift, and g counts where z > 0 if `relu`.
+///
+/// # Panics
+/// If the slices are not whole examples of the same channels.
 pub fn gradient_sums(isa: Isa, len: usize, v: &[f32], g: &[f32], affine: &Affine, mean: &[f64], relu: bool) -> (Vec<f64>, Vec<f64>) {
-    let (isa, w) = (isa.or_portable(), isa.width());
-    let groups = affine.scale.len() / w;
-    assert!(v.len() == g.len() && v.len().is_multiple_of((groups * len * w).max(1)), "the slices hold different examples");
+    let isa = isa.or_portable();
+    let (w, groups) = (isa.width(), affine.groups(isa));
+    let size = whole(isa, groups, len, v.len());
+    assert!(v.len() == g.len() && mean.len() == groups * w, "the slices hold different examples or channels");
     let (mut all, mut all_products) = (Vec::new(), Vec::new());
     for group in 0..groups {
         let channels = group * w..(group + 1) * w;
         let mut shift = [0.0; MAX_WIDTH];
         shift[..w].copy_from_slice(&mean[channels.clone()]);
         let positive = relu.then(|| (&affine.scale[channels.clone()], &affine.shift[channels]));
-        let job = Sums { x: v, other: Some(g), offset: group * len * w, size: groups * len * w, len, shift, positive };
+        let job = Sums { x: v, other: Some(g), offset: group * len * w, size, len, shift, positive };
         let (sums, products) = isa.dispatch(job);
         all.extend_from_slice(&sums[..w]);
         all_products.extend_from_slice(&products[..w]);
@@ -87,11 +120,15 @@ pub fn gradient_sums(isa: Isa, len: usize, v: &[f32], g: &[f32], affine: &Affine
 }
 
 /// Σ over examples and time of each channel, padded.
+///
+/// # Panics
+/// If `x` is not whole examples.
 pub fn channel_sums(isa: Isa, groups: usize, len: usize, x: &[f32]) -> Vec<f64> {
-    let (isa, w) = (isa.or_portable(), isa.width());
+    let isa = isa.or_portable();
+    let (w, size) = (isa.width(), whole(isa, groups, len, x.len()));
     let sums = |group: usize| {
         let shift = [0.0; MAX_WIDTH];
-        isa.dispatch(Sums { x, other: None, offset: group * len * w, size: groups * len * w, len, shift, positive: None }).0
+        isa.dispatch(Sums { x, other: None, offset: group * len * w, size, len, shift, positive: None }).0
     };
     (0..groups).flat_map(|group| sums(group).into_iter().take(w)).collect()
 }
@@ -162,8 +199,8 @@ impl Job for Sums<'_> {
 /// # Panics
 /// If a slice has another size.
 pub fn normalise(isa: Isa, len: usize, affine: &Affine, v: &[f32], relu: bool, add: Option<&[f32]>, y: &mut [f32]) {
-    let whole = affine.shift.len() == affine.scale.len() && v.len().is_multiple_of((affine.scale.len() * len).max(1));
-    assert!(whole && v.len() == y.len() && add.is_none_or(|add| add.len() == y.len()), "the slices hold different examples");
+    whole(isa.or_portable(), affine.groups(isa.or_portable()), len, v.len());
+    assert!(v.len() == y.len() && add.is_none_or(|add| add.len() == y.len()), "the slices hold different examples");
     isa.or_portable().dispatch(Normalise { len, affine, v, relu, add, y });
 }
 
@@ -191,7 +228,7 @@ impl Job for Normalise<'_> {
                 for t in 0..self.len {
                     let mut z = scale.mul(V::load(self.v.as_ptr().add(at + t * w))).add(shift);
                     if self.relu {
-                        z = z.where_positive(z);
+                        z = z.rectified();
                     }
                     if let Some(add) = self.add {
                         z = z.add(V::load(add.as_ptr().add(at + t * w)));
@@ -209,7 +246,9 @@ impl Job for Normalise<'_> {
 /// If a slice has another size.
 #[allow(clippy::too_many_arguments)]
 pub fn gradient(isa: Isa, len: usize, affine: &Affine, relu: bool, abd: [&[f32]; 3], g: &[f32], v: &[f32], gv: &mut [f32]) {
+    whole(isa.or_portable(), affine.groups(isa.or_portable()), len, v.len());
     assert!(g.len() == gv.len() && v.len() == gv.len(), "the slices hold different examples");
+    assert!(abd.iter().all(|values| values.len() == affine.scale.len()), "no coefficients for each channel");
     isa.or_portable().dispatch(Gradient { len, affine, relu, abd, g, v, gv });
 }
 

@@ -7,6 +7,7 @@ use crate::conv1d::Form;
 use crate::direct_blocked::DirectGradient;
 use crate::plan::{Method, Plan};
 use crate::simd::Isa;
+use crate::sizes;
 use crate::spectral_gradient::SpectralGradient;
 use crate::through::{Finished, Sink};
 
@@ -26,7 +27,11 @@ enum GradientForm {
 
 impl WeightGradient {
     /// Of this geometry, in the cheapest form or the one that is asked for.
+    ///
+    /// # Panics
+    /// If the geometry is none ([`crate::PreparedConv::new`]).
     pub fn new(conv: Conv1d, isa: Isa, forced: Option<Method>) -> Self {
+        conv.check();
         let isa = isa.or_portable();
         let form = match Plan::method(&conv, isa, forced) {
             Method::Direct => GradientForm::Direct(DirectGradient::new(conv, isa)),
@@ -48,7 +53,7 @@ impl WeightGradient {
     /// # Panics
     /// If a slice does not hold `examples`.
     pub fn part(&self, examples: usize, x: &[f32], gy: &[f32], sums: &mut [f32]) {
-        let size = |channels: usize, len: usize| examples * crate::blocked::size(self.isa, channels, len);
+        let size = |channels: usize, len: usize| sizes::product([examples, crate::blocked::size(self.isa, channels, len)]);
         assert_eq!(x.len(), size(self.conv.c_in, self.conv.len_in), "x does not fit the geometry");
         assert_eq!(gy.len(), size(self.conv.c_out, self.conv.len_out()), "gy does not fit the geometry");
         assert!(sums.len() >= self.size() && examples > 0, "the sums do not fit the geometry");
@@ -73,7 +78,7 @@ impl WeightGradient {
         gx: &mut [f32],
         sums: &mut [f32],
     ) {
-        let size = |channels: usize, len: usize| examples * crate::blocked::size(self.isa, channels, len);
+        let size = |channels: usize, len: usize| sizes::product([examples, crate::blocked::size(self.isa, channels, len)]);
         match (&self.form, adjoint.form()) {
             (GradientForm::Spectral(form), Form::Spectral(back)) if form.shares_with(back) => {
                 let (size_x, size_y) = (size(self.conv.c_in, self.conv.len_in), size(self.conv.c_out, self.conv.len_out()));

@@ -183,8 +183,7 @@ impl Subject<'_> {
             .filter_map(|node| node.inputs.get(2).copied())
             .collect();
         for id in biases {
-            let shape = network.parameter(id).shape().to_vec();
-            *network.parameter_mut(id) = crate::tape::zeros(&shape);
+            network.parameter_mut(id).fill(0.0);
         }
         let settings = Settings { lrp_epsilon: 1e-13, ..self.settings.clone() };
         let mut checks = Vec::new();

@@ -55,7 +55,7 @@ pub fn randomised(network: &Network<f32>, layers: &[Layer], seed: u64, target: u
     for id in layers.iter().flat_map(|layer| &layer.parameters) {
         let name = &network.program().node(*id).name;
         if let Some(value) = fresh.get(name) {
-            *changed.parameter_mut(*id) = value.clone();
+            changed.set_parameter(*id, value.clone())?;
         }
     }
     Ok(changed)

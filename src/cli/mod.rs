@@ -96,7 +96,8 @@ enum Command {
 /// Runs the program on the process arguments.
 pub fn run() -> ExitCode {
     let arguments = Arguments::parse();
-    let outcome = arguments.globals.start_threads().and_then(|()| dispatch(&arguments.command, &arguments.globals));
+    let begun = crate::tape::plan::check_environment().and_then(|()| arguments.globals.start_threads());
+    let outcome = begun.and_then(|()| dispatch(&arguments.command, &arguments.globals));
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,

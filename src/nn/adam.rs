@@ -56,7 +56,8 @@ impl Adam {
         };
         for ((id, first), second) in self.trainable.iter().zip(&mut self.first).zip(&mut self.second) {
             let Some(gradient) = gradients.get(*id) else { continue };
-            let parameter = elements(network.parameter_mut(*id));
+            let mut parameter = network.parameter_mut(*id);
+            let parameter = parameter.as_slice_mut().expect("parameters are in standard layout");
             let moments = elements(first).par_chunks_mut(CHUNK).zip(elements(second).par_chunks_mut(CHUNK));
             parameter
                 .par_chunks_mut(CHUNK)

@@ -70,10 +70,11 @@ impl<'a> Trainer<'a> {
     /// A training that starts from given weights (which see standardised inputs where the settings ask for that).
     ///
     /// # Errors
-    /// As [`Trainer::new`].
+    /// As [`Trainer::new`]; [`Error::Program`] if a batch norm's running mean or variance is computed.
     pub fn from_network(network: Network<f32>, data: TrainingData<'a>, settings: &TrainSettings) -> Result<Self> {
         settings.check()?;
         data.check()?;
+        network.check_running_averages()?;
         let scaling = if settings.standardise { Scaling::of(network.program(), &data)? } else { Scaling::identity() };
         let steps = settings.epochs as u64 * data.train.len().div_ceil(settings.batch) as u64;
         Ok(Trainer {
@@ -166,9 +167,9 @@ impl<'a> Trainer<'a> {
     fn planned_step(&mut self, plan: &mut TrainingPlan, x: &Tensor<f32>, targets: &[f32], rates: (f64, f64)) -> Result<f64> {
         let network = &self.network;
         let (loss, seed) = self.loss(&awake(|| plan.forward(network, x))?, targets)?;
-        let gradients = awake(|| plan.backward(network, &seed));
+        let gradients = awake(|| plan.backward(network, &seed))?;
         self.adam.step(&mut self.network, &gradients, rates.0, rates.1);
-        self.network.update_running_averages(|id| plan.statistics(id));
+        self.network.update_running_averages(|id| plan.statistics(id))?;
         Ok(loss)
     }
 
@@ -179,7 +180,7 @@ impl<'a> Trainer<'a> {
         let want = Want::trainable(self.network.program());
         let gradients = self.network.backward(&tape, seed, &RuleSet::plain(), None, &want)?;
         self.adam.step(&mut self.network, &gradients, rates.0, rates.1);
-        self.network.update_running_averages(|id| tape.statistics(id));
+        self.network.update_running_averages(|id| tape.statistics(id))?;
         Ok(loss)
     }
 
@@ -215,7 +216,7 @@ impl<'a> Trainer<'a> {
         Ok(x)
     }
 
-    /// A ReLU turns NaN into 0, so that a channel can be lost without the loss showing it.
+    /// A ReLU's derivative at NaN is 0, so that a channel can be lost without the loss showing it.
     fn finite_parameters(&self) -> Result<()> {
         for id in self.network.program().parameters() {
             let sum: f64 = slice(self.network.parameter(id)).iter().map(|value| f64::from(*value)).sum();

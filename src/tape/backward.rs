@@ -67,7 +67,8 @@ impl<T: Real> Network<T> {
     /// `reference` is a second run of this network that some rules need (DeepLIFT's baseline); its batch is 1 or that of `tape`.
     ///
     /// # Errors
-    /// [`Error::Rule`] if an entry of the rule set acts nowhere or a rule cannot act; [`Error::Shape`] if the seed does not fit.
+    /// [`Error::Rule`] if an entry of the rule set acts nowhere or a rule cannot act; [`Error::Shape`] if the seed does not fit; [`Error::Usage`] for a run of
+    /// another network, or from before a parameter was changed.
     pub fn backward(
         &self,
         tape: &Tape<T>,
@@ -93,6 +94,9 @@ impl<T: Real> Network<T> {
         observe: &mut dyn FnMut(NodeId, &Tensor<T>),
     ) -> Result<Gradients<T>> {
         let program = self.program();
+        for run in [Some(tape), reference].into_iter().flatten() {
+            self.check_run(run.edition)?;
+        }
         rules.check(program)?;
         if seed.shape() != tape.output().shape() {
             return Err(Error::shape("the seed of the backward walk", tape.output().shape(), seed.shape()));

@@ -1,10 +1,12 @@
 //! A program with its parameters, ready to run.
 
 use super::ops::{Context, ConvCache, forward};
-use super::plan::PlanCache;
-use crate::tape::{Mode, NodeId, Op, Program, Real, Saved, Tape, Tensor, cast, slice};
+use super::plan::{PlanCache, check_environment};
+use crate::tape::{Mode, NodeId, Op, OpKind, Program, Real, Saved, Tape, Tensor, cast, slice};
 use crate::{Error, Result};
+use ndarray::ArrayViewMutD;
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Parameters by name.
 pub type Parameters<T> = BTreeMap<String, Tensor<T>>;
@@ -15,11 +17,23 @@ pub struct Network<T: Real> {
     program: Program,
     parameters: Vec<Option<Tensor<T>>>,
     cache: ConvCache<T>,
+    edition: Edition,
+}
+
+/// Which program with which parameter values a network is: what runs are made of. Clones share it; whatever is made or changed has one of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Edition(u64);
+
+impl Edition {
+    fn fresh() -> Self {
+        static LAST: AtomicU64 = AtomicU64::new(0);
+        Edition(LAST.fetch_add(1, Ordering::Relaxed))
+    }
 }
 
 impl<T: Real> Clone for Network<T> {
     fn clone(&self) -> Self {
-        Network { program: self.program.clone(), parameters: self.parameters.clone(), cache: ConvCache::default() }
+        Network { edition: self.edition, ..Network::of(self.program.clone(), self.parameters.clone()) }
     }
 }
 
@@ -27,8 +41,10 @@ impl<T: Real> Network<T> {
     /// Binds parameters to a program.
     ///
     /// # Errors
-    /// [`Error::Parameters`] if one is missing, one too many, of another shape, not finite, or a variance that is not positive.
+    /// [`Error::Parameters`] if one is missing, one too many, of another shape, not finite, or a variance that is not positive; [`Error::Usage`] if the
+    /// environment asks for what cannot be done ([`crate::tape::plan::check_environment`]).
     pub fn new(program: Program, mut parameters: Parameters<T>) -> Result<Self> {
+        check_environment()?;
         let mut bound = Vec::with_capacity(program.nodes().len());
         for node in program.nodes() {
             let Op::Parameter { shape, .. } = &node.op else {
@@ -46,7 +62,33 @@ impl<T: Real> Network<T> {
             let rest = if more == 0 { String::new() } else { format!(" and {more} more") };
             return Err(Error::Parameters(format!("parameter '{name}'{rest} has no place in the program")));
         }
-        Ok(Network { program, parameters: bound, cache: ConvCache::default() })
+        Ok(Network::of(program, bound))
+    }
+
+    fn of(program: Program, parameters: Vec<Option<Tensor<T>>>) -> Self {
+        Network { program, parameters, cache: ConvCache::default(), edition: Edition::fresh() }
+    }
+
+    /// What its runs are made of.
+    pub(crate) fn edition(&self) -> Edition {
+        self.edition
+    }
+
+    /// That a run is one of this network as it is now.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] for another network's, or one from before a parameter was changed.
+    pub(crate) fn check_run(&self, edition: Edition) -> Result<()> {
+        if edition == self.edition {
+            return Ok(());
+        }
+        Err(Error::Usage("the run is of another network, or of this one before its parameters were changed: run this one on the input first".into()))
+    }
+
+    /// What is made ready from the parameters is forgotten, for they change.
+    fn change(&mut self) {
+        self.cache = ConvCache::default();
+        self.edition = Edition::fresh();
     }
 
     /// The program.
@@ -68,19 +110,37 @@ impl<T: Real> Network<T> {
         self.parameters[id.0].as_ref().expect("the node is a parameter")
     }
 
-    /// A parameter's value, to change in place. What was prepared from the old values is forgotten.
+    /// A parameter's elements, to change in place: the shape stays. What was prepared from the old values is forgotten.
     ///
     /// # Panics
     /// If the node is not a parameter.
-    pub fn parameter_mut(&mut self, id: NodeId) -> &mut Tensor<T> {
-        self.cache = ConvCache::default();
-        self.parameters[id.0].as_mut().expect("the node is a parameter")
+    pub fn parameter_mut(&mut self, id: NodeId) -> ArrayViewMutD<'_, T> {
+        self.change();
+        self.parameters[id.0].as_mut().expect("the node is a parameter").view_mut()
+    }
+
+    /// Gives a parameter another value. What was prepared from the old one is forgotten.
+    ///
+    /// # Errors
+    /// [`Error::Parameters`], and nothing is changed, if the node is not a parameter, or the value is of another shape, not finite, or a variance that is
+    /// not positive.
+    pub fn set_parameter(&mut self, id: NodeId, value: Tensor<T>) -> Result<()> {
+        let Some((Op::Parameter { shape, .. }, name)) = self.program.nodes().get(id.0).map(|node| (&node.op, &node.name)) else {
+            return Err(Error::Parameters(format!("node {} is not a parameter", id.0)));
+        };
+        let before = self.parameters[id.0].replace(checked(name, shape, value)?);
+        if let Err(error) = check_variances(&self.program, &self.parameters) {
+            self.parameters[id.0] = before;
+            return Err(error);
+        }
+        self.change();
+        Ok(())
     }
 
     /// The same network in another precision.
     pub fn cast<U: Real>(&self) -> Network<U> {
         let parameters = self.parameters.iter().map(|value| value.as_ref().map(cast)).collect();
-        Network { program: self.program.clone(), parameters, cache: ConvCache::default() }
+        Network::of(self.program.clone(), parameters)
     }
 
     /// The same parameters under a program that ends at another node.
@@ -88,7 +148,7 @@ impl<T: Real> Network<T> {
     /// # Errors
     /// If the node is not in the program.
     pub fn with_output(&self, output: NodeId) -> Result<Self> {
-        Ok(Network { program: self.program.with_output(output)?, parameters: self.parameters.clone(), cache: ConvCache::default() })
+        Ok(Network::of(self.program.with_output(output)?, self.parameters.clone()))
     }
 
     /// A run in evaluation mode that keeps every value.
@@ -109,7 +169,7 @@ impl<T: Real> Network<T> {
         }
         let (values, saved) = self.execute(inputs, mode, |_, _| ())?;
         let values = values.into_iter().map(|value| value.expect("every value was kept")).collect();
-        Ok(Tape { values, saved, output: self.program.output(), mode })
+        Ok(Tape { values, saved, output: self.program.output(), mode, edition: self.edition })
     }
 
     /// The output alone, in evaluation mode: by a plan (see [`crate::tape::plan`]) where there can be one, else node by node, values being
@@ -186,7 +246,18 @@ impl<T: Real> Network<T> {
 
     /// Moves the running averages of every batch norm towards the statistics of a training run (unbiased variance, as PyTorch), given as mean,
     /// biased variance and count by node.
-    pub fn update_running_averages<'s>(&mut self, statistics: impl Fn(NodeId) -> Option<(&'s [f64], &'s [f64], usize)>) {
+    ///
+    /// # Errors
+    /// As [`Network::check_running_averages`], or [`Error::Parameters`] for statistics of another number of channels; then nothing is changed.
+    pub fn update_running_averages<'s>(&mut self, statistics: impl Fn(NodeId) -> Option<(&'s [f64], &'s [f64], usize)>) -> Result<()> {
+        self.check_running_averages()?;
+        for id in self.program.of_kind(OpKind::BatchNorm) {
+            let (Some((mean, variance, _)), node) = (statistics(id), self.program.node(id)) else { continue };
+            let channels = self.parameter(node.inputs[3]).len();
+            if mean.len() != channels || variance.len() != channels {
+                return Err(Error::Parameters(format!("node '{}': statistics of {} channels, it has {channels}", node.name, mean.len())));
+            }
+        }
         for id in self.program.ids() {
             let (Op::BatchNorm { momentum, .. }, Some((mean, variance, count))) = (&self.program.node(id).op, statistics(id)) else {
                 continue;
@@ -200,7 +271,29 @@ impl<T: Real> Network<T> {
                 }
             }
         }
-        self.cache = ConvCache::default();
+        self.change();
+        Ok(())
+    }
+
+    /// That training can move every batch norm's running mean and variance: they are parameters, not computed by other nodes.
+    ///
+    /// # Errors
+    /// [`Error::Program`] naming the first that is not.
+    pub fn check_running_averages(&self) -> Result<()> {
+        for node in self.program.nodes().iter().filter(|node| node.op.kind() == OpKind::BatchNorm) {
+            for (at, what) in [(node.inputs[3], "mean"), (node.inputs[4], "variance")] {
+                let from = self.program.node(at);
+                if from.op.kind() != OpKind::Parameter {
+                    return Err(Error::Program(format!(
+                        "node '{}' (batch_norm): training moves its running {what}, which '{}' ({}) computes: make it a parameter",
+                        node.name,
+                        from.name,
+                        from.op.kind()
+                    )));
+                }
+            }
+        }
+        Ok(())
     }
 }
 

@@ -1,5 +1,6 @@
 //! One forward run: the values of all nodes.
 
+use crate::tape::network::Edition;
 use crate::tape::{NodeId, Real, Tensor};
 
 /// Whether batch norm uses the batch's statistics or the running ones.
@@ -45,6 +46,8 @@ pub struct Tape<T> {
     pub(crate) saved: Vec<Saved>,
     pub(crate) output: NodeId,
     pub(crate) mode: Mode,
+    /// The network that ran.
+    pub(crate) edition: Edition,
 }
 
 impl<T: Real> Tape<T> {

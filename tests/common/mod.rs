@@ -111,8 +111,8 @@ pub fn moved(network: &Network<f64>, inputs: &[Tensor<f64>], direction: &[Tensor
     let leaves = leaves(network.program());
     let mut inputs = inputs.to_vec();
     for (at, (id, along)) in leaves.into_iter().zip(direction).enumerate() {
-        let value = if at < inputs.len() { &mut inputs[at] } else { network.parameter_mut(id) };
-        *value = (&*value + &(along * step)).into_shared();
+        let mut value = if at < inputs.len() { inputs[at].view_mut() } else { network.parameter_mut(id) };
+        value += &(along * step);
     }
     (network, inputs)
 }

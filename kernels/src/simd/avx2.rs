@@ -50,6 +50,10 @@ unsafe impl Lanes for Avx2 {
         unsafe { Avx2(_mm256_div_ps(self.0, other.0)) }
     }
     #[inline(always)]
+    unsafe fn rectified(self) -> Self {
+        unsafe { Avx2(_mm256_and_ps(self.0, _mm256_cmp_ps::<_CMP_NLE_UQ>(self.0, _mm256_setzero_ps()))) }
+    }
+    #[inline(always)]
     unsafe fn where_positive(self, condition: Self) -> Self {
         unsafe { Avx2(_mm256_and_ps(self.0, _mm256_cmp_ps::<_CMP_GT_OQ>(condition.0, _mm256_setzero_ps()))) }
     }

@@ -50,6 +50,10 @@ unsafe impl Lanes for Avx512 {
         unsafe { Avx512(_mm512_div_ps(self.0, other.0)) }
     }
     #[inline(always)]
+    unsafe fn rectified(self) -> Self {
+        unsafe { Avx512(_mm512_maskz_mov_ps(_mm512_cmp_ps_mask::<_CMP_NLE_UQ>(self.0, _mm512_setzero_ps()), self.0)) }
+    }
+    #[inline(always)]
     unsafe fn where_positive(self, condition: Self) -> Self {
         unsafe { Avx512(_mm512_maskz_mov_ps(_mm512_cmp_ps_mask::<_CMP_GT_OQ>(condition.0, _mm512_setzero_ps()), self.0)) }
     }

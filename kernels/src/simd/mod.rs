@@ -40,6 +40,8 @@ pub unsafe trait Lanes: Copy + 'static {
     unsafe fn div(self, other: Self) -> Self;
     /// The larger lane by lane; the second where one is NaN.
     unsafe fn max(self, other: Self) -> Self;
+    /// max(own, 0) as ReLU takes it: +0 where its own lanes are ≤ 0, else its own, NaN among them.
+    unsafe fn rectified(self) -> Self;
     /// Its own lanes where those of `condition` are > 0, else 0.
     unsafe fn where_positive(self, condition: Self) -> Self;
     /// A bit for each lane, the first lane's lowest: whether it is > 0.
@@ -107,15 +109,31 @@ impl Isa {
         if self.available() { self } else { Isa::Portable }
     }
 
-    /// The best one of this machine, or the one that `CARDIOGRAD_KERNEL` names (`portable`, `neon`, `avx2`, `avx512`) if it is available; detected once.
+    /// The best one of this machine, or the one that `CARDIOGRAD_KERNEL` names (`portable`, `neon`, `avx2`, `avx512`); read once.
+    ///
+    /// # Panics
+    /// If the variable names none, or one that this machine does not have: ask [`Isa::chosen`] first.
     pub fn best() -> Isa {
-        static BEST: OnceLock<Isa> = OnceLock::new();
-        *BEST.get_or_init(|| {
-            let wanted = std::env::var("CARDIOGRAD_KERNEL").ok();
-            let named = wanted.and_then(|name| Isa::ALL.into_iter().find(|isa| isa.to_string() == name.to_lowercase()));
-            let available = |isa: &Isa| isa.available();
-            named.filter(available).or_else(|| Isa::ALL.into_iter().rev().find(available)).unwrap_or(Isa::Portable)
-        })
+        match Isa::chosen() {
+            Ok(isa) => isa,
+            Err(refused) => panic!("{refused}"),
+        }
+    }
+
+    /// [`Isa::best`], or why what `CARDIOGRAD_KERNEL` names cannot be used. Unset and empty are the same.
+    ///
+    /// # Errors
+    /// [`UnknownKernel`].
+    pub fn chosen() -> Result<Isa, UnknownKernel> {
+        static CHOSEN: OnceLock<Result<Isa, UnknownKernel>> = OnceLock::new();
+        CHOSEN.get_or_init(|| Isa::named(&std::env::var_os("CARDIOGRAD_KERNEL").unwrap_or_default().to_string_lossy())).clone()
+    }
+
+    /// The one of this name; the best one of this machine for an empty name.
+    fn named(name: &str) -> Result<Isa, UnknownKernel> {
+        let mut all = Isa::ALL.into_iter().filter(|isa| isa.available());
+        let found = if name.is_empty() { all.next_back() } else { all.find(|isa| isa.to_string() == name.to_lowercase()) };
+        found.ok_or_else(|| UnknownKernel(name.into()))
     }
 
     /// f32 lanes of a register.
@@ -153,9 +171,40 @@ impl Display for Isa {
     }
 }
 
+/// What `CARDIOGRAD_KERNEL` names is no kernel, or none that this machine has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnknownKernel(String);
+
+impl Display for UnknownKernel {
+    fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
+        let known = Isa::ALL.iter().any(|isa| isa.to_string() == self.0.to_lowercase());
+        let what = if known { "which this machine does not have" } else { "which is no kernel" };
+        let names = |isas: &mut dyn Iterator<Item = Isa>| isas.map(|isa| isa.to_string()).collect::<Vec<_>>().join(", ");
+        let name: String = self.0.escape_debug().take(40).collect();
+        write!(f, "CARDIOGRAD_KERNEL is '{name}', {what}: ")?;
+        write!(f, "there are {}; this machine has ", names(&mut Isa::ALL.into_iter()))?;
+        f.write_str(&names(&mut Isa::ALL.into_iter().filter(|isa| isa.available())))
+    }
+}
+
+impl std::error::Error for UnknownKernel {}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_is_one_of_the_kernels_that_this_machine_has_or_refused() {
+        for isa in Isa::ALL {
+            let name = isa.to_string().to_uppercase();
+            assert_eq!(Isa::named(&name), if isa.available() { Ok(isa) } else { Err(UnknownKernel(name.clone())) });
+        }
+        assert!(Isa::named("").is_ok_and(Isa::available));
+        let refused = Isa::named("avx\n3").unwrap_err().to_string();
+        assert!(refused.starts_with("CARDIOGRAD_KERNEL is 'avx\\n3', which is no kernel: there are portable, neon, avx2, avx512;"), "{refused}");
+        let lacking = Isa::ALL.into_iter().find(|isa| !isa.available()).map(|isa| UnknownKernel(isa.to_string()).to_string());
+        assert!(lacking.is_none_or(|refused| refused.contains("which this machine does not have")));
+    }
 
     struct Transpose;
 

@@ -54,6 +54,13 @@ unsafe impl Lanes for Neon {
         unsafe { Neon(vdivq_f32(self.0, other.0), vdivq_f32(self.1, other.1)) }
     }
     #[inline(always)]
+    unsafe fn rectified(self) -> Self {
+        unsafe {
+            let zero = vdupq_n_f32(0.0);
+            Neon(vbslq_f32(vcleq_f32(self.0, zero), zero, self.0), vbslq_f32(vcleq_f32(self.1, zero), zero, self.1))
+        }
+    }
+    #[inline(always)]
     unsafe fn where_positive(self, condition: Self) -> Self {
         unsafe {
             let zero = vdupq_n_f32(0.0);

@@ -52,6 +52,10 @@ unsafe impl Lanes for Portable {
         zip(self, other, |a, b| a / b)
     }
     #[inline(always)]
+    unsafe fn rectified(self) -> Self {
+        Portable(self.0.map(|v| if v <= 0.0 { 0.0 } else { v }))
+    }
+    #[inline(always)]
     unsafe fn where_positive(self, condition: Self) -> Self {
         zip(self, condition, |a, c| if c > 0.0 { a } else { 0.0 })
     }

@@ -64,22 +64,22 @@ pub(super) fn vjp<T: Real>(eps: f64, site: &Site<'_, T>, grad: &Tensor<T>) -> Ve
         .then(|| batch_norm::gradient_sums(channels, len, slice(x), slice(grad), &mean, &inv_std));
     let gx = site.needs[0].then(|| {
         let count = (x.shape()[0] * len) as f64;
-        // gx = a·g + b·x + d, with b = d = 0 in evaluation.
-        let coefficients: Vec<(T, T, T)> = (0..channels)
-            .map(|c| {
-                let scale = gamma[c] * inv_std[c];
-                let (b, d) = match (&sums, training) {
-                    (Some((sum, product)), true) => {
-                        let b = -scale * product[c] / count * inv_std[c];
-                        (b, -scale * sum[c] / count - b * mean[c])
-                    }
-                    _ => (0.0, 0.0),
-                };
-                (T::of(scale), T::of(b), T::of(d))
-            })
-            .collect();
+        let scale = |c: usize| gamma[c] * inv_std[c];
         let mut gx = vec![T::ZERO; x.len()];
-        batch_norm::combine(channels, len, &coefficients, slice(grad), slice(x), &mut gx);
+        match (&sums, training) {
+            (Some((sum, product)), true) => {
+                let coefficients = (0..channels).map(|c| {
+                    let b = -scale(c) * product[c] / count * inv_std[c];
+                    (T::of(scale(c)), T::of(b), T::of(-scale(c) * sum[c] / count - b * mean[c]))
+                });
+                batch_norm::combine(channels, len, &coefficients.collect::<Vec<_>>(), slice(grad), slice(x), &mut gx);
+            }
+            // The factor alone: nothing is added, for an x that is infinite has no part in it, and −0 adds nothing even to −0.
+            _ => {
+                let scales: Vec<T> = (0..channels).map(|c| T::of(scale(c))).collect();
+                batch_norm::affine(channels, len, slice(grad), &scales, &vec![-T::ZERO; channels], &mut gx);
+            }
+        }
         from_vec(x.shape(), gx)
     });
     let mut all = vec![gx, None, None, None, None];

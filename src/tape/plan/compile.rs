@@ -74,6 +74,8 @@ pub(crate) struct Plan {
     /// The ReLU nodes and the extents of their inputs.
     pub(super) relus: Vec<(NodeId, Extent)>,
     nodes: Vec<NodeId>,
+    /// Whether gradients are added up in the tape's order on the way back.
+    pub(super) ordered: bool,
     pub(super) pools: Pools,
 }
 
@@ -125,8 +127,8 @@ impl Plan {
         let nodes = program.ids().filter(|id| live[id.0] && program.node(*id).op.kind() != OpKind::Parameter).collect();
         let output = program.output().0;
         last_reader[output] = usize::MAX;
-        let pools = Pools::default();
-        Some(Plan { isa: Isa::best(), steps, extents, input: input.0, output, last_reader, relus, nodes, pools })
+        let (pools, ordered) = (Pools::default(), ordered(program, &live, &steps));
+        Some(Plan { isa: Isa::best(), steps, extents, input: input.0, output, last_reader, relus, nodes, ordered, pools })
     }
 
     /// The nodes that the plan computes, parameters left out.
@@ -168,6 +170,33 @@ fn live(program: &Program) -> Vec<bool> {
         }
     }
     live
+}
+
+/// Whether the steps, last to first, bring gradients to every slot in the order of the tape's nodes, last to first. Two may come either way, for a sum of
+/// two does not depend on it; of more the first two may.
+fn ordered(program: &Program, live: &[bool], steps: &[Step]) -> bool {
+    let mut wanted: Vec<Vec<usize>> = vec![Vec::new(); program.nodes().len()];
+    for id in program.ids().rev().filter(|id| live[id.0]) {
+        program.node(id).inputs.iter().for_each(|input| wanted[input.0].push(id.0));
+    }
+    let mut found: Vec<Vec<usize>> = vec![Vec::new(); program.nodes().len()];
+    let mut joined_late = false;
+    for step in steps.iter().rev() {
+        let reader = if let StepOp::Conv(conv) = &step.op { conv.node.0 } else { step.y };
+        let joined = matches!(step.op, StepOp::Conv(..)) && step.add == Some(step.x);
+        // Both are added to one another, then to what has arrived.
+        joined_late |= joined && !found[step.x].is_empty();
+        found[step.x].push(reader);
+        if let Some(add) = step.add {
+            found[add].push(step.y);
+        }
+    }
+    for order in found.iter_mut().chain(&mut wanted) {
+        let first = order.len().min(2);
+        order[..first].sort_unstable();
+    }
+    let slots = steps.iter().map(|step| step.x).chain(steps.iter().filter_map(|step| step.add));
+    !joined_late && slots.into_iter().all(|slot| found[slot] == wanted[slot])
 }
 
 fn extent(shape: &[usize]) -> Option<Extent> {

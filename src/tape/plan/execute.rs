@@ -82,6 +82,11 @@ fn once<V>(cell: &OnceLock<V>, make: impl FnOnce() -> V) -> &V {
     }
 }
 
+/// max(x, 0) as the op has it: NaN stays NaN, and is seen at the output.
+pub(super) fn rectified(x: f32) -> f32 {
+    if x <= 0.0 { 0.0 } else { x }
+}
+
 impl ConvStep {
     pub(super) fn forward(&self, plan: &Plan) -> &FusedConv {
         once(&self.forward, || FusedConv::forward(self.conv, &self.weights, plan.isa, None))
@@ -292,7 +297,7 @@ impl Plan {
                     (_, Some(bits)) => blocked::signs(self.isa, x, bits),
                     _ => (),
                 }
-                y.iter_mut().zip(x).for_each(|(y, x)| *y = if *x > 0.0 { *x } else { 0.0 });
+                y.iter_mut().zip(x).for_each(|(y, x)| *y = rectified(*x));
             }
             StepOp::Add => {
                 y.copy_from_slice(x);

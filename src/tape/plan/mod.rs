@@ -3,7 +3,8 @@
 //! A plan fuses bias, batch norm, ReLU and residual additions into the stores of convolutions, and on the way back the ReLU's derivative (or the
 //! rule that stands for it) and the batch norm's factor into their loads; activations stay channel-blocked between layers, and chunks of examples
 //! stay in one core's caches. [`Network::run`] and [`Network::backward`] do the same unfused, in any precision, under any rule. A plan does the same
-//! operations on the same numbers in the same order, so its results are the tape's, byte for byte; `CARDIOGRAD_PLANS=off` switches plans off. What a plan cannot do (other ops, other rules, f64) falls back to the tape.
+//! operations on the same numbers in the same order, so its results are the tape's, byte for byte, NaN and the signs of zeros included;
+//! `CARDIOGRAD_PLANS=off` switches plans off. What a plan cannot do (other ops, other rules, f64) falls back to the tape.
 
 mod chains;
 mod compile;
@@ -19,8 +20,8 @@ pub use training::TrainingPlan;
 
 use crate::tape::{Network, NodeId, OpKind, Real, RuleSet, Tape, Tensor, Want, from_vec, one_hot, slice};
 use crate::{Error, Result};
+use super::network::Edition;
 use compile::Plan;
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// What a rule does at a ReLU y = max(x, 0), where that is one of the formulas that plans fuse.
@@ -36,9 +37,29 @@ pub enum ReluRule {
     Rescale,
 }
 
-/// Plans of a network by the shape of an example; `None` where none is possible.
+/// The plans that a network keeps: each holds the weights once more, in each of two directions, and its working memory.
+const KEPT: usize = 8;
+
+/// Plans of a network by the shape of an example, the one used last at the end; `None` where none is possible.
 #[derive(Debug, Default)]
-pub(crate) struct PlanCache(Mutex<HashMap<Vec<usize>, Option<Arc<Plan>>>>);
+pub(crate) struct PlanCache(Mutex<Vec<(Vec<usize>, Option<Arc<Plan>>)>>);
+
+impl PlanCache {
+    /// The plan for a shape, made now if need be; then the one that has not been used for longest is let go.
+    fn get(&self, shape: &[usize], make: impl FnOnce() -> Option<Plan>) -> Option<Arc<Plan>> {
+        let mut plans = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let entry = match plans.iter().position(|(of, _)| of == shape) {
+            Some(at) => plans.remove(at),
+            None => (shape.to_vec(), make().map(Arc::new)),
+        };
+        let plan = entry.1.clone();
+        if plans.len() >= KEPT {
+            plans.remove(0);
+        }
+        plans.push(entry);
+        plan
+    }
+}
 
 /// Whether plans are on: they are, unless `CARDIOGRAD_PLANS` is `off`.
 fn enabled() -> bool {
@@ -46,12 +67,29 @@ fn enabled() -> bool {
     *ENABLED.get_or_init(|| std::env::var("CARDIOGRAD_PLANS").map_or(true, |value| value != "off"))
 }
 
-/// A forward run that can be walked back to the input: by the plan, or where there is none by the tape.
+/// That the environment's settings of how networks are computed can be followed: `CARDIOGRAD_KERNEL` and `CARDIOGRAD_PLANS`.
+///
+/// # Errors
+/// [`Error::Usage`] for a kernel that is none or that this machine does not have, and for anything but `on` and `off`.
+pub fn check_environment() -> Result<()> {
+    cardiograd_kernels::Isa::chosen().map_err(|refused| Error::Usage(refused.to_string()))?;
+    let plans = std::env::var_os("CARDIOGRAD_PLANS").unwrap_or_default();
+    if ["", "on", "off"].iter().any(|known| plans == *known) {
+        return Ok(());
+    }
+    let found: String = plans.to_string_lossy().escape_debug().take(40).collect();
+    Err(Error::Usage(format!("CARDIOGRAD_PLANS is '{found}': it can be 'on' or 'off'")))
+}
+
+/// A forward run that can be walked back to the input: by the plan, or where there is none by the tape. It belongs to the network that looked, with the
+/// parameters that it had then, and to clones of it.
 pub struct Look<T: Real> {
     input: Tensor<T>,
     output: Tensor<T>,
     planned: Option<(Arc<Plan>, Passed)>,
     tape: OnceLock<Tape<T>>,
+    /// The network that looked.
+    edition: Edition,
 }
 
 impl<T: Real> Drop for Look<T> {
@@ -71,8 +109,9 @@ impl<T: Real> Look<T> {
     /// The unfused run of the same inputs, with every value; made when first asked for.
     ///
     /// # Errors
-    /// As [`Network::run`].
+    /// As [`Network::run`]; [`Error::Usage`] for a look of another network.
     pub fn tape(&self, network: &Network<T>) -> Result<&Tape<T>> {
+        network.check_run(self.edition)?;
         if let Some(tape) = self.tape.get() {
             return Ok(tape);
         }
@@ -88,9 +127,8 @@ impl<T: Real> Network<T> {
         if !enabled() || T::as_f32(&[]).is_none() || input.ndim() < 2 || input.is_empty() {
             return None;
         }
-        let shape = input.shape()[1..].to_vec();
-        let mut plans = self.plans().0.lock().unwrap_or_else(PoisonError::into_inner);
-        plans.entry(shape).or_insert_with_key(|shape| Plan::compile(self, shape).map(Arc::new)).clone()
+        let shape = &input.shape()[1..];
+        self.plans().get(shape, || Plan::compile(self, shape))
     }
 
     /// The output by a plan; `None` where there is none.
@@ -126,19 +164,22 @@ impl<T: Real> Network<T> {
             if let Some(x) = T::as_f32(slice(&input)) {
                 let (output, passed) = plan.forward(x, Some(keep), watch.and_then(|node| plan.step_of(node)));
                 let output = typed(&plan.output_shape(input.shape()[0]), output);
-                return Ok(Look { input, output, planned: Some((plan, passed)), tape: OnceLock::new() });
+                return Ok(Look { input, output, planned: Some((plan, passed)), tape: OnceLock::new(), edition: self.edition() });
             }
         }
         let tape = self.run(std::slice::from_ref(&input))?;
-        Ok(Look { input, output: tape.output().clone(), planned: None, tape: OnceLock::from(tape) })
+        Ok(Look { input, output: tape.output().clone(), planned: None, tape: OnceLock::from(tape), edition: self.edition() })
     }
 
     /// The gradient of an output column in the input under rules, for each example of a look; `reference` is a look at the baseline, of batch 1 or
     /// that of `look`.
     ///
     /// # Errors
-    /// As [`Network::backward`].
+    /// As [`Network::backward`]; [`Error::Usage`] for a look of another network, or from before a parameter was changed.
     pub fn look_back(&self, look: &Look<T>, rules: &RuleSet<T>, reference: Option<&Look<T>>, column: usize) -> Result<Tensor<T>> {
+        for look in [Some(look), reference].into_iter().flatten() {
+            self.check_run(look.edition)?;
+        }
         let seed = one_hot(look.output(), column)?;
         if let Some((plan, passed)) = &look.planned {
             rules.check(self.program())?;
@@ -168,8 +209,12 @@ impl<T: Real> Network<T> {
     /// ([`Network::look_at`]); no gradient where the output does not depend on the node.
     ///
     /// # Errors
-    /// As [`Network::backward`].
+    /// As [`Network::look_back`]; [`Error::Program`] if there is no such node.
     pub fn watched(&self, look: &Look<T>, node: NodeId, column: usize) -> Result<(Tensor<T>, Option<Tensor<T>>)> {
+        self.check_run(look.edition)?;
+        if node.0 >= self.program().nodes().len() {
+            return Err(Error::Program(format!("there is no node {}, the program has {}", node.0, self.program().nodes().len())));
+        }
         let seed = one_hot(look.output(), column)?;
         if let (Some((plan, passed)), Some(seed)) = (&look.planned, T::as_f32(slice(&seed)))
             && let Some(step) = plan.step_of(node).filter(|step| passed.watch() == Some(*step))
@@ -211,6 +256,17 @@ fn typed<T: Real>(shape: &[usize], values: Vec<f32>) -> Tensor<T> {
 mod tests {
     use crate::nn;
     use crate::tape::Network;
+
+    #[test]
+    fn a_network_keeps_a_few_plans() {
+        let program = nn::stevennet(12, None).unwrap();
+        let network: Network<f32> = Network::new(program.clone(), nn::initialise(&program, 1, 0).unwrap()).unwrap();
+        for len in (100..120).chain([100]) {
+            network.predict(&[crate::tape::zeros(&[1, 12, len])]).unwrap();
+        }
+        let plans = network.plans().0.lock().unwrap();
+        assert_eq!((plans.len(), &plans[super::KEPT - 1].0[..]), (super::KEPT, &[12, 100][..]));
+    }
 
     #[test]
     fn stevennet_is_one_step_a_layer() {

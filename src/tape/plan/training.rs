@@ -4,7 +4,9 @@
 //! merged in the order of the parts: results do not depend on threads. They agree with the tape's to rounding, since sums are cut otherwise.
 
 use super::compile::{ConvStep, Extent, Plan, Slot, Step, StepOp};
-use crate::tape::{Network, NodeId, Op, Tensor, from_vec, slice};
+use super::execute::rectified;
+use crate::tape::network::Edition;
+use crate::tape::{Network, NodeId, Op, Program, Tensor, from_vec, slice};
 use crate::{Error, Result};
 use cardiograd_kernels::blocked::{self, Finish, FusedConv, Gate};
 use cardiograd_kernels::training::{self, Affine, Moments};
@@ -17,6 +19,10 @@ pub(super) const PART: usize = 8;
 /// A plan for training steps of one program on inputs of one shape. It reads the parameters anew at each step, and reuses all its memory.
 pub struct TrainingPlan {
     pub(super) plan: Plan,
+    program: Program,
+    example: Vec<usize>,
+    /// The network of the last run.
+    ran: Option<Edition>,
     pub(super) convs: Vec<Option<TrainConv>>,
     /// What each slot held in the last run, blocked, all examples.
     pub(super) values: Vec<Buffer>,
@@ -50,20 +56,25 @@ impl TrainingPlan {
         let plan = Plan::compile(network, example)?;
         let convs = plan.steps.iter().map(|step| TrainConv::new(&plan, step)).collect::<Option<Vec<_>>>()?;
         let values = (0..plan.extents.len()).map(|_| Buffer::default()).collect();
-        Some(TrainingPlan { plan, convs, values, batch: 0, spare: Vec::new(), sums: Buffer::default() })
+        let (program, example) = (network.program().clone(), example.to_vec());
+        Some(TrainingPlan { plan, program, example, ran: None, convs, values, batch: 0, spare: Vec::new(), sums: Buffer::default() })
     }
 
     /// The outputs of a training run, (N, K): batch norms use the statistics of this batch.
     ///
     /// # Errors
-    /// If the input does not fit the plan, or the batch is empty.
+    /// If the input does not fit the plan, or the batch is empty; [`Error::Usage`] for a network of another program.
     pub fn forward(&mut self, network: &Network<f32>, input: &Tensor<f32>) -> Result<Tensor<f32>> {
+        if *network.program() != self.program {
+            return Err(Error::Usage("the training plan is of another program".into()));
+        }
         let (size_in, size_out) = (self.plan.planar(self.plan.input), self.plan.planar(self.plan.output));
         let input = input.as_standard_layout();
         let x = input.as_slice().unwrap_or(&[]);
-        if x.is_empty() || !x.len().is_multiple_of(size_in) || input.shape()[0] != x.len() / size_in {
-            return Err(Error::Data(format!("a training run needs examples of {size_in} values, found shape {:?}", input.shape())));
+        if x.is_empty() || input.shape()[1..] != self.example[..] {
+            return Err(Error::Data(format!("a training run needs examples of shape {:?}, found {:?}", self.example, input.shape())));
         }
+        self.ran = Some(network.edition());
         self.batch = input.shape()[0];
         for slot in 0..self.values.len() {
             self.values[slot].reserve(self.batch * self.plan.size(slot));
@@ -88,6 +99,13 @@ impl TrainingPlan {
         let y = &self.values[self.plan.output].as_slice()[..self.batch * self.plan.size(self.plan.output)];
         self.plan.unpack(self.plan.output, self.batch, y, &mut output);
         Ok(from_vec(&self.plan.output_shape(self.batch), output))
+    }
+
+    /// That a seed is one for the last run, which was this network's.
+    pub(super) fn check_seed(&self, network: &Network<f32>, seed: &Tensor<f32>) -> Result<()> {
+        network.check_run(self.ran.ok_or_else(|| Error::Usage("the training plan has not run: there is nothing to walk back".into()))?)?;
+        let output = self.plan.output_shape(self.batch);
+        if seed.shape() == output { Ok(()) } else { Err(Error::shape("the seed of the backward walk", output, seed.shape())) }
     }
 
     /// Mean, biased variance and count per channel that a batch norm used in the last run.
@@ -168,7 +186,7 @@ impl TrainingPlan {
         };
         let isa = self.plan.isa;
         x.par_chunks(size_x).zip(y.par_chunks_mut(size_y)).enumerate().for_each(|(n, (x, y))| match &step.op {
-            StepOp::Relu => y.iter_mut().zip(x).for_each(|(y, x)| *y = if *x > 0.0 { *x } else { 0.0 }),
+            StepOp::Relu => y.iter_mut().zip(x).for_each(|(y, x)| *y = rectified(*x)),
             StepOp::Average(window, stride) => blocked::average(isa, len, *window, *stride, x, y),
             StepOp::Max(window, stride) => blocked::max(isa, len, *window, *stride, x, y),
             StepOp::Mean => blocked::mean(isa, len, x, y),

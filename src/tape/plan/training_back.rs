@@ -6,6 +6,7 @@
 
 use super::compile::{ConvStep, Extent, Slot, Step, StepOp};
 use super::training::{TrainConv, TrainingPlan, inverse_deviation};
+use crate::Result;
 use crate::tape::{Gradients, Network, NodeId, Tensor, from_vec, slice};
 use cardiograd_kernels::blocked::{self, Finish};
 use cardiograd_kernels::{Buffer, training};
@@ -33,13 +34,18 @@ struct Share<'a> {
 
 impl TrainingPlan {
     /// The gradients of Σ seed · output of the last run, in all trainable parameters that it depends on.
-    pub fn backward(&mut self, network: &Network<f32>, seed: &Tensor<f32>) -> Gradients<f32> {
+    ///
+    /// # Errors
+    /// [`crate::Error::Shape`] if the seed does not fit; [`crate::Error::Usage`] if the last run was of another network, or of this one before its parameters changed.
+    pub fn backward(&mut self, network: &Network<f32>, seed: &Tensor<f32>) -> Result<Gradients<f32>> {
+        self.check_seed(network, seed)?;
         let mut gradients: Vec<Option<Tensor<f32>>> = vec![None; network.program().nodes().len()];
         let mut arrived: Vec<Option<Buffer>> = (0..self.values.len()).map(|_| None).collect();
         let output = self.plan.output;
         let mut first = self.lend(self.elements(output));
         let len = self.elements(output);
-        self.plan.pack(output, slice(seed), &mut first.as_mut_slice()[..len]);
+        let seed = seed.as_standard_layout();
+        self.plan.pack(output, seed.as_slice().unwrap_or(&[]), &mut first.as_mut_slice()[..len]);
         arrived[output] = Some(first);
         for index in (0..self.plan.steps.len()).rev() {
             let Some(g) = arrived[self.plan.steps[index].y].take() else { continue };
@@ -57,7 +63,7 @@ impl TrainingPlan {
                 *gradient = None;
             }
         }
-        Gradients::from_values(gradients)
+        Ok(Gradients::from_values(gradients))
     }
 
     /// A buffer of at least `len` elements, contents unspecified.

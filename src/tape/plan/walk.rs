@@ -5,8 +5,13 @@ use super::compile::{Extent, Plan, Slot, Step, StepOp};
 use super::execute::{Keep, Kept, Passed};
 use super::pool::Pool;
 use cardiograd_kernels::blocked::{self, Finish, Gate};
-use cardiograd_kernels::{Buffer, Real, team};
+use cardiograd_kernels::{Buffer, Isa, Real, team};
 use rayon::prelude::*;
+
+/// g ← scale · g per channel, and nothing added: the derivative of a batch norm in evaluation.
+fn scaled(isa: Isa, len: usize, scale: &[f32], g: &mut [f32]) {
+    blocked::affine(isa, len, scale, &vec![-0.0; scale.len()], g);
+}
 
 /// One chunk's walk: what has arrived at each slot.
 pub(super) struct Walk<'a> {
@@ -24,7 +29,8 @@ pub(super) struct Walk<'a> {
 
 impl Plan {
     /// The gradient of Σ seed · output under rules at the ReLUs, in the input, or in what the watched convolution gave (`None` where none has been
-    /// watched); `None` if a convolution has no adjoint form, or the rescale rule lacks values. A base of batch 1 serves every example.
+    /// watched); `None` if a convolution has no adjoint form, the rescale rule lacks values, or the tape
+    /// would add up gradients in another order. A base of batch 1 serves every example.
     pub(super) fn backward(
         &self,
         passed: &Passed,
@@ -43,7 +49,7 @@ impl Plan {
         }
         let single = base.is_some_and(|base| base.batch() == 1);
         let aligned = base.is_none_or(|base| base.batch() == 1 || (base.batch() == passed.batch() && base.chunk() == passed.chunk()));
-        if !self.steps.iter().all(has_adjoint) || !aligned || passed.batch() == 0 {
+        if !self.ordered || !self.steps.iter().all(has_adjoint) || !aligned || passed.batch() == 0 {
             return None;
         }
         let stop = if watched { Some(passed.watch()?) } else { None };
@@ -138,8 +144,7 @@ impl<'a> Walk<'a> {
         let (isa, size) = (self.plan.isa, self.plan.size(step.y));
         blocked::gate(isa, size, self.gate(step.relu), g);
         if let Some((scale, _)) = &conv.affine {
-            let shift = vec![0.0; scale.len()];
-            g.chunks_exact_mut(size).for_each(|g| blocked::affine(isa, len, scale, &shift, g));
+            g.chunks_exact_mut(size).for_each(|g| scaled(isa, len, scale, g));
         }
     }
 
@@ -155,16 +160,6 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// What has arrived at a slot, or zeros, to be added to.
-    fn sum(&mut self, slot: Slot) -> Buffer {
-        let len = self.elements(slot);
-        self.arrived[slot].take().unwrap_or_else(|| {
-            let mut zeros = self.pool.take(len);
-            zeros.as_mut_slice()[..len].fill(0.0);
-            zeros
-        })
-    }
-
     fn step(&mut self, index: usize, step: &Step) {
         let Some(g) = self.arrived[step.y].take() else { return };
         let (plan, batch) = (self.plan, self.batch);
@@ -177,8 +172,7 @@ impl<'a> Walk<'a> {
             StepOp::Conv(_) => return self.convolution(step, g),
             StepOp::Affine(scale, _) => {
                 let mut g = g;
-                let shift = vec![0.0; scale.len()];
-                g.as_mut_slice()[..batch * size_y].chunks_exact_mut(size_y).for_each(|g| blocked::affine(isa, len, scale, &shift, g));
+                g.as_mut_slice()[..batch * size_y].chunks_exact_mut(size_y).for_each(|g| scaled(isa, len, scale, g));
                 return self.give(step.x, g);
             }
             StepOp::Relu => {
@@ -195,7 +189,10 @@ impl<'a> Walk<'a> {
             StepOp::Same => return self.give(step.x, g),
             _ => (),
         }
-        let mut sum = self.sum(step.x);
+        // A sum of its own, as the op's, which then joins what has arrived: begun with what adds nothing, not even to −0, where the op adds nothing up.
+        let mut sum = self.pool.take(batch * size_x);
+        let adds = matches!(step.op, StepOp::Average(..) | StepOp::Max(..));
+        sum.as_mut_slice()[..batch * size_x].fill(if adds { 0.0 } else { -0.0 });
         let pairs = g.as_slice()[..batch * size_y].chunks_exact(size_y).zip(sum.as_mut_slice()[..batch * size_x].chunks_exact_mut(size_x));
         for (n, (gy, gx)) in pairs.enumerate() {
             match &step.op {
@@ -214,7 +211,7 @@ impl<'a> Walk<'a> {
             }
         }
         self.pool.push(g);
-        self.arrived[step.x] = Some(sum);
+        self.give(step.x, sum);
     }
 
     /// Back through a convolution: the gate at its load, the sum at its store; the other addend receives g itself.
