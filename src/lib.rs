@@ -17,6 +17,7 @@ pub mod progress;
 pub mod random;
 #[cfg(feature = "report")]
 pub mod report;
+pub mod shape;
 pub mod tape;
 mod threads;
 
