@@ -80,7 +80,7 @@ fn on_relu<T: Real>(rule: impl Rule<T> + 'static) -> RuleSet<T> {
     RuleSet::plain().with(Match::Kind(OpKind::Relu), Arc::new(rule))
 }
 
-/// The rescale rule at every kind of nonlinearity the program has. A linear program needs none: its multipliers are its gradient.
+/// The rescale rule at every nonlinearity on the way from input to output. A linear program needs none: its multipliers are its gradient.
 /// A product is only a nonlinearity when both factors depend on the input, and the rule then splits it; with a parameter as one factor
 /// it gives the plain derivative, since the parameter is the same in both runs.
 fn rescale<T: Real>(program: &Program, max_pool: MaxPoolRule) -> RuleSet<T> {
@@ -88,6 +88,8 @@ fn rescale<T: Real>(program: &Program, max_pool: MaxPoolRule) -> RuleSet<T> {
         MaxPoolRule::Captum => Rescale::pools_after_activations(program).into_iter().map(|node| node.name.as_str()).collect(),
         MaxPoolRule::Exact => Vec::new(),
     };
-    let nodes = program.nodes().iter().filter(|node| Rescale::KINDS.contains(&node.op.kind()) && !plain.contains(&node.name.as_str()));
-    nodes.fold(RuleSet::plain(), |rules, node| rules.with(Match::Name(node.name.clone()), Arc::new(Rescale)))
+    let on_path = program.nodes().iter().zip(program.on_path()).filter(|(_, on_path)| *on_path).map(|(node, _)| node);
+    let nodes = on_path.filter(|node| Rescale::KINDS.contains(&node.op.kind()) && !plain.contains(&node.name.as_str()));
+    let rule: Arc<dyn Rule<T>> = Arc::new(Rescale);
+    nodes.fold(RuleSet::plain(), |rules, node| rules.with(Match::Name(node.name.clone()), Arc::clone(&rule)))
 }

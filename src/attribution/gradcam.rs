@@ -16,27 +16,28 @@ pub enum Interpolation {
     Nearest,
 }
 
-/// The node that Grad-CAM looks at: the named one, or the last convolution before the program's output.
+/// The node that Grad-CAM looks at: the named one, or the last convolution on the way from input to output.
 ///
 /// # Errors
-/// [`Error::Usage`] if the name is unknown or a parameter's, or there is no convolution.
+/// [`Error::Usage`] if the name is unknown or a parameter's, the node lies off that way, or there is no convolution on it.
 pub(crate) fn layer<T: Real>(network: &Network<T>, name: Option<&str>) -> Result<NodeId> {
     let program = network.program();
-    match name {
-        Some(name) => match program.find(name) {
-            Some(id) if !matches!(program.node(id).op, Op::Parameter { .. }) => Ok(id),
-            found => {
-                let problem = if found.is_some() { "is a parameter, not a layer:" } else { "is the name of no layer:" };
-                let convs: Vec<&str> = program.of_kind(OpKind::Conv1d).into_iter().map(|id| program.node(id).name.as_str()).collect();
-                Err(Error::Usage(format!("'{name}' {problem} the convolutions are {}", convs.join(" "))))
-            }
-        },
-        None => program
-            .of_kind(OpKind::Conv1d)
-            .into_iter()
-            .rfind(|id| *id <= program.output())
-            .ok_or_else(|| Error::Usage("Grad-CAM needs a convolution, this program has none; name a node with --layer".into())),
-    }
+    let Some(name) = name else {
+        let last = program.acting(OpKind::Conv1d).pop();
+        return last.ok_or_else(|| {
+            Error::Usage("Grad-CAM needs a convolution, this program has none from input to output; name a node with --layer".into())
+        });
+    };
+    let at = |problem: &str| format!("Grad-CAM at '{name}': {problem} this node; name another layer:");
+    let problem = match program.find(name) {
+        None => format!("'{name}' is the name of no layer:"),
+        Some(id) if matches!(program.node(id).op, Op::Parameter { .. }) => format!("'{name}' is a parameter, not a layer:"),
+        Some(id) if program.on_path()[id.0] => return Ok(id),
+        Some(id) if program.output_needs()[id.0] => at("the input does not reach"),
+        Some(_) => at("the output does not depend on"),
+    };
+    let convs: Vec<&str> = program.acting(OpKind::Conv1d).into_iter().map(|id| program.node(id).name.as_str()).collect();
+    Err(Error::Usage(format!("{problem} the convolutions are {}", convs.join(" "))))
 }
 
 /// One row per example, (N, len): ReLU(Σ_c mean_t(g\[c\]) · a\[c, t\]) stretched to `len`.

@@ -212,8 +212,8 @@ fn only<T: Real>(site: &Site<'_, T>, value: Tensor<T>) -> Vec<Option<Tensor<T>>>
 pub(crate) fn rules<T: Real>(method: Method, program: &Program, settings: &Settings) -> RuleSet<T> {
     let epsilon = settings.lrp_epsilon;
     let mut set = RuleSet::plain();
-    let present = |kind: OpKind| !program.of_kind(kind).is_empty();
-    let mut convolutions = program.of_kind(OpKind::Conv1d);
+    let present = |kind: OpKind| !program.acting(kind).is_empty();
+    let mut convolutions = program.acting(OpKind::Conv1d);
     if method == Method::LrpComposite {
         let first = |id: &crate::tape::NodeId| program.node(program.node(*id).inputs[0]).op.kind() == OpKind::Input;
         for id in convolutions.iter().filter(|id| first(id)) {

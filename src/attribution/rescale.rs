@@ -28,11 +28,11 @@ impl Rescale {
     /// The ops that are not linear in their signals, and so need this rule.
     pub const KINDS: [OpKind; 6] = [OpKind::Relu, OpKind::LeakyRelu, OpKind::Tanh, OpKind::Sigmoid, OpKind::MaxPool1d, OpKind::Multiply];
 
-    /// The max-pools that directly follow an activation function.
+    /// The max-pools on the way from input to output that directly follow an activation function.
     pub fn pools_after_activations(program: &Program) -> Vec<&Node> {
         let activation = |kind: OpKind| matches!(kind, OpKind::Relu | OpKind::LeakyRelu | OpKind::Tanh | OpKind::Sigmoid);
         let follows = |node: &&Node| node.op.kind() == OpKind::MaxPool1d && activation(program.node(node.inputs[0]).op.kind());
-        program.nodes().iter().filter(follows).collect()
+        program.nodes().iter().zip(program.on_path()).filter(|(_, on_path)| *on_path).map(|(node, _)| node).filter(follows).collect()
     }
 }
 

@@ -58,7 +58,7 @@ pub fn variants(network: &Network<f64>, seed: u64) -> Result<Vec<(&'static str, 
 pub fn planned(network: &Network<f32>, settings: &Settings, x: &Tensor<f32>) -> Result<Check> {
     let program = network.program();
     let mut methods = vec![Method::Saliency, Method::DeepLift];
-    if !program.of_kind(OpKind::Relu).is_empty() {
+    if !program.acting(OpKind::Relu).is_empty() {
         methods.extend([Method::GuidedBackprop, Method::Deconvolution]);
     }
     let zero = crate::tape::zeros(&[&[1], &x.shape()[1..]].concat());

@@ -207,7 +207,7 @@ impl Subject<'_> {
         let methods = [Method::Saliency, Method::DeepLift, Method::GuidedBackprop];
         let variants = variants(&self.reference, self.options.seed)?;
         let fits =
-            |method: &Method| *method != Method::GuidedBackprop || !self.network.program().of_kind(crate::tape::OpKind::Relu).is_empty();
+            |method: &Method| *method != Method::GuidedBackprop || !self.network.program().acting(crate::tape::OpKind::Relu).is_empty();
         let methods: Vec<Method> = methods.into_iter().filter(fits).collect();
         variants.iter().map(|(name, variant)| invariance(&self.reference, variant, name, self.settings, &x, &methods)).collect()
     }

@@ -76,13 +76,14 @@ pub fn relu_rules<T: Real>(
     output: usize,
 ) -> Result<Check> {
     let program = network.program();
-    let relus = program.of_kind(OpKind::Relu);
+    let relus = program.acting(OpKind::Relu);
     if relus.is_empty() {
         return Err(Error::Rule("the program has no ReLU whose rule could be checked".into()));
     }
     let worst = Arc::new(Mutex::new(Worst::default()));
     let mut watched = RuleSet::plain();
-    let acted = |id: &NodeId| relus.contains(id) || rules.rule_for(program.node(*id)).is_some();
+    let on_path = program.on_path();
+    let acted = |id: &NodeId| on_path[id.0] && (relus.contains(id) || rules.rule_for(program.node(*id)).is_some());
     for id in program.ids().filter(acted) {
         let node = program.node(id);
         let inner = rules.rule_for(node).cloned();
@@ -102,7 +103,7 @@ pub fn relu_rules<T: Real>(
 /// # Errors
 /// As [`relu_rules`].
 pub(super) fn catalogued(network: &Network<f64>, settings: &Settings, x: &Tensor<f64>) -> Result<Option<Check>> {
-    if network.program().of_kind(OpKind::Relu).is_empty() {
+    if network.program().acting(OpKind::Relu).is_empty() {
         return Ok(None);
     }
     let (tape, zero) = (network.run(std::slice::from_ref(x))?, network.run(&[crate::tape::zeros(x.shape())])?);

@@ -8,8 +8,7 @@ use crate::files::digest::sha256_file;
 use crate::files::npy::{self, Header, NpyArray};
 use crate::files::state_dict::{self, Kind, StateDict};
 use crate::files::{npz, state_dict::Tensor};
-use crate::nn::{Checkpoint, Model};
-use crate::tape::Program;
+use crate::nn::{Checkpoint, Model, parse_program};
 use crate::{Error, Result};
 use serde_json::{Value, json};
 use std::fs::File;
@@ -37,6 +36,14 @@ pub struct Args {
 struct Findings {
     lines: Vec<String>,
     value: Value,
+    /// Why the command fails after all was said, if it does.
+    failed: Option<String>,
+}
+
+impl Findings {
+    fn new(lines: Vec<String>, value: Value) -> Self {
+        Findings { lines, value, failed: None }
+    }
 }
 
 /// Runs the command.
@@ -64,15 +71,16 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
         found.lines.extend(origin(record));
         found.value["record"] = json!(record);
     }
-    if globals.quiet {
-        return Ok(());
+    match globals {
+        Globals { quiet: true, .. } => (),
+        Globals { json: true, .. } => {
+            found.value["path"] = json!(path);
+            found.value["sha256"] = json!(digest);
+            print(format_args!("{:#}", found.value))?;
+        }
+        _ => found.lines.iter().try_for_each(print)?,
     }
-    if globals.json {
-        found.value["path"] = json!(path);
-        found.value["sha256"] = json!(digest);
-        return print(format_args!("{:#}", found.value));
-    }
-    found.lines.iter().try_for_each(print)
+    found.failed.map_or(Ok(()), |why| Err(Error::format(path, why)))
 }
 
 /// A folder of results of which the record alone says what it is.
@@ -134,7 +142,7 @@ fn inspect_file(path: &Path) -> Result<Findings> {
     if start.starts_with(b"\x89CGT") {
         let epochs = Checkpoint::load(path)?.epochs();
         let lines = vec![format!("{}: an unfinished training after {epochs} epochs, to be continued by train --resume", path.display())];
-        return Ok(Findings { lines, value: json!({ "kind": "checkpoint", "epochs": epochs }) });
+        return Ok(Findings::new(lines, json!({ "kind": "checkpoint", "epochs": epochs })));
     }
     let (kind, dict) = state_dict::read_kind(path)?;
     Ok(weights(path, kind, &dict))
@@ -158,7 +166,7 @@ fn array(path: &Path) -> Result<Findings> {
         lines.push(range.line());
         value["values"] = range.value();
     }
-    Ok(Findings { lines, value })
+    Ok(Findings::new(lines, value))
 }
 
 fn arrays(path: &Path) -> Result<Findings> {
@@ -170,7 +178,7 @@ fn arrays(path: &Path) -> Result<Findings> {
         lines.push(format!("  {name}: {shape:?} {dtype}, {}", range.line()));
         values.push(json!({ "name": name, "shape": shape, "dtype": dtype, "values": range.value() }));
     }
-    Ok(Findings { lines, value: json!({ "kind": "npz", "arrays": values }) })
+    Ok(Findings::new(lines, json!({ "kind": "npz", "arrays": values })))
 }
 
 /// The range of an array's finite values.
@@ -219,18 +227,16 @@ fn weights(path: &Path, kind: Kind, dict: &StateDict) -> Findings {
     lines.extend(dict.iter().map(|(name, tensor)| format!("  {name}: {:?} {}", tensor.shape(), tensor.dtype())));
     let describe = |(name, tensor): (&str, &Tensor)| json!({ "name": name, "shape": tensor.shape(), "dtype": tensor.dtype() });
     let tensors: Vec<Value> = dict.iter().map(describe).collect();
-    Findings { lines, value: json!({ "kind": "state_dict", "format": kind.title(), "values": values, "tensors": tensors }) }
+    Findings::new(lines, json!({ "kind": "state_dict", "format": kind.title(), "values": values, "tensors": tensors }))
 }
 
 fn program_or_results(path: &Path) -> Result<Findings> {
     let mut text = String::new();
     File::open(path).and_then(|file| file.take(JSON_CAP).read_to_string(&mut text)).map_err(|source| Error::io(path, source))?;
-    if let Ok(program) = serde_json::from_str::<Program>(&text) {
-        let mut lines = vec![format!("{}: a program of {} nodes", path.display(), program.nodes().len())];
-        lines.extend(program.to_string().lines().map(|line| format!("  {line}")));
-        return Ok(Findings { lines, value: json!({ "kind": "program", "program": program }) });
-    }
     let value: Value = serde_json::from_str(&text).map_err(|error| Error::format(path, format!("not JSON: {error}")))?;
+    if value.get("nodes").is_some() {
+        return Ok(program(path, &text));
+    }
     let mut lines = vec![format!("{}: results in JSON, not a program", path.display())];
     for (name, part) in value.as_object().into_iter().flatten() {
         lines.push(match part {
@@ -243,7 +249,26 @@ fn program_or_results(path: &Path) -> Result<Findings> {
     }
     let provenance = value.get("provenance").cloned().unwrap_or(Value::Null);
     let parts: Vec<&String> = value.as_object().into_iter().flat_map(|parts| parts.keys()).collect();
-    Ok(Findings { lines, value: json!({ "kind": "results", "parts": parts, "provenance": provenance }) })
+    Ok(Findings::new(lines, json!({ "kind": "results", "parts": parts, "provenance": provenance })))
+}
+
+/// A program, or everything that is wrong with it.
+fn program(path: &Path, text: &str) -> Findings {
+    match parse_program(text) {
+        Ok(program) => {
+            let mut lines = vec![format!("{}: a program of {} nodes", path.display(), program.nodes().len())];
+            lines.extend(program.to_string().lines().map(|line| format!("  {line}")));
+            Findings { lines, value: json!({ "kind": "program", "program": program }), failed: None }
+        }
+        Err(faults) => {
+            let count = format!("{} fault{}", faults.len(), if faults.len() == 1 { "" } else { "s" });
+            let mut lines = vec![format!("{}: a program with {count}", path.display())];
+            lines.extend(faults.iter().map(|fault| format!("  {fault}")));
+            let all: Vec<Value> =
+                faults.iter().map(|fault| json!({ "line": fault.line, "column": fault.column, "fault": fault.what })).collect();
+            Findings { lines, value: json!({ "kind": "program", "faults": all }), failed: Some(format!("not a valid program: {count}")) }
+        }
+    }
 }
 
 fn model(path: &Path, model: &Model) -> Findings {
@@ -275,5 +300,5 @@ fn model(path: &Path, model: &Model) -> Findings {
         "kind": "model", "target": model.target, "unit": model.unit(), "input": model.input, "provenance": model.provenance,
         "trainable_values": program.trainable_size(), "program": program,
     });
-    Findings { lines, value }
+    Findings::new(lines, value)
 }

@@ -2,14 +2,11 @@
 
 use super::architectures::{ARCHITECTURES, architecture};
 use super::model_file::Model;
+use super::program_file::{in_one_line, parse_program, program_text};
 use crate::files::state_dict::{self, StateDict, Tensor as StoredTensor, Values};
 use crate::tape::{Network, OpKind, Parameters, Program, from_vec, slice};
 use crate::{Error, Result};
-use std::io::Read;
 use std::path::Path;
-
-/// Program files beyond this are refused; StevenNet's takes 20 kB.
-const PROGRAM_CAP: u64 = 1 << 26;
 
 /// The model in a file: the project's own, or a PyTorch state dict (`.pt` in either format, `.safetensors`) of the network `arch`, a name of
 /// [`ARCHITECTURES`] or a program file (`.json`).
@@ -49,10 +46,8 @@ pub fn load_program(arch: &str) -> Result<Program> {
         return architecture(arch)
             .map_err(|_| Error::Usage(format!("unknown network '{arch}': a program file (.json), or one of {}", ARCHITECTURES.join(" "))));
     }
-    let mut text = String::new();
-    let read = std::fs::File::open(path).and_then(|file| file.take(PROGRAM_CAP).read_to_string(&mut text));
-    read.map_err(|source| Error::io(path, source))?;
-    serde_json::from_str(&text).map_err(|error| Error::format(path, format!("not a program: {error}")))
+    let faulty = |faults: Vec<_>| Error::format(path, format!("not a program: {}", in_one_line(&faults)));
+    parse_program(&program_text(path)?).map_err(faulty)
 }
 
 /// The state dict's tensors as parameters of a program; the counters that PyTorch keeps beside running averages are left out.

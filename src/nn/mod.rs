@@ -16,6 +16,8 @@ mod initialise;
 mod load;
 mod metrics;
 mod model_file;
+#[cfg(feature = "files")]
+mod program_file;
 mod provenance;
 mod saved_training;
 mod scaling;
@@ -31,6 +33,8 @@ pub use initialise::initialise;
 pub use load::{load_model, load_program, to_state_dict};
 pub use metrics::Metrics;
 pub use model_file::Model;
+#[cfg(feature = "files")]
+pub use program_file::{Fault, in_one_line, parse_program};
 pub use provenance::{Epoch, Provenance, Weights};
 pub use saved_training::{Start, TrainingFiles};
 pub use settings::{Preset, Schedule, TrainSettings};

@@ -29,11 +29,13 @@
 mod backward;
 mod build;
 mod fold;
+pub mod limits;
 mod network;
 mod op;
 mod ops;
 pub mod plan;
 mod polyphase;
+mod probe;
 mod program;
 mod rule;
 mod run;

@@ -1,12 +1,11 @@
 //! The operations as plain data: what they are called, what they take, what comes out. Their arithmetic is in `ops/`.
 
-use super::program::elements;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// An operation of a [`crate::tape::Program`]. All act on a batch: (N, C, L) for signals, (N, F) for features.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Op {
     /// A value given at run time; `shape` is one example's, `None` where any size will do.
     Input {
@@ -115,6 +114,28 @@ pub enum OpKind {
 }
 
 impl OpKind {
+    /// Every kind.
+    pub const ALL: [OpKind; 18] = [
+        OpKind::Input,
+        OpKind::Parameter,
+        OpKind::Conv1d,
+        OpKind::BatchNorm,
+        OpKind::Relu,
+        OpKind::LeakyRelu,
+        OpKind::Tanh,
+        OpKind::Sigmoid,
+        OpKind::AvgPool1d,
+        OpKind::MaxPool1d,
+        OpKind::GlobalAvgPool,
+        OpKind::Linear,
+        OpKind::Add,
+        OpKind::Multiply,
+        OpKind::Concat,
+        OpKind::Upsample,
+        OpKind::Interleave,
+        OpKind::Flatten,
+    ];
+
     /// The name, as in program files.
     pub fn name(self) -> &'static str {
         match self {
@@ -188,26 +209,6 @@ impl Op {
         match self {
             Op::Conv1d { .. } | Op::Linear | Op::BatchNorm { .. } => 1,
             _ => inputs,
-        }
-    }
-
-    /// A number in the op that makes no sense, if there is one.
-    pub(crate) fn fault(&self) -> Option<String> {
-        match self {
-            Op::Input { shape } if shape.contains(&Some(0)) => Some(format!("shape {shape:?} is empty")),
-            Op::Parameter { shape, .. } if shape.contains(&0) => Some(format!("shape {shape:?} is empty")),
-            Op::Parameter { shape, .. } if elements(shape).is_none() => Some(format!("shape {shape:?} is too large")),
-            Op::Conv1d { stride: 0, .. } => Some("stride 0".into()),
-            Op::Conv1d { dilation: 0, .. } => Some("dilation 0".into()),
-            Op::AvgPool1d { window, stride } | Op::MaxPool1d { window, stride } if *window == 0 || *stride == 0 => {
-                Some("window or stride 0".into())
-            }
-            Op::Upsample { factor: 0 } | Op::Interleave { factor: 0 } => Some("factor 0".into()),
-            Op::BatchNorm { eps, momentum } if !(*eps >= 0.0 && eps.is_finite() && (0.0..=1.0).contains(momentum)) => {
-                Some(format!("eps {eps}, momentum {momentum}"))
-            }
-            Op::LeakyRelu { slope } if !slope.is_finite() => Some(format!("slope {slope}")),
-            _ => None,
         }
     }
 }

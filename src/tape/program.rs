@@ -1,9 +1,10 @@
 //! A network as data: named nodes in an order in which each comes after its inputs.
 
+use super::limits;
 use crate::tape::{Op, OpKind};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 
 /// The place of a node in its program.
@@ -87,41 +88,16 @@ impl Program {
     /// A program of these nodes.
     ///
     /// # Errors
-    /// [`Error::Program`] if a name is used twice, an input does not come before its reader, an op has the wrong number of inputs or a
-    /// senseless setting, or there is no input node.
+    /// [`Error::Program`] if a name is used twice or cannot be one, an input does not come before its reader, an op has the wrong number of inputs
+    /// or a setting that is senseless or beyond [`crate::tape::limits`], the parameters take too much memory, or there is no input node. The
+    /// message is of the first fault and says how many there are.
     pub fn new(nodes: Vec<Node>, output: NodeId) -> Result<Self> {
-        let mut names = HashMap::new();
-        for (id, node) in nodes.iter().enumerate() {
-            let fail = |what: String| Err(Error::Program(format!("node '{}' ({}): {what}", node.name, node.op.kind())));
-            if names.insert(node.name.as_str(), id).is_some() {
-                return fail("its name is used twice".into());
-            }
-            if let Some(input) = node.inputs.iter().find(|input| input.0 >= id) {
-                return fail(format!("it reads node {}, which does not come before it", input.0));
-            }
-            let (least, most) = node.op.arity();
-            if !(least..=most).contains(&node.inputs.len()) {
-                return fail(format!(
-                    "it has {} inputs, it takes {}",
-                    node.inputs.len(),
-                    match most {
-                        usize::MAX => format!("{least} or more"),
-                        _ if least == most => least.to_string(),
-                        _ => format!("{least} or {most}"),
-                    }
-                ));
-            }
-            if let Some(fault) = node.op.fault() {
-                return fail(fault);
-            }
+        let faults = faults(&nodes, output);
+        match &faults[..] {
+            [] => Ok(Program { nodes, output }),
+            [only] => Err(Error::Program(only.clone())),
+            [first, rest @ ..] => Err(Error::Program(format!("{first} (the first of {} faults)", 1 + rest.len()))),
         }
-        if output.0 >= nodes.len() {
-            return Err(Error::Program(format!("the output is node {}, there are {}", output.0, nodes.len())));
-        }
-        if !nodes.iter().any(|node| node.op.kind() == OpKind::Input) {
-            return Err(Error::Program("there is no input node".into()));
-        }
-        Ok(Program { nodes, output })
     }
 
     /// All nodes, in order.
@@ -188,9 +164,60 @@ impl Program {
     /// # Errors
     /// [`Error::Shape`] or [`Error::Program`] naming the first node that cannot work on its inputs.
     pub fn shapes(&self, inputs: &[Vec<usize>]) -> Result<Vec<Vec<usize>>> {
+        Ok(self.measured(inputs)?.0)
+    }
+
+    /// How many values the run of one example has in all nodes but the parameters, for inputs of the given shapes (batch axis included).
+    ///
+    /// # Errors
+    /// As [`Program::shapes`].
+    pub fn values(&self, inputs: &[Vec<usize>]) -> Result<usize> {
+        Ok(self.measured(inputs)?.1)
+    }
+
+    /// How many examples of this shape (without the batch axis) may run at a time if all their values in f32 are to fit `bytes`: 1 to `most`.
+    ///
+    /// # Errors
+    /// As [`Program::shapes`].
+    pub fn batch_within(&self, example: &[usize], bytes: usize, most: usize) -> Result<usize> {
+        let one: Vec<usize> = [1].iter().chain(example).copied().collect();
+        let values = self.values(&[one])?;
+        Ok((bytes / values.saturating_mul(size_of::<f32>()).max(1)).clamp(1, most.max(1)))
+    }
+
+    /// For each node, whether it lies on a way from an input to the output: only there can a rule act or a layer be looked at.
+    pub fn on_path(&self) -> Vec<bool> {
+        let mut reached = vec![false; self.nodes.len()];
+        for (id, node) in self.nodes.iter().enumerate() {
+            reached[id] = node.op.kind() == OpKind::Input || node.inputs.iter().any(|input| reached[input.0]);
+        }
+        reached.into_iter().zip(self.output_needs()).map(|(reached, needed)| reached && needed).collect()
+    }
+
+    /// For each node, whether the output depends on it.
+    pub fn output_needs(&self) -> Vec<bool> {
+        let mut needed = vec![false; self.nodes.len()];
+        needed[self.output.0] = true;
+        for id in (0..=self.output.0).rev() {
+            if needed[id] {
+                self.nodes[id].inputs.iter().for_each(|input| needed[input.0] = true);
+            }
+        }
+        needed
+    }
+
+    /// The ids of the nodes of one kind that lie on a way from an input to the output, in order.
+    pub fn acting(&self, kind: OpKind) -> Vec<NodeId> {
+        let on_path = self.on_path();
+        self.of_kind(kind).into_iter().filter(|id| on_path[id.0]).collect()
+    }
+
+    fn measured(&self, inputs: &[Vec<usize>]) -> Result<(Vec<Vec<usize>>, usize)> {
         let mut given = inputs.iter();
+        let mut run = limits::Run::default();
         let mut shapes: Vec<Vec<usize>> = Vec::with_capacity(self.nodes.len());
         for node in &self.nodes {
+            let fail = |problem: String| Error::Program(format!("node '{}' ({}): {problem}", node.name, node.op.kind()));
             let shape = match &node.op {
                 Op::Input { shape } => {
                     let found = given.next().ok_or_else(|| Error::Program(format!("input '{}' was not given", node.name)))?;
@@ -200,28 +227,50 @@ impl Program {
                 Op::Parameter { shape, .. } => shape.clone(),
                 op => {
                     let read: Vec<&[usize]> = node.inputs.iter().map(|id| shapes[id.0].as_slice()).collect();
-                    op.output_shape(&read).map_err(|problem| Error::Program(format!("node '{}' ({}): {problem}", node.name, op.kind())))?
+                    op.output_shape(&read).map_err(fail)?
                 }
             };
-            if elements(&shape).is_none() {
-                return Err(Error::Program(format!("node '{}' ({}): a value of shape {shape:?} is too large", node.name, node.op.kind())));
-            }
+            run.add(node, &shape).map_err(fail)?;
             shapes.push(shape);
         }
         if given.next().is_some() {
             return Err(Error::Program(format!("{} inputs were given, the program has {}", inputs.len(), self.inputs().len())));
         }
-        Ok(shapes)
+        Ok((shapes, run.total()))
     }
 }
 
-/// The most elements a value may have: more is a description gone wrong, and is refused before anything is allocated.
-const MOST: usize = u32::MAX as usize;
-
-/// The number of elements of a shape, unless it is beyond [`MOST`].
-pub(super) fn elements(shape: &[usize]) -> Option<usize> {
-    let product = shape.iter().try_fold(1usize, |product, n| product.checked_mul(*n));
-    product.filter(|product| *product <= MOST)
+/// Everything that is wrong with a list of nodes as a program.
+fn faults(nodes: &[Node], output: NodeId) -> Vec<String> {
+    if nodes.len() > limits::MOST_NODES {
+        return vec![format!("there are {} nodes, at most {} are allowed", nodes.len(), limits::MOST_NODES)];
+    }
+    let mut all = Vec::new();
+    let mut names = HashSet::new();
+    for (id, node) in nodes.iter().enumerate() {
+        if let Some(fault) = limits::name_fault(&node.name) {
+            all.push(format!("node {id}: {fault}"));
+            continue;
+        }
+        let mut fail = |what: String| all.push(format!("node '{}' ({}): {what}", node.name, node.op.kind()));
+        if !names.insert(node.name.as_str()) {
+            fail("its name is used twice".into());
+        }
+        if let Some(input) = node.inputs.iter().find(|input| input.0 >= id) {
+            fail(format!("it reads node {}, which does not come before it", input.0));
+        }
+        limits::op_faults(&node.op, node.inputs.len()).into_iter().for_each(fail);
+    }
+    if output.0 >= nodes.len() {
+        all.push(format!("the output is node {}, there are {}", output.0, nodes.len()));
+    }
+    if !nodes.iter().any(|node| node.op.kind() == OpKind::Input) {
+        all.push("there is no input node".into());
+    }
+    if all.is_empty() {
+        all.extend(limits::too_many_parameters(nodes));
+    }
+    all
 }
 
 /// Checks a given input against its declaration. A batch may be empty, an example may not.

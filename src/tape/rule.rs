@@ -90,7 +90,9 @@ pub trait Rule<T: Real>: Send + Sync {
     /// A short name for traces.
     fn name(&self) -> &str;
 
-    /// What the rule does at a ReLU, if it is one of the formulas that execution plans fuse; `None` leaves the rule to the tape.
+    /// What the rule does at a ReLU, if it is one of the formulas that execution plans fuse; `None` leaves the rule to the tape. A rule that offers
+    /// a formula must do in [`Rule::propagate`] what the formula says, whatever the node: sets try both on sample values and refuse to act
+    /// if they differ.
     fn at_relu(&self) -> Option<ReluRule> {
         None
     }
@@ -125,11 +127,13 @@ impl Match {
 #[derive(Clone)]
 pub struct RuleSet<T: Real> {
     entries: Vec<(Match, Arc<dyn Rule<T>>)>,
+    /// What is wrong with the first rule that offers a formula and does otherwise.
+    fault: Option<String>,
 }
 
 impl<T: Real> Default for RuleSet<T> {
     fn default() -> Self {
-        RuleSet { entries: Vec::new() }
+        RuleSet { entries: Vec::new(), fault: None }
     }
 }
 
@@ -139,9 +143,14 @@ impl<T: Real> RuleSet<T> {
         RuleSet::default()
     }
 
-    /// The set with one more entry, behind those it has.
+    /// The set with one more entry, behind those it has. A rule that offers a formula ([`Rule::at_relu`]) is tried on sample values here; if it
+    /// does otherwise, [`RuleSet::check`] says so and nothing runs under this set.
     #[must_use]
     pub fn with(mut self, on: Match, rule: Arc<dyn Rule<T>>) -> Self {
+        let known = self.entries.iter().any(|(_, other)| Arc::ptr_eq(other, &rule));
+        if self.fault.is_none() && !known {
+            self.fault = super::probe::fault(rule.as_ref());
+        }
         self.entries.push((on, rule));
         self
     }
@@ -156,29 +165,40 @@ impl<T: Real> RuleSet<T> {
         self.entries.iter().find(|(on, _)| on.fits(node)).map(|(_, rule)| rule)
     }
 
-    /// Checks that every entry acts somewhere in a program: one that does not would silently give the plain gradient.
+    /// Checks that every rule keeps the formula that it offers, and that every entry acts on the way from an input to the output of a program: one
+    /// that does not would silently give the plain gradient.
     ///
     /// # Errors
-    /// [`Error::Rule`] naming the first idle entry.
+    /// [`Error::Rule`] naming the first rule that does otherwise, or the first idle entry.
     pub fn check(&self, program: &Program) -> Result<()> {
-        for (index, (on, rule)) in self.entries.iter().enumerate() {
-            let acts = |node: &Node| self.entries.iter().position(|(on, _)| on.fits(node)) == Some(index);
-            if !program.nodes().iter().any(acts) {
-                return Err(Error::Rule(format!(
-                    "the rule '{}' for {} acts nowhere in this program; its ops are: {}",
-                    rule.name(),
-                    on.text(),
-                    kinds(program)
-                )));
+        if let Some(fault) = &self.fault {
+            return Err(Error::Rule(fault.clone()));
+        }
+        if self.entries.is_empty() {
+            return Ok(());
+        }
+        let on_path = program.on_path();
+        let mut acts = vec![false; self.entries.len()];
+        for (node, _) in program.nodes().iter().zip(&on_path).filter(|(_, on_path)| **on_path) {
+            if let Some(index) = self.entries.iter().position(|(on, _)| on.fits(node)) {
+                acts[index] = true;
             }
         }
-        Ok(())
+        match self.entries.iter().zip(acts).find(|(_, acts)| !acts) {
+            None => Ok(()),
+            Some(((on, rule), _)) => Err(Error::Rule(format!(
+                "the rule '{}' for {} acts nowhere in this program; its ops from input to output are: {}",
+                rule.name(),
+                on.text(),
+                kinds(program, &on_path)
+            ))),
+        }
     }
 }
 
-/// The op kinds of a program, for messages.
-fn kinds(program: &Program) -> String {
-    let all: std::collections::BTreeSet<&str> =
-        program.nodes().iter().map(|node| node.op.kind()).filter(|kind| *kind != OpKind::Parameter).map(OpKind::name).collect();
+/// The op kinds of a program's nodes on the way from an input to the output, for messages.
+fn kinds(program: &Program, on_path: &[bool]) -> String {
+    let nodes = program.nodes().iter().zip(on_path).filter(|(_, on_path)| **on_path).map(|(node, _)| node.op.kind());
+    let all: std::collections::BTreeSet<&str> = nodes.filter(|kind| *kind != OpKind::Parameter).map(OpKind::name).collect();
     all.into_iter().collect::<Vec<_>>().join(" ")
 }

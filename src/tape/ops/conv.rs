@@ -50,7 +50,7 @@ pub(super) fn geometry(op: &Op, inputs: &[&[usize]]) -> Problem<Conv1d> {
     let span = kernel.checked_sub(1).and_then(|gaps| gaps.checked_mul(*dilation));
     let padded = len_in.checked_add(padding.0).and_then(|len| len.checked_add(padding.1));
     match (span, padded) {
-        (Some(span), Some(padded)) if span < padded => Ok(conv),
+        (Some(span), Some(padded)) if span < padded && *stride > 0 => Ok(conv),
         _ => Err(format!("{len_in} samples with padding {}+{} are shorter than the kernel of {kernel}", padding.0, padding.1)),
     }
 }

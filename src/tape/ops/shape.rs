@@ -1,6 +1,7 @@
 //! Ops that move values and compute nothing: concatenation, nearest upsampling, interleaving of phases, flattening.
 
 use super::Problem;
+use crate::shape::elements;
 use crate::tape::{Real, Site, Tensor, from_vec, slice};
 
 pub(super) fn concat_shape(inputs: &[&[usize]]) -> Problem<Vec<usize>> {
@@ -10,7 +11,8 @@ pub(super) fn concat_shape(inputs: &[&[usize]]) -> Problem<Vec<usize>> {
         return Err(format!("its inputs have shapes {inputs:?}, which differ beyond the channels"));
     }
     let mut shape = first.to_vec();
-    shape[1] = inputs.iter().map(|input| input[1]).sum();
+    let channels = inputs.iter().try_fold(0usize, |sum, input| sum.checked_add(input[1]));
+    shape[1] = channels.ok_or_else(|| format!("its inputs have shapes {inputs:?}, too many channels"))?;
     Ok(shape)
 }
 
@@ -59,7 +61,10 @@ pub(super) fn upsample_grad<T: Real>(factor: usize, grad: &Tensor<T>, x: &[usize
 
 pub(super) fn flatten_shape(x: &[usize]) -> Problem<Vec<usize>> {
     match x {
-        [batch, rest @ ..] if !rest.is_empty() => Ok(vec![*batch, rest.iter().product()]),
+        [batch, rest @ ..] if !rest.is_empty() => {
+            let features = elements(rest, 1).ok_or_else(|| format!("its input has shape {x:?}, too much to flatten"))?;
+            Ok(vec![*batch, features])
+        }
         _ => Err(format!("its input has shape {x:?}, expected (N, C, L)")),
     }
 }
@@ -70,7 +75,10 @@ pub(super) fn reshape<T: Real>(x: &Tensor<T>, shape: &[usize]) -> Tensor<T> {
 
 pub(super) fn interleave_shape(x: &[usize], factor: usize) -> Problem<Vec<usize>> {
     match x {
-        &[batch, channels, len] if channels % factor == 0 => Ok(vec![batch, channels / factor, len * factor]),
+        &[batch, channels, len] if channels % factor == 0 => {
+            let long = len.checked_mul(factor).ok_or_else(|| format!("{len} samples times {factor} is too much"))?;
+            Ok(vec![batch, channels / factor, long])
+        }
         _ => Err(format!("its input has shape {x:?}, expected (N, C·{factor}, L)")),
     }
 }

@@ -1,0 +1,398 @@
+//! Program files: JSON as people write it, read whole, with every fault and its place. What is not understood is refused by name, with what is known.
+
+use crate::tape::limits::{MOST_NODES, name_fault, op_faults};
+use crate::tape::{Node, NodeId, Op, OpKind, Program};
+use crate::{Error, Result};
+use serde::Deserialize;
+use serde::de::{MapAccess, Visitor};
+use serde_json::value::RawValue;
+use std::collections::HashMap;
+use std::fmt;
+use std::io::Read;
+use std::path::Path;
+
+/// Program files beyond this are refused; StevenNet's takes 20 kB.
+const CAP: u64 = 1 << 26;
+/// How many faults are told in one line.
+const TOLD: usize = 3;
+/// The most characters of a file's own words in a message.
+const SHOWN: usize = 40;
+
+/// A fault of a program file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// From 1.
+    pub line: usize,
+    /// In characters, from 1.
+    pub column: usize,
+    /// What is wrong, and what is known.
+    pub what: String,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "line {}, column {}: {}", self.line, self.column, self.what)
+    }
+}
+
+/// The text of a program file.
+///
+/// # Errors
+/// [`Error::Io`]; [`Error::Format`] if it is not text or too long.
+pub(super) fn program_text(path: &Path) -> Result<String> {
+    let io = |source| Error::io(path, source);
+    let mut bytes = Vec::new();
+    std::fs::File::open(path).and_then(|file| file.take(CAP + 1).read_to_end(&mut bytes)).map_err(io)?;
+    if bytes.len() as u64 > CAP {
+        return Err(Error::format(path, format!("not a program: it is larger than {} MiB", CAP >> 20)));
+    }
+    String::from_utf8(bytes).map_err(|_| Error::format(path, "not a program: it is not UTF-8 text"))
+}
+
+/// The program of a text.
+///
+/// # Errors
+/// All its faults, in the order of the text.
+pub fn parse_program(text: &str) -> std::result::Result<Program, Vec<Fault>> {
+    let root: &RawValue = match serde_json::from_str(text) {
+        Ok(root) => root,
+        Err(error) => return Err(vec![not_json(&error)]),
+    };
+    let mut reader = Reader { text, faults: Vec::new() };
+    let program = reader.program(root);
+    match program {
+        Some(program) if reader.faults.is_empty() => Ok(program),
+        _ => Err(reader.placed()),
+    }
+}
+
+/// All faults in one line: their number and the first few.
+pub fn in_one_line(faults: &[Fault]) -> String {
+    let told: Vec<String> = faults.iter().take(TOLD).map(Fault::to_string).collect();
+    let told = told.join("; ");
+    match faults.len() {
+        1 => told,
+        count if count <= TOLD => format!("{count} faults: {told}"),
+        count => format!("{count} faults: {told}; cardiograd inspect lists all"),
+    }
+}
+
+/// What serde_json says where the text is not even JSON, without its own word of the place.
+fn not_json(error: &serde_json::Error) -> Fault {
+    let said = error.to_string();
+    let what = said.rsplit_once(" at line ").map_or(said.as_str(), |(what, _)| what);
+    Fault { line: error.line().max(1), column: error.column().max(1), what: format!("not JSON: {what}") }
+}
+
+/// A piece of the file's own words for a message: escaped and cut.
+fn shown(text: &str) -> String {
+    let cut: String = text.chars().take(SHOWN).flat_map(char::escape_debug).collect();
+    // Quotes are the file's own and harmless.
+    let cut = cut.replace("\\\"", "\"").replace("\\'", "'");
+    if text.chars().nth(SHOWN).is_some() { format!("{cut}…") } else { cut }
+}
+
+/// The entries of a JSON object, in order, as slices of the text.
+struct Entries<'a>(Vec<(&'a RawValue, &'a RawValue)>);
+
+impl<'de> Deserialize<'de> for Entries<'de> {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        struct All;
+        impl<'de> Visitor<'de> for All {
+            type Value = Entries<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<Entries<'de>, A::Error> {
+                let mut all = Vec::new();
+                while let Some(entry) = map.next_entry()? {
+                    all.push(entry);
+                }
+                Ok(Entries(all))
+            }
+        }
+        deserializer.deserialize_map(All)
+    }
+}
+
+/// An object whose fields are being asked for; those that nobody asked for are unknown.
+struct Object<'a> {
+    /// The place of the whole.
+    at: &'a str,
+    /// What it is, for messages.
+    who: String,
+    fields: Vec<(String, &'a str, &'a RawValue)>,
+    known: Vec<&'static str>,
+}
+
+impl<'a> Object<'a> {
+    /// An optional field.
+    fn get(&mut self, name: &'static str) -> Option<&'a RawValue> {
+        self.known.push(name);
+        self.fields.iter().find(|(field, ..)| field == name).map(|(.., value)| *value)
+    }
+}
+
+/// A node as far as it could be read.
+struct Parsed<'a> {
+    at: &'a str,
+    name: Option<(String, &'a str)>,
+    op: Option<Op>,
+    /// The names of its inputs with their places.
+    inputs: Option<Vec<(String, &'a str)>>,
+}
+
+impl Parsed<'_> {
+    fn who(&self, index: usize) -> String {
+        let name = self.name.as_ref().map_or_else(|| format!("node {index}"), |(name, _)| format!("node '{}'", shown(name)));
+        self.op.as_ref().map_or(name.clone(), |op| format!("{name} ({})", op.kind()))
+    }
+}
+
+/// Collects faults by their place while it reads.
+struct Reader<'a> {
+    text: &'a str,
+    faults: Vec<(usize, String)>,
+}
+
+impl<'a> Reader<'a> {
+    /// Notes a fault at a slice of the text.
+    fn fault(&mut self, at: &str, what: String) {
+        let offset = (at.as_ptr() as usize).saturating_sub(self.text.as_ptr() as usize);
+        self.faults.push((offset.min(self.text.len()), what));
+    }
+
+    /// The faults by line and column, in the order of the text.
+    fn placed(mut self) -> Vec<Fault> {
+        self.faults.sort_by_key(|(offset, _)| *offset);
+        let (mut line, mut column, mut from) = (1, 1, 0);
+        let mut place = |(offset, what): (usize, String)| {
+            for c in self.text[from..offset].chars() {
+                (line, column) = if c == '\n' { (line + 1, 1) } else { (line, column + 1) };
+            }
+            from = offset;
+            Fault { line, column, what }
+        };
+        self.faults.into_iter().map(&mut place).collect()
+    }
+
+    fn object(&mut self, raw: &'a RawValue, who: impl Into<String>) -> Option<Object<'a>> {
+        let who = who.into();
+        let Ok(Entries(entries)) = serde_json::from_str(raw.get()) else {
+            self.fault(raw.get(), format!("{who} is {}, an object is expected", shown(raw.get())));
+            return None;
+        };
+        let mut fields: Vec<(String, &str, &RawValue)> = Vec::with_capacity(entries.len());
+        let mut seen = std::collections::HashSet::new();
+        for (key, value) in entries {
+            let name: String = serde_json::from_str(key.get()).unwrap_or_default();
+            if !seen.insert(name.clone()) {
+                self.fault(key.get(), format!("{who}: '{}' is given twice", shown(&name)));
+            }
+            fields.push((name, key.get(), value));
+        }
+        Some(Object { at: raw.get(), who, fields, known: Vec::new() })
+    }
+
+    /// Refuses the fields that nobody asked for.
+    fn close(&mut self, object: Object<'a>) {
+        let known = if object.known.is_empty() { "nothing".to_owned() } else { object.known.join(", ") };
+        for (name, at, _) in object.fields.iter().filter(|(name, ..)| !object.known.contains(&name.as_str())) {
+            self.fault(at, format!("{}: unknown field '{}', known: {known}", object.who, shown(name)));
+        }
+    }
+
+    /// A field that must be there.
+    fn need(&mut self, object: &mut Object<'a>, name: &'static str) -> Option<&'a RawValue> {
+        let found = object.get(name);
+        if found.is_none() {
+            self.fault(object.at, format!("{}: '{name}' is missing", object.who));
+        }
+        found
+    }
+
+    /// A field of a type that JSON's values are read into as they are.
+    fn read<V: Deserialize<'a>>(&mut self, object: &mut Object<'a>, name: &'static str, expected: &str) -> Option<V> {
+        let raw = self.need(object, name)?;
+        self.value(raw, &format!("{}: '{name}'", object.who), expected)
+    }
+
+    fn value<V: Deserialize<'a>>(&mut self, raw: &'a RawValue, who: &str, expected: &str) -> Option<V> {
+        let value = serde_json::from_str(raw.get()).ok();
+        if value.is_none() {
+            self.fault(raw.get(), format!("{who} is {}, {expected} is expected", shown(raw.get())));
+        }
+        value
+    }
+
+    fn program(&mut self, root: &'a RawValue) -> Option<Program> {
+        let mut object = self.object(root, "the program")?;
+        let nodes: Option<Vec<&RawValue>> = self.read(&mut object, "nodes", "a list");
+        let output = self.need(&mut object, "output");
+        let named = output.and_then(|raw| self.value::<String>(raw, "the program: 'output'", "the name of a node"));
+        self.close(object);
+        let nodes = nodes?;
+        if nodes.len() > MOST_NODES {
+            self.fault(root.get(), format!("there are {} nodes, at most {MOST_NODES} are allowed", nodes.len()));
+            return None;
+        }
+        let parsed: Vec<Parsed<'a>> = nodes.into_iter().enumerate().map(|(index, raw)| self.node(index, raw)).collect();
+        let (nodes, places) = self.bind(parsed);
+        let place = named.as_ref().and_then(|name| places.get(name).copied());
+        if let (Some(name), None, Some(raw)) = (&named, place, output) {
+            self.fault(raw.get(), format!("the output '{}' is not the name of a node", shown(name)));
+        }
+        if !self.faults.is_empty() {
+            return None;
+        }
+        // What concerns the program as a whole.
+        match Program::new(nodes?, NodeId(place?)) {
+            Ok(program) => Some(program),
+            Err(error) => {
+                self.fault(root.get(), error.to_string());
+                None
+            }
+        }
+    }
+
+    fn node(&mut self, index: usize, raw: &'a RawValue) -> Parsed<'a> {
+        let mut parsed = Parsed { at: raw.get(), name: None, op: None, inputs: None };
+        let Some(mut object) = self.object(raw, format!("node {index}")) else { return parsed };
+        if let Some(found) = self.need(&mut object, "name")
+            && let Some(name) = self.value::<String>(found, &format!("{}: 'name'", object.who), "a text")
+        {
+            match name_fault(&name) {
+                Some(fault) => self.fault(found.get(), fault),
+                None => object.who = format!("node '{}'", shown(&name)),
+            }
+            parsed.name = Some((name, found.get()));
+        }
+        if let Some(found) = self.need(&mut object, "op") {
+            parsed.op = self.op(&object.who, found);
+        }
+        parsed.inputs = match object.get("inputs") {
+            None => Some(Vec::new()),
+            Some(raw) => self.value::<Vec<&RawValue>>(raw, &format!("{}: 'inputs'", object.who), "a list of names").and_then(|all| {
+                let name = |raw: &'a RawValue| Some((self.value(raw, &format!("{}: an input", object.who), "the name of a node")?, raw.get()));
+                all.into_iter().map(name).collect()
+            }),
+        };
+        self.close(object);
+        parsed
+    }
+
+    /// An op: its name, or an object of its name and its attributes.
+    fn op(&mut self, who: &str, raw: &'a RawValue) -> Option<Op> {
+        if let Ok(name) = serde_json::from_str::<String>(raw.get()) {
+            let kind = self.kind(who, &name, raw.get())?;
+            return self.attributes(kind, Object { at: raw.get(), who: format!("{who} ({kind})"), fields: Vec::new(), known: Vec::new() });
+        }
+        let object = self.object(raw, format!("{who}: 'op'"))?;
+        let &[(ref name, at, inner)] = &object.fields[..] else {
+            self.fault(raw.get(), format!("{who}: 'op' has {} names, one is expected", object.fields.len()));
+            return None;
+        };
+        let kind = self.kind(who, name, at)?;
+        let who = format!("{who} ({kind})");
+        let object = match inner.get() {
+            "null" => Object { at: inner.get(), who, fields: Vec::new(), known: Vec::new() },
+            _ => self.object(inner, who)?,
+        };
+        self.attributes(kind, object)
+    }
+
+    fn kind(&mut self, who: &str, name: &str, at: &str) -> Option<OpKind> {
+        let found = OpKind::ALL.into_iter().find(|kind| kind.name() == name);
+        if found.is_none() {
+            let all = OpKind::ALL.map(OpKind::name).join(" ");
+            self.fault(at, format!("{who}: there is no op '{}'; the ops are {all}", shown(name)));
+        }
+        found
+    }
+
+    fn attributes(&mut self, kind: OpKind, mut object: Object<'a>) -> Option<Op> {
+        const SIZE: &str = "a whole number";
+        let o = &mut object;
+        let op = match kind {
+            OpKind::Input => self.read(o, "shape", "a list of sizes, null where any will do,").map(|shape| Op::Input { shape }),
+            OpKind::Parameter => {
+                let (shape, trainable) = (self.read(o, "shape", "a list of sizes"), self.read(o, "trainable", "true or false"));
+                shape.zip(trainable).map(|(shape, trainable)| Op::Parameter { shape, trainable })
+            }
+            OpKind::Conv1d => {
+                let (stride, dilation) = (self.read(o, "stride", SIZE), self.read(o, "dilation", SIZE));
+                let padding = self.read(o, "padding", "a list of two whole numbers, zeros before and after,");
+                stride.zip(dilation).zip(padding).map(|((stride, dilation), padding)| Op::Conv1d { stride, dilation, padding })
+            }
+            OpKind::BatchNorm => {
+                let (eps, momentum) = (self.read(o, "eps", "a number"), self.read(o, "momentum", "a number"));
+                eps.zip(momentum).map(|(eps, momentum)| Op::BatchNorm { eps, momentum })
+            }
+            OpKind::LeakyRelu => self.read(o, "slope", "a number").map(|slope| Op::LeakyRelu { slope }),
+            OpKind::AvgPool1d | OpKind::MaxPool1d => {
+                let (window, stride) = (self.read(o, "window", SIZE), self.read(o, "stride", SIZE));
+                let of = |(window, stride)| {
+                    if kind == OpKind::MaxPool1d { Op::MaxPool1d { window, stride } } else { Op::AvgPool1d { window, stride } }
+                };
+                window.zip(stride).map(of)
+            }
+            OpKind::Upsample => self.read(o, "factor", SIZE).map(|factor| Op::Upsample { factor }),
+            OpKind::Interleave => self.read(o, "factor", SIZE).map(|factor| Op::Interleave { factor }),
+            OpKind::Relu => Some(Op::Relu),
+            OpKind::Tanh => Some(Op::Tanh),
+            OpKind::Sigmoid => Some(Op::Sigmoid),
+            OpKind::GlobalAvgPool => Some(Op::GlobalAvgPool),
+            OpKind::Linear => Some(Op::Linear),
+            OpKind::Add => Some(Op::Add),
+            OpKind::Multiply => Some(Op::Multiply),
+            OpKind::Concat => Some(Op::Concat),
+            OpKind::Flatten => Some(Op::Flatten),
+        };
+        self.close(object);
+        op
+    }
+
+    /// Puts places for names; the nodes if all could be read, and where each name is.
+    fn bind(&mut self, parsed: Vec<Parsed<'a>>) -> (Option<Vec<Node>>, HashMap<String, usize>) {
+        let mut later: HashMap<&str, usize> = HashMap::new();
+        for (index, node) in parsed.iter().enumerate() {
+            if let Some((name, _)) = &node.name {
+                later.entry(name).or_insert(index);
+            }
+        }
+        let mut places: HashMap<String, usize> = HashMap::new();
+        let mut nodes = Some(Vec::with_capacity(parsed.len()));
+        for (index, node) in parsed.iter().enumerate() {
+            let who = node.who(index);
+            let mut found = Vec::new();
+            for (input, at) in node.inputs.iter().flatten() {
+                match places.get(input) {
+                    Some(place) => found.push(NodeId(*place)),
+                    None if later.contains_key(input.as_str()) => {
+                        self.fault(at, format!("{who} reads '{}', which does not come before it", shown(input)));
+                    }
+                    None => self.fault(at, format!("{who} reads '{}', which no node is called", shown(input))),
+                }
+            }
+            if let (Some(op), Some(inputs)) = (&node.op, &node.inputs) {
+                op_faults(op, inputs.len()).into_iter().for_each(|fault| self.fault(node.at, format!("{who}: {fault}")));
+            }
+            if let Some((name, at)) = &node.name {
+                match places.get(name) {
+                    Some(first) => self.fault(at, format!("{who}: its name is used twice, node {first} has it")),
+                    None => drop(places.insert(name.clone(), index)),
+                }
+            }
+            nodes = match (nodes, &node.name, &node.op) {
+                (Some(mut nodes), Some((name, _)), Some(op)) => {
+                    nodes.push(Node { name: name.clone(), op: op.clone(), inputs: found });
+                    Some(nodes)
+                }
+                _ => None,
+            };
+        }
+        (nodes, places)
+    }
+}
