@@ -68,6 +68,9 @@ mod tests {
         assert_eq!(elements(&[1 << 61], 4), None);
         assert_eq!(elements(&[usize::MAX, 2], 1), None);
         assert_eq!(Shape::new(&[4, 5], 4).unwrap().elements(), 20);
-        assert_eq!(Shape::new(&[0, usize::MAX], 2).unwrap_err().to_string(), format!("the shape [0, {}] is too large for any memory", usize::MAX));
+        assert_eq!(
+            Shape::new(&[0, usize::MAX], 2).unwrap_err().to_string(),
+            format!("the shape [0, {}] is too large for any memory", usize::MAX)
+        );
     }
 }

@@ -317,3 +317,44 @@ fn a_layer_of_gradcam_must_have_time_and_influence() {
     let error = Explainer::new(&network, &idle).map(|_| ()).unwrap_err().to_string();
     assert!(error.contains("Grad-CAM at 'idle': the output does not depend on this node"), "{error}");
 }
+
+/// x (1, 2) → conv of `first` (2 channels, one tap) → mean over time → linear of `last`.
+fn extreme(first: [f64; 2], last: [f64; 2]) -> Network<f64> {
+    let mut build = Builder::new();
+    let x = build.input("x", &[Some(1), Some(2)]);
+    let conv = build.conv1d("conv", x, ConvLayer { bias: false, ..ConvLayer::same(1, 2, 1) });
+    let mean = build.node("mean", Op::GlobalAvgPool, &[conv]);
+    let y = build.linear("fc", mean, 2, 1, false);
+    let parameters = [("conv.weight".into(), from_vec(&[2, 1, 1], first.to_vec())), ("fc.weight".into(), from_vec(&[1, 2], last.to_vec()))];
+    Network::new(build.finish(y).unwrap(), parameters.into()).unwrap()
+}
+
+#[test]
+fn what_overflows_is_refused_and_never_laundered() {
+    let attempt = |network: &Network<f64>, x: [f64; 2], settings: &Settings, method: Method| {
+        let x = from_vec(&[1, 1, 2], x.to_vec());
+        let found = Explainer::new(network, settings).unwrap().explain(&x, &[7], &[method], &progress::silent);
+        found.map(|_| ()).unwrap_err().to_string()
+    };
+    let settings = Settings::default();
+    // ∞ − ∞ on the way to the output.
+    let network = extreme([1e200, 1e200], [1e200, -1e200]);
+    for method in Method::ALL {
+        let error = attempt(&network, [1e200, 1e200], &settings, method);
+        assert!(error.starts_with("ECG 7: the network gives NaN at the ECG itself in f64"), "{method}: {error}");
+    }
+    // At the baseline and on the way from it alone.
+    let far = Settings { baseline: Baseline::Values(ndarray::arr2(&[[1e200, 1e200]])), ..Settings::default() };
+    let mild = extreme([1e150, 1e150], [1.0, -1.0]);
+    let error = attempt(&mild, [1.0, 1.0], &far, Method::IntegratedGradients);
+    assert!(error.starts_with("ECG 7: the network gives NaN at a sampled input"), "{error}");
+    let error = attempt(&mild, [1.0, 1.0], &far, Method::DeepLift);
+    assert!(error.starts_with("ECG 7: the network gives NaN at the baseline"), "{error}");
+    assert!(attempt(&mild, [1.0, 1.0], &far, Method::Occlusion).starts_with("ECG 7, an occluded input: the network gives NaN"));
+    // The mean over time is 0, the weighted activation ∞ − ∞: a rectifier would make it 0.
+    let error = attempt(&network, [1.0, -1.0], &settings, Method::GradCam);
+    assert!(error.starts_with("ECG 7, method gradcam: the map is not finite"), "{error}");
+    // Gradients whose squares overflow.
+    let error = attempt(&extreme([1e200, 0.0], [1.0, 0.0]), [1.0, 2.0], &settings, Method::VarGrad);
+    assert!(error.starts_with("ECG 7, method vargrad: the map is not finite"), "{error}");
+}

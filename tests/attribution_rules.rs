@@ -3,8 +3,9 @@
 mod common;
 
 use cardiograd::attribution::{Baseline, Deconvolution, Explainer, GuidedBackprop, Interpolation, Method, Rescale, Settings};
+use cardiograd::attribution::catalogue;
 use cardiograd::progress;
-use cardiograd::tape::{Builder, ConvLayer, Match, Network, Op, OpKind, Parameters, Rule, RuleSet, Tensor, Want, from_vec, slice};
+use cardiograd::tape::{Builder, ConvLayer, Match, Network, Op, OpKind, Parameters, ReluRule, Rule, RuleSet, Tensor, Want, from_vec, slice};
 use common::{Draw, distance, relative_l2, single};
 use proptest::prelude::*;
 use std::sync::Arc;
@@ -324,4 +325,101 @@ fn rules_say_where_they_cannot_act() {
     let seed = tape.output().clone();
     let error = network.backward(&tape, seed, &rules, Some(&tape), &Want::inputs(network.program())).unwrap_err().to_string();
     assert!(error.contains("the rescale rule is not defined for upsample"), "{error}");
+}
+
+/// conv → mean → linear on the way, and a ReLU, a max-pool and a convolution off it.
+fn with_a_dead_branch() -> Network<f64> {
+    let mut build = Builder::new();
+    let x = build.input("x", &[Some(2), Some(8)]);
+    let conv = build.conv1d("conv", x, ConvLayer::same(2, 3, 3));
+    let dead = build.relu("dead", conv);
+    build.node("dead_pool", Op::MaxPool1d { window: 2, stride: 2 }, &[dead]);
+    build.conv1d("dead_conv", dead, ConvLayer::same(3, 3, 3));
+    let mean = build.node("mean", Op::GlobalAvgPool, &[conv]);
+    let y = build.linear("fc", mean, 3, 1, true);
+    let program = build.finish(y).unwrap();
+    let parameters = common::parameters(&program, &mut Draw::new(3));
+    Network::new(program, parameters).unwrap()
+}
+
+#[test]
+fn what_lies_off_the_way_to_the_output_does_not_act() {
+    let network = with_a_dead_branch();
+    let x = Draw::new(4).tensor(&[1, 2, 8]);
+    let settings = Settings::default();
+    let explain = |method| Explainer::new(&network, &settings).unwrap().explain(&x, &[0], &[method], &progress::silent);
+    for method in [Method::GuidedBackprop, Method::Deconvolution, Method::GuidedGradCam] {
+        let error = explain(method).unwrap_err().to_string();
+        assert!(error.contains("acts nowhere") && !error.contains("relu in"), "{method}: {error}");
+    }
+    assert!(Rescale::pools_after_activations(network.program()).is_empty());
+    assert_eq!(slice(explain(Method::DeepLift).unwrap().map(Method::DeepLift).unwrap()), slice(explain(Method::Saliency).unwrap().map(Method::Saliency).unwrap()));
+    for method in [Method::LrpEpsilon, Method::LrpComposite, Method::GradCam] {
+        explain(method).unwrap();
+    }
+    let on = |layer: &str| {
+        let settings = Settings { layer: Some(layer.into()), ..Settings::default() };
+        Explainer::new(&network, &settings).map(|_| ()).map_err(|error| error.to_string())
+    };
+    assert_eq!(on("conv"), Ok(()));
+    assert!(on("dead_conv").unwrap_err().contains("the output does not depend on this node"));
+
+    let program = network.program();
+    let (able, left_out) = catalogue::able(&Method::STUDY, false, [program], &settings).unwrap();
+    assert_eq!(able.len(), 7);
+    assert_eq!(left_out.iter().map(|(method, _)| *method).collect::<Vec<_>>(), [Method::Deconvolution, Method::GuidedBackprop, Method::GuidedGradCam]);
+    assert!(left_out.iter().all(|(_, why)| why.contains("acts nowhere in this program; its ops from input to output are: conv1d")));
+    assert!(catalogue::able(&[Method::Saliency, Method::GuidedBackprop], true, [program], &settings).unwrap_err().to_string().contains("guided_backprop"));
+    assert!(catalogue::able(&[Method::GuidedBackprop], false, [program], &settings).is_err());
+}
+
+/// Offers max(g, 0) and hands on something else where `wrong` says so.
+struct Liar(fn(f64, f64) -> bool);
+
+impl<T: cardiograd::tape::Real> Rule<T> for Liar {
+    fn propagate(&self, site: &cardiograd::tape::Site<'_, T>, g: &Tensor<T>) -> cardiograd::Result<Vec<Option<Tensor<T>>>> {
+        let pairs = slice(g).iter().zip(slice(site.inputs[0]));
+        let out = pairs.map(|(g, x)| match *g > T::ZERO {
+            _ if (self.0)(g.f64(), x.f64()) => *g + *g,
+            true => *g,
+            false => T::ZERO,
+        });
+        Ok(vec![Some(from_vec(g.shape(), out.collect()))])
+    }
+
+    fn name(&self) -> &str {
+        "liar"
+    }
+
+    fn at_relu(&self) -> Option<ReluRule> {
+        Some(ReluRule::Positive)
+    }
+}
+
+#[test]
+fn a_rule_keeps_the_formula_that_it_offers() {
+    let mut build = Builder::new();
+    let x = build.input("x", &[Some(2)]);
+    let act = build.relu("act", x);
+    let program = build.finish(act).unwrap();
+    fn set<T: cardiograd::tape::Real>(wrong: fn(f64, f64) -> bool) -> RuleSet<T> {
+        RuleSet::plain().with(Match::Kind(OpKind::Relu), Arc::new(Liar(wrong)))
+    }
+    set::<f64>(|_, _| false).check(&program).unwrap();
+    set::<f32>(|_, _| false).check(&program).unwrap();
+    // Wrong for negative gradients, for inputs at 0, and for large ones alone.
+    for wrong in [|g: f64, _: f64| g < 0.0, |g: f64, x: f64| x == 0.0 && g > 0.0, |_: f64, x: f64| x > 1e5] as [fn(f64, f64) -> bool; 3] {
+        for error in [set::<f64>(wrong).check(&program), set::<f32>(wrong).check(&program)] {
+            let error = error.unwrap_err().to_string();
+            assert!(error.starts_with("the rule 'liar' offers the formula Positive at ReLUs and does otherwise: gradient"), "{error}");
+        }
+    }
+    let network = Network::<f32>::new(program, Parameters::new()).unwrap();
+    let look = network.look(from_vec(&[1, 2], vec![1.0, -1.0])).unwrap();
+    let error = network.look_back(&look, &set(|g, _| g < 0.0), None, 0).unwrap_err().to_string();
+    assert!(error.contains("does otherwise"), "{error}");
+    // The rules of the catalogue keep theirs.
+    for rule in [Arc::new(Deconvolution) as Arc<dyn Rule<f32>>, Arc::new(GuidedBackprop), Arc::new(Rescale)] {
+        RuleSet::plain().with(Match::Kind(OpKind::Relu), rule).check(network.program()).unwrap();
+    }
 }

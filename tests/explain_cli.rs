@@ -1,8 +1,11 @@
 //! `cardiograd explain` as a script calls it: against PyTorch and Captum, and on everything that can be wrong.
 
+use cardiograd::dataset::InputKind;
 use cardiograd::files::state_dict::{self, StateDict};
 use cardiograd::files::{npy, npz};
-use ndarray::{Array1, Array2, Array3, ArrayD, IxDyn};
+use cardiograd::nn::{Model, initialise};
+use cardiograd::tape::{Builder, ConvLayer, Network, Op, from_vec};
+use ndarray::{Array1, Array2, Array3, ArrayD, Axis, IxDyn};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -260,4 +263,170 @@ fn a_state_dict_must_be_that_of_the_network() {
     };
     said("missing.safetensors", &["model.5.bias", "missing"]);
     said("extra.safetensors", &["model.99.weight", "no place"]);
+}
+
+/// Runs any command.
+fn command(folder: &Path, arguments: &str) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_cardiograd")).current_dir(folder).args(arguments.split_whitespace()).output().unwrap()
+}
+
+/// The first line with which a command fails; its output `refused` must not be there.
+fn fails(folder: &Path, arguments: &str, code: i32) -> String {
+    let output = command(folder, arguments);
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(code), "{arguments}: {text}");
+    assert!(!folder.join("refused.npz").exists(), "{arguments}");
+    text
+}
+
+fn succeeds(folder: &Path, arguments: &str) -> Output {
+    let output = command(folder, arguments);
+    assert!(output.status.success(), "{arguments}: {}", String::from_utf8_lossy(&output.stderr));
+    output
+}
+
+/// A model (12, any) → conv → (ReLU) → mean → linear of `outputs`, of which nothing is known but `input`.
+fn model(outputs: usize, relu: bool, input: Option<InputKind>) -> Model {
+    let mut build = Builder::new();
+    let x = build.input("x", &[Some(12), None]);
+    let conv = build.conv1d("conv", x, ConvLayer::same(12, 4, 5));
+    let act = if relu { build.relu("act", conv) } else { conv };
+    let mean = build.node("mean", Op::GlobalAvgPool, &[act]);
+    let y = build.linear("fc", mean, 4, outputs, true);
+    let program = build.finish(y).unwrap();
+    let parameters = initialise(&program, 1, 0).unwrap();
+    Model { input, ..Model::new(Network::new(program, parameters).unwrap()) }
+}
+
+/// ECGs (n, 12, samples) of some µV.
+fn ecgs(n: usize, samples: usize, scale: f64) -> Array3<f64> {
+    Array3::from_shape_fn((n, 12, samples), |(n, lead, t)| scale * (((n + 2) * (lead + 3) * (t + 5)) % 401) as f64)
+}
+
+#[test]
+fn several_outputs_are_listed_and_one_is_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    model(2, true, None).save(path.join("two.cgm")).unwrap();
+    model(1, true, None).save(path.join("one.cgm")).unwrap();
+    npy::write(path.join("x.npy"), ecgs(3, 40, 1.0).view()).unwrap();
+    for (arguments, code) in [
+        ("explain two.cgm -i x.npy -m saliency -o refused.npz", 2),
+        ("predict two.cgm -i x.npy", 2),
+        ("trace two.cgm -i x.npy -m saliency -o refused.npz", 2),
+        ("explain two.cgm -i x.npy -m saliency --column 2 -o refused.npz", 2),
+        ("predict one.cgm -i x.npy --column 1", 2),
+    ] {
+        let text = fails(path, arguments, code);
+        assert!(text.contains("2 outputs (0, 1)") && text.contains("--column") || text.contains("1 output (0)"), "{arguments}: {text}");
+    }
+    let methods = "saliency,random,gradcam,deeplift,lrp_epsilon,occlusion,smoothgrad";
+    let run = |column: &str, out: &str| succeeds(path, &format!("explain two.cgm -i x.npy -m {methods} --samples 3 --column {column} -o {out} --json"));
+    let (first, second, both) = (run("0", "first.npz"), run("1", "second.npz"), run("all", "both.npz"));
+    for name in methods.split(',').chain(["prediction"]) {
+        let (all, [a, b]) = (maps(&path.join("both.npz"), name), ["first.npz", "second.npz"].map(|file| maps(&path.join(file), name)));
+        assert_eq!(all.shape()[..2], [3, 2], "{name}");
+        assert_eq!(all.index_axis(Axis(1), 0), a, "{name}");
+        assert_eq!(all.index_axis(Axis(1), 1), b, "{name}");
+        assert!(a != b, "{name} is the same for both outputs");
+    }
+    let json = |output: Output| serde_json::from_slice::<serde_json::Value>(&output.stdout).unwrap();
+    let (first, second, both) = (json(first), json(second), json(both));
+    assert_eq!(both["prediction"], serde_json::json!([first["prediction"], second["prediction"]]));
+    assert_eq!(both["completeness"]["deeplift"], serde_json::json!([first["completeness"]["deeplift"], second["completeness"]["deeplift"]]));
+
+    succeeds(path, "predict two.cgm -i x.npy --column all -o all.npy");
+    succeeds(path, "predict two.cgm -i x.npy --column 1 -o one.npy");
+    let (all, one) = (npy::read_f64(path.join("all.npy")).unwrap(), npy::read_f64(path.join("one.npy")).unwrap());
+    assert_eq!((all.shape(), one.shape()), (&[3, 2][..], &[3][..]));
+    assert_eq!(all.index_axis(Axis(1), 1), one);
+    assert_eq!(one, maps(&path.join("second.npz"), "prediction"));
+    succeeds(path, "trace two.cgm -i x.npy -m deeplift --column 1 --precision f32 -o account");
+    let map = npy::read_f64(path.join("account/map.npy")).unwrap();
+    assert_eq!(map.index_axis(Axis(0), 0), maps(&path.join("second.npz"), "deeplift").index_axis(Axis(0), 0));
+    // One output needs no word, and is the same with it.
+    succeeds(path, "explain one.cgm -i x.npy -m saliency -o plain.npz");
+    succeeds(path, "explain one.cgm -i x.npy -m saliency --column 0 -o asked.npz");
+    assert_eq!(maps(&path.join("plain.npz"), "saliency"), maps(&path.join("asked.npz"), "saliency"));
+}
+
+#[test]
+fn methods_that_cannot_act_are_left_out_of_all_and_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    model(1, false, None).save(path.join("linear.cgm")).unwrap();
+    npy::write(path.join("x.npy"), ecgs(1, 40, 1.0).view()).unwrap();
+    let output = succeeds(path, "explain linear.cgm -i x.npy -m all --samples 2 --steps 3 -o all.npz --json");
+    let said = String::from_utf8(output.stderr).unwrap();
+    let told: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    for method in ["deconvolution", "guided_backprop", "guided_gradcam"] {
+        assert!(said.contains(&format!("{method} is left out: ")) && told["left_out"][method].as_str().unwrap().contains("acts nowhere"), "{said}");
+        let text = fails(path, &format!("explain linear.cgm -i x.npy -m saliency,{method} -o refused.npz"), 1);
+        assert!(text.contains("acts nowhere"), "{text}");
+    }
+    assert_eq!(npz::names(path.join("all.npz")).unwrap().len(), 7 + 1);
+    assert!(succeeds(path, "explain linear.cgm -i x.npy -m all --samples 2 --steps 3 -o quiet.npz --quiet").stderr.is_empty());
+}
+
+#[test]
+fn a_model_that_says_its_input_takes_that_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    model(1, true, Some(InputKind::Median)).save(path.join("median.cgm")).unwrap();
+    model(1, true, None).save(path.join("any.cgm")).unwrap();
+    for (name, samples, scale) in [("median", 600, 1.0), ("rhythm", 5000, 1.0), ("mv", 600, 1e-3), ("nv", 600, 1e3)] {
+        npy::write(path.join(format!("{name}.npy")), ecgs(1, samples, scale).view()).unwrap();
+    }
+    for command in ["explain {} -m saliency -o refused.npz", "predict {}", "trace {} -m saliency -o refused.npz"] {
+        let with = |what: &str| command.replace("{}", &format!("median.cgm -i {what}"));
+        let text = fails(path, &with("rhythm.npy"), 1);
+        assert!(text.contains("5000 samples; the model looks at median ECGs of 600") && text.contains("--any-length"), "{text}");
+        let text = fails(path, &with("mv.npy"), 1);
+        assert!(text.contains("mv.npy: ECG 0: its leads span 0.4") && text.contains("multiply by 1000"), "{text}");
+        assert!(fails(path, &with("nv.npy"), 1).contains("divide by 1000"));
+    }
+    succeeds(path, "predict median.cgm -i median.npy");
+    succeeds(path, "predict median.cgm -i rhythm.npy --any-length");
+    succeeds(path, "predict median.cgm -i mv.npy --any-amplitude");
+    // Of other models nothing is known: they may have been trained in mV, at any length.
+    succeeds(path, "predict any.cgm -i rhythm.npy");
+    succeeds(path, "predict any.cgm -i mv.npy");
+}
+
+#[test]
+fn a_prediction_that_overflows_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    let mut build = Builder::new();
+    let x = build.input("x", &[Some(1), Some(4)]);
+    let layer = |c_in, c_out| ConvLayer { bias: false, ..ConvLayer::same(c_in, c_out, 1) };
+    let first = build.conv1d("first", x, layer(1, 2));
+    let second = build.conv1d("second", first, layer(2, 1));
+    let act = build.relu("act", second);
+    let mean = build.node("mean", Op::GlobalAvgPool, &[act]);
+    let y = build.linear("fc", mean, 1, 1, true);
+    let of = |name: &str, shape: &[usize], values: &[f32]| (name.to_owned(), from_vec(shape, values.to_vec()));
+    let parameters = [
+        of("first.weight", &[2, 1, 1], &[1e30, -1e30]),
+        of("second.weight", &[1, 2, 1], &[1.0, 1.0]),
+        of("fc.weight", &[1, 1], &[1.0]),
+        of("fc.bias", &[1], &[5.0]),
+    ];
+    Model::new(Network::new(build.finish(y).unwrap(), parameters.into()).unwrap()).save(path.join("m.cgm")).unwrap();
+    npy::write(path.join("x.npy"), Array3::from_elem((1, 1, 4), 1e10f32).view()).unwrap();
+    // With plans on: tests/tape_plans.rs.
+    for plans in ["off"] {
+        for arguments in ["explain m.cgm -i x.npy -m saliency -o refused.npz", "explain m.cgm -i x.npy -m deeplift -o refused.npz --json", "predict m.cgm -i x.npy"] {
+            let output = Command::new(env!("CARGO_BIN_EXE_cardiograd"))
+                .current_dir(path)
+                .args(arguments.split_whitespace())
+                .env("CARDIOGRAD_PLANS", plans)
+                .output()
+                .unwrap();
+            let text = String::from_utf8(output.stderr).unwrap();
+            assert_eq!(output.status.code(), Some(1), "{plans} {arguments}: {text}");
+            assert!(text.contains("ECG 0") && text.contains("NaN") && output.stdout.is_empty(), "{text}");
+            assert!(!path.join("refused.npz").exists());
+        }
+    }
 }

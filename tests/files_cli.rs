@@ -157,3 +157,46 @@ fn convert_goes_round_through_every_format() {
     }
     assert_eq!(std::fs::read_dir(root.path()).unwrap().count(), listed);
 }
+
+#[test]
+fn a_faulty_program_is_told_whole_and_refused() {
+    let root = tempfile::tempdir().unwrap();
+    let file = root.path().join("net.json");
+    let program = r#"{"nodes": [
+  {"name": "x", "op": {"input": {"shape": [12, null]}}},
+  {"name": "pool", "op": {"max_pool1d": {"window": 2, "stride": 2, "padding": 1}}, "inputs": ["x"]},
+  {"name": "up", "op": {"upsample": {"factor": 5000000}}, "inputs": ["pool"]},
+  {"name": "mean", "op": "global_avg_pool", "inputs": ["pol"]},
+  {"name": "fc", "op": "linear", "inputs": ["mean"]}
+], "output": "fc"}"#;
+    std::fs::write(&file, program).unwrap();
+    let output = cardiograd(&["inspect", text(&file)]);
+    let (said, error) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
+    assert_eq!((output.status.code(), error.lines().count()), (Some(1), 1), "{error}");
+    assert!(error.contains("net.json: not a valid program: 4 faults"), "{error}");
+    for line in [
+        "a program with 4 faults",
+        "line 3, column 68: node 'pool' (max_pool1d): unknown field 'padding', known: window, stride",
+        "line 4, column 3: node 'up' (upsample): factor 5000000, at most 1048576 is allowed",
+        "line 5, column 61: node 'mean' (global_avg_pool) reads 'pol', which no node is called",
+        "line 6, column 3: node 'fc' (linear): it has 1 inputs, it takes 2 or 3",
+    ] {
+        assert!(said.contains(line), "{line}\n{said}");
+    }
+    let output = cardiograd(&["inspect", "--json", text(&file)]);
+    let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((output.status.code(), &told["kind"], &told["faults"][0]["line"]), (Some(1), &"program".into(), &3.into()));
+    assert_eq!(told["faults"].as_array().unwrap().len(), 4);
+    assert!(fails(1, &["inspect", "--quiet", text(&file)]).contains("4 faults"));
+    // Elsewhere one line says how many there are, and the first.
+    let weights = data("standardconv.safetensors");
+    let error = fails(1, &["predict", text(&weights), "--arch", text(&file), "--input", "x.npy"]);
+    assert!(error.contains("not a program: 4 faults: line 3, column 68") && error.contains("inspect lists all") && error.lines().count() == 1, "{error}");
+    // Anything with nodes is meant as a program, and anything else is not.
+    std::fs::write(&file, r#"{"nodes": 3}"#).unwrap();
+    let output = cardiograd(&["inspect", text(&file)]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8(output.stdout).unwrap().contains("'nodes' is 3, a list is expected"));
+    std::fs::write(&file, r#"{"knots": 3}"#).unwrap();
+    assert!(ok(&["inspect", text(&file)]).contains("results in JSON"));
+}

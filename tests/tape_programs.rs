@@ -342,3 +342,99 @@ fn programs_print_as_people_read_them() {
     assert!(text.lines().next().unwrap().contains("x") && text.contains("conv1d(stride 1, dilation 1, padding 24+25)"), "{text}");
     assert!(text.ends_with("output fc1, 1653313 trainable values\n"), "{text}");
 }
+
+/// x (12, any) → op → mean over time.
+fn around(op: Op, weight: Option<&[usize]>) -> cardiograd::Result<Program> {
+    let mut build = Builder::new();
+    let x = build.input("x", &[Some(12), None]);
+    let mut inputs = vec![x];
+    inputs.extend(weight.map(|shape| build.parameter("w", shape, true)));
+    let node = build.node("node", op, &inputs);
+    let mean = build.node("mean", Op::GlobalAvgPool, &[node]);
+    build.finish(mean)
+}
+
+#[test]
+fn geometry_is_bounded() {
+    let refused = |op: Op, weight: Option<&[usize]>, words: &str| {
+        let error = around(op.clone(), weight).unwrap_err().to_string();
+        assert!(error.contains("node 'node'") && error.contains(words) && error.lines().count() == 1, "{op}: {error}");
+    };
+    for size in [usize::MAX, 1 << 58, 1 << 56, 1 << 48, 1 << 31, (1 << 20) + 1] {
+        let weight: Option<&[usize]> = Some(&[1, 12, 1]);
+        refused(Op::Conv1d { stride: size, dilation: 1, padding: (0, 0) }, weight, &format!("stride {size}, at most 1048576"));
+        refused(Op::Conv1d { stride: 1, dilation: size, padding: (0, 0) }, weight, &format!("dilation {size}"));
+        refused(Op::Conv1d { stride: 1, dilation: 1, padding: (size, 0) }, weight, &format!("padding {size}"));
+        refused(Op::Conv1d { stride: 1, dilation: 1, padding: (0, size) }, weight, &format!("padding {size}"));
+        for window_and_stride in [(size, 1), (1, size)] {
+            let (window, stride) = window_and_stride;
+            refused(Op::MaxPool1d { window, stride }, None, &size.to_string());
+            refused(Op::AvgPool1d { window, stride }, None, &size.to_string());
+        }
+        refused(Op::Upsample { factor: size }, None, &format!("factor {size}"));
+        refused(Op::Interleave { factor: size }, None, &format!("factor {size}"));
+    }
+    let both = around(Op::Conv1d { stride: 0, dilation: 0, padding: (0, 0) }, Some(&[1, 12, 1])).unwrap_err().to_string();
+    assert!(both.contains("stride 0 (the first of 2 faults)"), "{both}");
+}
+
+#[test]
+fn memory_is_bounded_before_anything_is_allocated() {
+    let conv = || Op::Conv1d { stride: 1, dilation: 1, padding: (0, 0) };
+    for shape in [&[4_294_967_295, 12, 1][..], &[1 << 40, 1 << 40, 1 << 40], &[1, 12, usize::MAX]] {
+        let error = around(conv(), Some(shape)).unwrap_err().to_string();
+        assert!(error.contains("node 'w' (parameter): shape") && error.contains("too large"), "{error}");
+    }
+    assert!(around(conv(), Some(&[0, 1 << 40, 1 << 40])).unwrap_err().to_string().contains("is empty"));
+    let mut build = Builder::new();
+    let x = build.input("x", &[None, None]);
+    ["first", "second"].map(|name| build.parameter(name, &[1 << 14, 1 << 13, 1], true));
+    assert!(build.finish(x).is_ok());
+    let mut build = Builder::new();
+    let x = build.input("x", &[None, None]);
+    ["first", "second"].map(|name| build.parameter(name, &[(1 << 14) + 1, 1 << 13, 1], true));
+    let error = build.finish(x).unwrap_err().to_string();
+    assert!(error.contains("node 'second' (parameter): with shape [16385, 8192, 1] the parameters have more than 268435456 values"), "{error}");
+
+    let shapes = |program: Program| program.shapes(&[vec![1, 12, 5000]]).unwrap_err().to_string();
+    let error = shapes(around(Op::Upsample { factor: 1 << 20 }, None).unwrap());
+    assert!(error.contains("node 'node' (upsample)") && error.contains("[1, 12, 5242880000]"), "{error}");
+    let error = shapes(around(Op::Upsample { factor: 20_000 }, None).unwrap());
+    assert!(error.contains("node 'node' (upsample): with its value of shape [12, 100000000] the run of one example takes"), "{error}");
+    let mut build = Builder::new();
+    let mut x = build.input("x", &[Some(12), None]);
+    for level in 0..22 {
+        x = build.node(format!("double{level}"), Op::Concat, &[x, x]);
+    }
+    let mean = build.node("mean", Op::GlobalAvgPool, &[x]);
+    let program = build.finish(mean).unwrap();
+    let error = program.shapes(&[vec![1, 12, 600]]).unwrap_err().to_string();
+    assert!(error.contains("node 'double16' (concat): with its value of shape [1572864, 600]"), "{error}");
+    // A run, a prediction and a look say the same, and take no memory for it.
+    let network = Network::<f32>::new(program, Parameters::new()).unwrap();
+    let x = Tensor::from_elem(ndarray::IxDyn(&[1, 12, 600]), 1.0);
+    for error in [network.run(&[x.clone()]).unwrap_err(), network.predict(&[x.clone()]).unwrap_err(), network.look(x).map(|_| ()).unwrap_err()] {
+        assert!(error.to_string().contains("'double16'"), "{error}");
+    }
+    // Shapes whose products wrap are refused wherever they arise.
+    let mut build = Builder::new();
+    let x = build.input("x", &[None, None]);
+    let flat = build.node("flat", Op::Flatten, &[x]);
+    let program = build.finish(flat).unwrap();
+    for shape in [vec![1, 1 << 40, 1 << 40], vec![0, 1 << 40, 1 << 40], vec![1 << 62, 1, 1]] {
+        assert!(program.shapes(&[shape.clone()]).unwrap_err().to_string().contains("too large"), "{shape:?}");
+    }
+    // Many examples of little size are no fault: runs go in parts.
+    assert!(around(Op::Relu, None).unwrap().values(&[vec![9, 12, 100]]).unwrap() == 2 * 1200 + 12);
+    assert_eq!(around(Op::Relu, None).unwrap().batch_within(&[12, 100], 4 * 2412 * 5, 16).unwrap(), 5);
+}
+
+#[test]
+fn names_are_fit_for_messages_and_files() {
+    for (name, words) in [("", "empty"), ("a\nb", "control character"), (&"n".repeat(501)[..], "501 bytes")] {
+        let mut build = Builder::new();
+        let x = build.input(name, &[None]);
+        let error = build.finish(x).unwrap_err().to_string();
+        assert!(error.contains(words) && error.lines().count() == 1, "{error}");
+    }
+}

@@ -1,8 +1,9 @@
 //! The catalogue: every method as rule set × sampler × reduction.
 
 use super::sampler::Sampler;
-use super::{Deconvolution, GuidedBackprop, MaxPoolRule, Method, Rescale, Settings};
+use super::{Deconvolution, GuidedBackprop, MaxPoolRule, Method, Rescale, Settings, gradcam};
 use crate::tape::{Match, OpKind, Program, Real, Rule, RuleSet};
+use crate::{Error, Result};
 use std::sync::Arc;
 
 pub use super::sampler::Sampler as At;
@@ -73,6 +74,41 @@ pub fn recipe<T: Real>(method: Method, program: &Program, settings: &Settings) -
             Recipe::Relevance(super::lrp::rules(method, program, settings))
         }
     }
+}
+
+/// Why a method cannot act on a program, if it cannot: a rule that would act nowhere, no layer to look at.
+pub fn hindrance(method: Method, program: &Program, settings: &Settings) -> Option<Error> {
+    match recipe::<f64>(method, program, settings) {
+        Recipe::Gradients { rules, .. } | Recipe::Relevance(rules) => rules.check(program).err(),
+        Recipe::Layer => gradcam::layer_of(program, settings.layer.as_deref()).err(),
+        Recipe::Product(a, b) => hindrance(a, program, settings).or_else(|| hindrance(b, program, settings)),
+        Recipe::Occlusion | Recipe::Random => None,
+    }
+}
+
+/// Those of `methods` that can act on all of the programs, and for the others why they cannot. Methods that were asked for by name
+/// (`named`) must all be able to.
+///
+/// # Errors
+/// As [`hindrance`], of the first method by name that cannot act; [`Error::Usage`] if none is left.
+pub fn able<'p>(
+    methods: &[Method],
+    named: bool,
+    programs: impl IntoIterator<Item = &'p Program> + Clone,
+    settings: &Settings,
+) -> Result<(Vec<Method>, Vec<(Method, String)>)> {
+    let (mut able, mut left_out) = (Vec::new(), Vec::new());
+    for method in methods {
+        match programs.clone().into_iter().find_map(|program| hindrance(*method, program, settings)) {
+            Some(error) if named => return Err(error),
+            Some(error) => left_out.push((*method, error.to_string())),
+            None => able.push(*method),
+        }
+    }
+    if able.is_empty() {
+        return Err(Error::Usage("none of the methods can act on this network".into()));
+    }
+    Ok((able, left_out))
 }
 
 /// A rule at every ReLU. In a program without one this is an error by [`RuleSet::check`], not a plain gradient under another name.

@@ -157,15 +157,15 @@ impl<'a, T: Real> Explainer<'a, T> {
         let keep = if methods.iter().any(rescales) { Keep::Values } else { Keep::Signs };
         let look = self.network.look_at(from_vec(&[ids.len(), extent.channels, extent.len], x.to_vec()), keep, watch)?;
         let chunk = Chunk { x, extent, look, reference: OnceCell::new() };
-        let prediction = column(&chunk.look, self.settings.output)?;
+        let prediction = self.outputs(&chunk.look, ids, "the ECG itself")?;
         let mut singles: Vec<Single<T>> =
             prediction.into_iter().map(|prediction| Single { prediction, maps: Vec::new(), completeness: Vec::new() }).collect();
         for method in methods {
             let mut maps = match recipe(*method, self.network.program(), self.settings) {
                 Recipe::Random => ids.iter().map(|id| self.random(*id, size)).collect(),
                 Recipe::Layer => self.layer_maps(&chunk.look, extent)?,
-                Recipe::Relevance(_) => self.relevance(*method, x, extent)?,
-                Recipe::Occlusion => self.occluded(x, extent)?,
+                Recipe::Relevance(_) => self.relevance(*method, x, ids, extent)?,
+                Recipe::Occlusion => self.occluded(x, ids, extent)?,
                 Recipe::Product(a, b) => {
                     let (a, b) = (self.once(a, &chunk)?, self.once(b, &chunk)?);
                     a.into_iter().zip(b).map(|(a, b)| a.into_iter().zip(b).map(|(a, b)| a * b).collect()).collect()
@@ -177,7 +177,7 @@ impl<'a, T: Real> Explainer<'a, T> {
                 }
             };
             check_maps(*method, &maps, ids)?;
-            let complete = self.completeness(*method, &chunk, &singles, &maps)?;
+            let complete = self.completeness(*method, &chunk, ids, &singles, &maps)?;
             if self.settings.absolute == Some(true) {
                 maps.iter_mut().flatten().for_each(|v| *v = v.abs());
             }
@@ -187,6 +187,25 @@ impl<'a, T: Real> Explainer<'a, T> {
             }
         }
         Ok(singles)
+    }
+
+    /// The explained output of a run, one for each example, of which `ids` are the ECGs' numbers.
+    ///
+    /// # Errors
+    /// [`Error::Value`] where it is not finite, saying at which inputs: nothing that follows from such a run means anything.
+    fn outputs(&self, look: &Look<T>, ids: &[u64], at: &str) -> Result<Vec<T>> {
+        let values = column(look, self.settings.output)?;
+        match values.iter().position(|value| !value.is_finite()) {
+            None => Ok(values),
+            Some(index) => Err(Error::Value {
+                at: format!("ECG {}", ids.get(index).or(ids.first()).copied().unwrap_or_default()),
+                problem: format!(
+                    "the network gives {} at {at} in {}: the input is too large for this network, or try the other precision",
+                    values[index],
+                    T::NAME
+                ),
+            }),
+        }
     }
 
     /// A forward run of inputs one after another.
@@ -256,11 +275,16 @@ impl<'a, T: Real> Explainer<'a, T> {
             let some: Vec<_> = points.by_ref().take(batch).collect();
             if some.is_empty() {
                 if reduction == Reduction::Variance {
-                    sum.iter_mut().zip(squares).for_each(|(mean, square)| *mean = (square - *mean * *mean).max(0.0));
+                    // Rounding may leave a little below 0; NaN passes and is found.
+                    for (mean, square) in sum.iter_mut().zip(squares) {
+                        let variance = square - *mean * *mean;
+                        *mean = if variance < 0.0 { 0.0 } else { variance };
+                    }
                 }
                 return Ok(sum.into_iter().map(T::of).collect());
             }
             let look = self.run(some.iter().flat_map(|point| point.x.iter().copied()).collect(), extent, Keep::Signs)?;
+            self.outputs(&look, &vec![id; some.len()], "a sampled input")?;
             let gradient = self.input_gradient(&look, rules, None)?;
             for (point, gradient) in some.iter().zip(gradient.chunks(extent.size())) {
                 if reduction == Reduction::Variance {
@@ -292,7 +316,7 @@ impl<'a, T: Real> Explainer<'a, T> {
     }
 
     /// LRP: the output's value shared out over the folded network.
-    fn relevance(&self, method: Method, x: &[T], extent: Extent) -> Result<Vec<Vec<T>>> {
+    fn relevance(&self, method: Method, x: &[T], ids: &[u64], extent: Extent) -> Result<Vec<Vec<T>>> {
         let network = match self.folded.get() {
             Some(network) => network,
             None => {
@@ -304,7 +328,14 @@ impl<'a, T: Real> Explainer<'a, T> {
             return Err(Error::Rule(format!("method '{method}' shares out no relevance")));
         };
         let tape = network.run(&[from_vec(&[x.len() / extent.size(), extent.channels, extent.len], x.to_vec())])?;
-        let seed = crate::tape::one_hot(tape.output(), self.settings.output)? * tape.output();
+        // A column beside the explained one may have overflowed: 0 times what is not finite is no 0.
+        let mut seed = crate::tape::one_hot(tape.output(), self.settings.output)?;
+        seed.zip_mut_with(tape.output(), |seed, value| {
+            if *seed != T::ZERO {
+                *seed = *value;
+            }
+        });
+        check_folded(method, &seed, ids)?;
         let input = network.program().inputs()[0];
         let mut found = network.backward(&tape, seed, &rules, None, &Want::nodes([input]))?;
         let map = found.take(input).unwrap_or_else(|| crate::tape::zeros(tape.value(input).shape()));
@@ -312,13 +343,13 @@ impl<'a, T: Real> Explainer<'a, T> {
     }
 
     /// Occlusion of windows, lead by lead.
-    fn occluded(&self, x: &[T], extent: Extent) -> Result<Vec<Vec<T>>> {
+    fn occluded(&self, x: &[T], ids: &[u64], extent: Extent) -> Result<Vec<Vec<T>>> {
         let Settings { output, occlusion_window, occlusion_stride, .. } = *self.settings;
-        let one = |x: &[T]| {
+        let one = |(x, id): (&[T], &u64)| {
             let base = baseline(self.settings.occluder(), x, extent.channels);
-            super::occlusion::map(self.network, output, x, &base, extent.channels, occlusion_window, occlusion_stride)
+            super::occlusion::map(self.network, output, x, &base, extent.channels, occlusion_window, occlusion_stride).map_err(of_ecg(*id))
         };
-        x.par_chunks(extent.size()).map(one).collect()
+        x.par_chunks(extent.size()).zip(ids).map(one).collect()
     }
 
     /// The control: standard normal values.
@@ -332,6 +363,7 @@ impl<'a, T: Real> Explainer<'a, T> {
         &self,
         method: Method,
         chunk: &Chunk<'_, T>,
+        ids: &[u64],
         singles: &[Single<T>],
         maps: &[Vec<T>],
     ) -> Result<Vec<Option<Completeness>>> {
@@ -339,16 +371,21 @@ impl<'a, T: Real> Explainer<'a, T> {
             return Ok(vec![None; maps.len()]);
         }
         let (base, run) = self.reference(chunk)?;
-        let at_base = column(run, self.settings.output)?;
+        let at_base = self.outputs(run, ids, "the baseline")?;
         let size = chunk.extent.size();
         let one = |n: usize| {
             let (x, base) = (&chunk.x[n * size..(n + 1) * size], &base[n * size..(n + 1) * size]);
             let scaled = self.settings.multiply_by_inputs;
             let term = |at: usize| maps[n][at].f64() * if scaled { 1.0 } else { x[at].f64() - base[at].f64() };
             let difference = singles[n].prediction.f64() - at_base[n % at_base.len()].f64();
-            Some(Completeness { sum: (0..size).map(term).sum(), difference })
+            let found = Completeness { sum: (0..size).map(term).sum(), difference };
+            if found.relative_error().is_finite() {
+                return Ok(Some(found));
+            }
+            let at = format!("ECG {}, method {method}", ids[n]);
+            Err(Error::Value { at, problem: format!("Σ multiplier · (x − baseline) is {}, the difference {difference}", found.sum) })
         };
-        Ok((0..maps.len()).map(one).collect())
+        (0..maps.len()).map(one).collect()
     }
 }
 
@@ -378,6 +415,26 @@ fn check_maps<T: Real>(method: Method, maps: &[Vec<T>], ids: &[u64]) -> Result<(
         Some((_, id)) => Err(Error::Value {
             at: format!("ECG {id}, method {method}"),
             problem: format!("the map is not finite in {}: the input is too large for this network, or try the other precision", T::NAME),
+        }),
+    }
+}
+
+/// Adds an ECG's number to an error about a value.
+pub(crate) fn of_ecg(id: u64) -> impl Fn(Error) -> Error {
+    move |error| match error {
+        Error::Value { at, problem } => Error::Value { at: format!("ECG {id}, {at}"), problem },
+        other => other,
+    }
+}
+
+/// Checks the relevance that the folded network's output starts with.
+fn check_folded<T: Real>(method: Method, seed: &Tensor<T>, ids: &[u64]) -> Result<()> {
+    let columns = seed.shape()[1].max(1);
+    match slice(seed).iter().position(|v| !v.is_finite()) {
+        None => Ok(()),
+        Some(at) => Err(Error::Value {
+            at: format!("ECG {}, method {method}", ids[at / columns]),
+            problem: format!("the network with its batch norms folded gives {} in {}", slice(seed)[at], T::NAME),
         }),
     }
 }

@@ -1,7 +1,7 @@
 //! Grad-CAM (Selvaraju et al. 2017): the activations of a layer, weighted by the mean gradient of each channel, rectified, and
 //! stretched to the input's length.
 
-use crate::tape::{Network, NodeId, Op, OpKind, Real, Tensor, slice};
+use crate::tape::{Network, NodeId, Op, OpKind, Program, Real, Tensor, slice};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
@@ -21,7 +21,11 @@ pub enum Interpolation {
 /// # Errors
 /// [`Error::Usage`] if the name is unknown or a parameter's, the node lies off that way, or there is no convolution on it.
 pub(crate) fn layer<T: Real>(network: &Network<T>, name: Option<&str>) -> Result<NodeId> {
-    let program = network.program();
+    layer_of(network.program(), name)
+}
+
+/// [`layer`] by the program alone.
+pub(crate) fn layer_of(program: &Program, name: Option<&str>) -> Result<NodeId> {
     let Some(name) = name else {
         let last = program.acting(OpKind::Conv1d).pop();
         return last.ok_or_else(|| {
@@ -58,7 +62,8 @@ pub(crate) fn rows<T: Real>(activation: &Tensor<T>, gradient: &Tensor<T>, len: u
                 *map += weight * a.f64();
             }
         }
-        map.iter_mut().for_each(|v| *v = v.max(0.0));
+        // Written so that NaN passes and is found.
+        map.iter_mut().for_each(|v| *v = if *v < 0.0 { 0.0 } else { *v });
         stretch(&map, len, interpolation).into_iter().map(T::of).collect()
     };
     Ok((0..batch).map(row).collect())

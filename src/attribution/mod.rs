@@ -17,6 +17,7 @@ pub(crate) mod sampler;
 mod settings;
 
 pub use baselines::{mean_ecg, over_baselines};
+pub(crate) use explain::of_ecg;
 pub use explain::{Completeness, Explainer, Explanations};
 pub use gradcam::Interpolation;
 pub use lrp::{Epsilon, Flat, Gamma, Halve, Pass, ZPlus};

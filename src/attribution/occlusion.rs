@@ -65,7 +65,7 @@ pub(crate) fn windows(len: usize, window: usize, stride: usize) -> Vec<Range<usi
 /// f(x) − f(x with the samples of `leads` in each range replaced by the baseline's), one value per (leads, range), of one ECG (C·L values).
 ///
 /// # Errors
-/// If the network cannot run on the input, or has no such output.
+/// If the network cannot run on the input, or has no such output; [`Error::Value`] if it gives what is not finite.
 pub fn drops<T: Real>(
     network: &Network<T>,
     output: usize,
@@ -83,7 +83,14 @@ pub fn drops<T: Real>(
         if output >= columns {
             return Err(Error::Usage(format!("output {output} was asked for, the network has {columns}")));
         }
-        Ok(slice(&y).iter().skip(output).step_by(columns).map(|v| v.f64()).collect())
+        let values: Vec<f64> = slice(&y).iter().skip(output).step_by(columns).map(|v| v.f64()).collect();
+        match values.iter().find(|value| !value.is_finite()) {
+            None => Ok(values),
+            Some(value) => {
+                let problem = format!("the network gives {value} in {}, from which no fall can be told", T::NAME);
+                Err(Error::Value { at: "an occluded input".into(), problem })
+            }
+        }
     };
     let whole = predict(x.to_vec())?[0];
     let mut all = Vec::with_capacity(parts.len());

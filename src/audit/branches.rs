@@ -67,7 +67,6 @@ impl<T: Real> Rule<T> for Hold {
 /// Rules that hold a network on these branches.
 pub(super) fn hold<T: Real>(network: &Network<T>, branches: &Branches) -> RuleSet<T> {
     let rule: Arc<dyn Rule<T>> = Arc::new(Hold(branches.clone()));
-    let kinds =
-        [OpKind::Relu, OpKind::LeakyRelu, OpKind::MaxPool1d].into_iter().filter(|kind| !network.program().acting(*kind).is_empty());
+    let kinds = [OpKind::Relu, OpKind::LeakyRelu, OpKind::MaxPool1d].into_iter().filter(|kind| !network.program().acting(*kind).is_empty());
     kinds.fold(RuleSet::plain(), |rules, kind| rules.with(Match::Kind(kind), Arc::clone(&rule)))
 }

@@ -1,9 +1,11 @@
 //! `cardiograd audit`.
 
+use super::outputs::one_output;
 use super::{Globals, Progress, print};
 use crate::attribution::Settings;
 use crate::audit::{Certificate, Options, prove};
 use crate::dataset::{Dataset, InputKind};
+use crate::ecg::leads::LEADS;
 use crate::nn::load_model;
 use crate::random::{Stage, Stream};
 use crate::tape::Tensor;
@@ -55,6 +57,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     let data = Dataset::open(&args.data)?;
     let kind = args.input.or(model.input).unwrap_or(InputKind::Median);
     let ids = sample(data.len(), args.ecgs, args.seed)?;
+    one_output(&model, &[LEADS.len(), kind.samples()])?;
     let x = Tensor::from(data.inputs(&ids, kind)?.into_dyn());
     let ids: Vec<u64> = ids.into_iter().map(|id| id as u64).collect();
     let options = Options { seed: args.seed, tolerance: args.tolerance, most_steps: args.steps };

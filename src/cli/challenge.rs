@@ -1,10 +1,12 @@
 //! `cardiograd challenge`.
 
 use super::evaluate::dataset_digest;
+use super::method_options::{left_out_json, tell_left_out};
 use super::models::{Loaded, ModelOptions, names_differ};
 use super::{Globals, Progress, print};
 use crate::atomic::{AtomicFolder, partial_name};
-use crate::attribution::Method;
+use crate::attribution::catalogue::able;
+use crate::attribution::{Method, Settings as AttributionSettings};
 use crate::challenge::{About, Challenged, Criterion, Settings, Subject, challenge, json, summary, summary_words, write};
 use crate::dataset::{Dataset, Split, Target};
 use crate::files::digest::sha256_file;
@@ -68,6 +70,8 @@ struct Work {
     dataset_digest: String,
     models: Vec<Subjected>,
     methods: Vec<Method>,
+    /// Methods of `all` that cannot act on one of the networks, and why.
+    left_out: Vec<(Method, String)>,
     criteria: Vec<Criterion>,
     settings: Settings,
 }
@@ -75,6 +79,7 @@ struct Work {
 /// Runs the command.
 pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     let work = args.work()?;
+    tell_left_out(&work.left_out, globals);
     let fresh = !partial_name(&args.output)?.exists();
     let folder = AtomicFolder::resume(&args.output)?;
     let digests = std::iter::once(("dataset".to_owned(), work.dataset_digest.clone()));
@@ -98,7 +103,13 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     folder.commit()?;
     match (globals.quiet, globals.json) {
         (true, _) => Ok(()),
-        (_, true) => print(format!("{:#}", json(&all, &about))),
+        (_, true) => {
+            let mut told = json(&all, &about);
+            if !work.left_out.is_empty() {
+                told["left_out"] = left_out_json(&work.left_out);
+            }
+            print(format!("{told:#}"))
+        }
         _ => tell(args, &all, &about),
     }
 }
@@ -141,7 +152,10 @@ impl Args {
             Some(data) => (self.given(data, settings, criteria)?, None),
             None => self.study(settings, criteria)?,
         };
-        work.methods = methods.or(own).unwrap_or_else(|| Method::STUDY.to_vec());
+        let named = self.method.as_deref().is_some_and(|text| text != "all");
+        let methods = methods.or(own).unwrap_or_else(|| Method::STUDY.to_vec());
+        let programs = work.models.iter().map(|subject| subject.loaded.model.network.program());
+        (work.methods, work.left_out) = able(&methods, named, programs, &AttributionSettings::default())?;
         work.methods.sort();
         // Without another seed there is nothing to compare with.
         work.criteria.retain(|criterion| *criterion != Criterion::Seeds || self.seeds > 0);
@@ -176,7 +190,7 @@ impl Args {
         };
         let models = targets.iter().map(one).collect::<Result<Vec<_>>>()?;
         let dataset_digest = dataset_digest(&data)?;
-        Ok((Work { dataset, dataset_digest, models, methods: Vec::new(), criteria, settings }, Some(study.methods)))
+        Ok((Work { dataset, dataset_digest, models, methods: Vec::new(), left_out: Vec::new(), criteria, settings }, Some(study.methods)))
     }
 
     /// Models and a dataset.
@@ -188,7 +202,7 @@ impl Args {
         let mut models = self.paths.iter().map(|path| self.model(path, &dataset)).collect::<Result<Vec<_>>>()?;
         models.sort_by_key(|model| model.loaded.target);
         names_differ(models.iter().map(|model| model.loaded.name.as_str()))?;
-        Ok(Work { dataset, dataset_digest: dataset_digest(data)?, models, methods: Vec::new(), criteria, settings })
+        Ok(Work { dataset, dataset_digest: dataset_digest(data)?, models, methods: Vec::new(), left_out: Vec::new(), criteria, settings })
     }
 
     fn model(&self, path: &Path, dataset: &Dataset) -> Result<Subjected> {

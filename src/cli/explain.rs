@@ -1,18 +1,20 @@
 //! `cardiograd explain`.
 
-use super::inputs::Ecgs;
-use super::method_options::{MethodOptions, Precision};
+use super::inputs::{Ecgs, InputOptions};
+use super::method_options::{MethodOptions, Precision, left_out_json, tell_left_out};
+use super::outputs::{Column, columns, of_column};
 use super::provenance::{Files, Input, Recorded, program_file, record};
 use super::references::{References, Use, explain as explain_against, references, takes_files};
 use super::segments::segments;
 use super::{Globals, Progress, print};
+use crate::attribution::catalogue::able;
 use crate::attribution::{Completeness, Explanations, Method, Rescale, Settings};
 use crate::files::npy::{self, Element};
 use crate::files::npz::NpzWriter;
 use crate::nn::{Model, load_model};
 use crate::tape::{Network, Program, Real, Tensor};
 use crate::{Error, Result};
-use ndarray::{Array1, Array2, Array3, ArrayD};
+use ndarray::{Array1, Array2, Array3, ArrayD, ArrayView1, ArrayViewD, Axis};
 use std::path::{Path, PathBuf};
 
 /// Arguments of `cardiograd explain`.
@@ -45,6 +47,11 @@ pub struct Args {
     /// The most baselines taken from a file or dataset.
     #[arg(long, value_name = "N", default_value_t = 20)]
     baselines: usize,
+    /// Which output, from 0, of a network with several; `all` adds an axis: maps (N, K, 12, L), predictions (N, K).
+    #[arg(long, value_name = "K|all")]
+    column: Option<Column>,
+    #[command(flatten)]
+    inputs: InputOptions,
     #[command(flatten)]
     methods: MethodOptions,
     /// Noise already scaled, (n, 12, L), used as it is by SmoothGrad and Gradient SHAP.
@@ -137,7 +144,8 @@ impl<D: ndarray::Dimension> TryFromDyn for ndarray::Array<f64, D> {
 
 /// Explains batch by batch and writes the archive when all is there.
 fn explain<T: Real + Element>(network: &Network<T>, args: &Args, methods: &[Method], model: &Model, globals: &Globals) -> Result<()> {
-    let ecgs = Ecgs::open(&args.input, network.program())?;
+    let ecgs = Ecgs::open(&args.input, model, args.inputs)?;
+    let columns = columns(model, &ecgs.example(), args.column)?;
     let x = Tensor::from(ecgs.batch(0..ecgs.len())?.mapv(T::of).into_dyn());
     let mut settings = args.settings(model, x.shape()[2])?;
     let sample = match references("--baseline", &args.baseline, args.baselines, args.baseline_use, model, args.seed, x.shape()[2])? {
@@ -150,46 +158,57 @@ fn explain<T: Real + Element>(network: &Network<T>, args: &Args, methods: &[Meth
     if sample.is_some() && args.segments.is_some() && settings.occlusion_value.is_none() {
         return Err(Error::Usage("--segments takes one baseline: --baseline-use mean, or an --occlusion-value".into()));
     }
+    let (methods, left_out) = able(methods, args.method != "all", [network.program()], &settings)?;
+    tell_left_out(&left_out, globals);
     let progress = Progress::new(globals.quiet);
-    let found = explain_against(network, &settings, sample.as_deref(), &x, methods, &|step| progress.step(step))?;
+    let (mut found, mut by_segment) = (Vec::new(), Vec::new());
+    for column in columns {
+        let settings = of_column(&settings, column);
+        found.push(explain_against(network, &settings, sample.as_deref(), &x, &methods, &|step| progress.step(step))?);
+        by_segment.extend(args.segments.as_deref().map(|table| segments(network, &settings, &x, table)).transpose()?);
+    }
     progress.finish();
-    let by_segment = args.segments.as_deref().map(|table| segments(network, &settings, &x, table)).transpose()?;
-    write(&args.output, &found, by_segment)?;
-    if globals.quiet { Ok(()) } else { tell(args, network.program(), &found, globals) }
+    let all = args.column == Some(Column::All);
+    write(&args.output, &found, &by_segment, all)?;
+    if globals.quiet { Ok(()) } else { tell(args, network.program(), &found, &left_out, globals) }
 }
 
-fn write<T: Real + Element>(path: &Path, found: &Explanations<T>, by_segment: Option<Array2<T>>) -> Result<()> {
+/// Writes what was found for each output; of one output as it is, of `all` with an axis for them behind the ECGs'.
+fn write<T: Real + Element>(path: &Path, found: &[Explanations<T>], by_segment: &[Array2<T>], all: bool) -> Result<()> {
     let mut archive = NpzWriter::create(path)?;
-    for (method, map) in &found.maps {
-        archive.add(method.name(), map.view())?;
+    let mut add = |name: &str, parts: Vec<ArrayViewD<'_, T>>| match (&parts[..], all) {
+        ([only], false) => archive.add(name, only.view()),
+        _ => {
+            let joined = ndarray::stack(Axis(1), &parts).map_err(|error| Error::Data(format!("joining outputs: {error}")))?;
+            archive.add(name, joined.as_standard_layout().view())
+        }
+    };
+    for (at, (method, _)) in found.iter().take(1).flat_map(|one| one.maps.iter().enumerate()) {
+        add(method.name(), found.iter().map(|one| one.maps[at].1.view()).collect())?;
     }
-    if let Some(drops) = by_segment {
-        archive.add("occlusion_segments", drops.view())?;
+    if !by_segment.is_empty() {
+        add("occlusion_segments", by_segment.iter().map(|drops| drops.view().into_dyn()).collect())?;
     }
-    archive.add("prediction", Array1::from(found.prediction.clone()).view())?;
+    add("prediction", found.iter().map(|one| ArrayView1::from(&one.prediction).into_dyn()).collect())?;
     archive.finish()
 }
 
 /// What a person sees: where the maps are, and how far from complete those are that promise it.
-fn tell<T: Real>(args: &Args, program: &Program, found: &Explanations<T>, globals: &Globals) -> Result<()> {
-    let worst = |all: &[Completeness]| all.iter().map(Completeness::relative_error).fold(0.0, f64::max);
+fn tell<T: Real>(
+    args: &Args,
+    program: &Program,
+    found: &[Explanations<T>],
+    left_out: &[(Method, String)],
+    globals: &Globals,
+) -> Result<()> {
     if globals.json {
-        let completeness: serde_json::Map<String, serde_json::Value> = found
-            .completeness
-            .iter()
-            .map(|(method, all)| {
-                let entries =
-                    all.iter().map(|c| serde_json::json!({"sum": c.sum, "difference": c.difference, "relative_error": c.relative_error()}));
-                (method.name().to_owned(), entries.collect())
-            })
-            .collect();
-        let methods: Vec<&str> = found.maps.iter().map(|(method, _)| method.name()).collect();
-        let prediction: Vec<f64> = found.prediction.iter().map(|v| v.f64()).collect();
-        return print(
-            serde_json::json!({"output": args.output, "methods": methods, "prediction": prediction, "completeness": completeness}),
-        );
+        return print(as_json(args, found, left_out));
     }
-    let (ecgs, methods) = (found.prediction.len(), found.maps.len());
+    // The largest, and one that is not a number is above all others.
+    let worst = |all: &[Completeness]| all.iter().map(|one| one.relative_error().abs()).max_by(f64::total_cmp).unwrap_or(0.0);
+    let outputs = found.len();
+    let [found, ..] = found else { return Ok(()) };
+    let (ecgs, methods) = (found.prediction.len(), found.maps.len() * outputs);
     let plural = |n: usize| if n == 1 { "" } else { "s" };
     print(format!("{methods} map{} of {ecgs} ECG{} in {}", plural(methods), plural(ecgs), args.output.display()))?;
     let pools = Rescale::pools_after_activations(program).len();
@@ -199,8 +218,30 @@ fn tell<T: Real>(args: &Args, program: &Program, found: &Explanations<T>, global
             plural(pools)
         ))?;
     }
-    for (method, all) in &found.completeness {
+    for (method, all) in found.completeness.iter().filter(|_| outputs == 1) {
         print(format!("{method}: completeness error {:.2e} of the difference to the baseline (worst of {ecgs})", worst(all)))?;
     }
     Ok(())
+}
+
+/// What was found, for programs: lists by ECG; with `--column all` lists of those by output.
+fn as_json<T: Real>(args: &Args, found: &[Explanations<T>], left_out: &[(Method, String)]) -> serde_json::Value {
+    use serde_json::{Map, Value, json};
+    let entry = |c: &Completeness| json!({"sum": c.sum, "difference": c.difference, "relative_error": c.relative_error()});
+    let by_output = |of: &dyn Fn(&Explanations<T>) -> Value| match (found, args.column) {
+        (_, Some(Column::All)) => found.iter().map(of).collect(),
+        ([only, ..], _) => of(only),
+        _ => Value::Null,
+    };
+    let of_method = |at: usize| by_output(&|one| one.completeness[at].1.iter().map(entry).collect());
+    let promised = found.first().map_or(&[][..], |one| &one.completeness);
+    let completeness: Map<String, Value> =
+        promised.iter().enumerate().map(|(at, (method, _))| (method.name().to_owned(), of_method(at))).collect();
+    let methods: Vec<&str> = found.iter().take(1).flat_map(|one| one.maps.iter().map(|(method, _)| method.name())).collect();
+    let prediction = by_output(&|one| one.prediction.iter().map(|v| v.f64()).collect());
+    let mut told = json!({"output": args.output, "methods": methods, "prediction": prediction, "completeness": completeness});
+    if !left_out.is_empty() {
+        told["left_out"] = left_out_json(left_out);
+    }
+    told
 }

@@ -2,25 +2,42 @@
 
 use crate::ecg::leads::LEADS;
 use crate::files::npy::{Dtype, NpyRows};
-use crate::tape::Program;
+use crate::nn::Model;
 use crate::{Error, Result};
-use ndarray::{Array3, ArrayD, ArrayView2};
+use ndarray::{Array3, ArrayD, ArrayView1, ArrayView2};
 use std::ops::Range;
 use std::path::Path;
+
+/// The least and the largest median over leads of max − min that an ECG in µV can have.
+const AMPLITUDES: std::ops::RangeInclusive<f64> = 50.0..=20_000.0;
+
+/// What insists on ECGs that a model of a known input would refuse.
+#[derive(clap::Args, Clone, Copy, Debug, Default)]
+pub(super) struct InputOptions {
+    /// Take ECGs of another length than the model was trained on.
+    #[arg(long)]
+    any_length: bool,
+    /// Take ECGs whose amplitudes cannot be µV.
+    #[arg(long)]
+    any_amplitude: bool,
+}
 
 /// An open array of ECGs, read a batch at a time.
 pub(super) struct Ecgs {
     rows: NpyRows,
     /// ECGs, channels, samples.
     shape: [usize; 3],
+    /// Whether amplitudes that cannot be µV are refused.
+    in_microvolts: bool,
 }
 
 impl Ecgs {
-    /// Opens a file whose ECGs a program can take.
+    /// Opens a file whose ECGs a model can take. A model that says what it looks at takes ECGs of that length and in µV only, unless the
+    /// options insist; of other models nothing is known but their program.
     ///
     /// # Errors
-    /// [`Error::Format`] if the array has another number of axes, holds no ECG, or its ECGs do not fit the program; as [`NpyRows::open`].
-    pub fn open(path: &Path, program: &Program) -> Result<Self> {
+    /// [`Error::Format`] if the array has another number of axes, holds no ECG, or its ECGs do not fit the model; as [`NpyRows::open`].
+    pub fn open(path: &Path, model: &Model, options: InputOptions) -> Result<Self> {
         let rows = NpyRows::open(path)?;
         let shape = match rows.header().shape[..] {
             [ecgs, channels, samples] => [ecgs, channels, samples],
@@ -30,8 +47,19 @@ impl Ecgs {
         if shape.contains(&0) {
             return Err(Error::format(path, format!("its shape {shape:?} holds no sample")));
         }
-        program.shapes(&[shape.to_vec()]).map_err(|error| Error::format(path, error.to_string()))?;
-        Ok(Ecgs { rows, shape })
+        let [_, channels, samples] = shape;
+        if let Some(kind) = model.input.filter(|kind| kind.samples() != samples && !options.any_length) {
+            let (name, wanted) = (kind.name(), kind.samples());
+            let what = format!("its ECGs have {samples} samples; the model looks at {name} ECGs of {wanted} samples at 500 Hz");
+            return Err(Error::format(path, format!("{what}: give those, or insist with --any-length")));
+        }
+        model.network.program().shapes(&[vec![1, channels, samples]]).map_err(|error| Error::format(path, error.to_string()))?;
+        Ok(Ecgs { rows, shape, in_microvolts: model.input.is_some() && !options.any_amplitude })
+    }
+
+    /// The shape of one ECG.
+    pub fn example(&self) -> [usize; 2] {
+        [self.shape[1], self.shape[2]]
     }
 
     /// Number of ECGs.
@@ -42,7 +70,7 @@ impl Ecgs {
     /// Some of the ECGs, (N, C, L), exactly as in the file.
     ///
     /// # Errors
-    /// [`Error::Value`] for a NaN or infinite sample, by ECG, lead and sample; [`Error::Io`].
+    /// [`Error::Value`] for a NaN or infinite sample, by ECG, lead and sample, and for an ECG that cannot be in µV; [`Error::Io`].
     pub fn batch(&self, ecgs: Range<usize>) -> Result<Array3<f64>> {
         let [_, channels, samples] = self.shape;
         let single = self.rows.header().shape.len() == 2;
@@ -55,6 +83,7 @@ impl Ecgs {
             .map_err(|error| Error::format(self.rows.path(), error.to_string()))?;
         for (ecg, samples) in ecgs.zip(batch.outer_iter()) {
             self.check_finite(ecg, samples)?;
+            self.check_amplitude(ecg, samples)?;
         }
         Ok(batch)
     }
@@ -64,6 +93,26 @@ impl Ecgs {
             Dtype::F64 => self.rows.row::<f64>(index),
             _ => Ok(self.rows.row_f32(index)?.mapv(f64::from)),
         }
+    }
+
+    /// Refuses an ECG whose leads are so small or so large that it is in another unit than µV.
+    fn check_amplitude(&self, ecg: usize, samples: ArrayView2<'_, f64>) -> Result<()> {
+        let extent = |lead: ArrayView1<'_, f64>| {
+            let (low, high) = lead.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), v| (low.min(*v), high.max(*v)));
+            high - low
+        };
+        let mut extents: Vec<f64> = samples.outer_iter().map(extent).collect();
+        extents.sort_by(f64::total_cmp);
+        let median = (extents[(extents.len() - 1) / 2] + extents[extents.len() / 2]) / 2.0;
+        if !self.in_microvolts || AMPLITUDES.contains(&median) {
+            return Ok(());
+        }
+        let hint = if median < *AMPLITUDES.start() { "if they are in mV, multiply by 1000" } else { "if they are in nV, divide by 1000" };
+        let at = format!("{}: ECG {ecg}", self.rows.path().display());
+        let problem = format!(
+            "its leads span {median:.4} (median over leads of max − min), which cannot be µV: {hint}, or insist with --any-amplitude"
+        );
+        Err(Error::Value { at, problem })
     }
 
     fn check_finite(&self, ecg: usize, samples: ArrayView2<'_, f64>) -> Result<()> {

@@ -1,10 +1,12 @@
 //! The options of the methods, as `explain` and `trace` take them.
 
+use super::Globals;
 use super::provenance::Input;
 use super::references::{one, takes_files};
 use crate::Result;
-use crate::attribution::{Interpolation, MaxPoolRule, Settings};
+use crate::attribution::{Interpolation, MaxPoolRule, Method, Settings};
 use crate::nn::Model;
+use std::io::Write;
 
 /// Options of the methods.
 #[derive(clap::Args, Clone, Debug)]
@@ -70,6 +72,22 @@ enum Stretch {
 enum MaxPool {
     Captum,
     Exact,
+}
+
+/// Says on standard error which methods of `all` were left out, and why.
+pub(super) fn tell_left_out(left_out: &[(Method, String)], globals: &Globals) {
+    if globals.quiet {
+        return;
+    }
+    for (method, why) in left_out {
+        // Nobody may be listening; that is no reason to fail.
+        let _ = writeln!(std::io::stderr(), "{method} is left out: {why}");
+    }
+}
+
+/// The same for programs: reasons by method.
+pub(super) fn left_out_json(left_out: &[(Method, String)]) -> serde_json::Value {
+    left_out.iter().map(|(method, why)| (method.name().to_owned(), why.clone().into())).collect::<serde_json::Map<_, _>>().into()
 }
 
 impl MethodOptions {

@@ -12,6 +12,7 @@ mod inspect;
 mod measure;
 mod method_options;
 mod models;
+mod outputs;
 mod perturb;
 mod predict;
 mod progress;

@@ -1,7 +1,9 @@
 //! Models on the command line, with what is to be known of them: the file's own word, or options where it says nothing.
 
+use super::outputs::one_output;
 use super::provenance::{Input, program_file};
 use crate::dataset::{InputKind, Target};
+use crate::ecg::leads::LEADS;
 use crate::files::digest::sha256_file;
 use crate::nn::{Model, load_model};
 use crate::{Error, Result};
@@ -45,6 +47,10 @@ impl ModelOptions {
         let model = load_model(path, self.arch.as_deref())?;
         let target = chosen("target", path, self.target, model.target)?;
         let input = chosen("input", path, self.input, model.input)?;
+        one_output(&model, &[LEADS.len(), input.samples()]).map_err(|error| match error {
+            Error::Usage(what) => Error::Usage(format!("{}: {what}", path.display())),
+            other => Error::format(path, other.to_string()),
+        })?;
         let name = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
         Ok(Loaded { name, model, target, input, digest: format!("sha256:{}", sha256_file(path)?) })
     }

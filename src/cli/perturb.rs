@@ -1,9 +1,11 @@
 //! `cardiograd perturb`.
 
+use super::method_options::{left_out_json, tell_left_out};
 use super::models::{Loaded, ModelOptions, names_differ};
 use super::provenance::{Files, Input, Recorded, record};
 use super::{Globals, Progress, print};
 use crate::atomic::{AtomicFolder, partial_name};
+use crate::attribution::catalogue::able;
 use crate::attribution::{Method, Settings as AttributionSettings};
 use crate::dataset::{Dataset, Part};
 use crate::evaluation::perturbation::PerturbationSettings;
@@ -74,6 +76,9 @@ pub(super) fn make(args: &Args, globals: &Globals) -> Result<()> {
     let mut subjects = args.models.iter().map(|path| args.options.load(path)).collect::<Result<Vec<_>>>()?;
     subjects.sort_by_key(|subject| subject.target);
     names_differ(subjects.iter().map(|subject| subject.name.as_str()))?;
+    let programs = subjects.iter().map(|subject| subject.model.network.program());
+    let (methods, left_out) = able(&methods, args.method != "all", programs, &AttributionSettings::default())?;
+    tell_left_out(&left_out, globals);
     let fresh = !partial_name(&args.output)?.exists();
     let folder = AtomicFolder::resume(&args.output)?;
     let networks = match fill(args, &methods, &dataset, &subjects, folder.partial(), globals) {
@@ -85,7 +90,7 @@ pub(super) fn make(args: &Args, globals: &Globals) -> Result<()> {
         outcome => outcome?,
     };
     folder.commit()?;
-    if globals.quiet { Ok(()) } else { tell(args, &networks, globals) }
+    if globals.quiet { Ok(()) } else { tell(args, &networks, &left_out, globals) }
 }
 
 /// Perturbs every model and writes curves and tables.
@@ -166,7 +171,7 @@ fn write_curves(folder: &Path, found: &Perturbed) -> Result<()> {
     Ok(())
 }
 
-fn tell(args: &Args, networks: &[Perturbed], globals: &Globals) -> Result<()> {
+fn tell(args: &Args, networks: &[Perturbed], left_out: &[(Method, String)], globals: &Globals) -> Result<()> {
     let table = area_table(networks, Scoring::Paper);
     if globals.json {
         let one = |network: &Perturbed| {
@@ -178,7 +183,11 @@ fn tell(args: &Args, networks: &[Perturbed], globals: &Globals) -> Result<()> {
             serde_json::json!({ "name": network.name, "ecgs": network.ecgs.len(), "areas": scorings, "excluded": network.excluded() })
         };
         let networks: Vec<serde_json::Value> = networks.iter().map(one).collect();
-        return print(format!("{:#}", serde_json::json!({ "output": args.output, "networks": networks })));
+        let mut told = serde_json::json!({ "output": args.output, "networks": networks });
+        if !left_out.is_empty() {
+            told["left_out"] = left_out_json(left_out);
+        }
+        return print(format!("{told:#}"));
     }
     print("Area under the error curve to iteration 15 (the study's Table 4):")?;
     table.plain().lines().try_for_each(print)?;

@@ -1,12 +1,13 @@
 //! `cardiograd predict`.
 
-use super::inputs::Ecgs;
+use super::inputs::{Ecgs, InputOptions};
+use super::outputs::{Column, columns};
 use super::provenance::{Files, Input, Recorded, program_file, record};
 use super::{Globals, Progress, print};
 use crate::files::npy;
-use crate::nn::{load_model, predict_ecgs};
+use crate::nn::{load_model, predict_outputs};
+use crate::tape::from_vec;
 use crate::{Error, Result};
-use ndarray::Array1;
 use std::path::PathBuf;
 
 /// Arguments of `cardiograd predict`.
@@ -17,12 +18,17 @@ pub struct Args {
     /// ECGs, (N, 12, L) or (12, L), µV.
     #[arg(long, short, value_name = "X.npy")]
     input: PathBuf,
-    /// Writes the predictions as (N) float32 instead of printing them.
+    /// Writes the predictions as float32, (N), or (N, K) with --column all, instead of printing them.
     #[arg(long, short, value_name = "Y.npy")]
     output: Option<PathBuf>,
     /// The network of a state dict: stevennet, standardconv or a program file (.json).
     #[arg(long)]
     arch: Option<String>,
+    /// Which output, from 0, of a network with several; `all` for every one.
+    #[arg(long, value_name = "K|all")]
+    column: Option<Column>,
+    #[command(flatten)]
+    inputs: InputOptions,
 }
 
 /// Runs the command, and records where predictions in a file come from.
@@ -46,27 +52,38 @@ impl Recorded for Args {
 /// The predictions, without a record.
 pub(super) fn make(args: &Args, globals: &Globals) -> Result<()> {
     let model = load_model(&args.model, args.arch.as_deref())?;
-    let ecgs = Ecgs::open(&args.input, model.network.program())?;
+    let ecgs = Ecgs::open(&args.input, &model, args.inputs)?;
+    let columns = columns(&model, &ecgs.example(), args.column)?;
     let progress = Progress::new(globals.quiet);
-    // Batches are contiguous: `predict_ecgs` goes through the indices in order.
+    // Batches are contiguous: `predict_outputs` goes through the indices in order.
     let inputs = |batch: &[usize]| match batch {
         [first, .., last] => Ok(ecgs.batch(*first..last + 1)?.mapv(|v| v as f32)),
         [only] => Ok(ecgs.batch(*only..only + 1)?.mapv(|v| v as f32)),
         [] => Err(Error::Data("no ECG in the batch".into())),
     };
     let all: Vec<usize> = (0..ecgs.len()).collect();
-    let predicted = predict_ecgs(&model.network, &inputs, &all, "predicting", &|step| progress.step(step))?;
+    let predicted = predict_outputs(&model.network, &columns, &inputs, &all, "predicting", &|step| progress.step(step))?;
     progress.finish();
+    let rows: Vec<&[f64]> = predicted.chunks(columns.len()).collect();
+    let one = args.column != Some(Column::All);
     let target = model.target.map(crate::dataset::Target::name);
     if let Some(path) = &args.output {
-        npy::write(path, Array1::from_iter(predicted.iter().map(|value| *value as f32)).view())?;
+        let values: Vec<f32> = predicted.iter().map(|value| *value as f32).collect();
+        let shape = if one { vec![rows.len()] } else { vec![rows.len(), columns.len()] };
+        npy::write(path, from_vec(&shape, values).view())?;
     }
     if globals.quiet {
         return Ok(());
     }
     match &args.output {
-        _ if globals.json => print(serde_json::json!({ "target": target, "unit": model.unit(), "predictions": predicted })),
+        _ if globals.json => {
+            let predictions = if one { serde_json::json!(predicted) } else { serde_json::json!(rows) };
+            print(serde_json::json!({ "target": target, "unit": model.unit(), "predictions": predictions }))
+        }
         Some(path) => print(format!("{} predictions in {}", predicted.len(), path.display())),
-        None => predicted.iter().try_for_each(|value| print(format!("{value:.4} {}", model.unit()).trim_end())),
+        None => rows.iter().try_for_each(|row| {
+            let values: Vec<String> = row.iter().map(|value| format!("{value:.4}")).collect();
+            print(format!("{} {}", values.join(" "), model.unit()).trim_end())
+        }),
     }
 }

@@ -1,7 +1,7 @@
 //! `--segments`: occlusion of whole segments of the beat, by the fiducials that `cardiograd measure` found.
 
-use crate::attribution::Settings;
 use crate::attribution::occlusion::{Segment, drops};
+use crate::attribution::{Settings, of_ecg};
 use crate::dataset::read_table;
 use crate::tape::{Network, Real, Tensor, slice};
 use crate::{Error, Result};
@@ -21,7 +21,7 @@ pub(super) fn segments<T: Real>(network: &Network<T>, settings: &Settings, x: &T
         let base = settings.occluder().of(ecg, channels);
         let present = Segment::ALL.iter().enumerate().filter_map(|(at, segment)| Some((at, segment.samples(&record.measurements, len)?)));
         let (places, parts): (Vec<usize>, Vec<_>) = present.map(|(at, range)| (at, (0..channels, range))).unzip();
-        let found = drops(network, settings.output, ecg, &base, channels, &parts)?;
+        let found = drops(network, settings.output, ecg, &base, channels, &parts).map_err(of_ecg(n as u64))?;
         places.into_iter().zip(found).for_each(|(at, drop)| all[[n, at]] = T::of(drop));
     }
     Ok(all)

@@ -1,12 +1,14 @@
 //! `cardiograd study`.
 
 use super::generate::SourceName;
+use super::method_options::tell_left_out;
 use super::provenance::{Files, Input, Recorded, record};
 use super::{Globals, Progress, print};
-use crate::attribution::Method;
+use crate::attribution::catalogue::able;
+use crate::attribution::{Method, Settings as AttributionSettings};
 use crate::dataset::{InputKind, Target};
 use crate::evaluation::scores::Scoring;
-use crate::nn::{ARCHITECTURES, Preset};
+use crate::nn::{ARCHITECTURES, Preset, load_program};
 use crate::report::StudyResults;
 use crate::study::{DataSource, Perturbed, StudySettings, area_table, run as run_study};
 use crate::{Error, Result};
@@ -107,7 +109,7 @@ pub(super) fn lend(study: &Path, to: &Path) -> Result<()> {
 
 /// The study, without a record.
 pub(super) fn make(args: &Args, globals: &Globals) -> Result<()> {
-    let settings = args.settings()?;
+    let settings = args.settings(globals)?;
     let progress = Progress::new(globals.quiet);
     let told = !globals.quiet && !globals.json;
     let notice = |line: &str| {
@@ -127,9 +129,12 @@ pub(super) fn make(args: &Args, globals: &Globals) -> Result<()> {
 }
 
 impl Args {
-    fn settings(&self) -> Result<StudySettings> {
+    fn settings(&self, globals: &Globals) -> Result<StudySettings> {
         let fresh = StudySettings::new(self.preset, self.seed);
-        let mut methods = Method::parse_list(&self.method)?;
+        let program = load_program(&self.arch)?;
+        let methods = Method::parse_list(&self.method)?;
+        let (mut methods, left_out) = able(&methods, self.method != "all", [&program], &AttributionSettings::default())?;
+        tell_left_out(&left_out, globals);
         methods.sort();
         let listed = |list: &str| list.split(',').map(|name| name.trim().parse()).collect::<Result<Vec<Target>>>();
         let mut targets = self.targets.as_deref().map_or(Ok(fresh.targets.clone()), listed)?;

@@ -1,11 +1,13 @@
 //! `cardiograd trace`.
 
-use super::inputs::Ecgs;
+use super::inputs::{Ecgs, InputOptions};
 use super::method_options::{MethodOptions, Precision};
+use super::outputs::{Column, columns, of_column};
 use super::provenance::{Files, Input, Recorded, program_file, record};
 use super::references::{one, takes_files};
 use super::{Globals, print};
 use crate::atomic::AtomicFolder;
+use crate::attribution::catalogue::able;
 use crate::attribution::{Method, Settings};
 use crate::ecg::leads::LEADS;
 use crate::files::npy;
@@ -46,6 +48,11 @@ pub struct Args {
     /// What the account compares with: zero, mean (each lead's own), a file of (12, L) or (N, 12, L), or a dataset; of several ECGs, their mean.
     #[arg(long, default_value = "zero", value_name = "zero|mean|FILE.npy|DATASET")]
     baseline: String,
+    /// Which output, from 0, of a network with several.
+    #[arg(long, value_name = "K")]
+    column: Option<usize>,
+    #[command(flatten)]
+    inputs: InputOptions,
     #[command(flatten)]
     methods: MethodOptions,
     /// The seed of all draws.
@@ -91,7 +98,8 @@ impl Recorded for Args {
 /// The account, without a record.
 pub(super) fn make(args: &Args, globals: &Globals) -> Result<()> {
     let model = load_model(&args.model, args.arch.as_deref())?;
-    let ecgs = Ecgs::open(&args.input, model.network.program())?;
+    let ecgs = Ecgs::open(&args.input, &model, args.inputs)?;
+    let column = columns(&model, &ecgs.example(), args.column.map(Column::One))?[0];
     if args.ecg >= ecgs.len() {
         let last = ecgs.len() - 1;
         return Err(Error::Usage(format!("--ecg {}: {} holds ECGs 0 to {last}", args.ecg, args.input.display())));
@@ -99,7 +107,8 @@ pub(super) fn make(args: &Args, globals: &Globals) -> Result<()> {
     let x = ecgs.batch(args.ecg..args.ecg + 1)?;
     let samples = x.shape()[2];
     let baseline = one("--baseline", &args.baseline, &model, args.seed, samples)?;
-    let settings = Settings { baseline, ..args.methods.settings(&model, args.seed, samples)? };
+    let settings = Settings { baseline, ..of_column(&args.methods.settings(&model, args.seed, samples)?, column) };
+    able(&[args.method], true, [model.network.program()], &settings)?;
     let done = match args.precision {
         Precision::F32 => account::<f32>(&model.network, args, &settings, &x)?,
         Precision::F64 => account::<f64>(&model.network.cast(), args, &settings, &x)?,
@@ -132,6 +141,7 @@ fn about(args: &Args, model: &Model, trace: &Trace, x: &ndarray::Array3<f64>) ->
     let names = args.names();
     let target = model.target.map_or_else(|| "not said by the model".to_owned(), |target| format!("{} ({})", target.title(), model.unit()));
     let precision = if args.precision == Precision::F32 { "f32" } else { "f64" };
+    let column = args.column.map(|column| ("Output", column.to_string()));
     let facts = [
         ("Model", name(&names.model)),
         ("Target", target),
@@ -142,7 +152,7 @@ fn about(args: &Args, model: &Model, trace: &Trace, x: &ndarray::Array3<f64>) ->
         ("Seed", args.seed.to_string()),
         ("Program", format!("cardiograd {}", env!("CARGO_PKG_VERSION"))),
     ];
-    let facts = facts.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    let facts = facts.into_iter().chain(column).map(|(name, value)| (name.to_owned(), value)).collect();
     let flat = |array: ndarray::ArrayD<f64>| -> Result<Array2<f32>> {
         let array = array.into_dimensionality::<Ix2>().map_err(|error| Error::Data(format!("the map: {error}")))?;
         Ok(array.mapv(|v| v as f32))

@@ -40,8 +40,11 @@ pub fn pearson(a: &[f64], b: &[f64]) -> Option<f64> {
     (aa > 0.0 && bb > 0.0).then(|| (ab / (aa * bb).sqrt()).clamp(-1.0, 1.0))
 }
 
-/// Spearman's correlation, with ties.
+/// Spearman's correlation, with ties. `None` as [`pearson`], and where a value is not finite: it has no rank.
 pub fn spearman(a: &[f64], b: &[f64]) -> Option<f64> {
+    if a.iter().chain(b).any(|value| !value.is_finite()) {
+        return None;
+    }
     pearson(&ascending(a), &ascending(b))
 }
 
@@ -60,5 +63,6 @@ mod tests {
         assert_eq!(pearson(&[1.0, 2.0, 3.0], &[2.0, 4.0, 6.0]), Some(1.0));
         assert_eq!(spearman(&[1.0, 2.0, 3.0], &[9.0, 4.0, 1.0]), Some(-1.0));
         assert_eq!(pearson(&[1.0, 1.0], &[1.0, 2.0]), None);
+        assert_eq!(spearman(&[1.0, f64::NAN, 3.0], &[1.0, 2.0, 3.0]), None);
     }
 }

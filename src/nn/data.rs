@@ -102,15 +102,54 @@ const BATCH: usize = 64;
 /// # Errors
 /// If an input does not fit the network, which must have one output, or a prediction is not finite; what reading inputs brings.
 pub fn predict_ecgs(network: &Network<f32>, inputs: Inputs<'_>, ecgs: &[usize], label: &str, report: Report<'_>) -> Result<Vec<f64>> {
-    let mut all = Vec::with_capacity(ecgs.len());
-    for batch in ecgs.chunks(BATCH) {
-        let output = predict_batch(network, inputs(batch)?.into_dyn().into_shared())?;
+    let one = |x| predict_batch(network, x);
+    predict_with(&one, 1, inputs, ecgs, label, report)
+}
+
+/// What a network predicts for ECGs in some of its outputs, (N, K) in row-major order.
+///
+/// # Errors
+/// If an input does not fit the network, which must have these outputs, or a prediction in them is not finite; what reading inputs brings.
+pub fn predict_outputs(
+    network: &Network<f32>,
+    outputs: &[usize],
+    inputs: Inputs<'_>,
+    ecgs: &[usize],
+    label: &str,
+    report: Report<'_>,
+) -> Result<Vec<f64>> {
+    let some = |x: Tensor<f32>| {
+        let count = x.shape()[0];
+        let y = network.predict(&[x])?;
+        match y.shape() {
+            [rows, columns] if *rows == count && outputs.iter().all(|output| output < columns) => {
+                Ok(slice(&y).chunks(*columns).flat_map(|row| outputs.iter().map(|output| row[*output])).collect())
+            }
+            found => Err(Error::Program(format!("the network gives shape {found:?}, outputs {outputs:?} are asked for"))),
+        }
+    };
+    predict_with(&some, outputs.len(), inputs, ecgs, label, report)
+}
+
+/// Predictions batch by batch, `width` values an ECG.
+fn predict_with(
+    predict: &dyn Fn(Tensor<f32>) -> Result<Vec<f32>>,
+    width: usize,
+    inputs: Inputs<'_>,
+    ecgs: &[usize],
+    label: &str,
+    report: Report<'_>,
+) -> Result<Vec<f64>> {
+    let mut all = Vec::with_capacity(ecgs.len() * width);
+    for (number, batch) in ecgs.chunks(BATCH).enumerate() {
+        let output = predict(inputs(batch)?.into_dyn().into_shared())?;
         if let Some(at) = output.iter().position(|value| !value.is_finite()) {
             let problem = format!("the network predicts {}", output[at]);
-            return Err(Error::Value { at: format!("ECG {}", batch[at]), problem });
+            return Err(Error::Value { at: format!("ECG {}", batch[at / width]), problem });
         }
         all.extend(output.into_iter().map(f64::from));
-        report(Step { label, done: all.len() as u64, total: ecgs.len() as u64, unit: "ECGs", note: "" });
+        let done = (number * BATCH + batch.len()) as u64;
+        report(Step { label, done, total: ecgs.len() as u64, unit: "ECGs", note: "" });
     }
     Ok(all)
 }

@@ -27,7 +27,7 @@ mod trainer;
 
 pub use architectures::{ARCHITECTURES, architecture, standardconv, stevennet};
 pub use checkpoint::Checkpoint;
-pub use data::{Examples, Inputs, TrainingData, predict_ecgs};
+pub use data::{Examples, Inputs, TrainingData, predict_ecgs, predict_outputs};
 pub use initialise::initialise;
 #[cfg(feature = "files")]
 pub use load::{load_model, load_program, to_state_dict};

@@ -275,7 +275,8 @@ impl<'a> Reader<'a> {
         parsed.inputs = match object.get("inputs") {
             None => Some(Vec::new()),
             Some(raw) => self.value::<Vec<&RawValue>>(raw, &format!("{}: 'inputs'", object.who), "a list of names").and_then(|all| {
-                let name = |raw: &'a RawValue| Some((self.value(raw, &format!("{}: an input", object.who), "the name of a node")?, raw.get()));
+                let name =
+                    |raw: &'a RawValue| Some((self.value(raw, &format!("{}: an input", object.who), "the name of a node")?, raw.get()));
                 all.into_iter().map(name).collect()
             }),
         };
@@ -394,5 +395,86 @@ impl<'a> Reader<'a> {
             };
         }
         (nodes, places)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The faults of a text as (line, words).
+    fn faults(text: &str) -> Vec<(usize, String)> {
+        parse_program(text).unwrap_err().into_iter().map(|fault| (fault.line, fault.what)).collect()
+    }
+
+    #[test]
+    fn all_faults_are_told_with_their_places() {
+        let text = r#"{"nodes": [
+  {"name": "x", "op": {"input": {"shape": [12, null]}}},
+  {"name": "pool", "op": {"max_pool1d": {"window": 2, "stride": 2, "padding": 1}}, "inputs": ["x"]},
+  {"name": "avg", "op": {"avg_pool1d": {"window": 2, "ceil_mode": true}}, "inputs": ["pool"]},
+  {"name": "w", "op": {"parameter": {"shape": [1, 12, 3], "trainable": "yes"}}},
+  {"name": "conv", "op": {"conv1d": {"stride": 1, "dilation": 1, "padding": [1, 1], "groups": 4}}, "inputs": ["avg", "w"]},
+  {"name": "act", "op": "rellu", "inputs": ["conv"]},
+  {"name": "up", "op": {"upsample": {"factor": 0}}, "inputs": ["act", "act"], "comment": 1},
+  {"name": "pool", "op": "relu", "inputs": ["later"]},
+  {"name": "later", "op": "relu", "inputs": ["nobody"]}
+], "output": "end", "version": 1}"#;
+        let found = faults(text);
+        let wanted = [
+            (3, "node 'pool' (max_pool1d): unknown field 'padding', known: window, stride"),
+            (4, "node 'avg' (avg_pool1d): 'stride' is missing"),
+            (4, "node 'avg' (avg_pool1d): unknown field 'ceil_mode', known: window, stride"),
+            (5, "node 'w' (parameter): 'trainable' is \"yes\", true or false is expected"),
+            (6, "node 'conv' (conv1d): unknown field 'groups', known: stride, dilation, padding"),
+            (7, "node 'act': there is no op 'rellu'; the ops are input parameter conv1d"),
+            (8, "node 'up' (upsample): it has 2 inputs, it takes 1"),
+            (8, "node 'up' (upsample): factor 0"),
+            (8, "node 'up': unknown field 'comment', known: name, op, inputs"),
+            (9, "node 'pool' (relu): its name is used twice, node 1 has it"),
+            (9, "node 'pool' (relu) reads 'later', which does not come before it"),
+            (10, "node 'later' (relu) reads 'nobody', which no node is called"),
+            (11, "the output 'end' is not the name of a node"),
+            (11, "the program: unknown field 'version', known: nodes, output"),
+        ];
+        assert_eq!(found.len(), wanted.len(), "{found:#?}");
+        for ((line, what), (on, words)) in found.iter().zip(wanted) {
+            assert!(*line == on && what.starts_with(words), "{line}: {what} is not {on}: {words}");
+        }
+        let first = &parse_program(text).unwrap_err()[0];
+        let third = text.lines().nth(2).unwrap();
+        assert_eq!(first.column, third.find("\"padding\"").unwrap() + 1);
+        let told = in_one_line(&parse_program(text).unwrap_err());
+        assert!(told.starts_with("14 faults: line 3, column 68: node 'pool'") && told.lines().count() == 1, "{told}");
+    }
+
+    #[test]
+    fn what_is_no_program_is_one_fault_with_its_place() {
+        for (text, line, words) in [
+            ("{\"nodes\": [\n  oops]}", 2, "not JSON: expected"),
+            ("[]", 1, "the program is [], an object is expected"),
+            ("{\"nodes\": {}, \"output\": \"x\"}", 1, "'nodes' is {}, a list is expected"),
+            ("{\"nodes\": [], \"output\": \"x\"}", 1, "the output 'x' is not the name of a node"),
+            ("{\"nodes\": [{\"name\": \"a\\u0007b\", \"op\": {\"input\": {\"shape\": []}}}], \"output\": \"a\\u0007b\"}", 1, "has a control character"),
+        ] {
+            let found = faults(text);
+            assert!(found.len() == 1 && found[0].0 == line && found[0].1.contains(words), "{text}: {found:?}");
+        }
+        let input = "{\"name\": \"x\", \"op\": {\"input\": {\"shape\": [1], \"shape\": [2]}}}";
+        let found = faults(&format!("{{\"nodes\": [{input}], \"output\": \"x\"}}"));
+        assert!(found[0].1.contains("'shape' is given twice"), "{found:?}");
+        let long = format!("{{\"nodes\": [{{\"name\": \"x\", \"op\": \"{}\"}}], \"output\": \"x\"}}", "y".repeat(100_000));
+        assert!(faults(&long)[0].1.len() < 500);
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        for name in crate::nn::ARCHITECTURES {
+            let program = crate::nn::architecture(name).unwrap();
+            assert_eq!(parse_program(&serde_json::to_string(&program).unwrap()).unwrap(), program);
+        }
+        // serde's own way is as strict.
+        let text = r#"{"nodes": [{"name": "x", "op": {"input": {"shape": [1, 4], "dtype": "f32"}}}], "output": "x"}"#;
+        assert!(serde_json::from_str::<Program>(text).unwrap_err().to_string().contains("dtype"));
     }
 }

@@ -13,6 +13,7 @@ use super::settings::TrainSettings;
 use crate::dataset::Part;
 use crate::progress::{Report, Step};
 use crate::random::{Stage, Stream};
+use crate::tape::limits::MOST_IN_TRAINING;
 use crate::tape::{Mode, Network, Program, RuleSet, Tensor, TrainingPlan, Want, from_vec, slice};
 use crate::{Error, Result};
 use cardiograd_kernels::awake;
@@ -155,6 +156,9 @@ impl<'a> Trainer<'a> {
         let ecgs: Vec<usize> = batch.iter().map(|at| self.data.train.ecgs[*at]).collect();
         let x = self.inputs(&ecgs)?;
         let targets: Vec<f32> = batch.iter().map(|at| self.scaling.target(self.data.train.values[*at])).collect();
+        if self.plan.is_none() {
+            self.fits(x.shape())?;
+        }
         let mut plan = self.plan.take().unwrap_or_else(|| TrainingPlan::new(&self.network, &x.shape()[1..]));
         let loss = match &mut plan {
             Some(plan) => self.planned_step(plan, &x, &targets, rates),
@@ -162,6 +166,17 @@ impl<'a> Trainer<'a> {
         };
         self.plan = Some(plan);
         loss
+    }
+
+    /// Refuses what would not fit memory before it is begun.
+    fn fits(&self, shape: &[usize]) -> Result<()> {
+        let one = [&[1], &shape[1..]].concat();
+        let values = self.network.program().values(&[one])?.saturating_mul(self.settings.batch);
+        if values <= MOST_IN_TRAINING {
+            return Ok(());
+        }
+        let batch = self.settings.batch;
+        Err(Error::Usage(format!("a batch of {batch} keeps {values} values, at most {MOST_IN_TRAINING} are allowed: a smaller --batch")))
     }
 
     fn planned_step(&mut self, plan: &mut TrainingPlan, x: &Tensor<f32>, targets: &[f32], rates: (f64, f64)) -> Result<f64> {

@@ -15,6 +15,8 @@ pub const MOST_PARAMETERS: usize = 1 << 28;
 pub const MOST_VALUES: usize = 1 << 30;
 /// The most values that a node may have for a whole batch.
 pub const MOST_OF_A_NODE: usize = u32::MAX as usize;
+/// The most values that training may keep for a batch, all nodes together: 16 GiB in f32.
+pub const MOST_IN_TRAINING: usize = u32::MAX as usize;
 /// The longest name of a node, bytes.
 const LONGEST_NAME: usize = 500;
 

@@ -1,10 +1,11 @@
 //! A program with its parameters, ready to run.
 
+use super::limits;
 use super::ops::{Context, ConvCache, forward};
 use super::plan::{PlanCache, check_environment};
 use crate::tape::{Mode, NodeId, Op, OpKind, Program, Real, Saved, Tape, Tensor, cast, slice};
 use crate::{Error, Result};
-use ndarray::ArrayViewMutD;
+use ndarray::{ArrayViewMutD, Axis, Slice};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -178,6 +179,12 @@ impl<T: Real> Network<T> {
     /// # Errors
     /// If the inputs do not fit the program.
     pub fn predict(&self, inputs: &[Tensor<T>]) -> Result<Tensor<T>> {
+        if let Some(pieces) = self.pieces(inputs)? {
+            let parts = pieces.iter().map(|piece| self.predict(std::slice::from_ref(piece))).collect::<Result<Vec<_>>>()?;
+            let views: Vec<_> = parts.iter().map(|part| part.view()).collect();
+            let whole = ndarray::concatenate(Axis(0), &views).map_err(|error| Error::Data(format!("joining predictions: {error}")))?;
+            return Ok(whole.as_standard_layout().into_owned().into_shared());
+        }
         if let Some(output) = self.predict_planned(inputs)? {
             return Ok(output);
         }
@@ -198,6 +205,18 @@ impl<T: Real> Network<T> {
         };
         let (mut values, _) = self.execute(inputs, Mode::Evaluation, free)?;
         Ok(values[output.0].take().expect("the output is kept"))
+    }
+
+    /// A batch in parts whose values keep within [`limits::MOST_VALUES`], if they would not together; no result depends on it.
+    fn pieces(&self, inputs: &[Tensor<T>]) -> Result<Option<Vec<Tensor<T>>>> {
+        let [input] = inputs else { return Ok(None) };
+        let Some((&count, example)) = input.shape().split_first().filter(|(count, _)| **count > 1) else { return Ok(None) };
+        let most = self.program.batch_within(example, limits::MOST_VALUES * size_of::<f32>(), count)?;
+        if most == count {
+            return Ok(None);
+        }
+        let part = |from: usize| input.slice_axis(Axis(0), Slice::from(from..count.min(from + most))).to_owned().into_shared();
+        Ok(Some((0..count).step_by(most).map(part).collect()))
     }
 
     /// Runs node by node; `after` may drop values once a node is done.

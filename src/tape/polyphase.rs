@@ -5,7 +5,9 @@
 //! of a phase that fall on the same sample add up to one tap. Zero padding maps to zero padding, since a high-rate position is outside
 //! the signal exactly when its low-rate sample is.
 
+use super::limits::MOST_PARAMETERS;
 use crate::Result;
+use crate::shape::elements;
 use crate::tape::{Network, Node, NodeId, Op, Parameters, Program, Real, Tensor, from_vec, slice};
 
 /// The network with every upsampling that only feeds one convolution of stride and dilation 1 (with weights that nothing else reads)
@@ -61,6 +63,10 @@ impl Phases {
         let readers = |id: NodeId| program.nodes().iter().flat_map(|node| &node.inputs).filter(|input| **input == id).count();
         // 'same' padding keeps the length a multiple of the factor; other lengths would cut a phase short.
         if node.inputs.iter().any(|id| readers(*id) > 1) || padding.0 + padding.1 + 1 != shape[2] {
+            return None;
+        }
+        // As many phases as this would make more weights than a program may have.
+        if elements(&[factor, shape[0], shape[1], shape[2]], 1).is_none_or(|count| count > MOST_PARAMETERS) {
             return None;
         }
         let at = |p: usize, j: usize| (p as isize + j as isize - padding.0 as isize).div_euclid(factor as isize);

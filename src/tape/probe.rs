@@ -47,7 +47,8 @@ pub(super) fn fault<T: Real>(rule: &dyn Rule<T>) -> Option<String> {
     let differs = |(at, found): (usize, &T)| {
         let (g, x, x0) = sample(at);
         let wanted = value(formula, g, x, x0);
-        (!same(wanted, *found)).then(|| format!("{offer} and does otherwise: gradient {g}, input {x}, reference {x0} give {found}, not {wanted}"))
+        (!same(wanted, *found))
+            .then(|| format!("{offer} and does otherwise: gradient {g}, input {x}, reference {x0} give {found}, not {wanted}"))
     };
     found.iter().enumerate().find_map(differs)
 }
@@ -57,8 +58,20 @@ fn value<T: Real>(formula: ReluRule, g: T, x: T, x0: T) -> T {
     let derivative = if x > T::ZERO { g } else { T::ZERO };
     match formula {
         ReluRule::Derivative => derivative,
-        ReluRule::Positive => if g > T::ZERO { g } else { T::ZERO },
-        ReluRule::Guided => if g > T::ZERO { derivative } else { T::ZERO },
+        ReluRule::Positive => {
+            if g > T::ZERO {
+                g
+            } else {
+                T::ZERO
+            }
+        }
+        ReluRule::Guided => {
+            if g > T::ZERO {
+                derivative
+            } else {
+                T::ZERO
+            }
+        }
         ReluRule::Rescale => {
             let positive = |v: T| if v > T::ZERO { v } else { T::ZERO };
             let dx = x - x0;

@@ -185,6 +185,20 @@ impl Program {
         Ok((bytes / values.saturating_mul(size_of::<f32>()).max(1)).clamp(1, most.max(1)))
     }
 
+    /// How many outputs the network has for examples of this shape (without the batch axis): K of (N, K).
+    ///
+    /// # Errors
+    /// As [`Program::shapes`]; [`Error::Program`] if the output is not (N, K).
+    pub fn columns(&self, example: &[usize]) -> Result<usize> {
+        let one: Vec<usize> = [1].iter().chain(example).copied().collect();
+        match self.shapes(&[one])?[self.output.0][..] {
+            [_, columns] if columns > 0 => Ok(columns),
+            ref found => {
+                Err(Error::Program(format!("the output '{}' has shape {found:?}, (N, K) is expected", self.node(self.output).name)))
+            }
+        }
+    }
+
     /// For each node, whether it lies on a way from an input to the output: only there can a rule act or a layer be looked at.
     pub fn on_path(&self) -> Vec<bool> {
         let mut reached = vec![false; self.nodes.len()];

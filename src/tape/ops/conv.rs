@@ -8,14 +8,21 @@ use cardiograd_kernels::{Conv1d, PreparedConv, batch_norm, conv1d};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// A weight tensor and what was made ready from it.
-type Entry<T> = (Tensor<T>, Arc<PreparedConv<T>>);
+/// The most lengths for which one weight is kept ready; the least recently used goes.
+const LENGTHS: usize = 8;
 
-/// What was made ready from parameters: weights, by the address of the weight tensor and the geometry (an entry holds its tensor, so an address
-/// stays taken), and plans.
+/// A weight tensor, and what was made ready from it by geometry, the most recently used last.
+#[derive(Debug)]
+struct Entry<T> {
+    weight: Tensor<T>,
+    ready: Vec<(Conv1d, Arc<PreparedConv<T>>)>,
+}
+
+/// What was made ready from parameters: weights, by the address of the weight tensor (an entry holds its tensor, so an address stays taken), and
+/// plans. Weights that nobody else holds any more, as computed ones after their run, go; of the others a few lengths stay.
 #[derive(Debug)]
 pub(crate) struct ConvCache<T> {
-    weights: Mutex<HashMap<(usize, Conv1d), Entry<T>>>,
+    weights: Mutex<HashMap<usize, Entry<T>>>,
     pub(crate) plans: PlanCache,
 }
 
@@ -27,10 +34,21 @@ impl<T> Default for ConvCache<T> {
 
 impl<T: Real> ConvCache<T> {
     fn get(&self, conv: &Conv1d, weight: &Tensor<T>) -> Arc<PreparedConv<T>> {
-        let key = (weight.as_ptr() as usize, *conv);
-        let mut entries = self.weights.lock().unwrap_or_else(PoisonError::into_inner);
-        let entry = entries.entry(key).or_insert_with(|| (weight.clone(), Arc::new(PreparedConv::new(*conv, slice(weight)))));
-        Arc::clone(&entry.1)
+        let address = weight.as_ptr() as usize;
+        let mut weights = self.weights.lock().unwrap_or_else(PoisonError::into_inner);
+        if !weights.contains_key(&address) {
+            // `Err` is a tensor that somebody else holds too.
+            let held = |(address, Entry { weight, ready })| Some((address, Entry { weight: weight.try_into_owned_nocopy().err()?, ready }));
+            *weights = std::mem::take(&mut *weights).into_iter().filter_map(held).collect();
+        }
+        let ready = &mut weights.entry(address).or_insert_with(|| Entry { weight: weight.clone(), ready: Vec::new() }).ready;
+        let found = ready.iter().position(|(of, _)| of == conv).map(|at| ready.remove(at).1);
+        let found = found.unwrap_or_else(|| Arc::new(PreparedConv::new(*conv, slice(weight))));
+        if ready.len() == LENGTHS {
+            ready.remove(0);
+        }
+        ready.push((*conv, Arc::clone(&found)));
+        found
     }
 }
 
@@ -95,4 +113,29 @@ pub(super) fn vjp<T: Real>(site: &Site<'_, T>, grad: &Tensor<T>) -> Result<Vec<O
 /// Σ over batch and time of each channel, in f64.
 fn channel_sums<T: Real>(grad: &Tensor<T>) -> Vec<T> {
     batch_norm::channel_sums(grad.shape()[1], grad.shape()[2], slice(grad)).into_iter().map(T::of).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn few_lengths_stay_and_computed_weights_go() {
+        let cache = ConvCache::<f64>::default();
+        let conv = |len_in| Conv1d { c_in: 1, c_out: 1, len_in, kernel: 3, stride: 1, dilation: 1, pad_left: 1, pad_right: 1 };
+        let weight = from_vec(&[1, 1, 3], vec![1.0; 3]);
+        let kept = |weight: &Tensor<f64>| cache.weights.lock().unwrap()[&(weight.as_ptr() as usize)].ready.len();
+        let first = cache.get(&conv(10), &weight);
+        for len in 11..30 {
+            assert!(Arc::ptr_eq(&first, &cache.get(&conv(10), &weight)), "the most recently used stays");
+            cache.get(&conv(len), &weight);
+        }
+        assert_eq!(kept(&weight), LENGTHS);
+        for _ in 0..5 {
+            let computed = from_vec(&[1, 1, 3], vec![2.0; 3]);
+            cache.get(&conv(10), &computed);
+            cache.get(&conv(11), &computed);
+        }
+        assert_eq!(cache.weights.lock().unwrap().len(), 2, "the weight that is held, and the last computed one");
+    }
 }

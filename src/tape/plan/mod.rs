@@ -38,7 +38,7 @@ pub enum ReluRule {
 }
 
 /// The plans that a network keeps: each holds the weights once more, in each of two directions, and its working memory.
-const KEPT: usize = 8;
+const KEPT: usize = 4;
 
 /// Plans of a network by the shape of an example, the one used last at the end; `None` where none is possible.
 #[derive(Debug, Default)]
