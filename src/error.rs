@@ -1,7 +1,9 @@
-//! The one error type: each variant carries the facts (what, where, what to do) and prints as one line.
+//! The one error type: each variant carries the facts (what, where, what to do) and prints as one line, short and without control characters
+//! whatever the files behind it hold.
 
+use std::borrow::Cow;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The crate's result.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -68,24 +70,95 @@ impl Error {
         Error::Io { path: path.into(), source }
     }
 
+    /// The same error with the file in which it arose, unless it names that file already. Readers end with it, so that no message lacks a file.
+    pub fn of_file(self, path: impl AsRef<Path>) -> Self {
+        let file = path.as_ref().display().to_string();
+        let within = |text: String| if text.contains(&file) { text } else { format!("{file}: {text}") };
+        match self {
+            Error::Usage(what) => Error::Usage(within(what)),
+            Error::Program(what) => Error::Program(within(what)),
+            Error::Rule(what) => Error::Rule(within(what)),
+            Error::Parameters(what) => Error::Parameters(within(what)),
+            Error::Data(what) => Error::Data(within(what)),
+            Error::Shape { at, expected, found } => Error::Shape { at: within(at), expected, found },
+            Error::Value { at, problem } => Error::Value { at: within(at), problem },
+            named @ (Error::Format { .. } | Error::Io { .. }) => named,
+        }
+    }
+
     /// The process exit code: 2 for a wrong request, 1 for anything that failed.
     pub fn exit_code(&self) -> u8 {
         if matches!(self, Error::Usage(_)) { 2 } else { 1 }
     }
 }
 
+/// Bytes that a message shows of what is wrong, and of the place; with both it stays under 2 kB.
+const PROBLEM: usize = 1300;
+const PLACE: usize = 500;
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let path = |path: &Path| one_line(&path.display().to_string(), PLACE).into_owned();
         match self {
             Error::Usage(what) | Error::Program(what) | Error::Rule(what) | Error::Parameters(what) | Error::Data(what) => {
-                f.write_str(what)
+                f.write_str(&one_line(what, PLACE + PROBLEM))
             }
-            Error::Shape { at, expected, found } => write!(f, "{at}: expected shape {expected}, found {found}"),
-            Error::Value { at, problem } => write!(f, "{at}: {problem}"),
-            Error::Format { path, problem } => write!(f, "{}: {problem}", path.display()),
-            Error::Io { path, source } => write!(f, "{}: {source}", path.display()),
+            Error::Shape { at, expected, found } => {
+                let (at, expected, found) = (one_line(at, PLACE), one_line(expected, PLACE), one_line(found, PLACE));
+                write!(f, "{at}: expected shape {expected}, found {found}")
+            }
+            Error::Value { at, problem } => write!(f, "{}: {}", one_line(at, PLACE), one_line(problem, PROBLEM)),
+            Error::Format { path: file, problem } => write!(f, "{}: {}", path(file), one_line(problem, PROBLEM)),
+            Error::Io { path: file, source } => write!(f, "{}: {}", path(file), one_line(&source.to_string(), PROBLEM)),
         }
     }
+}
+
+/// Text that may come from a file, as it may stand in a line on a terminal: control characters, and those that only change how others are shown,
+/// are escaped, and what is longer than `most` bytes loses its middle (names come first in our messages, reasons last).
+pub(crate) fn one_line(text: &str, most: usize) -> Cow<'_, str> {
+    let text = if text.contains(unseen) { Cow::Owned(escaped(text, most)) } else { Cow::Borrowed(text) };
+    if text.len() <= most {
+        return text;
+    }
+    const GAP: &str = " … ";
+    let room = most.saturating_sub(GAP.len() + 4);
+    let head = &text[..boundary(&text, room / 3 * 2)];
+    let tail = &text[boundary(&text, text.len() - room / 3)..];
+    Cow::Owned(format!("{head}{GAP}{tail}"))
+}
+
+/// Every character that is not to be seen, escaped. Of a very long text the middle, which would not be shown, is left out first.
+fn escaped(text: &str, most: usize) -> String {
+    let (head, tail) = match text.len() > 4 * most {
+        true => (&text[..boundary(text, 2 * most)], &text[boundary(text, text.len() - 2 * most)..]),
+        false => (text, ""),
+    };
+    let mut safe = String::with_capacity(head.len() + tail.len());
+    for c in head.chars().chain(tail.chars()) {
+        match c {
+            '\n' => safe.push_str("\\n"),
+            '\r' => safe.push_str("\\r"),
+            '\t' => safe.push_str("\\t"),
+            c if unseen(c) => safe.extend(c.escape_unicode()),
+            c => safe.push(c),
+        }
+    }
+    safe
+}
+
+/// The first place from `at` on that lies between two characters.
+fn boundary(text: &str, at: usize) -> usize {
+    (at..text.len()).find(|&at| text.is_char_boundary(at)).unwrap_or(text.len())
+}
+
+/// Control characters, line separators, and the format characters of Unicode (direction, joining, tags), which hide or reorder text.
+pub(crate) fn unseen(c: char) -> bool {
+    c.is_control()
+        || matches!(c,
+            '\u{ad}' | '\u{600}'..='\u{605}' | '\u{61c}' | '\u{6dd}' | '\u{70f}' | '\u{8e2}' | '\u{180e}' | '\u{200b}'..='\u{200f}'
+            | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{13430}'..='\u{1343f}'
+            | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
 }
 
 impl std::error::Error for Error {
@@ -94,5 +167,45 @@ impl std::error::Error for Error {
             Error::Io { source, .. } => Some(source),
             _ => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_is_one_short_line_whatever_a_file_holds() {
+        let hostile = "a\nb\u{1b}[31m\u{202e}c\u{7f}\u{9b}\u{200f}d\u{feff}".repeat(5000);
+        let errors = [
+            Error::Usage(hostile.clone()),
+            Error::shape(hostile.clone(), [1, 2], &hostile),
+            Error::Value { at: hostile.clone(), problem: hostile.clone() },
+            Error::format(&hostile, hostile.clone()),
+            Error::io(&hostile, std::io::Error::other(hostile.clone())),
+            Error::Data("µ".repeat(100_000)),
+        ];
+        for error in errors {
+            let text = error.to_string();
+            assert!(text.len() < 2000 && !text.contains(unseen), "{} bytes: {text}", text.len());
+        }
+        let usual = "x.npy: ECG 3, lead V2, sample 17: µ — „usual“ text\\";
+        assert_eq!(Error::Data(usual.into()).to_string(), usual);
+        assert_eq!(Error::format("a\tb", "\u{202e}x").to_string(), "a\\tb: \\u{202e}x");
+    }
+
+    #[test]
+    fn what_is_long_keeps_its_beginning_and_its_end() {
+        let text = format!("tensor '{}': the reason", "n".repeat(1 << 20));
+        let line = one_line(&text, 300);
+        assert!(line.starts_with("tensor 'nnn") && line.ends_with("': the reason") && line.len() <= 300, "{line}");
+    }
+
+    #[test]
+    fn the_file_is_named_once() {
+        let shape = Error::shape("tensor", [1], [2]);
+        assert_eq!(shape.of_file("a.pt").of_file("a.pt").to_string(), "a.pt: tensor: expected shape [1], found [2]");
+        assert_eq!(Error::format("b.pt", "cut off").of_file("a.pt").to_string(), "b.pt: cut off");
+        assert_eq!(Error::Usage("no".into()).of_file("a.pt").exit_code(), 2);
     }
 }

@@ -73,7 +73,7 @@ fn names_are_found() {
 const LAYERS: [&[&str]; 8] = [&["tape"], &["ecg"], &["dataset"], &["nn"], &["attribution"], &["evaluation"], &["report"], &["challenge"]];
 
 /// What is no layer: errors, files and the like.
-const COMMON: [&str; 9] = ["Error", "Result", "error", "random", "progress", "atomic", "files", "cancel", "shape"];
+const COMMON: [&str; 10] = ["Error", "Result", "error", "random", "progress", "atomic", "files", "cancel", "shape", "intake"];
 
 /// Finer than the order of the layers: pairs that must not meet even though the order would allow it.
 const APART: [(&str, &str, &str); 2] =

@@ -8,17 +8,16 @@ use crate::files::digest::sha256_file;
 use crate::files::npy::{self, Header, NpyArray};
 use crate::files::state_dict::{self, Kind, StateDict};
 use crate::files::{npz, state_dict::Tensor};
+use crate::intake::{self, Most};
 use crate::nn::{Checkpoint, Model, parse_program};
 use crate::{Error, Result};
 use serde_json::{Value, json};
-use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 /// Arrays up to this many bytes are read for their range; of larger ones the header is shown.
 const READ_WHOLE: u64 = 1 << 28;
-/// Of JSON files no more than this is read.
-const JSON_CAP: u64 = 1 << 28;
+/// JSON files beyond this are refused.
+const JSON: Most = Most { bytes: 1 << 28, of: "a program or results in JSON" };
 /// The results in a study's folder.
 const RESULTS: &str = "results.json";
 
@@ -124,9 +123,7 @@ fn inspect_dataset(path: &Path, verify: bool, globals: &Globals) -> Result<()> {
 }
 
 fn inspect_file(path: &Path) -> Result<Findings> {
-    let io = |source| Error::io(path, source);
-    let mut start = Vec::new();
-    File::open(path).and_then(|file| file.take(8).read_to_end(&mut start)).map_err(io)?;
+    let start = intake::start(path, 8)?;
     if Model::is_model_file(path)? {
         return Ok(model(path, &Model::load(path)?));
     }
@@ -149,9 +146,7 @@ fn inspect_file(path: &Path) -> Result<Findings> {
 }
 
 fn array(path: &Path) -> Result<Findings> {
-    let io = |source| Error::io(path, source);
-    let mut file = File::open(path).map_err(io)?;
-    let length = file.metadata().map_err(io)?.len();
+    let (mut file, length) = intake::open(path)?;
     let header = Header::read(path, &mut file, length)?;
     let order = match (header.fortran, header.big_endian) {
         (false, false) => "",
@@ -171,13 +166,13 @@ fn array(path: &Path) -> Result<Findings> {
 
 fn arrays(path: &Path) -> Result<Findings> {
     let (mut lines, mut values) = (vec![format!("{}: NumPy archive", path.display())], Vec::new());
-    for name in npz::names(path)? {
-        let array = npz::read_one(path, &name)?;
+    npz::each(path, &mut |name, array| {
         let (shape, dtype) = (array.shape().to_vec(), array.dtype().name());
         let range = Range::of(array);
         lines.push(format!("  {name}: {shape:?} {dtype}, {}", range.line()));
         values.push(json!({ "name": name, "shape": shape, "dtype": dtype, "values": range.value() }));
-    }
+        Ok(())
+    })?;
     Ok(Findings::new(lines, json!({ "kind": "npz", "arrays": values })))
 }
 
@@ -231,8 +226,7 @@ fn weights(path: &Path, kind: Kind, dict: &StateDict) -> Findings {
 }
 
 fn program_or_results(path: &Path) -> Result<Findings> {
-    let mut text = String::new();
-    File::open(path).and_then(|file| file.take(JSON_CAP).read_to_string(&mut text)).map_err(|source| Error::io(path, source))?;
+    let text = intake::text(path, JSON)?;
     let value: Value = serde_json::from_str(&text).map_err(|error| Error::format(path, format!("not JSON: {error}")))?;
     if value.get("nodes").is_some() {
         return Ok(program(path, &text));

@@ -1,8 +1,7 @@
 //! SHA-256 digests of files, in lower-case hexadecimal as `sha256sum` prints them.
 
-use crate::{Error, Result};
+use crate::{Error, Result, intake};
 use sha2::{Digest, Sha256};
-use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
@@ -18,7 +17,7 @@ pub fn sha256(bytes: &[u8]) -> String {
 pub fn sha256_file(path: impl AsRef<Path>) -> Result<String> {
     let path = path.as_ref();
     let io = |source| Error::io(path, source);
-    let mut file = File::open(path).map_err(io)?;
+    let (mut file, _) = intake::open(path)?;
     let mut state = Sha256::new();
     let mut buffer = vec![0; 1 << 16];
     loop {

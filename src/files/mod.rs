@@ -10,14 +10,3 @@ pub mod npz;
 pub mod state_dict;
 
 pub use crate::atomic;
-use crate::{Error, Result};
-use std::path::Path;
-
-/// The whole of a file that is kept in memory (weights, archives). Devices and pipes have no end that is known, and are refused.
-pub(crate) fn read_whole(path: &Path) -> Result<Vec<u8>> {
-    let kind = std::fs::metadata(path).map_err(|source| Error::io(path, source))?;
-    if !kind.is_file() {
-        return Err(Error::format(path, "is not a plain file"));
-    }
-    std::fs::read(path).map_err(|source| Error::io(path, source))
-}

@@ -3,8 +3,9 @@
 use super::archive::{Archive, Builder};
 use super::atomic::AtomicFile;
 use super::npy::{self, Element, NpyArray};
-use crate::{Error, Result};
+use crate::{Error, Result, intake};
 use ndarray::{ArrayView, Dimension};
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::{BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -15,17 +16,36 @@ use std::path::{Path, PathBuf};
 /// [`Error::Io`]; [`Error::Format`] for a damaged archive, an entry that is no array, two of one name.
 pub fn read(path: impl AsRef<Path>) -> Result<Vec<(String, NpyArray)>> {
     let path = path.as_ref();
-    let mut archive = open(path)?;
     let mut arrays: Vec<(String, NpyArray)> = Vec::new();
-    for entry in archive.names()? {
-        let name = entry.strip_suffix(".npy").unwrap_or(&entry);
-        if arrays.iter().any(|(other, _)| other == name) {
-            return Err(Error::format(path, format!("holds two arrays called '{}'", name.escape_debug())));
+    each(path, &mut |name, array| {
+        arrays.push((name.to_owned(), array));
+        Ok(())
+    })?;
+    Ok(arrays)
+}
+
+/// Reads the arrays of a `.npz` one after another, in the file's order, so that one at a time is held.
+///
+/// # Errors
+/// As [`read`], and what `take` returns.
+pub fn each(path: impl AsRef<Path>, take: &mut dyn FnMut(&str, NpyArray) -> Result<()>) -> Result<()> {
+    let path = path.as_ref();
+    let mut archive = open(path)?;
+    let mut seen: HashSet<String> = HashSet::new();
+    for entry in archive.names().to_vec() {
+        let name = plain(&entry);
+        if !seen.insert(name.to_owned()) {
+            return Err(Error::format(path, format!("holds two arrays called '{name}'")));
         }
         let bytes = archive.read(&entry, u64::MAX)?;
-        arrays.push((name.to_owned(), npy::read_bytes(&path.join(&entry), &bytes)?));
+        take(name, npy::read_bytes(&path.join(&entry), &bytes)?)?;
     }
-    Ok(arrays)
+    Ok(())
+}
+
+/// The name of an array as `numpy.load` gives it.
+fn plain(entry: &str) -> &str {
+    entry.strip_suffix(".npy").unwrap_or(entry)
 }
 
 /// Reads the one array called `name`.
@@ -35,14 +55,12 @@ pub fn read(path: impl AsRef<Path>) -> Result<Vec<(String, NpyArray)>> {
 pub fn read_one(path: impl AsRef<Path>, name: &str) -> Result<NpyArray> {
     let path = path.as_ref();
     let mut archive = open(path)?;
-    let names = archive.names()?;
-    let wanted = names.iter().find(|entry| entry.strip_suffix(".npy").unwrap_or(entry) == name);
-    let Some(entry) = wanted else {
-        let present: Vec<&str> = names.iter().map(|entry| entry.strip_suffix(".npy").unwrap_or(entry)).collect();
+    let Some(entry) = archive.names().iter().find(|entry| plain(entry) == name).cloned() else {
+        let present: Vec<&str> = archive.names().iter().map(|entry| plain(entry)).collect();
         return Err(Error::format(path, format!("holds no array '{name}' (it holds {})", present.join(", "))));
     };
-    let bytes = archive.read(entry, u64::MAX)?;
-    npy::read_bytes(&path.join(entry), &bytes)
+    let bytes = archive.read(&entry, u64::MAX)?;
+    npy::read_bytes(&path.join(&entry), &bytes)
 }
 
 /// The names of the arrays.
@@ -50,8 +68,7 @@ pub fn read_one(path: impl AsRef<Path>, name: &str) -> Result<NpyArray> {
 /// # Errors
 /// As [`read`].
 pub fn names(path: impl AsRef<Path>) -> Result<Vec<String>> {
-    let names = open(path.as_ref())?.names()?;
-    Ok(names.into_iter().map(|entry| entry.strip_suffix(".npy").map_or(entry.clone(), str::to_owned)).collect())
+    Ok(open(path.as_ref())?.names().iter().map(|entry| plain(entry).to_owned()).collect())
 }
 
 /// Whether the file is a zip archive of arrays and of nothing else.
@@ -60,14 +77,15 @@ pub fn names(path: impl AsRef<Path>) -> Result<Vec<String>> {
 /// [`Error::Io`].
 pub fn is_npz(path: impl AsRef<Path>) -> Result<bool> {
     let path = path.as_ref();
-    let file = File::open(path).map_err(|source| Error::io(path, source))?;
-    let names = Archive::open(path, BufReader::new(file)).and_then(|archive| archive.names());
-    Ok(names.is_ok_and(|names| names.iter().all(|name| name.ends_with(".npy"))))
+    match open(path) {
+        Ok(archive) => Ok(archive.names().iter().all(|name| name.ends_with(".npy"))),
+        Err(error @ Error::Io { .. }) => Err(error),
+        Err(_) => Ok(false),
+    }
 }
 
 fn open(path: &Path) -> Result<Archive<BufReader<File>>> {
-    let file = File::open(path).map_err(|source| Error::io(path, source))?;
-    Archive::open(path, BufReader::new(file))
+    Archive::open(path, BufReader::new(intake::open(path)?.0))
 }
 
 /// Writes a `.npz`, one array at a time; the file appears at [`NpzWriter::finish`]. The same arrays give the same bytes.

@@ -11,10 +11,10 @@
 //! Every number is checked before it is believed: a claimed length must be the length that is there, and inside the payload bincode
 //! stops at a limit of the payload's own order, so that no claim allocates more than the file's size calls for.
 
+use crate::intake::{self, Most};
 use crate::{Error, Result};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use std::io::Read;
 use std::path::Path;
 
 /// Bytes before the payload.
@@ -70,7 +70,8 @@ pub(crate) fn decode<V: DeserializeOwned>(kind: &Kind, file: &[u8], path: &Path)
     let (version, crc) = (u32_at(8), u32_at(12));
     let length = u64::from(u32_at(16)) | u64::from(u32_at(20)) << 32;
     if version != kind.version {
-        return fail(format!("a {} of version {version}; this program reads version {}", kind.name, kind.version));
+        let newer = if version > kind.version { ", from a newer program" } else { "" };
+        return fail(format!("a {} of version {version}{newer}; this program reads version {}", kind.name, kind.version));
     }
     if length != payload.len() as u64 {
         return fail(format!("its header tells of {length} bytes, {} are there: the file was cut off or altered", payload.len()));
@@ -98,12 +99,7 @@ fn decode_within<V: DeserializeOwned, const LIMIT: usize>(payload: &[u8]) -> std
 
 /// Reads a file of a kind, no further than a file of that kind can be long.
 pub(crate) fn read<V: DeserializeOwned>(kind: &Kind, path: &Path) -> Result<V> {
-    let open = || -> std::io::Result<Vec<u8>> {
-        let mut bytes = Vec::new();
-        std::fs::File::open(path)?.take(CAP + HEADER as u64 + 1).read_to_end(&mut bytes)?;
-        Ok(bytes)
-    };
-    decode(kind, &open().map_err(|source| Error::io(path, source))?, path)
+    decode(kind, &intake::read(path, Most { bytes: CAP + HEADER as u64, of: kind.name })?, path)
 }
 
 /// Writes a file of a kind, whole or not at all.
@@ -113,9 +109,7 @@ pub(crate) fn write(kind: &Kind, path: &Path, value: &impl Serialize) -> Result<
 
 /// Whether a file begins as one of this kind.
 pub(crate) fn is(kind: &Kind, path: &Path) -> Result<bool> {
-    let mut start = Vec::new();
-    std::fs::File::open(path).and_then(|file| file.take(8).read_to_end(&mut start)).map_err(|source| Error::io(path, source))?;
-    Ok(start == kind.magic())
+    Ok(intake::start(path, 8)? == kind.magic())
 }
 
 /// CRC-32 with the reflected polynomial 0xEDB88320 (ISO 3309), as in zip and PNG.

@@ -4,7 +4,7 @@ use super::container::{self, Kind};
 use super::provenance::Provenance;
 use crate::dataset::{InputKind, Target};
 use crate::tape::{Network, Parameters, Program, from_vec, slice};
-use crate::{Error, Result};
+use crate::{Error, Result, shape};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
@@ -54,9 +54,11 @@ pub(super) fn store(parameters: &Parameters<f32>) -> Vec<StoredTensor> {
 pub(super) fn restore(stored: Vec<StoredTensor>) -> Result<Parameters<f32>> {
     let mut parameters = Parameters::new();
     for StoredTensor { name, shape, values } in stored {
-        let size = shape.iter().try_fold(1usize, |size, n| size.checked_mul(*n));
-        if size != Some(values.len()) {
+        if shape::elements(&shape, size_of::<f32>()) != Some(values.len()) {
             return Err(Error::Parameters(format!("parameter '{name}' of shape {shape:?} has {} values", values.len())));
+        }
+        if parameters.contains_key(&name) {
+            return Err(Error::Parameters(format!("two parameters are called '{name}'")));
         }
         parameters.insert(name, from_vec(&shape, values));
     }

@@ -1,18 +1,18 @@
 //! Program files: JSON as people write it, read whole, with every fault and its place. What is not understood is refused by name, with what is known.
 
+use crate::intake::{self, Most};
 use crate::tape::limits::{MOST_NODES, name_fault, op_faults};
 use crate::tape::{Node, NodeId, Op, OpKind, Program};
-use crate::{Error, Result};
+use crate::Result;
 use serde::Deserialize;
 use serde::de::{MapAccess, Visitor};
 use serde_json::value::RawValue;
 use std::collections::HashMap;
 use std::fmt;
-use std::io::Read;
 use std::path::Path;
 
 /// Program files beyond this are refused; StevenNet's takes 20 kB.
-const CAP: u64 = 1 << 26;
+const PROGRAM: Most = Most { bytes: 1 << 26, of: "a program" };
 /// How many faults are told in one line.
 const TOLD: usize = 3;
 /// The most characters of a file's own words in a message.
@@ -38,15 +38,9 @@ impl fmt::Display for Fault {
 /// The text of a program file.
 ///
 /// # Errors
-/// [`Error::Io`]; [`Error::Format`] if it is not text or too long.
+/// As [`intake::text`].
 pub(super) fn program_text(path: &Path) -> Result<String> {
-    let io = |source| Error::io(path, source);
-    let mut bytes = Vec::new();
-    std::fs::File::open(path).and_then(|file| file.take(CAP + 1).read_to_end(&mut bytes)).map_err(io)?;
-    if bytes.len() as u64 > CAP {
-        return Err(Error::format(path, format!("not a program: it is larger than {} MiB", CAP >> 20)));
-    }
-    String::from_utf8(bytes).map_err(|_| Error::format(path, "not a program: it is not UTF-8 text"))
+    intake::text(path, PROGRAM)
 }
 
 /// The program of a text.

@@ -1,7 +1,7 @@
 //! The header of a `.npy` file: a Python dictionary literal with `descr`, `fortran_order` and `shape`.
 
 use super::Dtype;
-use crate::{Error, Result};
+use crate::{Error, Result, shape};
 use std::io::Read;
 use std::path::Path;
 
@@ -70,18 +70,17 @@ impl Header {
     }
 
     fn check_length(&self, path: &Path, length: u64) -> Result<()> {
-        let claimed = self.shape.iter().try_fold(self.dtype.size() as u64, |bytes, &n| bytes.checked_mul(n as u64));
-        let present = length.saturating_sub(self.offset);
-        match claimed {
-            Some(bytes) if bytes == present && usize::try_from(bytes).is_ok() => Ok(()),
-            _ => {
-                let claimed = claimed.map_or("more than 2^64".into(), |bytes| bytes.to_string());
-                let relation = if claimed.parse::<u64>().is_ok_and(|bytes| bytes < present) { "trailing bytes" } else { "truncated?" };
-                let text =
-                    format!("{} of shape {:?} take {claimed} bytes, the file has {present} ({relation})", self.dtype.name(), self.shape);
-                Err(Error::format(path, text))
-            }
+        let kind = || format!("{} of shape {:?}", self.dtype.name(), self.shape);
+        // Sizes of 0 hide nothing: what rows and strides are made of must fit as well.
+        let Some(elements) = shape::elements(&self.shape, self.dtype.size()) else {
+            return Err(Error::format(path, format!("{}: sizes too large for any memory (truncated?)", kind())));
+        };
+        let (claimed, present) = ((elements * self.dtype.size()) as u64, length.saturating_sub(self.offset));
+        if claimed == present {
+            return Ok(());
         }
+        let relation = if claimed < present { "trailing bytes" } else { "truncated?" };
+        Err(Error::format(path, format!("{} take {claimed} bytes, the file has {present} ({relation})", kind())))
     }
 
     /// Elements in all. Does not overflow after [`Header::read`].
@@ -128,7 +127,7 @@ fn parse(text: &str) -> std::result::Result<Header, String> {
             "descr" => descr = Some(at.descr()?),
             "fortran_order" => fortran = Some(at.boolean()?),
             "shape" => shape = Some(at.tuple()?),
-            other => return Err(format!("unknown key '{}'", other.escape_debug())),
+            other => return Err(format!("unknown key '{other}'")),
         }
         if !at.take(',') {
             at.expect('}')?;
@@ -145,7 +144,7 @@ fn parse(text: &str) -> std::result::Result<Header, String> {
 fn dtype(descr: &str) -> std::result::Result<(Dtype, bool), String> {
     let unknown = || {
         let hint = "float32, float64, int16, int32 and int64 are read: convert with array.astype('float32')";
-        format!("elements of type '{}' are not read ({hint})", descr.escape_debug())
+        format!("elements of type '{descr}' are not read ({hint})")
     };
     let big_endian = match descr.as_bytes().first() {
         Some(b'<') => false,

@@ -12,9 +12,9 @@ pub use header::Header;
 pub use rows::NpyRows;
 pub use writer::{NpyWriter, write, write_to};
 
+use crate::intake::{self, Most};
 use crate::{Error, Result};
 use ndarray::{ArrayD, IxDyn, ShapeBuilder};
-use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
@@ -184,18 +184,27 @@ macro_rules! from_array {
 }
 from_array!(f32 => F32, f64 => F64, i16 => I16, i32 => I32, i64 => I64);
 
-/// Reads a `.npy` file.
+/// What is kept in memory whole; arrays of ECGs of any number are read by rows.
+const LARGEST: Most = Most { bytes: 1 << 32, of: "an array that is read whole" };
+
+/// Reads a `.npy` file of at most 4 GiB.
 ///
 /// # Errors
 /// [`Error::Io`]; [`Error::Format`] for anything that is not an array of a known type whose size agrees with the file's length.
 pub fn read(path: impl AsRef<Path>) -> Result<NpyArray> {
     let path = path.as_ref();
-    let io = |source| Error::io(path, source);
-    let mut file = File::open(path).map_err(io)?;
-    let length = file.metadata().map_err(io)?.len();
+    let (mut file, length) = intake::open(path)?;
+    if length > LARGEST.bytes {
+        let text = format!("{length} bytes: {} has at most {}; save it as several files", LARGEST.of, LARGEST.bytes);
+        return Err(Error::format(path, text));
+    }
     let header = Header::read(path, &mut file, length)?;
-    let mut data = vec![0; header.data_bytes()];
-    file.read_exact(&mut data).map_err(io)?;
+    // The buffer grows with what comes out: a file of holes, or one that is cut while it is read, takes no more than it gives.
+    let mut data = Vec::new();
+    file.take(header.data_bytes() as u64).read_to_end(&mut data).map_err(|source| Error::io(path, source))?;
+    if data.len() != header.data_bytes() {
+        return Err(Error::format(path, "was cut off while it was read"));
+    }
     decode(path, &header, &data)
 }
 

@@ -1,10 +1,10 @@
 //! Rows of a `.npy` file too large for memory, read by position.
 
 use super::{Dtype, Element, Header, elements};
-use crate::{Error, Result};
+use crate::{Error, Result, intake};
 use ndarray::{ArrayD, IxDyn};
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{ErrorKind, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -25,8 +25,7 @@ impl NpyRows {
     /// As [`super::read`]; also for a file in Fortran order (its rows are not contiguous) and for a single number.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref().to_path_buf();
-        let mut file = File::open(&path).map_err(|source| Error::io(&path, source))?;
-        let length = file.metadata().map_err(|source| Error::io(&path, source))?.len();
+        let (mut file, length) = intake::open(&path)?;
         let header = Header::read(&path, &mut file, length)?;
         if header.shape.is_empty() {
             return Err(Error::format(&path, "holds a single number, not rows"));
@@ -65,8 +64,8 @@ impl NpyRows {
     /// Row `index` in the type of the file.
     ///
     /// # Errors
-    /// [`Error::Usage`] beyond the last row, [`Error::Format`] if `T` is not the file's type, [`Error::Io`] (also when the file
-    /// was cut since it was opened).
+    /// [`Error::Usage`] beyond the last row, [`Error::Format`] if `T` is not the file's type or the file was cut since it was opened,
+    /// [`Error::Io`].
     pub fn row<T: Element>(&self, index: usize) -> Result<ArrayD<T>> {
         if T::DTYPE != self.header.dtype {
             let text = format!("holds {}, {} wanted", self.header.dtype.name(), T::DTYPE.name());
@@ -100,7 +99,10 @@ impl NpyRows {
         let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
         file.seek(SeekFrom::Start(self.header.offset + (index * bytes) as u64))
             .and_then(|_| file.read_exact(&mut buffer))
-            .map_err(|source| Error::io(&self.path, source))?;
+            .map_err(|source| match source.kind() {
+                ErrorKind::UnexpectedEof => Error::format(&self.path, "was cut off since it was opened"),
+                _ => Error::io(&self.path, source),
+            })?;
         Ok(buffer)
     }
 

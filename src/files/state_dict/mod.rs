@@ -9,10 +9,14 @@ mod storage;
 mod torch;
 mod torch_writer;
 
-use super::{archive, atomic, read_whole};
-use crate::{Error, Result};
+use super::{archive, atomic};
+use crate::intake::{self, Most};
+use crate::{Error, Result, shape};
 use std::collections::BTreeMap;
 use std::path::Path;
+
+/// Files beyond this are refused unread: they are kept in memory, and the weights of the networks that run here take some megabytes.
+const LARGEST: Most = Most { bytes: 1 << 32, of: "a file of weights" };
 
 /// The numbers of a tensor in C order. Half-precision files are widened to f32, integers and booleans to i64.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,16 +40,17 @@ impl Tensor {
     /// A tensor from its parts.
     ///
     /// # Errors
-    /// [`Error::Shape`] if the number of values is not that of the shape.
+    /// [`Error::Shape`] if the number of values is not that of the shape, or the shape is too large for any memory ([`shape::elements`]).
     pub fn new(shape: Vec<usize>, values: Values) -> Result<Self> {
-        let count = match &values {
-            Values::F32(values) => values.len(),
-            Values::F64(values) => values.len(),
-            Values::I64(values) => values.len(),
+        let (count, size) = match &values {
+            Values::F32(values) => (values.len(), 4),
+            Values::F64(values) => (values.len(), 8),
+            Values::I64(values) => (values.len(), 8),
         };
-        match shape.iter().try_fold(1usize, |product, &n| product.checked_mul(n)) {
+        match shape::elements(&shape, size) {
             Some(elements) if elements == count => Ok(Tensor { shape, values }),
-            _ => Err(Error::shape("tensor", &shape, count)),
+            Some(_) => Err(Error::shape("tensor", &shape, count)),
+            None => Err(Error::Shape { at: "tensor".into(), expected: "that fits in memory".into(), found: format!("{shape:?}") }),
         }
     }
 
@@ -121,7 +126,7 @@ impl StateDict {
     pub fn insert(&mut self, name: impl Into<String>, tensor: Tensor) -> Result<()> {
         let name = name.into();
         if self.index.contains_key(&name) {
-            return Err(Error::Parameters(format!("two tensors called '{}'", name.escape_debug())));
+            return Err(Error::Parameters(format!("two tensors called '{name}'")));
         }
         self.index.insert(name.clone(), self.entries.len());
         self.entries.push((name, tensor));
@@ -189,7 +194,7 @@ pub fn read(path: impl AsRef<Path>) -> Result<StateDict> {
 /// As [`read`].
 pub fn read_kind(path: impl AsRef<Path>) -> Result<(Kind, StateDict)> {
     let path = path.as_ref();
-    read_bytes(path, &read_whole(path)?)
+    read_bytes(path, &intake::read(path, LARGEST)?)
 }
 
 /// Reads a state dict from memory; `path` names it in errors.
@@ -197,22 +202,26 @@ pub fn read_kind(path: impl AsRef<Path>) -> Result<(Kind, StateDict)> {
 /// # Errors
 /// As [`read`].
 pub fn read_bytes(path: &Path, bytes: &[u8]) -> Result<(Kind, StateDict)> {
+    read_any(path, bytes).map_err(|error| error.of_file(path))
+}
+
+fn read_any(path: &Path, bytes: &[u8]) -> Result<(Kind, StateDict)> {
     if !bytes.starts_with(archive::MAGIC) {
         return read_flat(path, bytes);
     }
     let mut zip = archive::in_memory(path, bytes)?;
-    let names = zip.names()?;
-    if let Some(pickle) = names.iter().find(|name| *name == "data.pkl" || name.ends_with("/data.pkl")) {
+    let entry = |wanted: &dyn Fn(&str) -> bool| zip.names().iter().find(|name| wanted(name)).cloned();
+    if let Some(pickle) = entry(&|name| name == "data.pkl" || name.ends_with("/data.pkl")) {
         let prefix = pickle.trim_end_matches("data.pkl").to_owned();
         return Ok((Kind::TorchZip, torch::read_zip(path, &mut zip, &prefix)?));
     }
-    if let Some(weights) = names.iter().find(|name| name.rsplit('/').next() == Some("g_stat.pt")) {
-        let inside = path.join(weights);
-        let bytes = zip.read(weights, u64::MAX)?;
+    if let Some(weights) = entry(&|name| name.rsplit('/').next() == Some("g_stat.pt")) {
+        let inside = path.join(&weights);
+        let bytes = zip.read(&weights, u64::MAX)?;
         // Not back through this function: a wheel within a wheel would recurse.
         let dict = if bytes.starts_with(archive::MAGIC) {
-            let mut zip = archive::in_memory(&inside, &bytes)?;
-            let prefix = zip.names()?.iter().find_map(|name| name.strip_suffix("data.pkl").map(str::to_owned));
+            let mut zip = zip.nested(&inside, &bytes)?;
+            let prefix = zip.names().iter().find_map(|name| name.strip_suffix("data.pkl").map(str::to_owned));
             torch::read_zip(&inside, &mut zip, &prefix.ok_or_else(|| Error::format(&inside, "not written by torch.save"))?)?
         } else {
             read_flat(&inside, &bytes)?.1

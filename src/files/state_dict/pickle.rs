@@ -1,35 +1,38 @@
 //! A pickle reader that executes nothing: it knows tensors, storages and plain data, and refuses every other global by name.
 //!
 //! Opcodes as in CPython's `pickletools`; protocol 2 (what PyTorch writes) and the few of 4 that newer writers use. Values live in
-//! an arena and refer to each other by number, so that cycles and shared parts cost nothing and are never walked to the end.
+//! an arena and refer to each other by number, so that cycles and shared parts cost nothing and are never walked to the end; texts are
+//! parts of the file, never copies, so that one that is used a thousand times takes no more than one. Memory and time are linear in the file.
 
+use super::storage::AXES;
+use crate::error::one_line;
 use std::collections::HashMap;
 
 /// A value by its place in the arena.
 pub(super) type Id = usize;
 
 /// The globals that a state dict needs; calling them builds plain data.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) enum Global {
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Global<'a> {
     OrderedDict,
     RebuildTensor,
     RebuildParameter,
     /// `torch.FloatStorage` and so on: the name after `torch.`.
-    Storage(String),
+    Storage(&'a str),
 }
 
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Value {
+pub(super) enum Value<'a> {
     None,
     Bool(bool),
     Int(i128),
     Float,
-    Text(String),
+    Text(&'a str),
     Bytes,
     Tuple(Vec<Id>),
     List(Vec<Id>),
     Dict(Vec<(Id, Id)>),
-    Global(Global),
+    Global(Global<'a>),
     /// What `persistent_load` would be given.
     Persistent(Id),
     /// The arguments of `torch._utils._rebuild_tensor_v2`.
@@ -38,17 +41,17 @@ pub(super) enum Value {
 
 /// A pickle that was read to its STOP.
 #[derive(Debug)]
-pub(super) struct Pickle {
-    values: Vec<Value>,
+pub(super) struct Pickle<'a> {
+    values: Vec<Value<'a>>,
     pub(super) root: Id,
 }
 
-impl Pickle {
-    pub(super) fn get(&self, id: Id) -> &Value {
+impl<'a> Pickle<'a> {
+    pub(super) fn get(&self, id: Id) -> &Value<'a> {
         &self.values[id]
     }
 
-    pub(super) fn text(&self, id: Id) -> Option<&str> {
+    pub(super) fn text(&self, id: Id) -> Option<&'a str> {
         match self.get(id) {
             Value::Text(text) => Some(text),
             _ => None,
@@ -63,17 +66,17 @@ impl Pickle {
         }
     }
 
-    /// A tuple of sizes.
+    /// A tuple of sizes, one an axis.
     pub(super) fn sizes(&self, id: Id) -> Option<Vec<usize>> {
         match self.get(id) {
-            Value::Tuple(items) => items.iter().map(|&item| self.size(item)).collect(),
+            Value::Tuple(items) if items.len() <= AXES => items.iter().map(|&item| self.size(item)).collect(),
             _ => None,
         }
     }
 }
 
 /// Reads one pickle from the front of `bytes` and moves them past it.
-pub(super) fn read(bytes: &mut &[u8]) -> Result<Pickle, String> {
+pub(super) fn read<'a>(bytes: &mut &'a [u8]) -> Result<Pickle<'a>, String> {
     let length = bytes.len();
     let mut machine = Machine { bytes, values: Vec::new(), stack: Vec::new(), marks: Vec::new(), memo: HashMap::new() };
     match machine.run() {
@@ -92,7 +95,7 @@ const UNDERFLOW: &str = "damaged (the stack is empty)";
 
 struct Machine<'a> {
     bytes: &'a [u8],
-    values: Vec<Value>,
+    values: Vec<Value<'a>>,
     stack: Vec<Id>,
     marks: Vec<usize>,
     memo: HashMap<u32, Id>,
@@ -160,7 +163,7 @@ impl<'a> Machine<'a> {
         Ok(u64::from_le_bytes(raw))
     }
 
-    fn push(&mut self, value: Value) -> Result<(), String> {
+    fn push(&mut self, value: Value<'a>) -> Result<(), String> {
         self.stack.push(self.values.len());
         self.values.push(value);
         Ok(())
@@ -221,7 +224,7 @@ impl<'a> Machine<'a> {
             return self.push(Value::Bytes);
         }
         let text = std::str::from_utf8(raw).map_err(|_| "a name is not UTF-8")?;
-        self.push(Value::Text(text.to_owned()))
+        self.push(Value::Text(text))
     }
 
     fn short_tuple(&mut self, count: usize) -> Result<(), String> {
@@ -287,32 +290,33 @@ impl<'a> Machine<'a> {
 
     fn global(&mut self, opcode: u8) -> Result<(), String> {
         let (module, name) = if opcode == b'c' {
-            (self.line()?.to_owned(), self.line()?.to_owned())
+            (self.line()?, self.line()?)
         } else {
             let (name, module) = (self.pop()?, self.pop()?);
             match (&self.values[module], &self.values[name]) {
-                (Value::Text(module), Value::Text(name)) => (module.clone(), name.clone()),
+                (Value::Text(module), Value::Text(name)) => (*module, *name),
                 _ => return Err("damaged (a global without a name)".into()),
             }
         };
-        let global = match (module.as_str(), name.as_str()) {
+        let global = match (module, name) {
             ("collections", "OrderedDict") => Global::OrderedDict,
             ("torch._utils", "_rebuild_tensor_v2") => Global::RebuildTensor,
             ("torch._utils", "_rebuild_parameter") => Global::RebuildParameter,
-            ("torch", name) if name.ends_with("Storage") => Global::Storage(name.to_owned()),
-            _ => return Err(refusal(&module, &name)),
+            ("torch", name) if name.ends_with("Storage") => Global::Storage(name),
+            _ => return Err(refusal(module, name)),
         };
         self.push(Value::Global(global))
     }
 
     fn reduce(&mut self) -> Result<(), String> {
         let (arguments, function) = (self.pop()?, self.pop()?);
-        let Value::Tuple(arguments) = self.values[arguments].clone() else {
+        let Value::Tuple(arguments) = &self.values[arguments] else {
             return Err("damaged (a call without arguments)".into());
         };
+        // A tuple may be the arguments of many calls: what is copied of it are seven numbers at most.
         let value = match &self.values[function] {
             Value::Global(Global::OrderedDict) if arguments.is_empty() => Value::Dict(Vec::new()),
-            Value::Global(Global::RebuildTensor) if matches!(arguments.len(), 6 | 7) => Value::Tensor(arguments),
+            Value::Global(Global::RebuildTensor) if matches!(arguments.len(), 6 | 7) => Value::Tensor(arguments.clone()),
             // (tensor, requires_grad, backward_hooks)
             Value::Global(Global::RebuildParameter) if arguments.len() == 3 => match &self.values[arguments[0]] {
                 Value::Tensor(inner) => Value::Tensor(inner.clone()),
@@ -337,7 +341,7 @@ impl<'a> Machine<'a> {
 
 /// Names the global that is refused, and what to do.
 fn refusal(module: &str, name: &str) -> String {
-    let full: String = format!("{module}.{name}").escape_debug().to_string().chars().take(120).collect();
+    let full = format!("{}.{}", one_line(module, 60), one_line(name, 60));
     let hint = if module.starts_with("torch._utils") || module.starts_with("torch._tensor") {
         "convert the tensors to plain CPU tensors of a standard type first"
     } else {

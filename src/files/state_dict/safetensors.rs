@@ -20,10 +20,10 @@ pub(super) fn read(path: &Path, bytes: &[u8]) -> Result<StateDict> {
     tensors.sort_by_key(|(name, view)| (view.data().as_ptr() as usize, name.clone()));
     let mut dict = StateDict::new();
     for (name, view) in tensors {
-        let at = |problem: String| bad(format!("tensor '{}': {problem}", name.escape_debug()));
+        let at = |problem: String| bad(format!("tensor '{name}': {problem}"));
         let scalar = scalar(view.dtype()).ok_or_else(|| at(format!("elements of type {:?} are not read", view.dtype())))?;
         let tensor = storage::tensor(scalar, false, view.data(), View::contiguous(view.shape().to_vec())).map_err(at)?;
-        dict.insert(name, tensor)?;
+        dict.insert(name, tensor).map_err(|error| bad(error.to_string()))?;
     }
     Ok(dict)
 }

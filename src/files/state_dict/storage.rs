@@ -1,6 +1,7 @@
 //! Raw bytes → numbers: element types, and tensors as strided views of a storage.
 
 use super::{Tensor, Values};
+use crate::shape;
 
 /// Element types of PyTorch and safetensors files that are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +46,9 @@ impl Scalar {
     }
 }
 
+/// No tensor of a network has more axes; PyTorch allows 64.
+pub(super) const AXES: usize = 64;
+
 /// Where a tensor lies in its storage, in elements.
 #[derive(Clone, Debug)]
 pub(super) struct View {
@@ -70,11 +74,15 @@ impl View {
         if self.shape.len() != self.stride.len() {
             return Err(bad("shape and stride differ in length"));
         }
-        let count = self.shape.iter().try_fold(1usize, |product, &n| product.checked_mul(n));
-        if count == Some(0) || self.shape.contains(&0) {
+        if self.shape.len() > AXES {
+            return Err(format!("{} axes: at most {AXES} are read", self.shape.len()));
+        }
+        // Eight bytes: what an element takes at most, here or once it is widened.
+        let count = shape::elements(&self.shape, 8).filter(|&count| count <= length);
+        let count = count.ok_or_else(|| bad(&format!("more elements than its storage's {length}")))?;
+        if count == 0 {
             return Ok(0);
         }
-        let count = count.filter(|&count| count <= length).ok_or_else(|| bad(&format!("more elements than its storage's {length}")))?;
         let steps = self.shape.iter().zip(&self.stride);
         let last = steps.map(|(&n, &step)| (n - 1).checked_mul(step)).try_fold(self.offset, |sum, step| sum.checked_add(step?));
         match last {

@@ -22,6 +22,8 @@ const NESTED: [&str; 3] = ["state_dict", "model_state_dict", "stat_dict"];
 /// How many times over all tensors together may cover the file: weights are shared by a few layers at most, halves widen twice and
 /// booleans eight times.
 const COVER: usize = 16;
+/// Longer keys of storages are refused: PyTorch writes numbers, and every tensor is looked up by one.
+const KEY: usize = 100;
 
 pub(super) fn is_legacy(bytes: &[u8]) -> bool {
     let start = &bytes[..bytes.len().min(MAGIC_WITHIN)];
@@ -36,22 +38,21 @@ struct Storage {
 
 pub(super) fn read_zip<R: Read + Seek>(path: &Path, zip: &mut Archive<R>, prefix: &str) -> Result<StateDict> {
     let bad = |problem: String| Error::format(path, problem);
-    let names = zip.names()?;
-    if names.iter().any(|name| name.strip_prefix(prefix) == Some("constants.pkl")) {
+    if zip.names().iter().any(|name| name.strip_prefix(prefix) == Some("constants.pkl")) {
         return Err(bad("a TorchScript program: save model.state_dict() with torch.save instead".into()));
     }
     let order = format!("{prefix}byteorder");
-    let big_endian = names.contains(&order) && zip.read(&order, 16)?.trim_ascii() == b"big";
+    let big_endian = zip.names().contains(&order) && zip.read(&order, 16)?.trim_ascii() == b"big";
     let text = zip.read(&format!("{prefix}data.pkl"), 64 << 20)?;
     let pickle = whole(&text).map_err(bad)?;
     let entries = tensors(&pickle).map_err(bad)?;
-    let mut storages: HashMap<String, Storage> = HashMap::new();
+    let mut storages: HashMap<&str, Storage> = HashMap::new();
     for (_, tensor) in &entries {
-        if storages.contains_key(&tensor.key) {
+        if storages.contains_key(tensor.key) {
             continue;
         }
         let raw = zip.read(&format!("{prefix}data/{}", tensor.key), tensor.bytes().map_err(bad)?)?;
-        storages.insert(tensor.key.clone(), Storage { scalar: tensor.scalar, raw });
+        storages.insert(tensor.key, Storage { scalar: tensor.scalar, raw });
     }
     build(path, entries, &storages, big_endian)
 }
@@ -72,14 +73,16 @@ pub(super) fn read_legacy(path: &Path, bytes: &[u8]) -> Result<StateDict> {
     let pickle = pickle::read(&mut rest).map_err(bad)?;
     let entries = tensors(&pickle).map_err(bad)?;
     let keys = pickle::read(&mut rest).map_err(bad)?;
-    let scalars: HashMap<&str, Scalar> = entries.iter().map(|(_, tensor)| (tensor.key.as_str(), tensor.scalar)).collect();
+    let scalars: HashMap<&str, Scalar> = entries.iter().map(|(_, tensor)| (tensor.key, tensor.scalar)).collect();
     let Value::List(order) = keys.get(keys.root) else { return Err(bad("damaged: no list of storages".into())) };
     let mut storages = HashMap::new();
     for &key in order {
-        let key = keys.text(key).ok_or_else(|| bad("damaged: a storage without a key".into()))?;
-        let scalar = *scalars.get(key).ok_or_else(|| bad(format!("damaged: no tensor uses storage '{}'", key.escape_debug())))?;
-        let raw = take_storage(&mut rest, scalar).ok_or_else(|| bad(format!("truncated within storage '{}'", key.escape_debug())))?;
-        storages.insert(key.to_owned(), Storage { scalar, raw: raw.to_vec() });
+        let key = keys.text(key).filter(|key| key.len() <= KEY).ok_or_else(|| bad("damaged: a storage without a key".into()))?;
+        let scalar = *scalars.get(key).ok_or_else(|| bad(format!("damaged: no tensor uses storage '{key}'")))?;
+        let raw = take_storage(&mut rest, scalar).ok_or_else(|| bad(format!("truncated within storage '{key}'")))?;
+        if storages.insert(key, Storage { scalar, raw: raw.to_vec() }).is_some() {
+            return Err(bad(format!("damaged: storage '{key}' is there twice")));
+        }
     }
     if !rest.is_empty() {
         return Err(bad(format!("{} bytes after the last storage", rest.len())));
@@ -96,21 +99,24 @@ fn take_storage<'a>(rest: &mut &'a [u8], scalar: Scalar) -> Option<&'a [u8]> {
     Some(raw)
 }
 
-fn is_big_endian(system: &Pickle) -> bool {
+fn is_big_endian(system: &Pickle<'_>) -> bool {
     let Value::Dict(items) = system.get(system.root) else { return false };
     items.iter().any(|&(key, value)| system.text(key) == Some("little_endian") && *system.get(value) == Value::Bool(false))
 }
 
 /// A pickle that fills `bytes`.
-fn whole(bytes: &[u8]) -> std::result::Result<Pickle, String> {
+fn whole(bytes: &[u8]) -> std::result::Result<Pickle<'_>, String> {
     let mut rest = bytes;
     let pickle = pickle::read(&mut rest)?;
     if rest.is_empty() { Ok(pickle) } else { Err(format!("{} bytes after the pickle", rest.len())) }
 }
 
+/// A tensor under its name.
+type Named<'a> = (&'a str, Described<'a>);
+
 /// A tensor as the pickle describes it.
-struct Described {
-    key: String,
+struct Described<'a> {
+    key: &'a str,
     scalar: Scalar,
     /// Elements of the storage.
     count: usize,
@@ -119,7 +125,7 @@ struct Described {
     view: View,
 }
 
-impl Described {
+impl Described<'_> {
     /// Bytes of the storage.
     fn bytes(&self) -> std::result::Result<u64, String> {
         let bytes = self.count.checked_mul(self.scalar.size()).ok_or_else(|| format!("storage '{}' is impossibly large", self.key))?;
@@ -128,7 +134,7 @@ impl Described {
 }
 
 /// The names and tensors of the state dict, wherever in the checkpoint it is.
-fn tensors(pickle: &Pickle) -> std::result::Result<Vec<(String, Described)>, String> {
+fn tensors<'a>(pickle: &Pickle<'a>) -> std::result::Result<Vec<Named<'a>>, String> {
     let mut dict = pickle.root;
     // A checkpoint nests once; a cycle of dictionaries must end somewhere.
     for _ in 0..4 {
@@ -147,23 +153,22 @@ fn tensors(pickle: &Pickle) -> std::result::Result<Vec<(String, Described)>, Str
     Err("dictionaries nested too deep".into())
 }
 
-fn entry(pickle: &Pickle, key: Id, value: Id) -> std::result::Result<(String, Described), String> {
+fn entry<'a>(pickle: &Pickle<'a>, key: Id, value: Id) -> std::result::Result<Named<'a>, String> {
     let Some(name) = pickle.text(key) else { return Err(format!("a key is {} and not a name", kind(pickle.get(key)))) };
     match pickle.get(value) {
         Value::Tensor(arguments) => {
-            let tensor =
-                describe(pickle, arguments).ok_or_else(|| format!("tensor '{}': its description is damaged", name.escape_debug()))?;
-            Ok((name.to_owned(), tensor.map_err(|problem| format!("tensor '{}': {problem}", name.escape_debug()))?))
+            let tensor = describe(pickle, arguments).ok_or_else(|| format!("tensor '{name}': its description is damaged"))?;
+            Ok((name, tensor.map_err(|problem| format!("tensor '{name}': {problem}"))?))
         }
         other => {
             let known = "a state dict under state_dict, model_state_dict or stat_dict is found";
-            Err(format!("'{}' is {} and not a tensor: save model.state_dict() ({known})", name.escape_debug(), kind(other)))
+            Err(format!("'{name}' is {} and not a tensor: save model.state_dict() ({known})", kind(other)))
         }
     }
 }
 
 /// `None` for what PyTorch never writes, an error for what is not supported.
-fn describe(pickle: &Pickle, arguments: &[Id]) -> Option<std::result::Result<Described, String>> {
+fn describe<'a>(pickle: &Pickle<'a>, arguments: &[Id]) -> Option<std::result::Result<Described<'a>, String>> {
     // (storage, storage_offset, size, stride, requires_grad, backward_hooks[, metadata])
     let Value::Persistent(record) = pickle.get(arguments[0]) else { return None };
     let Value::Tuple(record) = pickle.get(*record) else { return None };
@@ -171,7 +176,7 @@ fn describe(pickle: &Pickle, arguments: &[Id]) -> Option<std::result::Result<Des
     let (5 | 6, Some("storage")) = (record.len(), pickle.text(*record.first()?)) else { return None };
     let Value::Global(Global::Storage(storage)) = pickle.get(record[1]) else { return None };
     let Some(scalar) = Scalar::of_storage(storage) else { return Some(Err(format!("elements of torch.{storage} are not read"))) };
-    let key = pickle.text(record[2])?.to_owned();
+    let key = pickle.text(record[2]).filter(|key| key.len() <= KEY)?;
     let count = pickle.size(record[4])?;
     let base = match record.get(5).map(|&id| pickle.get(id)) {
         None | Some(Value::None) => 0,
@@ -183,23 +188,23 @@ fn describe(pickle: &Pickle, arguments: &[Id]) -> Option<std::result::Result<Des
     Some(Ok(Described { key, scalar, count, base, view }))
 }
 
-fn build(path: &Path, entries: Vec<(String, Described)>, storages: &HashMap<String, Storage>, big_endian: bool) -> Result<StateDict> {
+fn build(path: &Path, entries: Vec<Named<'_>>, storages: &HashMap<&str, Storage>, big_endian: bool) -> Result<StateDict> {
     let bad = |problem: String| Error::format(path, problem);
     let held: usize = storages.values().map(|storage| storage.raw.len()).sum();
     let mut room = held.saturating_mul(COVER).saturating_add(1 << 16);
     let mut dict = StateDict::new();
     for (name, tensor) in entries {
-        let at = |problem: String| bad(format!("tensor '{}': {problem}", name.escape_debug()));
-        let storage = storages.get(&tensor.key).ok_or_else(|| at("its storage is missing".into()))?;
+        let at = |problem: String| bad(format!("tensor '{name}': {problem}"));
+        let storage = storages.get(tensor.key).ok_or_else(|| at("its storage is missing".into()))?;
         if storage.scalar != tensor.scalar || (storage.raw.len() as u64) != tensor.bytes().map_err(at)? {
-            return Err(at(format!("storage '{}' is not of the type and size that the tensor says", tensor.key.escape_debug())));
+            return Err(at(format!("storage '{}' is not of the type and size that the tensor says", tensor.key)));
         }
         let mut view = tensor.view;
         view.offset = view.offset.checked_add(tensor.base).ok_or_else(|| at("an impossible offset".into()))?;
         let built = storage::tensor(tensor.scalar, big_endian, &storage.raw, view).map_err(at)?;
         let wide = built.elements().saturating_mul(8);
         room = room.checked_sub(wide).ok_or_else(|| at("the tensors overlap too often to be weights".into()))?;
-        dict.insert(name.clone(), built).map_err(|error| bad(error.to_string()))?;
+        dict.insert(name, built).map_err(|error| bad(error.to_string()))?;
     }
     Ok(dict)
 }
