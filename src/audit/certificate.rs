@@ -1,16 +1,18 @@
 //! What an audit found, for machines; a later audit can be held against it.
 
 use super::Check;
-use crate::{Error, Result};
+use crate::Result;
+use crate::intake::{self, Most};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::Path;
 
 /// Certificates longer than this are not read; one of StevenNet takes 15 kB.
-const LONGEST: u64 = 1 << 24;
+const LONGEST: Most = Most { bytes: 1 << 24, of: "a certificate of an audit" };
 
 /// What an audit found, for machines.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Certificate {
     /// The program, e.g. `cardiograd 0.1.0`.
     pub version: String,
@@ -40,11 +42,7 @@ impl Certificate {
     /// # Errors
     /// [`Error::Io`]; [`Error::Format`] if the file is no certificate.
     pub fn read(path: &Path) -> Result<Self> {
-        use std::io::Read;
-        let mut text = String::new();
-        let read = std::fs::File::open(path).and_then(|file| file.take(LONGEST).read_to_string(&mut text));
-        read.map_err(|source| Error::io(path, source))?;
-        serde_json::from_str(&text).map_err(|error| Error::format(path, format!("not a certificate of an audit: {error}")))
+        intake::json(path, LONGEST)
     }
 
     /// Adds the lines that hold the network and the ECGs against those of an earlier audit; the figure is the number of differences.

@@ -23,6 +23,7 @@ use serde::{Deserialize, Serialize};
 
 /// One line of a certificate: a figure against its bound.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Check {
     /// What was checked.
     pub name: String,

@@ -5,6 +5,7 @@ use super::digest;
 use crate::dataset::Manifest;
 use crate::dataset::folder::MANIFEST;
 use crate::files::digest::{sha256, sha256_file};
+use crate::intake::{self, Most};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -15,7 +16,7 @@ const IN_FOLDER: &str = "provenance.json";
 /// The record of a file lies beside it, under the file's name with this behind.
 const BESIDE: &str = ".provenance.json";
 /// Records longer than this are not read; that of a study takes some 50 kB.
-const LONGEST: u64 = 1 << 26;
+const LONGEST: Most = Most { bytes: 1 << 26, of: "a provenance record" };
 
 /// A file or dataset and its digest.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -145,11 +146,7 @@ impl Record {
     /// # Errors
     /// [`Error::Io`]; [`Error::Format`] if the file is no record.
     pub fn read(path: &Path) -> Result<Self> {
-        use std::io::Read;
-        let mut text = String::new();
-        let read = std::fs::File::open(path).and_then(|file| file.take(LONGEST).read_to_string(&mut text));
-        read.map_err(|source| Error::io(path, source))?;
-        serde_json::from_str(&text).map_err(|error| Error::format(path, format!("not a provenance record: {error}")))
+        intake::json(path, LONGEST)
     }
 
     /// Whether the record itself is as it was written.

@@ -1,6 +1,7 @@
 //! What a criterion found, ECG by ECG, as it is kept in a file: the unit in which a challenge is interrupted and continued.
 
 use crate::files::atomic;
+use crate::intake::{self, Most};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -78,6 +79,7 @@ impl std::str::FromStr for Criterion {
 
 /// One figure of every ECG and method.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Measure {
     /// What it is, e.g. `fc1.spearman_absolute`.
     pub name: String,
@@ -87,6 +89,7 @@ pub struct Measure {
 
 /// One figure of every ECG.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Row {
     /// The method's name, or the bound's.
     pub of: String,
@@ -96,6 +99,7 @@ pub struct Row {
 
 /// All that one criterion found for one network.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Findings {
     /// The criterion.
     pub criterion: Criterion,
@@ -108,6 +112,9 @@ pub struct Findings {
     /// What a reader must know to understand them, in sentences.
     pub remarks: Vec<String>,
 }
+
+/// Those of a network take some megabytes.
+const LARGEST: Most = Most { bytes: 1 << 30, of: "the findings of a criterion" };
 
 impl Findings {
     /// The values of a measure for a method or bound.
@@ -124,7 +131,7 @@ impl Findings {
         if !path.exists() {
             return Ok(None);
         }
-        let text = std::fs::read(path).map_err(|source| Error::io(path, source))?;
+        let text = intake::read(path, LARGEST)?;
         Ok(serde_json::from_slice(&text).ok().filter(|found: &Findings| found.digest == digest))
     }
 

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// How much is done. Everything that results depend on besides the networks, the ECGs and the methods.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Settings {
     /// The master seed.
     pub seed: u64,

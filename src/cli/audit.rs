@@ -1,6 +1,7 @@
 //! `cardiograd audit`.
 
 use super::outputs::one_output;
+use super::numbers::{ECGS, RUNS, up_to};
 use super::{Globals, Progress, print};
 use crate::attribution::Settings;
 use crate::audit::{Certificate, Options, prove};
@@ -28,7 +29,7 @@ pub struct Args {
     #[arg(long)]
     input: Option<InputKind>,
     /// ECGs to look at.
-    #[arg(short = 'n', long = "ecgs", value_name = "N", default_value_t = 3)]
+    #[arg(short = 'n', long = "ecgs", value_name = "N", default_value_t = 3, value_parser = up_to::<ECGS>)]
     ecgs: usize,
     /// The seed of ECGs, points and directions.
     #[arg(long, default_value_t = 0)]
@@ -37,7 +38,7 @@ pub struct Args {
     #[arg(long, value_name = "SHARE", default_value_t = 0.01)]
     tolerance: f64,
     /// The most steps of integrated gradients.
-    #[arg(long, value_name = "N", default_value_t = 1600)]
+    #[arg(long, value_name = "N", default_value_t = 1600, value_parser = up_to::<RUNS>)]
     steps: usize,
     /// Where the certificate goes, as JSON.
     #[arg(long, short, value_name = "CERTIFICATE.json")]

@@ -1,5 +1,6 @@
 //! `cardiograd challenge`.
 
+use super::numbers::{ECGS, ROUNDS, up_to};
 use super::evaluate::dataset_digest;
 use super::method_options::{left_out_json, tell_left_out};
 use super::models::{Loaded, ModelOptions, names_differ};
@@ -12,6 +13,7 @@ use crate::dataset::{Dataset, Split, Target};
 use crate::files::digest::sha256_file;
 use crate::nn::Model;
 use crate::study::{DataSource, StudySettings};
+use crate::intake::{self, Most};
 use crate::{Error, Result};
 use std::path::{Path, PathBuf};
 
@@ -34,19 +36,19 @@ pub struct Args {
     #[arg(long, value_name = "LIST")]
     criteria: Option<String>,
     /// ECGs whose heatmaps are looked at.
-    #[arg(short = 'n', long, value_name = "ECGS", default_value_t = Settings::default().ecgs)]
+    #[arg(short = 'n', long, value_name = "ECGS", default_value_t = Settings::default().ecgs, value_parser = up_to::<ECGS>)]
     ecgs: usize,
     /// ECGs, the first of these, for the costly criteria: weight randomisation, max-sensitivity and replacement.
-    #[arg(long, value_name = "ECGS", default_value_t = Settings::default().few)]
+    #[arg(long, value_name = "ECGS", default_value_t = Settings::default().few, value_parser = up_to::<ECGS>)]
     few: usize,
     /// Networks to train from other seeds.
-    #[arg(long, value_name = "N", default_value_t = Settings::default().seeds)]
+    #[arg(long, value_name = "N", default_value_t = Settings::default().seeds, value_parser = up_to::<ROUNDS>)]
     seeds: usize,
     /// Passes over the ECGs of the network that is trained on permuted labels [default: as many as the network's own].
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = up_to::<ROUNDS>)]
     permuted_epochs: Option<usize>,
     /// Patches, or points, replaced one after another.
-    #[arg(long, value_name = "N", default_value_t = Settings::default().steps)]
+    #[arg(long, value_name = "N", default_value_t = Settings::default().steps, value_parser = up_to::<ROUNDS>)]
     steps: usize,
     /// The seed of all draws; also of the split, for models that do not say theirs.
     #[arg(long, default_value_t = Settings::default().seed)]
@@ -224,18 +226,21 @@ fn list<T: std::str::FromStr<Err = Error> + PartialEq + Ord + std::fmt::Display>
 /// The settings in a study's folder.
 fn study_settings(folder: &Path) -> Result<StudySettings> {
     #[derive(serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
     struct Mark {
+        #[serde(rename = "format")]
+        _format: String,
+        #[serde(rename = "version")]
+        _version: String,
         settings: StudySettings,
     }
+    const MARK: Most = Most { bytes: 1 << 24, of: "the settings of a study" };
     let path = folder.join("study.json");
     if !path.exists() {
         let text = format!("{} is not the folder of a study (no study.json): name one, or models with --data", folder.display());
         return Err(Error::Usage(text));
     }
-    let text = std::fs::read(&path).map_err(|source| Error::io(&path, source))?;
-    let mark: Mark =
-        serde_json::from_slice(&text).map_err(|error| Error::format(&path, format!("not the settings of a study: {error}")))?;
-    Ok(mark.settings)
+    Ok(intake::json::<Mark>(&path, MARK)?.settings)
 }
 
 fn tell(args: &Args, all: &[Challenged], about: &About) -> Result<()> {

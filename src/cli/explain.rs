@@ -3,6 +3,7 @@
 use super::inputs::{Ecgs, InputOptions};
 use super::method_options::{MethodOptions, Precision, left_out_json, tell_left_out};
 use super::outputs::{Column, columns, of_column};
+use super::numbers::{ECGS, MEGABYTES, up_to};
 use super::provenance::{Files, Input, Recorded, program_file, record};
 use super::references::{References, Use, explain as explain_against, references, takes_files};
 use super::segments::segments;
@@ -45,7 +46,7 @@ pub struct Args {
     #[arg(long, value_enum, default_value_t = Use::Each)]
     baseline_use: Use,
     /// The most baselines taken from a file or dataset.
-    #[arg(long, value_name = "N", default_value_t = 20)]
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = up_to::<ECGS>)]
     baselines: usize,
     /// Which output, from 0, of a network with several; `all` adds an axis: maps (N, K, 12, L), predictions (N, K).
     #[arg(long, value_name = "K|all")]
@@ -67,7 +68,7 @@ pub struct Args {
     #[arg(long, default_value_t = 0)]
     seed: u64,
     /// A ceiling for the memory of runs in flight, MB; results do not depend on it.
-    #[arg(long, value_name = "MB", default_value_t = 512)]
+    #[arg(long, value_name = "MB", default_value_t = 512, value_parser = up_to::<MEGABYTES>)]
     memory: usize,
 }
 

@@ -1,5 +1,6 @@
 //! `cardiograd generate`: new ECGs, measured, as a dataset.
 
+use super::numbers::{ECGS, up_to};
 use super::{Globals, Progress, print};
 use crate::dataset::{Dataset, Noise, Origin, Source, Target, generate_folder};
 use crate::ecg::generator::{Generator, LEADS, SAMPLES};
@@ -33,7 +34,7 @@ pub struct Args {
     #[arg(long, value_name = "WHEEL_OR_PT")]
     generator: Option<PathBuf>,
     /// How many ECGs.
-    #[arg(short = 'n', long, value_name = "N", required_unless_present = "noise", conflicts_with = "noise")]
+    #[arg(short = 'n', long, value_name = "N", required_unless_present = "noise", conflicts_with = "noise", value_parser = up_to::<ECGS>)]
     ecgs: Option<usize>,
     /// The generator's noise, (N, 8, 5000) float32 in (-1, 1), one ECG per row.
     #[arg(long, value_name = "NOISE.npy")]

@@ -19,7 +19,8 @@ const CHUNK: usize = 64;
 /// Arguments of `cardiograd measure`.
 #[derive(clap::Args, Debug)]
 pub struct Args {
-    /// Recordings: a dataset, WFDB (.hea), MUSE XML, OSF .asc, CSV with lead names, .npy or .npz (N, 8 or 12, T), or folders of one kind.
+    /// Recordings: a dataset, WFDB (.hea), MUSE XML, OSF .asc, CSV with lead names, .npy or .npz (N, 8 or 12, T), or folders of one kind. Ids are
+    /// the files' names, with :ROW for arrays of several ECGs, or a dataset's own; where two would be the same, the paths as given take their place.
     #[arg(required = true, value_name = "INPUT")]
     inputs: Vec<PathBuf>,
     /// Where waves begin and end: as GE's 12SL sees it, or as cardiologists do (expert).
@@ -77,15 +78,16 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     let thresholds: Thresholds = args.thresholds.parse()?;
     let given = args.said.given()?;
     let sources = args.inputs.iter().map(|input| Source::open(input, given)).collect::<Result<Vec<_>>>()?;
+    let ids = Source::distinct_ids(&sources)?;
     let mut sink = Sink::new(args, globals)?;
     // Rows printed as they come are progress enough.
     let progress = Progress::new(globals.quiet || sink.text);
     let total: usize = sources.iter().map(Source::len).sum();
-    for source in &sources {
+    for (source, ids) in sources.iter().zip(&ids) {
         for first in (0..source.len()).step_by(CHUNK) {
             let chunk: Vec<usize> = (first..source.len().min(first + CHUNK)).collect();
-            let measured: Vec<(String, Measured)> = chunk.into_par_iter().map(|at| one(source, at, &thresholds)).collect::<Result<_>>()?;
-            measured.iter().try_for_each(|(id, measured)| sink.take(id, measured))?;
+            let measured: Vec<Measured> = chunk.into_par_iter().map(|at| one(source, at, &thresholds)).collect::<Result<_>>()?;
+            ids[first..].iter().zip(&measured).try_for_each(|(id, measured)| sink.take(id, measured))?;
             progress.step(Step { label: "measuring", done: sink.count as u64, total: total as u64, unit: "ECGs", note: "" });
         }
     }
@@ -93,10 +95,9 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     sink.finish(args, globals)
 }
 
-fn one(source: &Source, at: usize, thresholds: &Thresholds) -> Result<(String, Measured)> {
-    let recording = source.read(at)?;
-    let (rhythm, _) = recording.rhythm(source.path(at))?;
-    Ok((recording.id, measure(&rhythm, thresholds)))
+fn one(source: &Source, at: usize, thresholds: &Thresholds) -> Result<Measured> {
+    let (rhythm, _) = source.read(at)?.rhythm(source.path(at))?;
+    Ok(measure(&rhythm, thresholds))
 }
 
 impl Sink {

@@ -1,6 +1,7 @@
 //! The options of the methods, as `explain` and `trace` take them.
 
 use super::Globals;
+use super::numbers::{ROUNDS, RUNS, up_to};
 use super::provenance::Input;
 use super::references::{one, takes_files};
 use crate::Result;
@@ -18,10 +19,10 @@ pub(super) struct MethodOptions {
     #[arg(long, value_enum)]
     absolute: Option<YesNo>,
     /// Samples of SmoothGrad, VarGrad and Gradient SHAP [default: 25, Gradient SHAP 50].
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = up_to::<RUNS>)]
     samples: Option<usize>,
     /// Steps of integrated gradients.
-    #[arg(long, value_name = "N", default_value_t = 50)]
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = up_to::<RUNS>)]
     steps: usize,
     /// The node that Grad-CAM looks at [default: the last convolution].
     #[arg(long, value_name = "NODE")]
@@ -39,10 +40,10 @@ pub(super) struct MethodOptions {
     #[arg(long, value_name = "GAMMA")]
     lrp_gamma: Option<f64>,
     /// Samples of an occluded window [default: 20].
-    #[arg(long, value_name = "SAMPLES")]
+    #[arg(long, value_name = "SAMPLES", value_parser = up_to::<ROUNDS>)]
     occlusion_window: Option<usize>,
     /// Samples between occluded windows [default: 10].
-    #[arg(long, value_name = "SAMPLES")]
+    #[arg(long, value_name = "SAMPLES", value_parser = up_to::<ROUNDS>)]
     occlusion_stride: Option<usize>,
     /// What occlusion puts in: zero, mean (each lead's own), a file of (12, L) or (N, 12, L), or a dataset; of several ECGs, their mean
     /// [default: the baseline].

@@ -13,6 +13,7 @@ mod measure;
 mod method_options;
 mod models;
 mod outputs;
+mod numbers;
 mod perturb;
 mod predict;
 mod progress;
@@ -26,6 +27,7 @@ mod trace;
 mod train;
 mod verify;
 
+use numbers::{THREADS, up_to};
 use crate::{Error, Result};
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -46,7 +48,7 @@ struct Arguments {
 #[derive(clap::Args, Clone, Debug)]
 pub struct Globals {
     /// Threads to use [default: one per core]; results do not depend on it.
-    #[arg(long, global = true, value_name = "N")]
+    #[arg(long, global = true, value_name = "N", value_parser = up_to::<THREADS>)]
     pub threads: Option<usize>,
     /// Print results as JSON.
     #[arg(long, global = true)]

@@ -1,6 +1,7 @@
 //! `cardiograd perturb`.
 
 use super::method_options::{left_out_json, tell_left_out};
+use super::numbers::{ECGS, ROUNDS, up_to};
 use super::models::{Loaded, ModelOptions, names_differ};
 use super::provenance::{Files, Input, Recorded, record};
 use super::{Globals, Progress, print};
@@ -31,10 +32,10 @@ pub struct Args {
     #[arg(long, short, value_name = "LIST")]
     method: String,
     /// ECGs to perturb; as many as there are, if fewer.
-    #[arg(short = 'n', long, value_name = "ECGS", default_value_t = 5000)]
+    #[arg(short = 'n', long, value_name = "ECGS", default_value_t = 5000, value_parser = up_to::<ECGS>)]
     ecgs: usize,
     /// Points to perturb, one an iteration.
-    #[arg(long, value_name = "N", default_value_t = 200)]
+    #[arg(long, value_name = "N", default_value_t = 200, value_parser = up_to::<ROUNDS>)]
     iterations: usize,
     /// The seed of all draws; also of the split, for models that do not say theirs.
     #[arg(long, default_value_t = 0)]

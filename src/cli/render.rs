@@ -1,5 +1,6 @@
 //! `cardiograd render`: any ECG, heatmap or set of perturbation curves as SVG or PNG, or a study's figures in other colours.
 
+use super::numbers::{ECGS, up_to};
 use super::Globals;
 use crate::ecg::Measurements;
 use crate::ecg::leads::LEADS;
@@ -12,6 +13,7 @@ use crate::report::heatmap::{self, Heatmap};
 use crate::report::methods::{NINE, title};
 use crate::report::svg::Svg;
 use crate::report::{chart, paper, png, store, write};
+use crate::intake::{self, Most};
 use crate::{Error, Result};
 use ndarray::{Array2, ArrayD, Axis, Ix2};
 use std::path::{Path, PathBuf};
@@ -30,7 +32,7 @@ pub struct Args {
     #[arg(long, value_name = "LIST", requires = "heatmap")]
     method: Option<String>,
     /// Which ECG of the array, from 0.
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, default_value_t = 0, value_parser = up_to::<ECGS>)]
     ecg: usize,
     /// How leads stand: 12 below each other, V5 with the averaged heatmap, or 3 × 4 and a rhythm strip on ECG paper.
     #[arg(long, value_enum, default_value_t = Layout::Leads)]
@@ -85,6 +87,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
             Some(input) => ecg(args, input, style)?,
             None => curves(&args.curves, style)?,
         };
+        picture.check()?;
         let text = picture.finish();
         let bytes = if ending == "png" { png::png(&text, args.zoom)? } else { text.into_bytes() };
         atomic::write(&args.output, &bytes)?;
@@ -98,7 +101,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
 
 fn ecg(args: &Args, input: &Path, style: Style) -> Result<Svg> {
     let ecg = one(npy::read_f32(input)?, args.ecg, input)?;
-    let measured = args.fiducials.as_deref().map(|path| row_of(path, args.ecg)).transpose()?;
+    let measured = args.fiducials.as_deref().map(|path| row_of(path, args.ecg, ecg.ncols())).transpose()?;
     let maps = maps(args, ecg.dim())?;
     let plain = format!("ECG {}", args.ecg);
     let heading = |name: &str| args.title.clone().unwrap_or_else(|| format!("{}, {plain}", title(name)));
@@ -172,9 +175,12 @@ fn fitting(map: Array2<f32>, shape: (usize, usize), path: &Path) -> Result<Array
     if map.dim() == shape { Ok(map) } else { Err(Error::shape(format!("{}: a heatmap of this ECG", path.display()), shape, map.dim())) }
 }
 
-/// The fiducials of one ECG in a CSV of measurements.
-fn row_of(path: &Path, ecg: usize) -> Result<Measurements> {
-    let mut reader = csv::Reader::from_path(path).map_err(|error| Error::format(path, error.to_string()))?;
+/// The most of a table of fiducials that is read.
+const TABLE: Most = Most { bytes: 1 << 28, of: "a table of measurements" };
+
+/// The fiducials of one ECG of `samples` samples in a CSV of measurements.
+fn row_of(path: &Path, ecg: usize, samples: usize) -> Result<Measurements> {
+    let mut reader = csv::Reader::from_reader(intake::open_most(path, TABLE)?);
     let header = reader.headers().map_err(|error| Error::format(path, error.to_string()))?.clone();
     let row = reader.records().nth(ecg).ok_or_else(|| Error::format(path, format!("has no row for ECG {ecg}, numbered from 0")))?;
     let row = row.map_err(|error| Error::format(path, error.to_string()))?;
@@ -184,7 +190,12 @@ fn row_of(path: &Path, ecg: usize) -> Result<Measurements> {
         if text.is_empty() {
             return Ok(None);
         }
-        text.parse().map(Some).map_err(|_| Error::format(path, format!("row {}: {name} is '{text}', not a number", ecg + 2)))
+        // Also false for NaN.
+        match text.parse::<f64>() {
+            Ok(at) if (0.0..=samples as f64).contains(&at) => Ok(Some(at)),
+            Ok(_) => Err(Error::format(path, format!("row {}: {name} is '{text}', outside of the ECG's {samples} samples", ecg + 2))),
+            Err(_) => Err(Error::format(path, format!("row {}: {name} is '{text}', not a number", ecg + 2))),
+        }
     };
     Ok(Measurements {
         p_onset: field("p_onset")?,

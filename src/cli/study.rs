@@ -1,5 +1,6 @@
 //! `cardiograd study`.
 
+use super::numbers::{ECGS, ROUNDS, up_to};
 use super::generate::SourceName;
 use super::method_options::tell_left_out;
 use super::provenance::{Files, Input, Recorded, record};
@@ -30,7 +31,7 @@ pub struct Args {
     #[arg(long, value_name = "DATASET", conflicts_with_all = ["source", "generator", "ecgs"])]
     data: Option<PathBuf>,
     /// ECGs to generate [default: of the preset].
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = up_to::<ECGS>)]
     ecgs: Option<usize>,
     /// Targets separated by commas [default: the study's six].
     #[arg(long, value_name = "LIST")]
@@ -42,19 +43,19 @@ pub struct Args {
     #[arg(long, default_value = "stevennet")]
     arch: String,
     /// Passes over the training ECGs [default: of the preset].
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = up_to::<ROUNDS>)]
     epochs: Option<usize>,
     /// Methods separated by commas, or `all`: the nine and `random`.
     #[arg(long, short, value_name = "LIST", default_value = "all")]
     method: String,
     /// Test ECGs whose heatmaps are kept and drawn.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = up_to::<ECGS>)]
     heatmap_ecgs: Option<usize>,
     /// Test ECGs to perturb [default: of the preset].
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = up_to::<ECGS>)]
     perturb_ecgs: Option<usize>,
     /// Points to perturb [default: of the preset].
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = up_to::<ROUNDS>)]
     iterations: Option<usize>,
     /// The seed that every draw follows from.
     #[arg(long, default_value_t = 1)]

@@ -1,5 +1,6 @@
 //! `cardiograd survey`: make the pages of a blinded review, tally its votes.
 
+use super::numbers::{ECGS, ROUNDS, up_to};
 use super::Globals;
 use crate::files::atomic;
 use crate::report::store;
@@ -31,13 +32,13 @@ struct Make {
     /// A study's folder, as `cardiograd study` writes it.
     study: PathBuf,
     /// ECGs to show.
-    #[arg(long, default_value_t = 51)]
+    #[arg(long, default_value_t = 51, value_parser = up_to::<ECGS>)]
     ecgs: usize,
     /// How often each ECG comes.
-    #[arg(long, default_value_t = 2)]
+    #[arg(long, default_value_t = 2, value_parser = up_to::<ROUNDS>)]
     presentations: usize,
     /// Raters.
-    #[arg(long, default_value_t = 3)]
+    #[arg(long, default_value_t = 3, value_parser = up_to::<ROUNDS>)]
     raters: usize,
     /// Seed of the orders and ids; drawn anew when it is not given, and kept in the key.
     #[arg(long)]
@@ -58,7 +59,7 @@ struct Count {
     #[arg(short, long)]
     output: Option<PathBuf>,
     /// Resamples of ECGs behind each interval.
-    #[arg(long, default_value_t = 1000)]
+    #[arg(long, default_value_t = 1000, value_parser = up_to::<ROUNDS>)]
     resamples: usize,
     /// Seed of the resamples.
     #[arg(long, default_value_t = 1)]

@@ -1,6 +1,7 @@
 //! `cardiograd trace`.
 
 use super::inputs::{Ecgs, InputOptions};
+use super::numbers::{ECGS, up_to};
 use super::method_options::{MethodOptions, Precision};
 use super::outputs::{Column, columns, of_column};
 use super::provenance::{Files, Input, Recorded, program_file, record};
@@ -34,7 +35,7 @@ pub struct Args {
     #[arg(long, short, value_name = "METHOD")]
     method: Method,
     /// Which of the ECGs, from 0.
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = up_to::<ECGS>)]
     ecg: usize,
     /// The folder to make: trace.html, trace.md, trace.json, graph.svg, graph.dot, map.npy.
     #[arg(long, short, value_name = "DIR")]

@@ -1,5 +1,6 @@
 //! `cardiograd train`.
 
+use super::numbers::{ROUNDS, up_to};
 use super::evaluate::{HEADER, dataset_digest, line};
 use super::provenance::{Files, Input, Recorded, record};
 use super::{Globals, Progress, print};
@@ -28,10 +29,10 @@ pub struct Args {
     #[arg(long, default_value = "paper")]
     preset: Preset,
     /// Passes over the training ECGs [default: paper 100, quick 5].
-    #[arg(long)]
+    #[arg(long, value_parser = up_to::<ROUNDS>)]
     epochs: Option<usize>,
     /// ECGs in a batch [default: 32].
-    #[arg(long)]
+    #[arg(long, value_parser = up_to::<ROUNDS>)]
     batch: Option<usize>,
     /// Learning rate; with quick, the largest of the cycle [default: 0.008].
     #[arg(long)]

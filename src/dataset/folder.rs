@@ -4,6 +4,7 @@ use super::samples::{MEDIAN_LEADS, RHYTHM_LEADS, check_finite};
 use super::{Dataset, InputKind, Samples, read_table};
 use crate::files::digest::sha256_file;
 use crate::files::npy::{Dtype, NpyRows};
+use crate::intake::{self, Most};
 use crate::{Error, Result};
 use ndarray::{Array2, ArrayD, Ix2};
 use serde::{Deserialize, Serialize};
@@ -28,6 +29,7 @@ pub const MANIFEST: &str = "dataset.json";
 
 /// Where the ECGs come from. Two datasets of the same origin and length hold the same bytes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Origin {
     /// `simulator`, `pulse2pulse`, `import`.
     pub source: String,
@@ -40,6 +42,7 @@ pub struct Origin {
 
 /// What `dataset.json` holds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Stored")]
 pub struct Manifest {
     /// [`FORMAT`].
     pub format: String,
@@ -59,6 +62,40 @@ pub struct Manifest {
     pub notes: BTreeMap<String, usize>,
 }
 
+/// [`Manifest`] as it lies in the file: flat, and nothing but this.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Stored {
+    format: String,
+    version: u32,
+    ecgs: usize,
+    source: String,
+    seed: Option<u64>,
+    #[serde(default)]
+    details: BTreeMap<String, String>,
+    versions: BTreeMap<String, String>,
+    digests: BTreeMap<String, String>,
+    #[serde(default)]
+    notes: BTreeMap<String, usize>,
+}
+
+impl From<Stored> for Manifest {
+    fn from(stored: Stored) -> Self {
+        let Stored { format, version, ecgs, source, seed, details, versions, digests, notes } = stored;
+        Manifest { format, version, ecgs, origin: Origin { source, seed, details }, versions, digests, notes }
+    }
+}
+
+/// What a manifest of any version begins with; one of a later version may hold fields that are not known here.
+#[derive(Deserialize)]
+struct Head {
+    format: String,
+    version: u32,
+}
+
+/// A manifest takes 1 kB, and a line for every kind of note on an import.
+const LARGEST: Most = Most { bytes: 1 << 26, of: "the manifest of a dataset" };
+
 impl Manifest {
     /// Reads the manifest of a dataset folder.
     ///
@@ -70,13 +107,14 @@ impl Manifest {
         if folder.is_dir() && !path.exists() {
             return Err(Error::format(folder, format!("not a dataset: there is no {MANIFEST} in it")));
         }
-        let text = std::fs::read(&path).map_err(|source| Error::io(&path, source))?;
-        let manifest: Manifest = serde_json::from_slice(&text).map_err(|error| Error::format(&path, error.to_string()))?;
-        if manifest.format != FORMAT || manifest.version != VERSION {
-            let text = format!("'{}' version {}: {FORMAT} version {VERSION} is read", manifest.format.escape_debug(), manifest.version);
-            return Err(Error::format(&path, text));
+        let text = intake::text(&path, LARGEST)?;
+        let wrong = |error: serde_json::Error| Error::format(&path, format!("not {}: {error}", LARGEST.of));
+        let Head { format, version } = serde_json::from_str(&text).map_err(wrong)?;
+        if format != FORMAT || version != VERSION {
+            let newer = if format == FORMAT && version > VERSION { ", of a newer program" } else { "" };
+            return Err(Error::format(&path, format!("'{format}' version {version}{newer}: {FORMAT} version {VERSION} is read")));
         }
-        Ok(manifest)
+        serde_json::from_str(&text).map_err(wrong)
     }
 
     /// Recomputes the digests of the files in `folder` and names those that differ.
@@ -88,7 +126,7 @@ impl Manifest {
         let mut differing = Vec::new();
         for (name, digest) in &self.digests {
             if ![RHYTHM, MEDIAN, MEASUREMENTS, TRUTH].contains(&name.as_str()) {
-                return Err(Error::format(folder.join(MANIFEST), format!("lists an unknown file '{}'", name.escape_debug())));
+                return Err(Error::format(folder.join(MANIFEST), format!("lists an unknown file '{name}'")));
             }
             if sha256_file(folder.join(name))? != *digest {
                 differing.push(name.clone());

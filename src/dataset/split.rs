@@ -53,6 +53,7 @@ impl FromStr for Part {
 /// Which ECGs belong to which part. It depends on the number of ECGs and the seed alone, not on the target, so that
 /// no test ECG of one target is a training ECG of another.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Split {
     train: Vec<usize>,
     validation: Vec<usize>,

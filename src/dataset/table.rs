@@ -2,6 +2,7 @@
 
 use super::Record;
 use crate::ecg::Measurements;
+use crate::intake::{self, Most};
 use crate::{Error, Result};
 use std::collections::HashMap;
 use std::io::{BufReader, Read, Write};
@@ -68,14 +69,17 @@ fn values(m: &Measurements) -> [Option<f64>; 12] {
     [m.pr_ms, m.qrs_ms, m.qt_ms, m.rate_bpm, m.r_v5_uv, m.j_v5_uv, m.t_v5_uv, m.p_onset, m.p_offset, m.qrs_onset, m.qrs_offset, m.t_offset]
 }
 
-/// Reads a table; the columns may stand in any order, and further ones are passed over.
+/// A table of a million ECGs takes 200 MB.
+const LARGEST: Most = Most { bytes: 1 << 28, of: "a table of measurements" };
+
+/// Reads a table; the columns may stand in any order. Columns behind `status` may be of a later version and are passed over.
 ///
 /// # Errors
-/// [`Error::Io`]; [`Error::Format`] for a missing column, a field that is no number, two ECGs of one id.
+/// [`Error::Io`]; [`Error::Format`] for a column that is missing, there twice, or unknown before `status`; a field that is no number, or one that
+/// no ECG has; two ECGs of one id.
 pub fn read_table(path: impl AsRef<Path>) -> Result<Vec<Record>> {
     let path = path.as_ref();
-    let file = std::fs::File::open(path).map_err(|source| Error::io(path, source))?;
-    parse(path, BufReader::new(file))
+    parse(path, BufReader::new(intake::open_most(path, LARGEST)?))
 }
 
 fn parse(path: &Path, from: impl Read) -> Result<Vec<Record>> {
@@ -85,6 +89,14 @@ fn parse(path: &Path, from: impl Read) -> Result<Vec<Record>> {
     let mut columns = [0; COLUMNS.len()];
     for (place, name) in columns.iter_mut().zip(COLUMNS) {
         *place = header.iter().position(|column| column == name).ok_or_else(|| bad(format!("the column {name} is missing")))?;
+        if header.iter().filter(|column| *column == name).count() > 1 {
+            return Err(bad(format!("the column {name} is there twice")));
+        }
+    }
+    let status = columns[COLUMNS.len() - 1];
+    if let Some(unknown) = header.iter().take(status).find(|column| !COLUMNS.contains(column)) {
+        let known = COLUMNS.join(", ");
+        return Err(bad(format!("the column '{unknown}' is not known: known are {known}; further ones come after status")));
     }
     let mut records: Vec<Record> = Vec::new();
     let mut seen: HashMap<String, usize> = HashMap::new();
@@ -92,7 +104,7 @@ fn parse(path: &Path, from: impl Read) -> Result<Vec<Record>> {
         let row = row.map_err(|error| bad(error.to_string()))?;
         let record = record(&columns.map(|column| &row[column])).map_err(|problem| bad(format!("row {}: {problem}", records.len() + 1)))?;
         if let Some(first) = seen.insert(record.id.clone(), records.len()) {
-            return Err(bad(format!("rows {} and {} have the same id '{}'", first + 1, records.len() + 1, record.id.escape_debug())));
+            return Err(bad(format!("rows {} and {} have the same id '{}'", first + 1, records.len() + 1, record.id)));
         }
         records.push(record);
     }
@@ -104,7 +116,7 @@ fn record(fields: &[&str; COLUMNS.len()]) -> std::result::Result<Record, String>
         "" => Ok(None),
         text => match text.parse::<f64>() {
             Ok(value) if value.is_finite() => Ok(Some(value)),
-            _ => Err(format!("{} is '{}' and not a number", COLUMNS[at], text.escape_debug())),
+            _ => Err(format!("{} is '{text}' and not a number", COLUMNS[at])),
         },
     };
     let measurements = Measurements {
@@ -122,6 +134,7 @@ fn record(fields: &[&str; COLUMNS.len()]) -> std::result::Result<Record, String>
         t_offset: number(12)?,
         rejected: Some(fields[13].trim().to_owned()).filter(|status| status != OK),
     };
+    measurements.check()?;
     Ok(Record { id: fields[0].to_owned(), measurements })
 }
 
@@ -161,10 +174,17 @@ mod tests {
             ("a,NaN,,,,,,,,,,,,ok\n", "row 1"),
             ("a,,,,,,,,,,,,,ok\na,,,,,,,,,,,,,ok\n", "rows 1 and 2"),
             ("a,1\n", "m.csv"),
+            ("a,,,,,,,,,,,,1e308,ok\n", "row 1: t_offset is 1e308"),
+            ("a,,,,,,,,-1,,,,,ok\n", "row 1: p_onset is -1e0"),
+            ("a,,,1e300,,,,,,,,,,ok\n", "row 1: qt_ms is 1e300"),
         ] {
             let error = read(rows).unwrap_err().to_string();
             assert!(error.contains(hint), "{error}");
         }
+        let columns = |header: String| parse(Path::new("m.csv"), format!("{header}\n").as_bytes());
+        assert!(columns(format!("{header},pr_ms_se,quality")).is_ok(), "columns of a later version come after status");
+        assert!(columns(format!("pr_s,{header}")).unwrap_err().to_string().contains("'pr_s' is not known"));
+        assert!(columns(format!("{header},pr_ms")).unwrap_err().to_string().contains("pr_ms is there twice"));
         assert!(parse(Path::new("m.csv"), &b"id,pr_ms\n"[..]).unwrap_err().to_string().contains("qrs_ms is missing"));
     }
 }

@@ -12,6 +12,7 @@ use crate::files::atomic::{self, AtomicFolder};
 use crate::files::digest::sha256_file;
 use crate::files::npy::NpyWriter;
 use crate::progress::Report;
+use crate::intake::{self, Most};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -27,6 +28,7 @@ const EVERY: Duration = Duration::from_secs(5);
 
 /// How much of an unfinished dataset may be trusted.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Progress {
     /// Of this program: another version may draw or measure otherwise.
     version: String,
@@ -133,6 +135,9 @@ impl DatasetWriter {
         }
         let row = self.rows();
         check_finite("median beat", row, entry.median.view())?;
+        // Its own reader would refuse what no ECG has.
+        let refuse = |problem: String| Error::Value { at: format!("ECG '{}'", entry.id), problem };
+        entry.measurements.check().map_err(refuse)?;
         if row == 0 && entry.truth.is_some() && self.truth.is_none() {
             self.truth = Some(Table::resume(self.folder.partial().join(TRUTH), 0)?);
         }
@@ -227,12 +232,14 @@ pub fn generate_folder(
     }
 }
 
+/// A line for every kind of note on an import, and little else.
+const PROGRESS_FILE: Most = Most { bytes: 1 << 26, of: "the progress of an unfinished dataset" };
+
 fn read_progress(partial: &Path) -> Result<Option<Progress>> {
-    let path = partial.join(PROGRESS);
-    match std::fs::read(&path) {
-        Ok(text) => serde_json::from_slice(&text).map(Some).map_err(|error| Error::format(path, error.to_string())),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(Error::io(path, error)),
+    match intake::json(&partial.join(PROGRESS), PROGRESS_FILE) {
+        Ok(progress) => Ok(Some(progress)),
+        Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
     }
 }
 

@@ -1,10 +1,12 @@
 //! What is measured on one ECG.
 
+use super::measure::BEAT;
 use serde::{Deserialize, Serialize};
 
 /// The measurements of one ECG. `None` means not there or not recognised, never a guess.
 /// Fiducials are sample indices (500 Hz) into the 600-sample median beat, whose R peak is at sample 240.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Measurements {
     /// P onset to QRS onset, ms.
     pub pr_ms: Option<f64>,
@@ -32,4 +34,41 @@ pub struct Measurements {
     pub t_offset: Option<f64>,
     /// `None` when measured, otherwise why the ECG could not be measured.
     pub rejected: Option<String>,
+}
+
+/// No interval in ms, rate per minute or amplitude in µV is larger.
+const LARGEST: f64 = 1e6;
+
+impl Measurements {
+    /// Refuses numbers that no ECG has, naming the column: not finite, beyond all bounds, fiducials outside of the median beat.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        let amounts = [
+            ("pr_ms", self.pr_ms),
+            ("qrs_ms", self.qrs_ms),
+            ("qt_ms", self.qt_ms),
+            ("rate_bpm", self.rate_bpm),
+            ("r_v5_uv", self.r_v5_uv),
+            ("j_v5_uv", self.j_v5_uv),
+            ("t_v5_uv", self.t_v5_uv),
+        ];
+        let fiducials = [
+            ("p_onset", self.p_onset),
+            ("p_offset", self.p_offset),
+            ("qrs_onset", self.qrs_onset),
+            ("qrs_offset", self.qrs_offset),
+            ("t_offset", self.t_offset),
+        ];
+        for (name, value) in amounts.into_iter().filter_map(|(name, value)| Some((name, value?))) {
+            // Also false for NaN.
+            if !(value.abs() <= LARGEST) {
+                return Err(format!("{name} is {value:e}: no ECG has that"));
+            }
+        }
+        for (name, at) in fiducials.into_iter().filter_map(|(name, at)| Some((name, at?))) {
+            if !(0.0..=BEAT as f64).contains(&at) {
+                return Err(format!("{name} is {at:e}, outside of the median beat of {BEAT} samples"));
+            }
+        }
+        Ok(())
+    }
 }

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 /// The errors of one network on one part, in the target's unit.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Metrics {
     /// The part.
     pub part: Part,

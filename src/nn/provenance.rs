@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 /// What one epoch brought, in the target's unit.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Epoch {
     /// Root mean squared error over the epoch's training batches, as they came (batch statistics, weights changing).
     pub train_rmse: f64,
@@ -28,6 +29,7 @@ pub enum Weights {
 
 /// How a trained model came to be: enough to train it again, bit for bit.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Provenance {
     /// The program, e.g. `cardiograd 0.1.0`.
     pub version: String,

@@ -7,6 +7,7 @@ use std::str::FromStr;
 
 /// What happens to the learning rate.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 #[serde(rename_all = "snake_case")]
 pub enum Schedule {
     /// It stays.
@@ -40,6 +41,7 @@ impl Display for Schedule {
 
 /// How a network is trained with Adam on the mean squared error.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct TrainSettings {
     /// Passes over the training examples.
     pub epochs: usize,

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 /// Everything a study found.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct StudyResults {
     /// Settings, seed, versions and digests.
     pub provenance: Provenance,
@@ -23,6 +24,7 @@ pub struct StudyResults {
 
 /// What is needed to run the study again.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Provenance {
     /// The program's version, e.g. `cardiograd 0.1.0`.
     pub version: String,
@@ -38,6 +40,7 @@ pub struct Provenance {
 
 /// Where the ECGs came from.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct DataDescription {
     /// `simulator`, `pulse2pulse` or a dataset's name.
     pub source: String,
@@ -51,6 +54,7 @@ pub struct DataDescription {
 
 /// How one measurement is distributed.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Distribution {
     /// The measurement.
     pub target: Target,
@@ -70,6 +74,7 @@ pub struct Distribution {
 
 /// The ECGs whose heatmaps were kept, E of them.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Ecgs {
     /// Names, e.g. the index in the dataset.
     pub ids: Vec<String>,
@@ -82,6 +87,7 @@ pub struct Ecgs {
 
 /// What was found for one target.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct TargetResults {
     /// The target.
     pub target: Target,
@@ -100,6 +106,7 @@ pub struct TargetResults {
 
 /// The errors of one network on one split, in the target's unit.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct SplitMetrics {
     /// `train`, `validation` or `test`.
     pub split: String,
@@ -117,6 +124,7 @@ pub struct SplitMetrics {
 
 /// One prediction on the test split.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Prediction {
     /// The ECG's index in its dataset.
     pub ecg: u64,
@@ -137,6 +145,7 @@ pub struct MethodMaps {
 
 /// What perturbation did to the predictions of one network.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct PerturbationResults {
     /// The ECGs perturbed (n), as indices in their dataset: the same for all methods.
     pub ecgs: Vec<u64>,

@@ -4,14 +4,15 @@
 
 use super::results::{MethodCurves, MethodMaps, StudyResults};
 use crate::files::{atomic, npy};
+use crate::intake::{self, Most};
 use crate::{Error, Result};
 use ndarray::{ArrayD, Dimension, Ix2, Ix3};
 use std::path::{Path, PathBuf};
 
 /// The file that describes a study.
 pub const RESULTS: &str = "results.json";
-/// No description is larger.
-const LARGEST: u64 = 1 << 30;
+/// That of the study takes 10 MB: what was predicted for each ECG of the test part.
+const LARGEST: Most = Most { bytes: 1 << 30, of: "the results of a study" };
 
 /// Writes results into a folder, which may hold other things.
 ///
@@ -45,13 +46,10 @@ pub fn save(folder: &Path, results: &StudyResults) -> Result<()> {
 /// [`Error::Io`] or [`Error::Format`] naming the file; whatever [`StudyResults::check`] finds.
 pub fn load(folder: &Path) -> Result<StudyResults> {
     let path = folder.join(RESULTS);
-    let length = std::fs::metadata(&path).map_err(|source| Error::io(&path, source))?.len();
-    if length > LARGEST {
-        return Err(Error::format(&path, format!("{length} bytes: the results of a study have less than {LARGEST}")));
+    let mut results: StudyResults = intake::json(&path, LARGEST)?;
+    for (at, measured) in results.ecgs.measurements.iter().enumerate() {
+        measured.check().map_err(|problem| Error::format(&path, format!("kept ECG {at}: {problem}")))?;
     }
-    let text = std::fs::read(&path).map_err(|source| Error::io(&path, source))?;
-    let mut results: StudyResults = serde_json::from_slice(&text)
-        .map_err(|error| Error::format(&path, format!("not the results of a study: {error}; run `cardiograd study` again")))?;
     results.ecgs.inputs = array::<Ix3>(&folder.join("heatmaps/ecgs.npy"))?;
     for target in &mut results.targets {
         for (method, path) in methods_in(&folder.join("heatmaps").join(target.target.name()))? {
@@ -62,7 +60,7 @@ pub fn load(folder: &Path) -> Result<StudyResults> {
             perturbation.methods.push(MethodCurves { method, predictions: array::<Ix2>(&path)? });
         }
     }
-    results.check()?;
+    results.check().map_err(|error| error.of_file(&path))?;
     Ok(results)
 }
 

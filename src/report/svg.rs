@@ -1,5 +1,6 @@
 //! A small SVG writer: shapes in, text out, numbers kept short.
 
+use crate::{Error, Result};
 use std::fmt::Write;
 
 /// The font of every picture: embedded for PNG, named for SVG readers, with common fallbacks.
@@ -13,6 +14,8 @@ pub struct Svg {
     height: f64,
     unit: &'static str,
     title: String,
+    /// Whether something had no finite place and was left out.
+    faulty: bool,
 }
 
 /// How text stands at its point.
@@ -64,7 +67,7 @@ impl<'a> Type<'a> {
 impl Svg {
     /// A document of `width` × `height` pixels on `background`. `title` is read by screen readers and says what is to be seen.
     pub fn new(width: f64, height: f64, title: impl Into<String>, background: &str) -> Self {
-        let mut svg = Svg { body: String::new(), width, height, unit: "", title: title.into() };
+        let mut svg = Svg { body: String::new(), width, height, unit: "", title: title.into(), faulty: false };
         svg.rect(0.0, 0.0, width, height, &format!("fill=\"{background}\""));
         svg
     }
@@ -79,8 +82,29 @@ impl Svg {
         (self.width, self.height)
     }
 
+    /// Whether every part of the picture has a finite place; what has none is not drawn.
+    ///
+    /// # Errors
+    /// [`Error::Data`] where something was left out.
+    pub fn check(&self) -> Result<()> {
+        match self.faulty {
+            true => Err(Error::Data("the numbers to be drawn are too large: a part of the picture would have no finite place".into())),
+            false => Ok(()),
+        }
+    }
+
+    /// Notes what cannot be drawn, and says whether it can.
+    fn placed(&mut self, numbers: &[f64]) -> bool {
+        let finite = numbers.iter().all(|number| number.is_finite());
+        self.faulty |= !finite;
+        finite
+    }
+
     /// A rectangle; `attributes` as in the file.
     pub fn rect(&mut self, x: f64, y: f64, width: f64, height: f64, attributes: &str) {
+        if !self.placed(&[x, y, width, height]) {
+            return;
+        }
         let (x, y, width, height) = (num(x), num(y), num(width), num(height));
         let _ = write!(self.body, "<rect x=\"{x}\" y=\"{y}\" width=\"{width}\" height=\"{height}\" {attributes}/>");
     }
@@ -93,11 +117,19 @@ impl Svg {
 
     /// A path from its data.
     pub fn path(&mut self, d: &str, attributes: &str) {
+        // Path data hold no letters but commands; numbers that are not finite are spelt so.
+        if d.contains("NaN") || d.contains("inf") {
+            self.faulty = true;
+            return;
+        }
         let _ = write!(self.body, "<path d=\"{d}\" {attributes}/>");
     }
 
     /// A circle.
     pub fn circle(&mut self, at: (f64, f64), radius: f64, attributes: &str) {
+        if !self.placed(&[at.0, at.1, radius]) {
+            return;
+        }
         let _ = write!(self.body, "<circle cx=\"{}\" cy=\"{}\" r=\"{}\" {attributes}/>", num(at.0), num(at.1), num(radius));
     }
 
@@ -120,6 +152,9 @@ impl Svg {
     }
 
     fn text_with(&mut self, x: f64, y: f64, kind: Type<'_>, extra: &str, text: &str) {
+        if !self.placed(&[x, y, kind.size]) {
+            return;
+        }
         let anchor = match kind.anchor {
             Anchor::Start => "",
             Anchor::Middle => " text-anchor=\"middle\"",
@@ -198,7 +233,15 @@ pub fn escape(text: &str) -> String {
 
 /// The path through points at tenths of a unit, in relative steps; a point that lies on the straight way between its neighbours is left out.
 pub fn polyline(points: impl IntoIterator<Item = (f64, f64)>) -> String {
-    let tenths: Vec<(i64, i64)> = points.into_iter().map(|(x, y)| ((x * 10.0).round() as i64, (y * 10.0).round() as i64)).collect();
+    // Beyond this, far outside of any picture, products of differences would not fit.
+    let tenth = |at: f64| (at * 10.0).round().clamp(-1e9, 1e9) as i64;
+    let mut tenths: Vec<(i64, i64)> = Vec::new();
+    for (x, y) in points {
+        if !(x.is_finite() && y.is_finite()) {
+            return "NaN".into();
+        }
+        tenths.push((tenth(x), tenth(y)));
+    }
     let Some(&first) = tenths.first() else { return String::new() };
     let mut d = format!("M{} {}l", num(first.0 as f64 / 10.0), num(first.1 as f64 / 10.0));
     let mut at = first;
@@ -254,6 +297,29 @@ mod tests {
     #[test]
     fn a_spike_is_kept() {
         assert_eq!(polyline([(0.0, 0.0), (0.0, 5.0), (0.0, 0.0)]), "M0 0l0 5 0-5");
+    }
+
+    #[test]
+    fn what_has_no_finite_place_is_not_written() {
+        for wrong in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+            let draw: [&dyn Fn(&mut Svg); 6] = [
+                &|svg| svg.rect(0.0, wrong, 1.0, 1.0, ""),
+                &|svg| svg.line((0.0, 0.0), (wrong, 1.0), ""),
+                &|svg| svg.circle((0.0, 0.0), wrong, ""),
+                &|svg| svg.text(wrong, 0.0, Type::new(8.0, "#000"), "x"),
+                &|svg| svg.path(&polyline([(0.0, 0.0), (1.0, wrong), (2.0, 0.0)]), ""),
+                &|svg| svg.text_up(0.0, wrong, Type::new(8.0, "#000"), "x"),
+            ];
+            for draw in draw {
+                let mut svg = Svg::new(10.0, 10.0, "inf and NaN in a title are words", "#fff");
+                assert!(svg.check().is_ok());
+                draw(&mut svg);
+                assert!(svg.check().is_err());
+                let text = svg.finish().replace("inf and NaN in a title are words", "");
+                assert!(!text.contains("NaN") && !text.contains("inf"), "{text}");
+            }
+        }
+        assert_eq!(polyline([(0.0, 1e300), (1e300, -1e300)]), "M0 100000000l100000000-200000000");
     }
 
     #[test]

@@ -48,6 +48,7 @@ fn analyses(results: &StudyResults) -> Vec<PerturbationAnalysis> {
 fn drawn(folder: &Path, results: &StudyResults, analyses: &[PerturbationAnalysis], style: Style) -> Result<()> {
     make(folder)?;
     for figure in figures::all(results, analyses, style) {
+        figure.svg.check()?;
         let svg = figure.svg.finish();
         atomic::write(folder.join(format!("{}.svg", figure.name)), svg.as_bytes())?;
         atomic::write(folder.join(format!("{}.png", figure.name)), &png::png(&svg, ZOOM)?)?;

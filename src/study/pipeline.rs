@@ -73,6 +73,7 @@ fn kept(dataset: &Dataset, split: &Split, settings: &StudySettings) -> Vec<usize
 
 /// What a finished judgement depended on, and the little of it that is not in arrays.
 #[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct JudgedMark {
     digest: String,
     predicted: Vec<f64>,

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 
 /// Where the ECGs come from.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 #[serde(rename_all = "snake_case")]
 pub enum DataSource {
     /// The parametric simulator.
@@ -29,6 +30,7 @@ pub enum DataSource {
 
 /// Everything that a study's results depend on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct StudySettings {
     /// The preset that the settings began with.
     pub preset: Preset,

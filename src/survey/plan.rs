@@ -1,6 +1,6 @@
 //! Which screens each rater sees, in which order, with which heatmaps where.
 
-use super::key::{Key, RaterKey, ScreenKey, View};
+use super::key::{Key, PRESENTATIONS, RATERS, RaterKey, ScreenKey, View};
 use super::page;
 use crate::dataset::Target;
 use crate::random::{Stage, Stream};
@@ -68,7 +68,7 @@ pub fn make(results: &StudyResults, settings: Settings) -> Result<Survey> {
     if settings.ecgs == 0 || settings.ecgs > kept {
         return Err(Error::Usage(format!("--ecgs {}: the study kept heatmaps of {kept} ECGs, choose from 1 to {kept}", settings.ecgs)));
     }
-    if !(1..=20).contains(&settings.presentations) || !(1..=100).contains(&settings.raters) {
+    if !PRESENTATIONS.contains(&settings.presentations) || !RATERS.contains(&settings.raters) {
         return Err(Error::Usage("a survey takes 1 to 20 presentations and 1 to 100 raters".into()));
     }
     let methods: Vec<String> = results.methods().into_iter().filter(|method| NINE.contains(&method.as_str())).collect();

@@ -1,38 +1,57 @@
 //! Votes as the pages save them, read and checked against the key.
 
 use super::key::{Key, RaterKey, ScreenKey};
+use crate::intake::{self, Most};
 use crate::{Error, Result};
 use serde::Deserialize;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 /// One vote as saved.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug)]
 pub struct Vote {
     /// The survey's number.
-    #[serde(default)]
     pub survey: String,
     /// The rater's name.
-    #[serde(default)]
     pub rater: String,
     /// The screen's id.
     pub screen: String,
     /// The choice's id.
     pub choice: String,
     /// Where the vote stands, for messages.
-    #[serde(skip)]
     pub file: PathBuf,
     /// Its line or place in the file, from 1.
-    #[serde(skip)]
     pub line: usize,
 }
 
+/// What the pages save as JSON.
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Saved {
     survey: String,
     rater: String,
-    votes: Vec<Vote>,
+    votes: Vec<SavedVote>,
 }
+
+/// A vote in JSON. Where the choice stood, how long it took and when it was made are for people.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SavedVote {
+    screen: String,
+    choice: String,
+    #[serde(default, rename = "place")]
+    _place: Option<serde::de::IgnoredAny>,
+    #[serde(default, rename = "seconds")]
+    _seconds: Option<serde::de::IgnoredAny>,
+    #[serde(default, rename = "at")]
+    _at: Option<serde::de::IgnoredAny>,
+}
+
+/// The columns of votes as CSV; the last three are for people and may be missing.
+const COLUMNS: [&str; 7] = ["survey", "rater", "screen", "choice", "place", "seconds", "at"];
+
+/// No survey or rater has a longer name.
+const NAME: usize = 200;
 
 /// Votes that fit the key.
 #[derive(Clone, Debug)]
@@ -43,39 +62,59 @@ pub struct Checked {
     pub notes: Vec<String>,
 }
 
-/// No file of votes is larger.
-const LARGEST: u64 = 1 << 26;
+/// The votes of a rater take 200 kB.
+const LARGEST: Most = Most { bytes: 1 << 26, of: "a file of votes" };
 
 /// Reads the votes of one file, CSV or JSON by its ending.
 ///
 /// # Errors
 /// [`Error::Io`]; [`Error::Format`] naming file and line.
 pub fn read(path: &Path) -> Result<Vec<Vote>> {
-    let length = std::fs::metadata(path).map_err(|source| Error::io(path, source))?.len();
-    if length > LARGEST {
-        return Err(Error::format(path, format!("{length} bytes: a file of votes has less than {LARGEST}")));
-    }
-    let bytes = std::fs::read(path).map_err(|source| Error::io(path, source))?;
-    let votes =
-        if path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("json")) { from_json(&bytes) } else { from_csv(&bytes) };
+    let text = intake::text(path, LARGEST)?;
+    let votes = if path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("json")) { from_json(&text) } else { from_csv(&text) };
     let mut votes = votes.map_err(|problem| Error::format(path, problem))?;
     votes.iter_mut().for_each(|vote| vote.file = path.into());
     Ok(votes)
 }
 
-fn from_json(bytes: &[u8]) -> std::result::Result<Vec<Vote>, String> {
-    let saved: Saved = serde_json::from_slice(bytes).map_err(|error| format!("not votes as the page saves them: {error}"))?;
+fn from_json(text: &str) -> std::result::Result<Vec<Vote>, String> {
+    let saved: Saved = serde_json::from_str(text).map_err(|error| format!("not votes as the page saves them: {error}"))?;
     let (survey, rater) = (saved.survey, saved.rater);
-    let place = |(i, vote): (usize, Vote)| Vote { survey: survey.clone(), rater: rater.clone(), line: i + 1, ..vote };
+    // Each vote repeats them, so that they must not be long.
+    if survey.len() > NAME || rater.len() > NAME {
+        return Err(format!("names of a survey or rater of more than {NAME} bytes"));
+    }
+    let place = |(i, SavedVote { screen, choice, .. }): (usize, SavedVote)| Vote {
+        survey: survey.clone(),
+        rater: rater.clone(),
+        screen,
+        choice,
+        file: PathBuf::new(),
+        line: i + 1,
+    };
     Ok(saved.votes.into_iter().enumerate().map(place).collect())
 }
 
-fn from_csv(bytes: &[u8]) -> std::result::Result<Vec<Vote>, String> {
-    let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(bytes);
+fn from_csv(text: &str) -> std::result::Result<Vec<Vote>, String> {
+    let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(text.as_bytes());
+    let header = reader.headers().map_err(|error| format!("not votes as the page saves them: {error}"))?.clone();
+    if let Some(unknown) = header.iter().find(|column| !COLUMNS.contains(column)) {
+        return Err(format!("the column '{unknown}' is not known: known are {}", COLUMNS.join(", ")));
+    }
+    let mut places = [0; 4];
+    for (place, name) in places.iter_mut().zip(COLUMNS) {
+        let mut found = header.iter().enumerate().filter(|(_, column)| *column == name).map(|(at, _)| at);
+        *place = match (found.next(), found.next()) {
+            (Some(at), None) => at,
+            (None, _) => return Err(format!("the column {name} is missing")),
+            (Some(_), Some(_)) => return Err(format!("the column {name} is there twice")),
+        };
+    }
     let mut votes = Vec::new();
-    for (i, row) in reader.deserialize::<Vote>().enumerate() {
-        let vote = row.map_err(|error| format!("line {}: not a vote as the page saves it: {error}", i + 2))?;
-        votes.push(Vote { line: i + 2, ..vote });
+    for (i, row) in reader.records().enumerate() {
+        let row = row.map_err(|error| format!("line {}: not a vote as the page saves it: {error}", i + 2))?;
+        let [survey, rater, screen, choice] = places.map(|at| row[at].to_owned());
+        votes.push(Vote { survey, rater, screen, choice, file: PathBuf::new(), line: i + 2 });
     }
     Ok(votes)
 }

@@ -1,10 +1,11 @@
 //! CSV with a column per lead, named in the header: `time (s),I (mV),II (mV),V1 (mV) …`.
 
-use super::{Given, Lead, Recording, Unit, lead_name, slurp};
+use super::{Given, Lead, Recording, Unit, lead_name};
+use crate::intake::{self, Most};
 use crate::{Error, Result};
 use std::path::Path;
 
-const LARGEST: u64 = 1 << 30;
+const LARGEST: Most = Most { bytes: 1 << 30, of: "a recording in CSV" };
 
 /// What a column is.
 enum Column {
@@ -21,7 +22,7 @@ enum Column {
 /// For an unknown column, a missing unit or rate, a field that is not a number, uneven times.
 pub fn read(path: impl AsRef<Path>, given: &Given) -> Result<Recording> {
     let path = path.as_ref();
-    let text = String::from_utf8(slurp(path, LARGEST)?).map_err(|_| Error::format(path, "not a text file"))?;
+    let text = intake::text(path, LARGEST)?;
     let mut recording = parse(text.strip_prefix('\u{feff}').unwrap_or(&text), given).map_err(|problem| Error::format(path, problem))?;
     recording.id = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
     Ok(recording)
@@ -36,11 +37,12 @@ fn parse(text: &str, given: &Given) -> std::result::Result<Recording, String> {
     let mut values: Vec<Vec<f64>> = vec![Vec::new(); columns.len()];
     for (row, record) in reader.records().enumerate() {
         let record = record.map_err(|error| error.to_string())?;
-        for ((field, values), column) in record.iter().zip(&mut values).zip(&columns) {
+        for (((field, values), column), name) in record.iter().zip(&mut values).zip(&columns).zip(&header) {
             if matches!(column, Column::Counter) {
                 continue;
             }
-            values.push(field.parse().map_err(|_| format!("row {}: '{}' is not a number", row + 2, field.escape_debug()))?);
+            let value = field.parse().ok().filter(|value: &f64| value.is_finite());
+            values.push(value.ok_or_else(|| format!("row {}, {name}: '{field}' is not a number", row + 2))?);
         }
     }
     let timed = columns.iter().zip(&values).find_map(|(column, values)| match column {
@@ -76,7 +78,7 @@ fn column(name: &str, given: Option<Unit>) -> std::result::Result<Column, String
         "sample" | "index" | "n" | "" => return Ok(Column::Counter),
         _ => {}
     }
-    let lead = lead_name(plain).ok_or(format!("'{}' is not a lead that is known", name.escape_debug()))?;
+    let lead = lead_name(plain).ok_or(format!("'{name}' is not a lead that is known"))?;
     let unit = match unit {
         Some(unit) => Unit::named(unit).ok_or(format!("'{unit}' is not a unit of voltage that is known (uV, mV, V)"))?,
         None => given.ok_or(format!("the unit of lead {lead} is not known: write '{lead} (uV)' in the header, or give --unit"))?,

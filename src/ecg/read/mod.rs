@@ -232,20 +232,3 @@ fn check_scale(eight: &Array2<f64>) -> std::result::Result<(), String> {
         _ => Ok(()),
     }
 }
-
-/// Reads a file whole, refusing one larger than `limit` bytes before reading it.
-pub(crate) fn slurp(path: &Path, limit: u64) -> Result<Vec<u8>> {
-    use std::io::Read;
-    let file = std::fs::File::open(path).map_err(|source| Error::io(path, source))?;
-    let length = file.metadata().map_err(|source| Error::io(path, source))?.len();
-    if length > limit {
-        return Err(Error::format(path, format!("{length} bytes: more than the {limit} that such a file can have")));
-    }
-    let mut bytes = Vec::new();
-    // Devices and pipes tell no length: the limit holds for them too.
-    file.take(limit + 1).read_to_end(&mut bytes).map_err(|source| Error::io(path, source))?;
-    if bytes.len() as u64 > limit {
-        return Err(Error::format(path, format!("more than the {limit} bytes that such a file can have")));
-    }
-    Ok(bytes)
-}

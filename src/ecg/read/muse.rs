@@ -1,9 +1,10 @@
 //! GE MUSE XML ("RestingECG"): the rhythm, and the median beat and 12SL measurements it carries.
 
-use super::{Lead, Recording, Unit, lead_name, slurp};
+use super::{Lead, Recording, Unit, lead_name};
 use crate::ecg::leads::{INDEPENDENT, twelve};
 use crate::ecg::measure::BEAT;
 use crate::ecg::{Measurements, measure::R_AT};
+use crate::intake::{self, Most};
 use crate::{Error, Result};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -11,7 +12,13 @@ use ndarray::Array2;
 use roxmltree::{Document, Node, ParsingOptions};
 use std::path::Path;
 
-const LARGEST: u64 = 64 << 20;
+const LARGEST: Most = Most { bytes: 64 << 20, of: "a MUSE file" };
+/// A parser compares each attribute with the others of its element, and hands namespaces down from element to element: what these may cost
+/// is bounded before it begins. MUSE files have no attributes to speak of and no namespaces.
+const ATTRIBUTES: usize = 64;
+const NAMESPACES: usize = 64;
+/// More elements and texts than any MUSE file has.
+const NODES: u32 = 200_000;
 
 /// Reads a MUSE XML file.
 ///
@@ -19,7 +26,7 @@ const LARGEST: u64 = 64 << 20;
 /// If it is not such a file, has no rhythm, or a waveform lacks its rate, its unit or part of its samples.
 pub fn read(path: impl AsRef<Path>) -> Result<Recording> {
     let path = path.as_ref();
-    let text = decode(slurp(path, LARGEST)?).map_err(|problem| Error::format(path, problem))?;
+    let text = decode(intake::read(path, LARGEST)?).map_err(|problem| Error::format(path, problem))?;
     let mut recording = parse(&text).map_err(|problem| Error::format(path, problem))?;
     recording.id = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
     Ok(recording)
@@ -37,7 +44,8 @@ fn decode(bytes: Vec<u8>) -> std::result::Result<String, String> {
 }
 
 fn parse(text: &str) -> std::result::Result<Recording, String> {
-    let options = ParsingOptions { allow_dtd: true, nodes_limit: 200_000, ..ParsingOptions::default() };
+    affordable(text)?;
+    let options = ParsingOptions { allow_dtd: true, nodes_limit: NODES, ..ParsingOptions::default() };
     let document = Document::parse_with_options(text, options).map_err(|error| format!("not well-formed XML: {error}"))?;
     let root = document.root_element();
     if root.tag_name().name() != "RestingECG" {
@@ -58,6 +66,22 @@ fn parse(text: &str) -> std::result::Result<Recording, String> {
         amplitudes(labels, median);
     }
     Ok(Recording { leads, rate, labels, median, ..Recording::default() })
+}
+
+/// Refuses XML that would take its parser long, by counts that no nesting, quoting or comment can hide from: in well-formed XML a tag holds no
+/// `<`, so that it has no more attributes than there are `=` up to the next one.
+fn affordable(text: &str) -> std::result::Result<(), String> {
+    if text.contains("<!ENTITY") {
+        return Err("it declares entities, which no MUSE file does: they are not expanded".into());
+    }
+    if text.matches("xmlns").nth(NAMESPACES).is_some() {
+        return Err(format!("more than {NAMESPACES} namespaces: not a MUSE file"));
+    }
+    let mut tags = text.split('<').skip(1).filter(|tag| !tag.starts_with(['!', '?', '/']));
+    match tags.any(|tag| tag.bytes().filter(|byte| *byte == b'=').nth(ATTRIBUTES).is_some()) {
+        true => Err(format!("an element of more than {ATTRIBUTES} attributes: not a MUSE file")),
+        false => Ok(()),
+    }
 }
 
 fn field<'a>(node: Node<'a, '_>, name: &str) -> Option<&'a str> {

@@ -1,17 +1,19 @@
 //! The published Pulse2pulse ECGs (OSF 6hved): `ID.asc` recordings, the 12SL ground truth, median beats.
 
-use super::{Lead, Recording, slurp};
+use super::{Lead, Recording};
 use crate::ecg::Measurements;
 use crate::ecg::leads::{INDEPENDENT, RATE};
 use crate::ecg::measure::BEAT;
+use crate::intake::{self, Most};
 use crate::{Error, Result};
 use ndarray::Array2;
 use std::collections::HashMap;
-use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 
-const LARGEST: u64 = 64 << 20;
+const LARGEST: Most = Most { bytes: 64 << 20, of: "a recording or median beat in text" };
+/// The ground truth of 150 000 ECGs takes 20 MB.
+const LARGEST_TABLE: Most = Most { bytes: 1 << 28, of: "a table of labels" };
 /// The line before the samples of a median file.
 const MEDIANS: &str = "12 lead medians";
 
@@ -21,7 +23,7 @@ const MEDIANS: &str = "12 lead medians";
 /// If a line does not hold eight numbers.
 pub fn read_asc(path: impl AsRef<Path>) -> Result<Recording> {
     let path = path.as_ref();
-    let text = text(path, LARGEST)?;
+    let text = text(path)?;
     let mut samples: [Vec<f64>; 8] = Default::default();
     for (at, line) in text.lines().enumerate() {
         if line.trim().is_empty() {
@@ -31,7 +33,8 @@ pub fn read_asc(path: impl AsRef<Path>) -> Result<Recording> {
         let mut fields = line.split_ascii_whitespace();
         for lead in &mut samples {
             let field = fields.next().ok_or_else(|| refuse("fewer than 8 numbers (I II V1-V6)".into()))?;
-            lead.push(field.parse().map_err(|_| refuse(format!("'{}' is not a number", field.escape_debug())))?);
+            let value = field.parse().ok().filter(|value: &f64| value.is_finite());
+            lead.push(value.ok_or_else(|| refuse(format!("'{field}' is not a number")))?);
         }
         if fields.next().is_some() {
             return Err(refuse("more than 8 numbers (I II V1-V6)".into()));
@@ -49,7 +52,7 @@ pub fn read_asc(path: impl AsRef<Path>) -> Result<Recording> {
 pub fn read_labels(path: impl AsRef<Path>) -> Result<HashMap<String, Measurements>> {
     let path = path.as_ref();
     let io = |source| Error::io(path, source);
-    let mut file = BufReader::with_capacity(1 << 16, File::open(path).map_err(io)?);
+    let mut file = BufReader::with_capacity(1 << 16, intake::open_most(path, LARGEST_TABLE)?);
     // The table is never held whole; the first line, or its first 64 kB, tells what separates its columns.
     let head = file.fill_buf().map_err(io)?;
     let first = head.split(|&byte| byte == b'\n').next().unwrap_or_default();
@@ -72,16 +75,17 @@ pub fn read_labels(path: impl AsRef<Path>) -> Result<HashMap<String, Measurement
         for ((name, _, field), column) in FIELDS.iter().zip(columns) {
             let Some(text) = column.and_then(|column| record.get(column)).filter(|text| !text.is_empty()) else { continue };
             let value: f64 = text.parse().ok().filter(|value: &f64| value.is_finite()).ok_or_else(|| {
-                refuse(format!("row {}: {name} is '{}', not a number; missing values are empty", row + 2, text.escape_debug()))
+                refuse(format!("row {}: {name} is '{text}', not a number; missing values are empty", row + 2))
             })?;
             *field(&mut measurements) = Some(value);
         }
+        measurements.check().map_err(|problem| refuse(format!("row {}: {problem}", row + 2)))?;
         if let Some(reason) = status.and_then(|column| record.get(column)).filter(|status| *status != "ok" && !status.is_empty()) {
             measurements.rejected = Some(reason.to_owned());
         }
         let key = record.get(id).unwrap_or_default().to_owned();
         if labels.insert(key.clone(), measurements).is_some() {
-            return Err(refuse(format!("row {}: ECG '{}' is there twice", row + 2, key.escape_debug())));
+            return Err(refuse(format!("row {}: ECG '{key}' is there twice", row + 2)));
         }
     }
     Ok(labels)
@@ -113,7 +117,7 @@ const TARGETS: usize = 7;
 /// If the line is not there, or what follows is not 600 lines of 12 numbers.
 pub fn read_median(path: impl AsRef<Path>) -> Result<Array2<f32>> {
     let path = path.as_ref();
-    let text = text(path, LARGEST)?;
+    let text = text(path)?;
     let refuse = |problem: String| Error::format(path, problem);
     let mut lines = text.lines().enumerate().skip_while(|(_, line)| !line.to_lowercase().contains(MEDIANS));
     lines.next().ok_or_else(|| refuse(format!("there is no line '{MEDIANS}'")))?;
@@ -127,7 +131,7 @@ pub fn read_median(path: impl AsRef<Path>) -> Result<Array2<f32>> {
         }
         for (lead, field) in fields.into_iter().enumerate() {
             let value = field.parse().ok().filter(|value: &f32| value.is_finite());
-            median[[lead, rows]] = value.ok_or_else(|| refuse(format!("line {}: '{}' is not a number", at + 1, field.escape_debug())))?;
+            median[[lead, rows]] = value.ok_or_else(|| refuse(format!("line {}: '{field}' is not a number", at + 1)))?;
         }
         rows += 1;
     }
@@ -137,8 +141,8 @@ pub fn read_median(path: impl AsRef<Path>) -> Result<Array2<f32>> {
     Ok(median)
 }
 
-fn text(path: &Path, limit: u64) -> Result<String> {
-    let text = String::from_utf8(slurp(path, limit)?).map_err(|_| Error::format(path, "not a text file"))?;
+fn text(path: &Path) -> Result<String> {
+    let text = intake::text(path, LARGEST)?;
     // Spreadsheets put a byte-order mark before the first column's name.
     Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
 }

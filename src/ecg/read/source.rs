@@ -6,8 +6,10 @@ use crate::ecg::leads::{INDEPENDENT, LEADS, RATE};
 use crate::files::digest::sha256;
 use crate::files::npy::{NpyArray, NpyRows};
 use crate::files::{npy, npz};
+use crate::intake::{self, Most};
 use crate::{Error, Result};
 use ndarray::{Array2, ArrayD, Axis, Ix2};
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 /// The kinds of file, by extension.
@@ -47,7 +49,9 @@ impl Kind {
 
 enum Items {
     Files(Vec<PathBuf>),
-    Rows { rows: NpyRows, ids: Vec<String> },
+    /// The rows of a dataset, with its ids.
+    Dataset { rows: NpyRows, ids: Vec<String> },
+    Rows(NpyRows),
     Array(ArrayD<f64>),
 }
 
@@ -82,7 +86,21 @@ impl Source {
             Kind::Npz => Items::Array(from_npz(&file)?),
             _ => Items::Files(vec![file]),
         };
-        Ok(Source { path: path.into(), kind, items, given })
+        Source { path: path.into(), kind, items, given }.of_samples()
+    }
+
+    /// Refuses arrays in which there is no ECG: no row, no lead or no sample. A row of nothing takes no byte, so that a short file could list any
+    /// number of them.
+    fn of_samples(self) -> Result<Self> {
+        let shape = match &self.items {
+            Items::Files(_) => return Ok(self),
+            Items::Dataset { rows, .. } | Items::Rows(rows) => &rows.header().shape,
+            Items::Array(array) => array.shape(),
+        };
+        match shape.contains(&0) {
+            true => Err(Error::format(&self.path, format!("its shape {shape:?} holds no sample: there is no ECG in it"))),
+            false => Ok(self),
+        }
     }
 
     fn folder(path: &Path, given: Given) -> Result<Self> {
@@ -93,7 +111,8 @@ impl Source {
                 return Err(Error::format(path, format!("{} recordings but {} rows of measurements", rows.len(), ids.len())));
             }
             let given = Given { unit: Some(Unit::Microvolt), rate: Some(RATE) };
-            return Ok(Source { path: path.into(), kind: Kind::Npy, items: Items::Rows { rows, ids }, given });
+            let source = Source { path: path.into(), kind: Kind::Npy, items: Items::Dataset { rows, ids }, given };
+            return source.of_samples();
         }
         let entries = std::fs::read_dir(path).map_err(|source| Error::io(path, source))?;
         let mut found: [Vec<PathBuf>; 4] = Default::default();
@@ -121,6 +140,13 @@ impl Source {
             )));
         }
         files.sort_by_cached_key(|file| natural(file));
+        let mut seen: HashMap<String, &PathBuf> = HashMap::new();
+        for file in &files {
+            if let Some(other) = seen.insert(stem(file), file) {
+                let text = format!("{} and {} have the same name and would have the same id", other.display(), file.display());
+                return Err(Error::format(path, text));
+            }
+        }
         Ok(Source { path: path.into(), kind, items: Items::Files(files), given })
     }
 
@@ -132,15 +158,15 @@ impl Source {
         if rows.header().shape.len() != 3 {
             return Err(Error::shape(path.display().to_string(), "(N, 8 or 12, T)", &rows.header().shape));
         }
-        let ids = (0..rows.len()).map(|row| row.to_string()).collect();
-        Ok(Items::Rows { rows, ids })
+        Ok(Items::Rows(rows))
     }
 
     /// How many recordings there are.
     pub fn len(&self) -> usize {
         match &self.items {
             Items::Files(files) => files.len(),
-            Items::Rows { ids, .. } => ids.len(),
+            Items::Dataset { ids, .. } => ids.len(),
+            Items::Rows(rows) => rows.len(),
             Items::Array(array) => array.len_of(Axis(0)),
         }
     }
@@ -173,21 +199,67 @@ impl Source {
         }
     }
 
+    /// The id of recording `index`: a dataset's own, or the file's name without its extension; for an array of several ECGs with `:ROW` behind.
+    pub fn id(&self, index: usize) -> String {
+        match &self.items {
+            Items::Files(files) => stem(&files[index]),
+            Items::Dataset { ids, .. } => ids[index].clone(),
+            _ => self.row_of(stem(&self.path), index),
+        }
+    }
+
+    /// An id that no recording of another path has: the path as it was given instead of the name alone.
+    fn long_id(&self, index: usize) -> String {
+        match &self.items {
+            Items::Files(files) => files[index].display().to_string(),
+            Items::Dataset { ids, .. } => format!("{}/{}", self.path.display().to_string().trim_end_matches('/'), ids[index]),
+            _ => self.row_of(self.path.display().to_string(), index),
+        }
+    }
+
+    fn row_of(&self, name: String, index: usize) -> String {
+        if self.len() == 1 { name } else { format!("{name}:{index}") }
+    }
+
+    /// The ids of the recordings of several sources, all distinct: [`Source::id`], and for those that would come twice the path as it was given
+    /// in place of the name (`a/x.npy:3` and `b/x.npy:3`, `data/7` for a dataset).
+    ///
+    /// # Errors
+    /// [`Error::Usage`] if a recording is given twice.
+    pub fn distinct_ids(sources: &[Source]) -> Result<Vec<Vec<String>>> {
+        let mut ids: Vec<Vec<String>> = sources.iter().map(|source| (0..source.len()).map(|at| source.id(at)).collect()).collect();
+        let mut counts: HashMap<String, usize> = HashMap::new();
+        ids.iter().flatten().for_each(|id| *counts.entry(id.clone()).or_default() += 1);
+        for (source, ids) in sources.iter().zip(&mut ids) {
+            for (at, id) in ids.iter_mut().enumerate().filter(|(_, id)| counts[*id] > 1) {
+                *id = source.long_id(at);
+            }
+        }
+        let mut seen = HashSet::new();
+        match ids.iter().flatten().find(|id| !seen.insert(id.as_str())) {
+            Some(id) => Err(Error::Usage(format!("the recording '{id}' is given twice: every row needs an id of its own"))),
+            None => Ok(ids),
+        }
+    }
+
     /// Reads recording `index`.
     ///
     /// # Errors
     /// As the reader of its kind.
     pub fn read(&self, index: usize) -> Result<Recording> {
-        match &self.items {
+        let read = match &self.items {
             Items::Files(files) => match self.kind {
                 Kind::Wfdb => wfdb::read(&files[index]),
                 Kind::Muse => muse::read(&files[index]),
                 Kind::Asc => osf::read_asc(&files[index]),
                 _ => columns::read(&files[index], &self.given),
             },
-            Items::Rows { rows, ids } => self.recording_of(ids[index].clone(), rows.row_f32(index)?.mapv(f64::from)),
-            Items::Array(array) => self.recording_of(index.to_string(), array.index_axis(Axis(0), index).to_owned()),
-        }
+            Items::Dataset { rows, .. } | Items::Rows(rows) => {
+                rows.row_f32(index).and_then(|row| self.recording_of(self.id(index), row.mapv(f64::from)))
+            }
+            Items::Array(array) => self.recording_of(self.id(index), array.index_axis(Axis(0), index).to_owned()),
+        };
+        read.map_err(|error| error.of_file(self.path(index)))
     }
 
     /// One ECG of an array: 8 or 12 leads in the usual order; µV and 500 Hz unless said otherwise, as for every array of this program.
@@ -207,17 +279,11 @@ impl Source {
 }
 
 /// The largest archive that is read, bytes: unlike a `.npy` file it can only be read whole.
-const LARGEST_ARCHIVE: u64 = 256 << 20;
+const LARGEST_ARCHIVE: Most = Most { bytes: 256 << 20, of: "an archive of ECGs, which is held in memory (save larger ones as .npy)," };
 
 /// The array of ECGs in an archive: the only one, or the one called `rhythm` or `x`.
 fn from_npz(path: &Path) -> Result<ArrayD<f64>> {
-    let length = std::fs::metadata(path).map_err(|source| Error::io(path, source))?.len();
-    if length > LARGEST_ARCHIVE {
-        return Err(Error::format(
-            path,
-            format!("{length} bytes, too many for an archive, which is held in memory: save the ECGs as .npy"),
-        ));
-    }
+    intake::open_most(path, LARGEST_ARCHIVE)?;
     let names = npz::names(path)?;
     let name = match &names[..] {
         [only] => only,
@@ -233,8 +299,13 @@ fn from_npz(path: &Path) -> Result<ArrayD<f64>> {
     }
 }
 
+/// The name of a file without its extension.
+fn stem(path: &Path) -> String {
+    path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
 /// Names in the order people expect: 2 before 10.
 fn natural(path: &Path) -> (u64, String) {
-    let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+    let stem = stem(path);
     (stem.parse().unwrap_or(u64::MAX), stem)
 }

@@ -2,13 +2,14 @@
 //!
 //! Format: "WFDB Applications Guide", `header(5)` and `signal(5)` (G. B. Moody).
 
-use super::{Lead, Recording, Unit, lead_name, slurp};
+use super::{Lead, Recording, Unit, lead_name};
+use crate::intake::{self, Most};
 use crate::{Error, Result};
 use std::path::Path;
 
 /// The largest header and signal file that is read, bytes.
-const LARGEST_HEADER: u64 = 1 << 20;
-const LARGEST_SIGNAL: u64 = 1 << 30;
+const LARGEST_HEADER: Most = Most { bytes: 1 << 20, of: "the header of a WFDB record" };
+const LARGEST_SIGNAL: Most = Most { bytes: 1 << 30, of: "a signal file of a WFDB record" };
 /// The most signals a record may have.
 const MOST_SIGNALS: usize = 256;
 
@@ -48,7 +49,7 @@ struct Header {
 /// If the header or a signal file cannot be understood, is truncated, or contradicts the header's checksums.
 pub fn read(path: impl AsRef<Path>) -> Result<Recording> {
     let path = path.as_ref();
-    let text = String::from_utf8(slurp(path, LARGEST_HEADER)?).map_err(|_| Error::format(path, "the header is not text"))?;
+    let text = intake::text(path, LARGEST_HEADER)?;
     let header = parse(&text).map_err(|problem| Error::format(path, problem))?;
     let folder = path.parent().unwrap_or(Path::new(""));
     let mut leads = Vec::new();
@@ -168,7 +169,7 @@ fn read_group(path: &Path, signals: &[Signal], samples: Option<usize>, leads: &m
     if signals.iter().any(|signal| signal.format != format) {
         return Err(refuse("its signals have different formats, which is not possible in one file".into()));
     }
-    let bytes = slurp(path, LARGEST_SIGNAL)?;
+    let bytes = intake::read(path, LARGEST_SIGNAL)?;
     let bytes = bytes.get(skip..).ok_or_else(|| refuse(format!("{} bytes, fewer than the {skip} to skip", bytes.len())))?;
     let values = match format {
         Format::Sixteen => bytes.len() / 2,
