@@ -147,6 +147,24 @@ fn escaped(text: &str, most: usize) -> String {
     safe
 }
 
+/// Lines that are printed, with what is not to be seen in them (names in files, ids) spelt as JSON spells it, so that JSON stays what it is.
+#[cfg(feature = "cli")]
+pub(crate) fn printable(text: &str) -> Cow<'_, str> {
+    let bad = |c: char| unseen(c) && c != '\n' && c != '\t';
+    if !text.contains(bad) {
+        return Cow::Borrowed(text);
+    }
+    let mut safe = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        if bad(c) {
+            c.encode_utf16(&mut [0; 2]).iter().for_each(|unit| safe.push_str(&format!("\\u{unit:04x}")));
+        } else {
+            safe.push(c);
+        }
+    }
+    Cow::Owned(safe)
+}
+
 /// The first place from `at` on that lies between two characters.
 fn boundary(text: &str, at: usize) -> usize {
     (at..text.len()).find(|&at| text.is_char_boundary(at)).unwrap_or(text.len())
@@ -199,6 +217,18 @@ mod tests {
         let text = format!("tensor '{}': the reason", "n".repeat(1 << 20));
         let line = one_line(&text, 300);
         assert!(line.starts_with("tensor 'nnn") && line.ends_with("': the reason") && line.len() <= 300, "{line}");
+    }
+
+    #[cfg(feature = "cli")]
+    #[test]
+    fn printed_json_keeps_its_meaning() {
+        let name = "a\u{1b}[2J\u{7f}\u{202e}b\tµ\n\u{e0041}";
+        let json = serde_json::json!({ name: name }).to_string();
+        let shown = printable(&json);
+        assert!(!shown.contains(|c: char| unseen(c)), "{shown:?}");
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&shown).unwrap(), serde_json::json!({ name: name }));
+        assert_eq!(printable("two\nlines\twith µ"), "two\nlines\twith µ");
+        assert_eq!(printable("x\u{1b}y"), "x\\u001by");
     }
 
     #[test]

@@ -2,10 +2,12 @@
 
 mod common;
 
-use cardiograd::attribution::{Baseline, Deconvolution, Explainer, GuidedBackprop, Interpolation, Method, Rescale, Settings};
 use cardiograd::attribution::catalogue;
+use cardiograd::attribution::{Baseline, Deconvolution, Explainer, GuidedBackprop, Interpolation, Method, Rescale, Settings};
 use cardiograd::progress;
-use cardiograd::tape::{Builder, ConvLayer, Match, Network, Op, OpKind, Parameters, ReluRule, Rule, RuleSet, Tensor, Want, from_vec, slice};
+use cardiograd::tape::{
+    Builder, ConvLayer, Match, Network, Op, OpKind, Parameters, ReluRule, Rule, RuleSet, Tensor, Want, from_vec, slice,
+};
 use common::{Draw, distance, relative_l2, single};
 use proptest::prelude::*;
 use std::sync::Arc;
@@ -353,7 +355,10 @@ fn what_lies_off_the_way_to_the_output_does_not_act() {
         assert!(error.contains("acts nowhere") && !error.contains("relu in"), "{method}: {error}");
     }
     assert!(Rescale::pools_after_activations(network.program()).is_empty());
-    assert_eq!(slice(explain(Method::DeepLift).unwrap().map(Method::DeepLift).unwrap()), slice(explain(Method::Saliency).unwrap().map(Method::Saliency).unwrap()));
+    assert_eq!(
+        slice(explain(Method::DeepLift).unwrap().map(Method::DeepLift).unwrap()),
+        slice(explain(Method::Saliency).unwrap().map(Method::Saliency).unwrap())
+    );
     for method in [Method::LrpEpsilon, Method::LrpComposite, Method::GradCam] {
         explain(method).unwrap();
     }
@@ -367,9 +372,17 @@ fn what_lies_off_the_way_to_the_output_does_not_act() {
     let program = network.program();
     let (able, left_out) = catalogue::able(&Method::STUDY, false, [program], &settings).unwrap();
     assert_eq!(able.len(), 7);
-    assert_eq!(left_out.iter().map(|(method, _)| *method).collect::<Vec<_>>(), [Method::Deconvolution, Method::GuidedBackprop, Method::GuidedGradCam]);
+    assert_eq!(
+        left_out.iter().map(|(method, _)| *method).collect::<Vec<_>>(),
+        [Method::Deconvolution, Method::GuidedBackprop, Method::GuidedGradCam]
+    );
     assert!(left_out.iter().all(|(_, why)| why.contains("acts nowhere in this program; its ops from input to output are: conv1d")));
-    assert!(catalogue::able(&[Method::Saliency, Method::GuidedBackprop], true, [program], &settings).unwrap_err().to_string().contains("guided_backprop"));
+    assert!(
+        catalogue::able(&[Method::Saliency, Method::GuidedBackprop], true, [program], &settings)
+            .unwrap_err()
+            .to_string()
+            .contains("guided_backprop")
+    );
     assert!(catalogue::able(&[Method::GuidedBackprop], false, [program], &settings).is_err());
 }
 

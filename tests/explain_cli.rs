@@ -321,7 +321,9 @@ fn several_outputs_are_listed_and_one_is_asked_for() {
         assert!(text.contains("2 outputs (0, 1)") && text.contains("--column") || text.contains("1 output (0)"), "{arguments}: {text}");
     }
     let methods = "saliency,random,gradcam,deeplift,lrp_epsilon,occlusion,smoothgrad";
-    let run = |column: &str, out: &str| succeeds(path, &format!("explain two.cgm -i x.npy -m {methods} --samples 3 --column {column} -o {out} --json"));
+    let run = |column: &str, out: &str| {
+        succeeds(path, &format!("explain two.cgm -i x.npy -m {methods} --samples 3 --column {column} -o {out} --json"))
+    };
     let (first, second, both) = (run("0", "first.npz"), run("1", "second.npz"), run("all", "both.npz"));
     for name in methods.split(',').chain(["prediction"]) {
         let (all, [a, b]) = (maps(&path.join("both.npz"), name), ["first.npz", "second.npz"].map(|file| maps(&path.join(file), name)));
@@ -333,7 +335,10 @@ fn several_outputs_are_listed_and_one_is_asked_for() {
     let json = |output: Output| serde_json::from_slice::<serde_json::Value>(&output.stdout).unwrap();
     let (first, second, both) = (json(first), json(second), json(both));
     assert_eq!(both["prediction"], serde_json::json!([first["prediction"], second["prediction"]]));
-    assert_eq!(both["completeness"]["deeplift"], serde_json::json!([first["completeness"]["deeplift"], second["completeness"]["deeplift"]]));
+    assert_eq!(
+        both["completeness"]["deeplift"],
+        serde_json::json!([first["completeness"]["deeplift"], second["completeness"]["deeplift"]])
+    );
 
     succeeds(path, "predict two.cgm -i x.npy --column all -o all.npy");
     succeeds(path, "predict two.cgm -i x.npy --column 1 -o one.npy");
@@ -360,7 +365,10 @@ fn methods_that_cannot_act_are_left_out_of_all_and_named() {
     let said = String::from_utf8(output.stderr).unwrap();
     let told: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     for method in ["deconvolution", "guided_backprop", "guided_gradcam"] {
-        assert!(said.contains(&format!("{method} is left out: ")) && told["left_out"][method].as_str().unwrap().contains("acts nowhere"), "{said}");
+        assert!(
+            said.contains(&format!("{method} is left out: ")) && told["left_out"][method].as_str().unwrap().contains("acts nowhere"),
+            "{said}"
+        );
         let text = fails(path, &format!("explain linear.cgm -i x.npy -m saliency,{method} -o refused.npz"), 1);
         assert!(text.contains("acts nowhere"), "{text}");
     }
@@ -416,7 +424,11 @@ fn a_prediction_that_overflows_is_refused() {
     npy::write(path.join("x.npy"), Array3::from_elem((1, 1, 4), 1e10f32).view()).unwrap();
     // With plans on: tests/tape_plans.rs.
     for plans in ["off"] {
-        for arguments in ["explain m.cgm -i x.npy -m saliency -o refused.npz", "explain m.cgm -i x.npy -m deeplift -o refused.npz --json", "predict m.cgm -i x.npy"] {
+        for arguments in [
+            "explain m.cgm -i x.npy -m saliency -o refused.npz",
+            "explain m.cgm -i x.npy -m deeplift -o refused.npz --json",
+            "predict m.cgm -i x.npy",
+        ] {
             let output = Command::new(env!("CARGO_BIN_EXE_cardiograd"))
                 .current_dir(path)
                 .args(arguments.split_whitespace())

@@ -191,7 +191,10 @@ fn a_faulty_program_is_told_whole_and_refused() {
     // Elsewhere one line says how many there are, and the first.
     let weights = data("standardconv.safetensors");
     let error = fails(1, &["predict", text(&weights), "--arch", text(&file), "--input", "x.npy"]);
-    assert!(error.contains("not a program: 4 faults: line 3, column 68") && error.contains("inspect lists all") && error.lines().count() == 1, "{error}");
+    assert!(
+        error.contains("not a program: 4 faults: line 3, column 68") && error.contains("inspect lists all") && error.lines().count() == 1,
+        "{error}"
+    );
     // Anything with nodes is meant as a program, and anything else is not.
     std::fs::write(&file, r#"{"nodes": 3}"#).unwrap();
     let output = cardiograd(&["inspect", text(&file)]);

@@ -81,6 +81,16 @@ fn what_cannot_be_drawn_is_refused_in_a_line() {
     assert!(say(1, &["--heatmap", "maps.npz", "--method", "magic", "-o", "x.svg"]).contains("no array 'magic'"));
     assert!(say(2, &["--zoom", "1000", "-o", "x.png"]).contains("million"));
     assert!(say(1, &["--fiducials", "maps.npz", "-o", "x.svg"]).contains("maps.npz"));
+    for wrong in ["NaN", "1e308", "-3", "601"] {
+        std::fs::write(folder.join("bad.csv"), format!("id,p_onset,p_offset,qrs_onset,qrs_offset,t_offset\n0,150,190,225,,{wrong}\n"))
+            .expect("written");
+        let text = say(1, &["--fiducials", "bad.csv", "-o", "x.svg"]);
+        assert!(text.contains(&format!("bad.csv: row 2: t_offset is '{wrong}', outside of the ECG's 600 samples")), "{text}");
+    }
+    let huge = sample::ecg(1, 600).mapv(|uv| uv * 1e35);
+    npy::write(folder.join("huge.npy"), huge.view()).expect("written");
+    let text = refused(folder, 1, &["render", "--input", "huge.npy", "-o", "x.svg"]);
+    assert!(text.contains("huge.npy"), "{text}");
     let mut broken = sample::ecg(1, 600);
     broken[[6, 17]] = f32::NAN;
     npy::write(folder.join("x.npy"), broken.view()).expect("written");

@@ -394,7 +394,10 @@ fn memory_is_bounded_before_anything_is_allocated() {
     let x = build.input("x", &[None, None]);
     ["first", "second"].map(|name| build.parameter(name, &[(1 << 14) + 1, 1 << 13, 1], true));
     let error = build.finish(x).unwrap_err().to_string();
-    assert!(error.contains("node 'second' (parameter): with shape [16385, 8192, 1] the parameters have more than 268435456 values"), "{error}");
+    assert!(
+        error.contains("node 'second' (parameter): with shape [16385, 8192, 1] the parameters have more than 268435456 values"),
+        "{error}"
+    );
 
     let shapes = |program: Program| program.shapes(&[vec![1, 12, 5000]]).unwrap_err().to_string();
     let error = shapes(around(Op::Upsample { factor: 1 << 20 }, None).unwrap());
@@ -413,7 +416,9 @@ fn memory_is_bounded_before_anything_is_allocated() {
     // A run, a prediction and a look say the same, and take no memory for it.
     let network = Network::<f32>::new(program, Parameters::new()).unwrap();
     let x = Tensor::from_elem(ndarray::IxDyn(&[1, 12, 600]), 1.0);
-    for error in [network.run(&[x.clone()]).unwrap_err(), network.predict(&[x.clone()]).unwrap_err(), network.look(x).map(|_| ()).unwrap_err()] {
+    for error in
+        [network.run(&[x.clone()]).unwrap_err(), network.predict(&[x.clone()]).unwrap_err(), network.look(x).map(|_| ()).unwrap_err()]
+    {
         assert!(error.to_string().contains("'double16'"), "{error}");
     }
     // Shapes whose products wrap are refused wherever they arise.

@@ -67,7 +67,9 @@ fn each_example(x: &[f32], size_x: usize, y: &mut [f32], size_y: usize, f: impl 
         return assert!(x.is_empty() && y.is_empty(), "the slices do not hold examples of this size");
     }
     assert!(
-        x.len().is_multiple_of(size_x) && y.len().is_multiple_of(size_y) && x.len() / size_x == y.len() / size_y, "the slices do not hold examples of this size");
+        x.len().is_multiple_of(size_x) && y.len().is_multiple_of(size_y) && x.len() / size_x == y.len() / size_y,
+        "the slices do not hold examples of this size"
+    );
     x.chunks_exact(size_x).zip(y.chunks_exact_mut(size_y)).for_each(|(x, y)| f(x, y));
 }
 

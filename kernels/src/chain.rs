@@ -7,9 +7,9 @@
 
 use crate::blocked::{Finish, FusedConv, Gate, size};
 use crate::conv1d::Form;
-use crate::sizes;
 use crate::scratch::{self, Shared, each};
 use crate::simd::{Job, Lanes};
+use crate::sizes;
 use crate::spectral::{Analyse, Signal, Spectral, Synthesise, lane_values};
 use crate::through::{Finished, Sink, SinkAt, Source, SourceAt, lanes};
 use std::ops::Range;
@@ -112,10 +112,7 @@ fn check(batch: usize, link: &Link<'_>, buffers: &[&mut [f32]], isa: crate::Isa)
     assert!(link.y.iter().chain(&link.add).all(holds), "a buffer does not hold {batch} examples");
     let finish = &link.finish;
     assert!(finish.add.is_none() && !finish.accumulate, "a link adds a buffer by its number");
-    assert!(
-        finish.fits(conv.c_out, all_out, isa.width()),
-        "what a link keeps, or its scale and shift, does not fit {batch} examples"
-    );
+    assert!(finish.fits(conv.c_out, all_out, isa.width()), "what a link keeps, or its scale and shift, does not fit {batch} examples");
     assert!(link.gate.fits(batch, size_in, isa.width()), "a gate does not fit {batch} examples");
     assert!(link.bias.is_none_or(|bias| bias.len() == conv.c_out), "bias does not fit the geometry");
     assert!(link.scale.is_none_or(|scale| scale.len() == conv.c_in), "a factor per channel does not fit the geometry");

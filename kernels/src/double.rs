@@ -4,14 +4,14 @@
 //! convolution behind an f-fold upsampling by phases for s = 1. Either form gives the same bytes on every instruction set that has fused products,
 //! whatever is in the group and on any threads; the two differ by rounding (some 1e-14 of the largest result).
 
-use crate::{Isa, sizes};
 use crate::double_direct::Direct;
 use crate::double_lanes::LANES;
-use crate::double_signal::{SLACK, rows};
 pub use crate::double_signal::Signal;
+use crate::double_signal::{SLACK, rows};
 use crate::double_tile::{Call, Place};
 use crate::double_toom::Toom;
 use crate::scratch::Shared;
+use crate::{Isa, sizes};
 use std::ops::Range;
 
 /// What is done with a result before it is stored.
@@ -76,7 +76,10 @@ impl Shape {
     #[track_caller]
     fn check(&self, weights: usize, biases: usize) {
         let Shape { c_in, c_out, factor, taps, stride, pad, len_in, steps } = *self;
-        assert!([c_in, c_out, factor, taps, stride, len_in, steps].iter().all(|size| *size > 0), "a convolution with a size of 0: {self:?}");
+        assert!(
+            [c_in, c_out, factor, taps, stride, len_in, steps].iter().all(|size| *size > 0),
+            "a convolution with a size of 0: {self:?}"
+        );
         assert!(factor == 1 || stride == 1, "phases with a stride");
         let held = weights == sizes::product([c_out, factor, c_in, taps]) && biases == sizes::product([c_out, factor]);
         assert!(held, "weights of another shape");

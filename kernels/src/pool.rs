@@ -19,7 +19,10 @@ pub fn pooled_len(len: usize, window: usize, stride: usize) -> usize {
 /// That `x` and `y` hold equally many rows of `len` and `out` elements.
 fn fit(len: usize, out: usize, x: usize, y: usize) {
     assert!(len > 0 && out > 0, "a row of {len} samples has no window");
-    assert!(x.is_multiple_of(len) && y.is_multiple_of(out) && x / len == y / out, "{x} and {y} elements are not rows of {len} and of {out}");
+    assert!(
+        x.is_multiple_of(len) && y.is_multiple_of(out) && x / len == y / out,
+        "{x} and {y} elements are not rows of {len} and of {out}"
+    );
     sizes::product([SHARE, len.max(out)]);
 }
 

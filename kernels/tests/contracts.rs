@@ -28,7 +28,13 @@ fn refused<R>(what: &str, call: impl FnOnce() -> R) {
 fn with(at: usize, size: usize) -> Conv1d {
     let mut conv = CONV;
     let sizes = [
-        &mut conv.c_in, &mut conv.c_out, &mut conv.kernel, &mut conv.len_in, &mut conv.stride, &mut conv.dilation, &mut conv.pad_left,
+        &mut conv.c_in,
+        &mut conv.c_out,
+        &mut conv.kernel,
+        &mut conv.len_in,
+        &mut conv.stride,
+        &mut conv.dilation,
+        &mut conv.pad_left,
         &mut conv.pad_right,
     ];
     for (index, place) in sizes.into_iter().enumerate() {
@@ -142,7 +148,8 @@ fn batches() {
         refused(&what, || gradient.part(batch, &bx, &by, &mut sums));
         refused(&what, || gradient.part_with(&adjoint, batch, &bx.clone(), &by, Finish::default(), &mut bx, &mut sums));
         if batch > 0 {
-            let link = || Link { conv: &spectral, gate: Gate::Open, scale: None, bias: None, finish: Finish::default(), add: None, y: Some(1) };
+            let link =
+                || Link { conv: &spectral, gate: Gate::Open, scale: None, bias: None, finish: Finish::default(), add: None, y: Some(1) };
             refused(&what, || chain::run(batch, &mut [&mut bx.clone(), &mut by.clone()], 0, &mut [link()], false));
         }
     }

@@ -3,6 +3,7 @@
 use super::provenance::{Record, place};
 use crate::Result;
 use crate::files::{npy, npz};
+use crate::intake::{self, Most};
 use ndarray::{ArrayD, Axis};
 use std::path::Path;
 
@@ -31,6 +32,9 @@ impl Difference {
     }
 }
 
+/// Results are compared whole, however large they are.
+const WHOLE: Most = Most { bytes: u64::MAX, of: "a result" };
+
 /// Compares every file of a result with the same file made again, by bytes, and names the arrays that differ.
 ///
 /// # Errors
@@ -43,7 +47,7 @@ pub fn compare(record: &Record, result: &Path, again: &Path) -> Result<Vec<Diffe
         if old.is_dir() || name == "study.json" {
             continue; // a dataset is checked against its manifest; the settings name paths
         }
-        match (std::fs::read(&old), std::fs::read(&new)) {
+        match (intake::read(&old, WHOLE), intake::read(&new, WHOLE)) {
             (Ok(a), Ok(b)) if a == b => (),
             (Ok(_), Ok(_)) => all.extend(differences(&old, &new, &name)),
             (Err(error), _) => all.push(Difference::other(name, error.to_string())),

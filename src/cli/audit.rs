@@ -1,7 +1,7 @@
 //! `cardiograd audit`.
 
-use super::outputs::one_output;
 use super::numbers::{ECGS, RUNS, up_to};
+use super::outputs::one_output;
 use super::{Globals, Progress, print};
 use crate::attribution::Settings;
 use crate::audit::{Certificate, Options, prove};

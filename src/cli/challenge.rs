@@ -1,9 +1,9 @@
 //! `cardiograd challenge`.
 
-use super::numbers::{ECGS, ROUNDS, up_to};
 use super::evaluate::dataset_digest;
 use super::method_options::{left_out_json, tell_left_out};
 use super::models::{Loaded, ModelOptions, names_differ};
+use super::numbers::{ECGS, ROUNDS, up_to};
 use super::{Globals, Progress, print};
 use crate::atomic::{AtomicFolder, partial_name};
 use crate::attribution::catalogue::able;
@@ -11,9 +11,9 @@ use crate::attribution::{Method, Settings as AttributionSettings};
 use crate::challenge::{About, Challenged, Criterion, Settings, Subject, challenge, json, summary, summary_words, write};
 use crate::dataset::{Dataset, Split, Target};
 use crate::files::digest::sha256_file;
+use crate::intake::{self, Most};
 use crate::nn::Model;
 use crate::study::{DataSource, StudySettings};
-use crate::intake::{self, Most};
 use crate::{Error, Result};
 use std::path::{Path, PathBuf};
 

@@ -2,8 +2,8 @@
 
 use super::inputs::{Ecgs, InputOptions};
 use super::method_options::{MethodOptions, Precision, left_out_json, tell_left_out};
-use super::outputs::{Column, columns, of_column};
 use super::numbers::{ECGS, MEGABYTES, up_to};
+use super::outputs::{Column, columns, of_column};
 use super::provenance::{Files, Input, Recorded, program_file, record};
 use super::references::{References, Use, explain as explain_against, references, takes_files};
 use super::segments::segments;

@@ -12,8 +12,8 @@ mod inspect;
 mod measure;
 mod method_options;
 mod models;
-mod outputs;
 mod numbers;
+mod outputs;
 mod perturb;
 mod predict;
 mod progress;
@@ -27,9 +27,9 @@ mod trace;
 mod train;
 mod verify;
 
-use numbers::{THREADS, up_to};
 use crate::{Error, Result};
 use clap::{Parser, Subcommand};
+use numbers::{THREADS, up_to};
 use std::process::ExitCode;
 
 pub use progress::Progress;
@@ -142,8 +142,9 @@ impl Globals {
     }
 }
 
-/// Writes one line to standard output; a closed pipe comes back as an error that ends the program quietly.
+/// Writes one line to standard output, control characters of files escaped; a closed pipe comes back as an error that ends the program quietly.
 pub(crate) fn print(line: impl std::fmt::Display) -> Result<()> {
     use std::io::Write;
-    writeln!(std::io::stdout().lock(), "{line}").map_err(|source| Error::io("standard output", source))
+    writeln!(std::io::stdout().lock(), "{}", crate::error::printable(&line.to_string()))
+        .map_err(|source| Error::io("standard output", source))
 }

@@ -1,8 +1,8 @@
 //! `cardiograd perturb`.
 
 use super::method_options::{left_out_json, tell_left_out};
-use super::numbers::{ECGS, ROUNDS, up_to};
 use super::models::{Loaded, ModelOptions, names_differ};
+use super::numbers::{ECGS, ROUNDS, up_to};
 use super::provenance::{Files, Input, Recorded, record};
 use super::{Globals, Progress, print};
 use crate::atomic::{AtomicFolder, partial_name};

@@ -1,19 +1,19 @@
 //! `cardiograd render`: any ECG, heatmap or set of perturbation curves as SVG or PNG, or a study's figures in other colours.
 
-use super::numbers::{ECGS, up_to};
 use super::Globals;
+use super::numbers::{ECGS, up_to};
 use crate::ecg::Measurements;
 use crate::ecg::leads::LEADS;
 use crate::evaluation::scores::{Scoring, scores, usable};
 use crate::files::npy::{self, NpyArray};
 use crate::files::{atomic, npz};
+use crate::intake::{self, Most};
 use crate::report::analysis::{self, LabelledCurves};
 use crate::report::colour::{Palette, Style};
 use crate::report::heatmap::{self, Heatmap};
 use crate::report::methods::{NINE, title};
 use crate::report::svg::Svg;
 use crate::report::{chart, paper, png, store, write};
-use crate::intake::{self, Most};
 use crate::{Error, Result};
 use ndarray::{Array2, ArrayD, Axis, Ix2};
 use std::path::{Path, PathBuf};

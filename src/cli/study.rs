@@ -1,8 +1,8 @@
 //! `cardiograd study`.
 
-use super::numbers::{ECGS, ROUNDS, up_to};
 use super::generate::SourceName;
 use super::method_options::tell_left_out;
+use super::numbers::{ECGS, ROUNDS, up_to};
 use super::provenance::{Files, Input, Recorded, record};
 use super::{Globals, Progress, print};
 use crate::attribution::catalogue::able;

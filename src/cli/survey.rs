@@ -1,7 +1,7 @@
 //! `cardiograd survey`: make the pages of a blinded review, tally its votes.
 
-use super::numbers::{ECGS, ROUNDS, up_to};
 use super::Globals;
+use super::numbers::{ECGS, ROUNDS, up_to};
 use crate::files::atomic;
 use crate::report::store;
 use crate::report::tables::Table;

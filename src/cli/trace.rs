@@ -1,8 +1,8 @@
 //! `cardiograd trace`.
 
 use super::inputs::{Ecgs, InputOptions};
-use super::numbers::{ECGS, up_to};
 use super::method_options::{MethodOptions, Precision};
+use super::numbers::{ECGS, up_to};
 use super::outputs::{Column, columns, of_column};
 use super::provenance::{Files, Input, Recorded, program_file, record};
 use super::references::{one, takes_files};

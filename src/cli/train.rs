@@ -1,7 +1,7 @@
 //! `cardiograd train`.
 
-use super::numbers::{ROUNDS, up_to};
 use super::evaluate::{HEADER, dataset_digest, line};
+use super::numbers::{ROUNDS, up_to};
 use super::provenance::{Files, Input, Recorded, record};
 use super::{Globals, Progress, print};
 use crate::dataset::{Dataset, InputKind, Part, Target};

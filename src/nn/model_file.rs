@@ -120,3 +120,20 @@ impl Model {
         Ok(Model { network, target: stored.target, input: stored.input, provenance: stored.provenance })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parameters_of_impossible_shapes_and_of_one_name_are_refused() {
+        let tensor =
+            |name: &str, shape: &[usize], values: &[f32]| StoredTensor { name: name.into(), shape: shape.into(), values: values.into() };
+        assert!(restore(vec![tensor("a", &[0, 3], &[]), tensor("b", &[2], &[1.0, 2.0])]).is_ok());
+        let many = 1 << 40;
+        for bad in [vec![tensor("a", &[0, many, many], &[])], vec![tensor("a", &[many, 0, many], &[])], vec![tensor("a", &[2], &[1.0])]] {
+            assert!(restore(bad).unwrap_err().to_string().contains("parameter 'a'"));
+        }
+        assert!(restore(vec![tensor("a", &[1], &[1.0]), tensor("a", &[1], &[2.0])]).unwrap_err().to_string().contains("'a'"));
+    }
+}

@@ -1,9 +1,9 @@
 //! Program files: JSON as people write it, read whole, with every fault and its place. What is not understood is refused by name, with what is known.
 
+use crate::Result;
 use crate::intake::{self, Most};
 use crate::tape::limits::{MOST_NODES, name_fault, op_faults};
 use crate::tape::{Node, NodeId, Op, OpKind, Program};
-use crate::Result;
 use serde::Deserialize;
 use serde::de::{MapAccess, Visitor};
 use serde_json::value::RawValue;
@@ -449,7 +449,11 @@ mod tests {
             ("[]", 1, "the program is [], an object is expected"),
             ("{\"nodes\": {}, \"output\": \"x\"}", 1, "'nodes' is {}, a list is expected"),
             ("{\"nodes\": [], \"output\": \"x\"}", 1, "the output 'x' is not the name of a node"),
-            ("{\"nodes\": [{\"name\": \"a\\u0007b\", \"op\": {\"input\": {\"shape\": []}}}], \"output\": \"a\\u0007b\"}", 1, "has a control character"),
+            (
+                "{\"nodes\": [{\"name\": \"a\\u0007b\", \"op\": {\"input\": {\"shape\": []}}}], \"output\": \"a\\u0007b\"}",
+                1,
+                "has a control character",
+            ),
         ] {
             let found = faults(text);
             assert!(found.len() == 1 && found[0].0 == line && found[0].1.contains(words), "{text}: {found:?}");

@@ -5,6 +5,7 @@ use crate::evaluation::perturbation::{PerturbationSettings, perturb};
 use crate::files::atomic;
 use crate::files::digest::sha256;
 use crate::files::npz::{self, NpzWriter};
+use crate::intake::{self, Most};
 use crate::nn::Inputs;
 use crate::progress::{Report, Step};
 use crate::tape::{Network, Tensor};
@@ -158,10 +159,13 @@ impl Judge<'_> {
     }
 }
 
+/// The mark of a cache.
+const DIGEST: Most = Most { bytes: 1 << 10, of: "the digest of a cache" };
+
 /// The cache of this very work: an existing one of another work is emptied.
 fn open_cache(cache: &Path, digest: &str) -> Result<()> {
     let mark: PathBuf = cache.join("digest");
-    if cache.exists() && std::fs::read_to_string(&mark).ok().as_deref() != Some(digest) {
+    if cache.exists() && intake::text(&mark, DIGEST).ok().as_deref() != Some(digest) {
         std::fs::remove_dir_all(cache).map_err(|source| Error::io(cache, source))?;
     }
     if !mark.exists() {

@@ -8,6 +8,7 @@ use crate::attribution::Settings as AttributionSettings;
 use crate::dataset::{Dataset, Part, Split, Target};
 use crate::evaluation::perturbation::PerturbationSettings;
 use crate::files::{atomic, digest::sha256_file, npy};
+use crate::intake::{self, Most};
 use crate::nn::{Examples, load_program, predict_ecgs};
 use crate::progress::Report;
 use crate::report::results::{
@@ -70,6 +71,9 @@ fn kept(dataset: &Dataset, split: &Split, settings: &StudySettings) -> Vec<usize
     let whole = |ecg: &usize| settings.targets.iter().all(|target| dataset.target(*ecg, *target).is_some_and(f64::is_finite));
     split.part(Part::Test).iter().copied().filter(whole).take(settings.heatmap_ecgs).collect()
 }
+
+/// The mark of a finished judgement: a prediction for each ECG perturbed.
+const JUDGED: Most = Most { bytes: 1 << 26, of: "the mark of a finished judgement" };
 
 /// What a finished judgement depended on, and the little of it that is not in arrays.
 #[derive(Serialize, Deserialize)]
@@ -172,7 +176,7 @@ impl Study<'_> {
         };
         let (maps, curves) = (self.folder.join("heatmaps").join(target.name()), self.folder.join("curves").join(target.name()));
         let (mark, digest) = (maps.join("judged.json"), judge.digest(identity));
-        let done: Option<JudgedMark> = std::fs::read(&mark).ok().and_then(|text| serde_json::from_slice(&text).ok());
+        let done: Option<JudgedMark> = intake::json(&mark, JUDGED).ok();
         if let Some(done) = done.filter(|done| done.digest == digest) {
             return self.judged(&maps, &curves, done.predicted);
         }

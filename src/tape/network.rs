@@ -83,7 +83,9 @@ impl<T: Real> Network<T> {
         if edition == self.edition {
             return Ok(());
         }
-        Err(Error::Usage("the run is of another network, or of this one before its parameters were changed: run this one on the input first".into()))
+        Err(Error::Usage(
+            "the run is of another network, or of this one before its parameters were changed: run this one on the input first".into(),
+        ))
     }
 
     /// What is made ready from the parameters is forgotten, for they change.

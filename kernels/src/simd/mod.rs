@@ -201,7 +201,10 @@ mod tests {
         }
         assert!(Isa::named("").is_ok_and(Isa::available));
         let refused = Isa::named("avx\n3").unwrap_err().to_string();
-        assert!(refused.starts_with("CARDIOGRAD_KERNEL is 'avx\\n3', which is no kernel: there are portable, neon, avx2, avx512;"), "{refused}");
+        assert!(
+            refused.starts_with("CARDIOGRAD_KERNEL is 'avx\\n3', which is no kernel: there are portable, neon, avx2, avx512;"),
+            "{refused}"
+        );
         let lacking = Isa::ALL.into_iter().find(|isa| !isa.available()).map(|isa| UnknownKernel(isa.to_string()).to_string());
         assert!(lacking.is_none_or(|refused| refused.contains("which this machine does not have")));
     }

@@ -74,9 +74,11 @@ pub fn read_labels(path: impl AsRef<Path>) -> Result<HashMap<String, Measurement
         let mut measurements = Measurements::default();
         for ((name, _, field), column) in FIELDS.iter().zip(columns) {
             let Some(text) = column.and_then(|column| record.get(column)).filter(|text| !text.is_empty()) else { continue };
-            let value: f64 = text.parse().ok().filter(|value: &f64| value.is_finite()).ok_or_else(|| {
-                refuse(format!("row {}: {name} is '{text}', not a number; missing values are empty", row + 2))
-            })?;
+            let value: f64 = text
+                .parse()
+                .ok()
+                .filter(|value: &f64| value.is_finite())
+                .ok_or_else(|| refuse(format!("row {}: {name} is '{text}', not a number; missing values are empty", row + 2)))?;
             *field(&mut measurements) = Some(value);
         }
         measurements.check().map_err(|problem| refuse(format!("row {}: {problem}", row + 2)))?;

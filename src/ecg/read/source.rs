@@ -50,7 +50,10 @@ impl Kind {
 enum Items {
     Files(Vec<PathBuf>),
     /// The rows of a dataset, with its ids.
-    Dataset { rows: NpyRows, ids: Vec<String> },
+    Dataset {
+        rows: NpyRows,
+        ids: Vec<String>,
+    },
     Rows(NpyRows),
     Array(ArrayD<f64>),
 }

@@ -97,12 +97,12 @@ impl NpyRows {
         let mut buffer = vec![0; bytes];
         // A panic elsewhere leaves the file as usable as before: every read begins with a seek.
         let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-        file.seek(SeekFrom::Start(self.header.offset + (index * bytes) as u64))
-            .and_then(|_| file.read_exact(&mut buffer))
-            .map_err(|source| match source.kind() {
+        file.seek(SeekFrom::Start(self.header.offset + (index * bytes) as u64)).and_then(|_| file.read_exact(&mut buffer)).map_err(
+            |source| match source.kind() {
                 ErrorKind::UnexpectedEof => Error::format(&self.path, "was cut off since it was opened"),
                 _ => Error::io(&self.path, source),
-            })?;
+            },
+        )?;
         Ok(buffer)
     }
 

@@ -2,7 +2,7 @@
 
 use super::{Element, Header, header};
 use crate::files::atomic::{self, AtomicFile};
-use crate::{Error, Result};
+use crate::{Error, Result, intake};
 use ndarray::{ArrayView, Dimension};
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Seek, SeekFrom, Write};
@@ -144,15 +144,14 @@ impl<T: Element, W: Write + Seek> NpyWriter<T, W> {
 
 /// Whether an interrupted file holds `keep` rows of the right kind in at least `length` bytes (its header's N is not to be trusted).
 fn check_continuable<T: Element>(path: &Path, row_shape: &[usize], keep: usize, length: u64) -> Result<()> {
-    let io = |source| Error::io(path, source);
-    let mut file = File::open(path).map_err(io)?;
+    let (mut file, present) = intake::open(path)?;
     let header = Header::read_unchecked(path, &mut file)?;
     let right_kind = header.dtype == T::DTYPE
         && !header.big_endian
         && !header.fortran
         && header.offset == header::WRITTEN as u64
         && header.shape.get(1..) == Some(row_shape);
-    if right_kind && file.metadata().map_err(io)?.len() >= length {
+    if right_kind && present >= length {
         return Ok(());
     }
     let text = format!("cannot be continued after row {keep}: it holds {} {:?}", header.dtype.name(), header.shape);

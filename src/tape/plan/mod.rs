@@ -18,9 +18,9 @@ pub use execute::Keep;
 pub(crate) use execute::Passed;
 pub use training::TrainingPlan;
 
+use super::network::Edition;
 use crate::tape::{Network, NodeId, OpKind, Real, RuleSet, Tape, Tensor, Want, from_vec, one_hot, slice};
 use crate::{Error, Result};
-use super::network::Edition;
 use compile::Plan;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
