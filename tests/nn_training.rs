@@ -222,3 +222,29 @@ fn what_cannot_be_trained_is_said_in_one_line() {
     assert!(error.contains("'relu' reads the input"), "{error}");
     assert!(data.with(|data| train(&no_fold, data, &TrainSettings { standardise: false, ..settings() }, &silent)).is_ok());
 }
+
+/// Training moves running averages: where another node computes one, there is nothing to move.
+#[test]
+fn a_computed_running_mean_is_refused() {
+    let mut build = Builder::new();
+    let x = build.input("x", &[Some(2), None]);
+    let own = ["gamma", "beta", "drift", "variance"].map(|name| build.parameter(name, &[2], name != "variance"));
+    let mean = build.node("computed", Op::Tanh, &[own[2]]);
+    let y = build.node("norm", Op::BatchNorm { eps: 1e-5, momentum: 0.1 }, &[x, own[0], own[1], mean, own[3]]);
+    let y = build.node("mean", Op::GlobalAvgPool, &[y]);
+    let y = build.linear("fc", y, 2, 1, true);
+    let program = build.finish(y).unwrap();
+    let parameters: Parameters<f32> = program
+        .parameters()
+        .into_iter()
+        .map(|id| {
+            let Op::Parameter { shape, .. } = &program.node(id).op else { unreachable!() };
+            (program.node(id).name.clone(), from_vec(shape, vec![1.0; shape.iter().product()]))
+        })
+        .collect();
+    let mut network = Network::new(program, parameters).unwrap();
+    let data = Data::learnable(20);
+    let refused = data.with(|data| Trainer::from_network(network.clone(), data, &settings()).err().unwrap().to_string());
+    assert!(refused.contains("'norm'") && refused.contains("running mean") && refused.contains("'computed' (tanh)"), "{refused}");
+    assert_eq!(network.update_running_averages(|_| None).unwrap_err().to_string(), refused);
+}

@@ -1,8 +1,9 @@
-//! Execution plans against the unfused tape on random programs and under every rule that plans fuse: the same bytes in f32, and close to f64;
-//! and byte equality of an example alone, in a batch, and on other numbers of threads.
+//! Execution plans against the unfused tape on random programs and under every rule that plans fuse: the same bits in f32, NaN and the signs of zeros
+//! included, and close to f64; byte equality of an example alone, in a batch, and on other numbers of threads; and runs that belong to their network.
 
 mod common;
 
+use cardiograd::Error;
 use cardiograd::attribution::{Deconvolution, GuidedBackprop, Rescale};
 use cardiograd::tape::Keep;
 use cardiograd::tape::{
@@ -75,6 +76,94 @@ fn rules<T: cardiograd::tape::Real>(which: usize, program: &Program) -> RuleSet<
     }
 }
 
+/// Blocks of all that plans know beyond 'same' convolutions: strides, dilations, paddings on one side, batch norms and ReLUs that follow no convolution,
+/// values that three nodes read.
+fn rough_program(draw: &mut Draw, leads: usize, len: usize) -> Program {
+    let mut build = Builder::new();
+    let input = build.input("x", &[Some(leads), Some(len)]);
+    let width = 1 + draw.below(20);
+    let conv = |build: &mut Builder, draw: &mut Draw, name: &str, x: NodeId, channels: [usize; 2], stride: usize| {
+        let (kernel, dilation) = (1 + draw.below(6), 1 + draw.below(3));
+        let reach = (kernel - 1) * dilation;
+        let left = draw.below(reach + 1);
+        let layer = ConvLayer {
+            stride,
+            dilation,
+            padding: (left, reach - left),
+            bias: draw.below(2) == 0,
+            ..ConvLayer::same(channels[0], channels[1], kernel)
+        };
+        build.conv1d(name, x, layer)
+    };
+    let mut x = conv(&mut build, draw, "first", input, [leads, width], 1);
+    for block in 0..1 + draw.below(4) {
+        let name = |part: &str| format!("block{block}.{part}");
+        match draw.below(7) {
+            0 => x = build.node(name("pool"), Op::AvgPool1d { window: 3, stride: 2 }, &[x]),
+            1 => x = build.node(name("pool"), Op::MaxPool1d { window: 3, stride: 2 }, &[x]),
+            2 => x = conv(&mut build, draw, &name("strided"), x, [width, width], 2),
+            3 => x = build.batch_norm(&name("norm"), x, width),
+            4 => {
+                let y = build.relu(&name("relu"), x);
+                let y = conv(&mut build, draw, &name("conv"), y, [width, width], 1);
+                let y = build.batch_norm(&name("bn"), y, width);
+                x = build.node(name("add"), Op::Add, &[x, y]);
+            }
+            5 => {
+                let a = conv(&mut build, draw, &name("a"), x, [width, width], 1);
+                let b = conv(&mut build, draw, &name("b"), x, [width, width], 1);
+                let b = build.relu(&name("b.relu"), b);
+                let both = build.node(name("both"), Op::Add, &[a, b]);
+                x = build.node(name("add"), Op::Add, &[both, x]);
+            }
+            _ => {
+                let y = layer(&mut build, draw, &name("same"), x, [width, width], true);
+                x = build.node(name("add"), Op::Add, &[y, x]);
+            }
+        }
+    }
+    x = build.relu("last", x);
+    let x = build.node("mean", Op::GlobalAvgPool, &[x]);
+    let y = build.linear("head", x, width, 3, draw.below(2) == 0);
+    build.finish(y).unwrap()
+}
+
+/// The bits of values; every NaN is one.
+fn bits(x: &Tensor<f32>) -> Vec<u32> {
+    slice(x).iter().map(|v| if v.is_nan() { f32::NAN.to_bits() } else { v.to_bits() }).collect()
+}
+
+/// Asks whether plan and tape agree in all that they give, bit for bit.
+fn agree(network: &Network<f32>, x: &Tensor<f32>, base: &Tensor<f32>) -> Result<(), TestCaseError> {
+    let program = network.program();
+    let (tape, tape_base) = (network.run(std::slice::from_ref(x)).unwrap(), network.run(std::slice::from_ref(base)).unwrap());
+    prop_assert_eq!(bits(&network.predict(std::slice::from_ref(x)).unwrap()), bits(tape.output()), "{}", program);
+    let looks = [Keep::Values, Keep::Signs].map(|keep| network.look_at(x.clone(), keep, None).unwrap());
+    let look_base = network.look_at(base.clone(), Keep::Values, None).unwrap();
+    let batch = x.shape()[0];
+    let seed = || from_vec(&[batch, 3], (0..batch).flat_map(|_| [0.0, 1.0, 0.0]).collect());
+    let input = program.inputs()[0];
+    for which in 0..4 {
+        let rules = rules(which, program);
+        let mut wanted = network.backward(&tape, seed(), &rules, Some(&tape_base), &Want::nodes([input])).unwrap();
+        let wanted = bits(&wanted.take(input).unwrap());
+        for look in &looks {
+            prop_assert_eq!(look.output().shape(), &[batch, 3]);
+            prop_assert_eq!(bits(look.output()), bits(tape.output()));
+            let found = network.look_back(look, &rules, Some(&look_base), 1).unwrap();
+            prop_assert!(bits(&found) == wanted, "rule set {}\n{}", which, program);
+        }
+    }
+    for conv in program.of_kind(OpKind::Conv1d) {
+        let look = network.look_at(x.clone(), Keep::Signs, Some(conv)).unwrap();
+        let (value, gradient) = network.watched(&look, conv, 1).unwrap();
+        prop_assert_eq!(bits(&value), bits(tape.value(conv)));
+        let mut wanted = network.backward(&tape, seed(), &RuleSet::plain(), None, &Want::nodes([conv])).unwrap();
+        prop_assert_eq!(wanted.take(conv).map(|g| bits(&g)), gradient.map(|g| bits(&g)), "watched\n{}", program);
+    }
+    Ok(())
+}
+
 fn wide(x: &Tensor<f32>) -> Vec<f64> {
     slice(x).iter().map(|v| f64::from(*v)).collect()
 }
@@ -132,6 +221,43 @@ proptest! {
             let error = common::relative_l2(&kept(&wide(&found)), &kept(slice(&wanted)));
             prop_assert!(error < if which == 3 { 2e-4 } else { 2e-5 }, "rule set {which}: {error:.1e}\n{}", single.program());
         }
+    }
+
+    #[test]
+    fn plans_have_the_tape_s_bits_on_rough_programs(
+        seed in any::<u64>(), leads in 1usize..20, len in 31usize..90, batch in 1usize..6, kind in 0usize..4,
+    ) {
+        let mut draw = Draw::new(seed);
+        let program = rough_program(&mut draw, leads, len);
+        let parameters = common::parameters(&program, &mut draw);
+        let mut network = Network::new(program, parameters).unwrap().cast::<f32>();
+        let mut x: Tensor<f32> = cast(&draw.tensor(&[batch, leads, len]));
+        let base: Tensor<f32> = cast(&draw.tensor(&[1, leads, len]));
+        match kind {
+            // Overflow: to ±∞ in a convolution, to NaN in the next.
+            0 => {
+                for conv in network.program().of_kind(OpKind::Conv1d) {
+                    let weight = network.program().node(conv).inputs[1];
+                    network.parameter_mut(weight).mapv_inplace(|w| w * 1e30);
+                }
+                x.mapv_inplace(|v| v * 1e10);
+            }
+            // Zeros of both signs, in the input and in the weights.
+            1 => {
+                let zero = |v: f32| if v.abs() < 0.7 { 0.0f32.copysign(v) } else { v };
+                x.mapv_inplace(zero);
+                for id in network.program().of_kind(OpKind::Conv1d).into_iter().flat_map(|conv| network.program().node(conv).inputs[1..].to_vec()) {
+                    network.parameter_mut(id).mapv_inplace(zero);
+                }
+            }
+            // An input that is not finite, in one place of one example.
+            2 => {
+                let at = [draw.below(batch), draw.below(leads), draw.below(len)];
+                x[&at[..]] = [f32::NAN, f32::INFINITY, f32::NEG_INFINITY][draw.below(3)];
+            }
+            _ => (),
+        }
+        agree(&network, &x, &base)?;
     }
 
     #[test]
@@ -223,7 +349,7 @@ proptest! {
         for _ in 0..2 {
             let output = plan.forward(&network, &x).unwrap();
             prop_assert!(common::relative_l2(&self::wide(&output), slice(tape.output())) < 2e-5);
-            let found = plan.backward(&network, &weights);
+            let found = plan.backward(&network, &weights).unwrap();
             let mut all = Vec::new();
             for id in network.program().trainable() {
                 prop_assert_eq!(found.get(id).unwrap().shape(), wanted.get(id).unwrap().shape());
@@ -246,7 +372,7 @@ proptest! {
             rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(|| {
                 let mut plan = TrainingPlan::new(&network, &[5, len]).unwrap();
                 let output = plan.forward(&network, &x).unwrap();
-                let gradients = plan.backward(&network, &weights);
+                let gradients = plan.backward(&network, &weights).unwrap();
                 let all: Vec<f32> = network.program().trainable().into_iter().flat_map(|id| slice(gradients.get(id).unwrap()).to_vec()).collect();
                 (slice(&output).to_vec(), all)
             })
@@ -283,4 +409,102 @@ fn a_rule_outside_the_plans_formulas_runs_on_the_tape() {
     let twice = network.look_back(&look, &on_relu(Twice), None, 0).unwrap();
     let doubled: Vec<f64> = wide(&plain).iter().map(|g| 2.0 * g).collect();
     assert!(common::relative_l2(&wide(&twice), &doubled) < 1e-5);
+}
+
+/// Two convolutions whose second adds ∞ to −∞, and a head that gives its bias, 5, where the ReLU between makes 0 of NaN.
+fn overflowing() -> (Network<f32>, Tensor<f32>) {
+    let mut build = Builder::new();
+    let x = build.input("x", &[Some(1), None]);
+    let x = build.conv1d("both", x, ConvLayer { bias: false, ..ConvLayer::same(1, 2, 1) });
+    let x = build.conv1d("sum", x, ConvLayer { bias: false, ..ConvLayer::same(2, 1, 1) });
+    let x = build.relu("relu", x);
+    let x = build.node("mean", Op::GlobalAvgPool, &[x]);
+    let y = build.linear("head", x, 1, 1, true);
+    let program = build.finish(y).unwrap();
+    let value = |name: &str, shape: &[usize], values: &[f32]| (name.to_string(), from_vec(shape, values.to_vec()));
+    let parameters = [
+        value("both.weight", &[2, 1, 1], &[1e30, -1e30]),
+        value("sum.weight", &[1, 2, 1], &[1.0, 1.0]),
+        value("head.weight", &[1, 1], &[1.0]),
+        value("head.bias", &[1], &[5.0]),
+    ];
+    (Network::new(program, parameters.into_iter().collect()).unwrap(), from_vec(&[1, 1, 20], vec![1e10; 20]))
+}
+
+/// The program on a folder with the overflowing model and its input, with one variable set.
+fn predict_with(variable: &str, value: &str) -> std::process::Output {
+    let folder = tempfile::tempdir().unwrap();
+    let (network, x) = overflowing();
+    cardiograd::nn::Model::new(network).save(folder.path().join("model.cgm")).unwrap();
+    cardiograd::files::npy::write(folder.path().join("x.npy"), x.view()).unwrap();
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_cardiograd"));
+    command.current_dir(folder.path()).env(variable, value).args(["predict", "model.cgm", "-i", "x.npy"]).output().unwrap()
+}
+
+#[test]
+fn a_nan_between_convolutions_reaches_the_output_on_every_kernel() {
+    let (network, x) = overflowing();
+    assert!(network.predict(std::slice::from_ref(&x)).unwrap()[[0, 0]].is_nan() && network.look(x).unwrap().output()[[0, 0]].is_nan());
+    let settings = ["portable", "neon", "avx2", "avx512"].map(|kernel| ("CARDIOGRAD_KERNEL", kernel)).into_iter();
+    for (variable, value) in settings.chain([("CARDIOGRAD_PLANS", "off")]) {
+        let output = predict_with(variable, value);
+        let text = String::from_utf8(output.stderr).unwrap();
+        if text.contains("which this machine does not have") {
+            continue;
+        }
+        assert_eq!(output.status.code(), Some(1), "{value}: {text}");
+        assert!(output.stdout.is_empty() && text.contains("NaN"), "{value}: {text}");
+    }
+}
+
+#[test]
+fn an_unknown_kernel_is_refused_with_those_that_there_are() {
+    let known = ["portable", "neon", "avx2", "avx512"];
+    for (variable, value) in [("CARDIOGRAD_KERNEL", "sse9"), ("CARDIOGRAD_PLANS", "no")] {
+        let output = predict_with(variable, value);
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert_eq!((output.status.code(), text.trim_end().lines().count()), (Some(2), 1), "{text}");
+        assert!(text.starts_with(&format!("cardiograd: {variable} is '{value}'")) && output.stdout.is_empty(), "{text}");
+        assert!(variable != "CARDIOGRAD_KERNEL" || known.iter().all(|name| text.contains(name)), "{text}");
+    }
+}
+
+#[test]
+fn a_run_belongs_to_its_network_and_a_parameter_keeps_its_shape() {
+    let mut network = network(3, 2, 40).cast::<f32>();
+    let other = self::network(4, 2, 40).cast::<f32>();
+    let x: Tensor<f32> = cast(&Draw::new(1).tensor(&[2, 2, 40]));
+    let (look, tape) = (network.look(x.clone()).unwrap(), network.run(std::slice::from_ref(&x)).unwrap());
+    let seed = || from_vec(&[2, 3], vec![1.0; 6]);
+    let walk = |network: &Network<f32>| {
+        let back = network.look_back(&look, &RuleSet::plain(), None, 0).map(drop);
+        let reference =
+            network.look(x.clone()).and_then(|own| network.look_back(&own, &rules(3, network.program()), Some(&look), 0)).map(drop);
+        let conv = network.program().of_kind(OpKind::Conv1d)[0];
+        let by_tape = network.backward(&tape, seed(), &RuleSet::plain(), None, &Want::inputs(network.program())).map(drop);
+        [back, reference, network.watched(&look, conv, 0).map(drop), look.tape(network).map(drop), by_tape]
+    };
+    // A clone is the same network.
+    assert!(walk(&network)[0].is_ok() && walk(&network.clone()).into_iter().enumerate().all(|(at, walked)| at == 1 || walked.is_ok()));
+    let refused = |walked: [cardiograd::Result<()>; 5]| {
+        walked.iter().all(|walked| matches!(walked, Err(Error::Usage(why)) if why.contains("another network")))
+    };
+    assert!(refused(walk(&other)) && refused(walk(&network.with_output(network.program().output()).unwrap())));
+    let weight = network.program().trainable()[0];
+    let shape = network.parameter(weight).shape().to_vec();
+    for wrong in [from_vec(&[1], vec![0.0]), from_vec(&shape, vec![f32::NAN; shape.iter().product()])] {
+        assert!(matches!(network.set_parameter(weight, wrong), Err(Error::Parameters(_))));
+    }
+    assert!(walk(&network)[0].is_ok() && network.set_parameter(network.program().inputs()[0], from_vec(&[1], vec![0.0])).is_err());
+    network.parameter_mut(weight).fill(0.5);
+    assert!(network.parameter(weight).shape() == shape && refused(walk(&network)));
+
+    let mut plan = TrainingPlan::new(&other, &[2, 40]).unwrap();
+    assert!(plan.backward(&other, &seed()).is_err() && plan.forward(&network, &x).is_err());
+    assert!(plan.forward(&other, &from_vec(&[2, 40, 2], vec![0.0; 160])).is_err());
+    plan.forward(&other, &x).unwrap();
+    assert!(plan.backward(&other, &from_vec(&[1, 3], vec![1.0; 3])).is_err() && plan.backward(&other, &seed()).is_ok());
+    let mut changed = other.clone();
+    changed.parameter_mut(weight).fill(0.5);
+    assert!(plan.backward(&changed, &seed()).is_err());
 }

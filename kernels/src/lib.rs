@@ -11,6 +11,7 @@ pub mod blocked;
 mod blocked_pool;
 pub mod chain;
 pub mod conv1d;
+mod crew;
 mod direct;
 mod direct_blocked;
 pub mod double;

@@ -7,19 +7,16 @@
 //! They take up no other work meanwhile ([`crate::awake`] does): a lone example's layers may be a task of something larger, whose other tasks would
 //! then begin within this one.
 
-use std::any::Any;
-use std::cell::{RefCell, UnsafeCell};
+use crate::crew::Crew;
+use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// A worker that has found nothing for so long leaves the team: whoever has so little work for it does not need it.
 const PATIENCE: Duration = Duration::from_millis(2);
 /// Looks for a task between two looks at the clock.
 const LOOKS: usize = 32;
-/// A leader that has waited for so many looks lets others have the processor: the thread that it waits for may need it.
-const HOLD: usize = 10_000;
 
 /// Runs `work` inside the pool, where the other workers wait for the tasks that it shares.
 pub fn team<R: Send>(work: impl FnOnce() -> R + Send) -> R {
@@ -32,7 +29,7 @@ pub fn team<R: Send>(work: impl FnOnce() -> R + Send) -> R {
         let leader = rayon::current_thread_index();
         for _ in 1..rayon::current_num_threads() {
             let crew = Arc::clone(&crew);
-            scope.spawn(move |_| crew.attend(leader));
+            scope.spawn(move |_| attend(&crew, leader));
         }
         work()
     })
@@ -66,110 +63,26 @@ impl Lead {
 
 impl Drop for Lead {
     fn drop(&mut self) {
-        self.crew.over.store(true, Ordering::Release);
+        self.crew.end();
         LED.set(self.before.take());
     }
 }
 
-/// A region's task, its lifetime forgotten.
-type Task = *const (dyn Fn(usize) + Sync);
-
-/// What a leader and its helpers share.
-#[derive(Default)]
-struct Crew {
-    over: AtomicBool,
-    /// The region's number, and the tasks first..end that nobody has taken: 32, 16 and 16 bits.
-    open: AtomicU64,
-    /// Tasks that have not ended.
-    left: AtomicUsize,
-    /// Read by whoever has taken a task, written by the leader between regions.
-    task: UnsafeCell<Option<Task>>,
-    panic: Mutex<Option<Box<dyn Any + Send>>>,
-}
-
-// SAFETY: `task` is written by the leader alone, while no task is taken or open; whoever reads it has taken a task of `open`, which was stored after it.
-unsafe impl Sync for Crew {}
-// SAFETY: the task is Sync, and is only called while the leader, who lends it, waits for its end.
-unsafe impl Send for Crew {}
-
-/// (first, end) of the tasks that are open.
-fn range(open: u64) -> (u64, u64) {
-    (open >> 16 & 0xffff, open & 0xffff)
-}
-
-impl Crew {
-    /// Runs the tasks together with whoever attends; at most 65 535 of them at a time.
-    fn share(&self, tasks: usize, task: &(dyn Fn(usize) + Sync)) {
-        for first in (0..tasks).step_by(0xffff) {
-            self.region(tasks.min(first + 0xffff) - first, &|index| task(first + index));
-        }
+/// Takes up work until there is no more to come. The leader itself, should it come by while it waits for others, goes on at once.
+fn attend(crew: &Crew, leader: Option<usize>) {
+    if rayon::current_thread_index() == leader {
+        return;
     }
-
-    fn region(&self, tasks: usize, task: &(dyn Fn(usize) + Sync)) {
-        // SAFETY: only the lifetime changes, and this call does not return before the last task has ended.
-        let task: Task = unsafe { std::mem::transmute::<&(dyn Fn(usize) + Sync), &'static (dyn Fn(usize) + Sync)>(task) };
-        // SAFETY: the last region has ended, so nobody reads it.
-        unsafe { *self.task.get() = Some(task) };
-        self.left.store(tasks, Ordering::Relaxed);
-        let number = (self.open.load(Ordering::Relaxed) >> 32).wrapping_add(1);
-        self.open.store(number << 32 | tasks as u64, Ordering::Release);
-        while self.take(true) {}
-        let mut looks = 0;
-        while self.left.load(Ordering::Acquire) > 0 {
-            looks += 1;
-            if looks % HOLD == 0 { std::thread::yield_now() } else { std::hint::spin_loop() }
-        }
-        let panic = self.panic.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(panic) = panic {
-            resume_unwind(panic);
-        }
-    }
-
-    /// Takes a task from the front or the back and runs it; false if none is open.
-    fn take(&self, front: bool) -> bool {
-        let mut open = self.open.load(Ordering::Acquire);
-        loop {
-            let (first, end) = range(open);
-            if first >= end {
-                return false;
-            }
-            let (taken, rest) = if front { (first, open + (1 << 16)) } else { (end - 1, open - 1) };
-            // The region's number makes sure that it is still the same one.
-            match self.open.compare_exchange_weak(open, rest, Ordering::AcqRel, Ordering::Acquire) {
-                Ok(_) => {
-                    self.run(taken as usize);
-                    return true;
-                }
-                Err(now) => open = now,
-            }
-        }
-    }
-
-    fn run(&self, index: usize) {
-        // SAFETY: a task that has been taken and has not ended keeps the region, and so the closure, alive.
-        let outcome = catch_unwind(AssertUnwindSafe(|| unsafe { (*self.task.get()).map(|task| (*task)(index)) }));
-        if let Err(panic) = outcome {
-            self.panic.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(panic);
-        }
-        self.left.fetch_sub(1, Ordering::Release);
-    }
-
-    /// Takes up work until there is no more to come. The leader itself, should it come by while it waits for others, goes on at once.
-    fn attend(&self, leader: Option<usize>) {
-        if rayon::current_thread_index() == leader {
-            return;
-        }
-        let mut idle = Instant::now();
-        while !self.over.load(Ordering::Acquire) {
-            let helped = (0..LOOKS).any(|_| {
-                std::hint::spin_loop();
-                self.take(false)
-            });
-            match helped {
-                true => idle = Instant::now(),
-                false if idle.elapsed() > PATIENCE => return,
-                false => (),
-            }
+    let mut idle = Instant::now();
+    while !crew.is_over() {
+        let helped = (0..LOOKS).any(|_| {
+            std::hint::spin_loop();
+            crew.take(false)
+        });
+        match helped {
+            true => idle = Instant::now(),
+            false if idle.elapsed() > PATIENCE => return,
+            false => (),
         }
     }
 }
@@ -177,6 +90,7 @@ impl Crew {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::atomic::{AtomicUsize, Ordering};
     use rayon::prelude::*;
 
     #[test]
@@ -208,7 +122,7 @@ mod tests {
         std::thread::scope(|scope| {
             for _ in 0..3 {
                 scope.spawn(|| {
-                    while !crew.over.load(Ordering::Acquire) {
+                    while !crew.is_over() {
                         crew.take(false);
                     }
                 });
@@ -221,7 +135,7 @@ mod tests {
                 });
                 assert!(counts.iter().all(|count| count.load(Ordering::Relaxed) == 1), "region {region}");
             }
-            crew.over.store(true, Ordering::Release);
+            crew.end();
         });
     }
 
