@@ -11,9 +11,14 @@ pub struct Deconvolution;
 #[derive(Clone, Copy, Debug, Default)]
 pub struct GuidedBackprop;
 
+/// max(g, 0), NaN where g is.
+fn positive<T: Real>(g: T) -> T {
+    if g <= T::ZERO { T::ZERO } else { g }
+}
+
 impl<T: Real> Rule<T> for Deconvolution {
     fn propagate(&self, _site: &Site<'_, T>, grad_out: &Tensor<T>) -> Result<Vec<Option<Tensor<T>>>> {
-        let positive = slice(grad_out).iter().map(|g| if *g > T::ZERO { *g } else { T::ZERO });
+        let positive = slice(grad_out).iter().map(|g| positive(*g));
         Ok(vec![Some(from_vec(grad_out.shape(), positive.collect()))])
     }
 
@@ -29,7 +34,7 @@ impl<T: Real> Rule<T> for Deconvolution {
 impl<T: Real> Rule<T> for GuidedBackprop {
     fn propagate(&self, site: &Site<'_, T>, grad_out: &Tensor<T>) -> Result<Vec<Option<Tensor<T>>>> {
         let pairs = slice(grad_out).iter().zip(slice(site.inputs[0]));
-        let guided = pairs.map(|(g, x)| if *g > T::ZERO && *x > T::ZERO { *g } else { T::ZERO });
+        let guided = pairs.map(|(g, x)| if *x > T::ZERO { positive(*g) } else { T::ZERO });
         Ok(vec![Some(from_vec(grad_out.shape(), guided.collect()))])
     }
 
