@@ -292,14 +292,14 @@ fn batch_norm_in_training_is_pytorchs() {
     assert!(distance(slice(&gradients[2]), &[1.5, 1.25]) < 1e-14);
 
     // Running averages: momentum 0.1, unbiased variance; twice, the second batch of one sample per example.
-    network.update_running_averages(|id| tape.statistics(id));
+    network.update_running_averages(|id| tape.statistics(id)).unwrap();
     let running = |network: &Network<f64>| [&network.parameters()["p2"], &network.parameters()["p3"]].map(|p| slice(p).to_vec()).concat();
     assert!(distance(&running(&network), &[0.3375, -0.43333333333333335, 2.194375, 0.9166666666666667]) < 1e-15);
     let second = from_vec(&[2, 2], vec![3.0, 1.0, -1.0, 0.5]);
     let parameters: Vec<_> = network.parameters().into_values().collect();
     let mut network = single(Op::BatchNorm { eps: 1e-5, momentum: 0.1 }, std::slice::from_ref(&second), &parameters);
     let tape = network.run_in(&[second], Mode::Training).unwrap();
-    network.update_running_averages(|id| tape.statistics(id));
+    network.update_running_averages(|id| tape.statistics(id)).unwrap();
     assert!(distance(&running(&network), &[0.40375000000000005, -0.315, 2.7749375, 0.8375]) < 1e-15);
 }
 

@@ -241,7 +241,7 @@ proptest! {
             c_in, c_out, len_in: len, kernel, stride: 1, dilation: 1, pad_left: (kernel - 1) / 2, pad_right: kernel / 2,
         };
         let Some(tiling) = [7usize, 12, 15, 20, 28, 36, 45, 49, 64, 75, 96, 100].into_iter()
-            .filter_map(|half| Tiling::new(&conv(a, b), half)).find(|tiling| tiling.tiles <= tiles) else { return Ok(()) };
+            .filter_map(|half| Tiling::new(&conv(a, b), half)).find(|tiling| tiling.tiles() <= tiles) else { return Ok(()) };
         let geometry: Vec<Conv1d> = (0..links).map(|n| if n % 2 == 0 { conv(a, b) } else { conv(b, a) }).collect();
         for isa in isas() {
             let method = Some(Method::Spectral(tiling));

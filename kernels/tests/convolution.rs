@@ -35,7 +35,7 @@ fn isas() -> impl Iterator<Item = Isa> {
 fn forms(conv: &Conv1d) -> Vec<Option<Method>> {
     let spectral = [4, 7, 15, 16, 24, 25, 42, 63, 64, 100, 168, 360].into_iter().filter_map(|half| Tiling::new(conv, half));
     let mut forms = vec![None, Some(Method::Direct)];
-    let mut spectral: Vec<_> = spectral.filter(|t| t.tiles < 40).map(|t| Some(Method::Spectral(t))).collect();
+    let mut spectral: Vec<_> = spectral.filter(|t| t.tiles() < 40).map(|t| Some(Method::Spectral(t))).collect();
     let half = spectral.len() / 2;
     forms.extend(spectral.drain(..).enumerate().filter(|(i, _)| *i == 0 || *i == half || i + 1 == 2 * half).map(|(_, f)| f));
     forms
