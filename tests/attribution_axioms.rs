@@ -325,7 +325,8 @@ fn extreme(first: [f64; 2], last: [f64; 2]) -> Network<f64> {
     let conv = build.conv1d("conv", x, ConvLayer { bias: false, ..ConvLayer::same(1, 2, 1) });
     let mean = build.node("mean", Op::GlobalAvgPool, &[conv]);
     let y = build.linear("fc", mean, 2, 1, false);
-    let parameters = [("conv.weight".into(), from_vec(&[2, 1, 1], first.to_vec())), ("fc.weight".into(), from_vec(&[1, 2], last.to_vec()))];
+    let parameters =
+        [("conv.weight".to_owned(), from_vec(&[2, 1, 1], first.to_vec())), ("fc.weight".to_owned(), from_vec(&[1, 2], last.to_vec()))];
     Network::new(build.finish(y).unwrap(), parameters.into()).unwrap()
 }
 

@@ -388,11 +388,15 @@ fn memory_is_bounded_before_anything_is_allocated() {
     assert!(around(conv(), Some(&[0, 1 << 40, 1 << 40])).unwrap_err().to_string().contains("is empty"));
     let mut build = Builder::new();
     let x = build.input("x", &[None, None]);
-    ["first", "second"].map(|name| build.parameter(name, &[1 << 14, 1 << 13, 1], true));
+    for name in ["first", "second"] {
+        build.parameter(name, &[1 << 14, 1 << 13, 1], true);
+    }
     assert!(build.finish(x).is_ok());
     let mut build = Builder::new();
     let x = build.input("x", &[None, None]);
-    ["first", "second"].map(|name| build.parameter(name, &[(1 << 14) + 1, 1 << 13, 1], true));
+    for name in ["first", "second"] {
+        build.parameter(name, &[(1 << 14) + 1, 1 << 13, 1], true);
+    }
     let error = build.finish(x).unwrap_err().to_string();
     assert!(
         error.contains("node 'second' (parameter): with shape [16385, 8192, 1] the parameters have more than 268435456 values"),

@@ -81,10 +81,8 @@ impl Ecgs {
         }
         let batch = Array3::from_shape_vec((ecgs.len(), channels, samples), values)
             .map_err(|error| Error::format(self.rows.path(), error.to_string()))?;
-        for (ecg, samples) in ecgs.zip(batch.outer_iter()) {
-            self.check_finite(ecg, samples)?;
-            self.check_amplitude(ecg, samples)?;
-        }
+        ecgs.clone().zip(batch.outer_iter()).try_for_each(|(ecg, samples)| self.check_finite(ecg, samples))?;
+        ecgs.zip(batch.outer_iter()).try_for_each(|(ecg, samples)| self.check_amplitude(ecg, samples))?;
         Ok(batch)
     }
 
