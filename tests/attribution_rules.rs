@@ -362,6 +362,12 @@ fn what_lies_off_the_way_to_the_output_does_not_act() {
     for method in [Method::LrpEpsilon, Method::LrpComposite, Method::GradCam] {
         explain(method).unwrap();
     }
+    // Accounts watch every node by name: only those on the way can be watched.
+    for method in [Method::Saliency, Method::DeepLift, Method::LrpEpsilon, Method::GradCam] {
+        let account = cardiograd::trace::trace(&network, &settings, &x, 0, method).unwrap();
+        let of_dead = account.walks[0].entries.iter().find(|entry| entry.name == "dead").unwrap();
+        assert!(of_dead.flow.is_none() && account.walks[0].at_input.is_finite(), "{method}");
+    }
     let on = |layer: &str| {
         let settings = Settings { layer: Some(layer.into()), ..Settings::default() };
         Explainer::new(&network, &settings).map(|_| ()).map_err(|error| error.to_string())

@@ -178,7 +178,7 @@ fn a_faulty_program_is_told_whole_and_refused() {
         "a program with 4 faults",
         "line 3, column 68: node 'pool' (max_pool1d): unknown field 'padding', known: window, stride",
         "line 4, column 3: node 'up' (upsample): factor 5000000, at most 1048576 is allowed",
-        "line 5, column 61: node 'mean' (global_avg_pool) reads 'pol', which no node is called",
+        "line 5, column 56: node 'mean' (global_avg_pool) reads 'pol', which no node is called",
         "line 6, column 3: node 'fc' (linear): it has 1 inputs, it takes 2 or 3",
     ] {
         assert!(said.contains(line), "{line}\n{said}");

@@ -63,7 +63,8 @@ pub fn passages<T: Real>(network: &Network<T>, tape: &Tape<T>, seed: Tensor<T>, 
     rules.check(program)?;
     let ledger = Ledger::default();
     let mut watched = RuleSet::plain();
-    for id in program.ids().filter(|id| !matches!(program.node(*id).op.kind(), OpKind::Input | OpKind::Parameter)) {
+    let on_path = program.on_path();
+    for id in program.ids().filter(|id| on_path[id.0] && program.node(*id).op.kind() != OpKind::Input) {
         let node = program.node(id);
         let witness = Witness { inner: rules.rule_for(node).cloned(), ledger: Arc::clone(&ledger) };
         watched = watched.with(Match::Name(node.name.clone()), Arc::new(witness));

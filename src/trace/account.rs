@@ -98,7 +98,8 @@ impl<'a, T: Real> Ledger<'a, T> {
         let program = self.network.program();
         let weight = T::of(weight);
         let mut recorded = RuleSet::plain();
-        for id in program.ids().filter(|id| !matches!(program.node(*id).op.kind(), OpKind::Input | OpKind::Parameter)) {
+        let on_path = program.on_path();
+        for id in program.ids().filter(|id| on_path[id.0] && program.node(*id).op.kind() != OpKind::Input) {
             let node = program.node(id);
             let recorder = Recorder { inner: self.rules.rule_for(node).cloned(), weight, flows: Arc::clone(&self.flows) };
             recorded = recorded.with(Match::Name(node.name.clone()), Arc::new(recorder));
