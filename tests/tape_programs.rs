@@ -208,7 +208,7 @@ fn bad_programs_are_refused_with_the_place() {
         (vec![input(), node("a", Op::Add, &[0])], 1, "has 1 inputs, it takes 2"),
         (vec![input(), node("a", Op::Conv1d { stride: 1, dilation: 1, padding: (0, 0) }, &[0])], 1, "has 1 inputs, it takes 2 or 3"),
         (vec![input(), node("a", Op::Concat, &[])], 1, "has 0 inputs, it takes 1 or more"),
-        (vec![input(), node("a", Op::AvgPool1d { window: 0, stride: 1 }, &[0])], 1, "window or stride 0"),
+        (vec![input(), node("a", Op::AvgPool1d { window: 0, stride: 1 }, &[0])], 1, "'a' (avg_pool1d): window 0"),
         (vec![input(), node("a", Op::Upsample { factor: 0 }, &[0])], 1, "factor 0"),
         (vec![input(), node("a", Op::LeakyRelu { slope: f64::NAN }, &[0])], 1, "slope NaN"),
         (vec![input(), node("w", huge, &[])], 0, "is too large"),
@@ -251,15 +251,13 @@ fn run_error(nodes: &[Node], shape: &[usize]) -> String {
 fn inputs_that_do_not_fit_are_refused_with_the_place() {
     let parameter = |name: &str, shape: &[usize]| node(name, Op::Parameter { shape: shape.to_vec(), trainable: true }, &[]);
     let conv = |stride, padding| Op::Conv1d { stride, dilation: 1, padding };
-    let cases: [(Vec<Node>, &[usize], &str); 11] = [
+    let cases: [(Vec<Node>, &[usize], &str); 9] = [
         (vec![node("a", Op::Relu, &[0])], &[1, 3, 4], "input 'x': expected shape (N, 2, any), found [1, 3, 4]"),
         (vec![node("a", Op::Relu, &[0])], &[2, 4], "input 'x': expected shape (N, 2, any), found [2, 4]"),
         (vec![node("a", Op::Relu, &[0])], &[1, 2, 0], "input 'x': expected shape (N, 2, any), found [1, 2, 0]"),
         (vec![parameter("w", &[1, 3, 5]), node("a", conv(1, (0, 0)), &[0, 1])], &[1, 2, 9], "'a' (conv1d): the weight takes 3 channels"),
         (vec![parameter("w", &[1, 2, 5]), node("a", conv(1, (1, 0)), &[0, 1])], &[1, 2, 3], "'a' (conv1d): 3 samples with padding 1+0"),
-        (vec![parameter("w", &[1, 2, 1]), node("a", conv(1, (usize::MAX, 1)), &[0, 1])], &[1, 2, 3], "shorter than the kernel"),
-        (vec![parameter("w", &[1, 2, 1]), node("a", conv(1, (1 << 60, 1)), &[0, 1])], &[1, 2, 3], "is too large"),
-        (vec![node("a", Op::Upsample { factor: 1 << 60 }, &[0])], &[1, 2, 3], "is too large"),
+        (vec![node("a", Op::Upsample { factor: 1 << 20 }, &[0])], &[1, 2, 3000], "is too large"),
         (vec![node("a", Op::MaxPool1d { window: 4, stride: 1 }, &[0])], &[1, 2, 3], "3 samples are shorter than its window of 4"),
         (
             vec![node("a", Op::MaxPool1d { window: 2, stride: 1 }, &[0]), node("b", Op::Add, &[0, 1])],
