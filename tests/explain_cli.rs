@@ -373,6 +373,10 @@ fn methods_that_cannot_act_are_left_out_of_all_and_named() {
         assert!(text.contains("acts nowhere"), "{text}");
     }
     assert_eq!(npz::names(path.join("all.npz")).unwrap().len(), 7 + 1);
+    // An option that none of the methods heeds is said to have no effect; of `all`, some method heeds it.
+    assert!(!said.contains("has no effect"), "{said}");
+    let output = succeeds(path, "explain linear.cgm -i x.npy -m saliency,gradcam --steps 3 --layer conv -o idle.npz");
+    assert_eq!(String::from_utf8(output.stderr).unwrap(), "--steps has no effect here: it belongs to integrated_gradients\n");
     assert!(succeeds(path, "explain linear.cgm -i x.npy -m all --samples 2 --steps 3 -o quiet.npz --quiet").stderr.is_empty());
 }
 

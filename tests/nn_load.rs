@@ -100,6 +100,6 @@ fn a_program_file_is_a_network_too() {
     assert!(load_model(saved(folder.path(), "pt", keep), Some(arch)).is_ok());
     std::fs::write(&file, r#"{"nodes": [], "output": "y"}"#).unwrap();
     let error = load_program(arch).unwrap_err().to_string();
-    assert!(error.contains("program.json: not a program: line 1, column 26: the output 'y'"), "{error}");
+    assert!(error.contains("program.json: not a program: line 1, column 25: the output 'y'"), "{error}");
     assert!(load_program("absent.json").unwrap_err().to_string().contains("absent.json"));
 }

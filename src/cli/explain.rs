@@ -100,6 +100,9 @@ impl Recorded for Args {
 /// The maps, without a record.
 pub(super) fn make(args: &Args, globals: &Globals) -> Result<()> {
     let methods = Method::parse_list(&args.method)?;
+    if args.method != "all" {
+        args.methods.tell_idle(&methods, globals);
+    }
     let model = load_model(&args.model, args.arch.as_deref())?;
     match args.precision {
         Precision::F32 => explain::<f32>(&model.network, args, &methods, &model, globals),

@@ -12,27 +12,27 @@ use std::io::Write;
 /// Options of the methods.
 #[derive(clap::Args, Clone, Debug)]
 pub(super) struct MethodOptions {
-    /// Whether baseline methods multiply by (input − baseline).
-    #[arg(long, value_enum, default_value_t = YesNo::No)]
-    multiply_by_inputs: YesNo,
+    /// Whether baseline methods multiply by (input − baseline) [default: no].
+    #[arg(long, value_enum)]
+    multiply_by_inputs: Option<YesNo>,
     /// Whether SmoothGrad averages absolute gradients and the other methods end with the absolute value [default: SmoothGrad yes, others no].
     #[arg(long, value_enum)]
     absolute: Option<YesNo>,
     /// Samples of SmoothGrad, VarGrad and Gradient SHAP [default: 25, Gradient SHAP 50].
     #[arg(long, value_name = "N", value_parser = up_to::<RUNS>)]
     samples: Option<usize>,
-    /// Steps of integrated gradients.
-    #[arg(long, value_name = "N", default_value_t = 50, value_parser = up_to::<RUNS>)]
-    steps: usize,
+    /// Steps of integrated gradients [default: 50].
+    #[arg(long, value_name = "N", value_parser = up_to::<RUNS>)]
+    steps: Option<usize>,
     /// The node that Grad-CAM looks at [default: the last convolution].
     #[arg(long, value_name = "NODE")]
     layer: Option<String>,
-    /// How Grad-CAM's row is stretched to the input's length.
-    #[arg(long, value_enum, default_value_t = Stretch::Linear)]
-    interpolation: Stretch,
-    /// DeepLIFT at a max-pool directly behind a ReLU: the plain derivative as Captum, or the exact rescale rule, which is complete.
-    #[arg(long, value_enum, default_value_t = MaxPool::Captum)]
-    max_pool: MaxPool,
+    /// How Grad-CAM's row is stretched to the input's length [default: linear].
+    #[arg(long, value_enum)]
+    interpolation: Option<Stretch>,
+    /// DeepLIFT at a max-pool directly behind a ReLU: the plain derivative as Captum, or the exact rescale rule, which is complete [default: captum].
+    #[arg(long, value_enum)]
+    max_pool: Option<MaxPool>,
     /// LRP's stabiliser, in the units of a node's value [default: 1e-6].
     #[arg(long, value_name = "EPSILON")]
     lrp_epsilon: Option<f64>,
@@ -99,13 +99,13 @@ impl MethodOptions {
         Ok(Settings {
             seed,
             target: model.target.map_or(0, crate::dataset::Target::index),
-            multiply_by_inputs: self.multiply_by_inputs == YesNo::Yes,
+            multiply_by_inputs: self.multiply_by_inputs == Some(YesNo::Yes),
             absolute: self.absolute.map(|absolute| absolute == YesNo::Yes),
             samples: self.samples,
-            steps: self.steps,
+            steps: self.steps.unwrap_or(study.steps),
             layer: self.layer.clone(),
-            interpolation: if self.interpolation == Stretch::Linear { Interpolation::Linear } else { Interpolation::Nearest },
-            max_pool: if self.max_pool == MaxPool::Captum { MaxPoolRule::Captum } else { MaxPoolRule::Exact },
+            interpolation: if self.interpolation == Some(Stretch::Nearest) { Interpolation::Nearest } else { Interpolation::Linear },
+            max_pool: if self.max_pool == Some(MaxPool::Exact) { MaxPoolRule::Exact } else { MaxPoolRule::Captum },
             lrp_epsilon: self.lrp_epsilon.unwrap_or(study.lrp_epsilon),
             lrp_gamma: self.lrp_gamma.unwrap_or(study.lrp_gamma),
             occlusion_window: self.occlusion_window.unwrap_or(study.occlusion_window),
@@ -115,6 +115,31 @@ impl MethodOptions {
         })
     }
 
+    /// Says on standard error which options none of the methods asked for by name heeds: they may be meant for others, but not silently.
+    pub fn tell_idle(&self, methods: &[Method], globals: &Globals) {
+        let lrp = [Method::LrpEpsilon, Method::LrpGamma, Method::LrpZPlus, Method::LrpComposite];
+        let against = [Method::DeepLift, Method::IntegratedGradients, Method::GradientShap];
+        let layered = [Method::GradCam, Method::GuidedGradCam];
+        let heeded: [(&str, bool, &[Method]); 10] = [
+            ("--multiply-by-inputs", self.multiply_by_inputs.is_some(), &against),
+            ("--samples", self.samples.is_some(), &[Method::SmoothGrad, Method::VarGrad, Method::GradientShap]),
+            ("--steps", self.steps.is_some(), &[Method::IntegratedGradients]),
+            ("--layer", self.layer.is_some(), &layered),
+            ("--interpolation", self.interpolation.is_some(), &layered),
+            ("--max-pool", self.max_pool.is_some(), &[Method::DeepLift]),
+            ("--lrp-epsilon", self.lrp_epsilon.is_some(), &lrp),
+            ("--lrp-gamma", self.lrp_gamma.is_some(), &[Method::LrpGamma]),
+            ("--occlusion-window", self.occlusion_window.is_some(), &[Method::Occlusion]),
+            ("--occlusion-stride", self.occlusion_stride.is_some(), &[Method::Occlusion]),
+        ];
+        for (option, given, by) in heeded {
+            if given && !globals.quiet && !methods.iter().any(|method| by.contains(method)) {
+                let by: Vec<&str> = by.iter().map(|method| method.name()).collect();
+                let _ = writeln!(std::io::stderr(), "{option} has no effect here: it belongs to {}", by.join(" "));
+            }
+        }
+    }
+
     /// The files among the options.
     pub fn files(&mut self) -> impl Iterator<Item = (&'static str, Input<'_>)> {
         self.occlusion_value.as_mut().filter(|text| takes_files(text)).map(|text| ("occlusion-value", Input::Text(text))).into_iter()
@@ -122,6 +147,6 @@ impl MethodOptions {
 
     /// Whether a max-pool behind a ReLU is treated as Captum treats it, which is not complete.
     pub fn pools_as_captum(&self) -> bool {
-        self.max_pool == MaxPool::Captum
+        self.max_pool != Some(MaxPool::Exact)
     }
 }

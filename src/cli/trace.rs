@@ -110,6 +110,7 @@ pub(super) fn make(args: &Args, globals: &Globals) -> Result<()> {
     let baseline = one("--baseline", &args.baseline, &model, args.seed, samples)?;
     let settings = Settings { baseline, ..of_column(&args.methods.settings(&model, args.seed, samples)?, column) };
     able(&[args.method], true, [model.network.program()], &settings)?;
+    args.methods.tell_idle(&[args.method], globals);
     let done = match args.precision {
         Precision::F32 => account::<f32>(&model.network, args, &settings, &x)?,
         Precision::F64 => account::<f64>(&model.network.cast(), args, &settings, &x)?,
