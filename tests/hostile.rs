@@ -229,7 +229,7 @@ fn xml_that_would_take_long_is_refused_unparsed() {
 #[test]
 fn pipes_devices_and_folders_are_refused_by_every_reader() {
     let to = folder();
-    for (at, ending) in ["npy", "npz", "pt", "xml", "hea", "asc", "csv", "json", "cgm"].into_iter().enumerate() {
+    for ending in ["npy", "npz", "pt", "xml", "hea", "asc", "csv", "json", "cgm"] {
         let pipe = to.path().join(format!("p.{ending}"));
         assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
         let zero = to.path().join(format!("z.{ending}"));
@@ -248,7 +248,7 @@ fn pipes_devices_and_folders_are_refused_by_every_reader() {
             refuse(message(Model::load(path), path));
             refuse(message(Record::read(path), path));
             refuse(message(cardiograd::files::digest::sha256_file(path), path));
-            if at < 7 && path != &folder {
+            if !["pt", "json", "cgm"].contains(&ending) && path != &folder {
                 refuse(message(Source::open(path, Given::default()).and_then(|source| source.read(0).map(drop)), path));
             }
         }

@@ -87,10 +87,6 @@ fn what_cannot_be_drawn_is_refused_in_a_line() {
         let text = say(1, &["--fiducials", "bad.csv", "-o", "x.svg"]);
         assert!(text.contains(&format!("bad.csv: row 2: t_offset is '{wrong}', outside of the ECG's 600 samples")), "{text}");
     }
-    let huge = sample::ecg(1, 600).mapv(|uv| uv * 1e35);
-    npy::write(folder.join("huge.npy"), huge.view()).expect("written");
-    let text = refused(folder, 1, &["render", "--input", "huge.npy", "-o", "x.svg"]);
-    assert!(text.contains("huge.npy"), "{text}");
     let mut broken = sample::ecg(1, 600);
     broken[[6, 17]] = f32::NAN;
     npy::write(folder.join("x.npy"), broken.view()).expect("written");

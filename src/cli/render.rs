@@ -87,7 +87,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
             Some(input) => ecg(args, input, style)?,
             None => curves(&args.curves, style)?,
         };
-        picture.check()?;
+        picture.check().map_err(|error| args.input.iter().fold(error, |error, input| error.of_file(input)))?;
         let text = picture.finish();
         let bytes = if ending == "png" { png::png(&text, args.zoom)? } else { text.into_bytes() };
         atomic::write(&args.output, &bytes)?;

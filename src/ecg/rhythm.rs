@@ -16,6 +16,14 @@ pub struct Rhythm {
     samples: Array2<f32>,
 }
 
+fn check_length(samples: usize, rate: f64) -> Result<()> {
+    let seconds = samples as f64 / rate;
+    match (SHORTEST..=LONGEST).contains(&seconds) {
+        true => Ok(()),
+        false => Err(Error::Data(format!("the recording lasts {seconds:.1} s: ECGs from {SHORTEST} s to {LONGEST} s can be used"))),
+    }
+}
+
 impl Rhythm {
     /// A recording from (8, T) samples in µV at 500 Hz, leads in the order of [`INDEPENDENT`].
     ///
@@ -25,10 +33,7 @@ impl Rhythm {
         if samples.nrows() != 8 {
             return Err(Error::shape("recording", "(8, T)", samples.dim()));
         }
-        let seconds = samples.ncols() as f64 / RATE;
-        if !(SHORTEST..=LONGEST).contains(&seconds) {
-            return Err(Error::Data(format!("the recording lasts {seconds:.1} s: ECGs from {SHORTEST} s to {LONGEST} s can be used")));
-        }
+        check_length(samples.ncols(), RATE)?;
         if let Some(((lead, sample), value)) = samples.indexed_iter().find(|(_, value)| !value.is_finite()) {
             return Err(Error::Value {
                 at: format!("recording, lead {}, sample {sample}", INDEPENDENT[lead]),
@@ -49,6 +54,8 @@ impl Rhythm {
         if samples.nrows() != 8 {
             return Err(Error::shape("recording", "(8, T)", samples.dim()));
         }
+        // Before the work of resampling.
+        check_length(samples.ncols(), rate)?;
         if let Some(((lead, sample), value)) = samples.indexed_iter().find(|(_, value)| !value.is_finite()) {
             return Err(Error::Value {
                 at: format!("recording, lead {}, sample {sample}", INDEPENDENT[lead]),

@@ -97,7 +97,7 @@ impl TrainingFiles {
         if start != Start::Afresh && self.checkpoint.exists() {
             match trainer.resume(Checkpoint::load(&self.checkpoint)?) {
                 Err(Error::Usage(_)) if start == Start::Reuse => {}
-                outcome => outcome?,
+                outcome => outcome.map_err(|error| error.of_file(&self.checkpoint))?,
             }
         }
         while !trainer.is_done() {
