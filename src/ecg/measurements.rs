@@ -59,8 +59,8 @@ impl Measurements {
             ("t_offset", self.t_offset),
         ];
         for (name, value) in amounts.into_iter().filter_map(|(name, value)| Some((name, value?))) {
-            // Also false for NaN.
-            if !(value.abs() <= LARGEST) {
+            // No range contains NaN.
+            if !(-LARGEST..=LARGEST).contains(&value) {
                 return Err(format!("{name} is {value:e}: no ECG has that"));
             }
         }

@@ -70,12 +70,13 @@ impl Header {
     }
 
     fn check_length(&self, path: &Path, length: u64) -> Result<()> {
-        let kind = || format!("{} of shape {:?}", self.dtype.name(), self.shape);
+        let (kind, present) = (|| format!("{} of shape {:?}", self.dtype.name(), self.shape), length.saturating_sub(self.offset));
         // Sizes of 0 hide nothing: what rows and strides are made of must fit as well.
         let Some(elements) = shape::elements(&self.shape, self.dtype.size()) else {
-            return Err(Error::format(path, format!("{}: sizes too large for any memory (truncated?)", kind())));
+            let text = format!("{}: sizes too large for any memory, the file has {present} bytes (truncated?)", kind());
+            return Err(Error::format(path, text));
         };
-        let (claimed, present) = ((elements * self.dtype.size()) as u64, length.saturating_sub(self.offset));
+        let claimed = (elements * self.dtype.size()) as u64;
         if claimed == present {
             return Ok(());
         }
