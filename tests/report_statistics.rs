@@ -1,8 +1,10 @@
-//! The statistics against SciPy, scikit-learn, statsmodels, irrCAC and krippendorff (`tests/data/agreement.py`).
+//! The statistics against SciPy, mpmath, scikit-learn, statsmodels, irrCAC and krippendorff (`tests/data/agreement.py`).
 
 use cardiograd::evaluation::agreement::{Votes, cohen_kappa_of, fleiss_kappa, gwet_ac1, krippendorff_alpha, mean_pairwise_kappa};
-use cardiograd::evaluation::compare::{compare, holm, wilcoxon};
+use cardiograd::evaluation::compare::{compare, holm};
 use cardiograd::evaluation::ranks::{pearson, spearman};
+use cardiograd::evaluation::signed_ranks::wilcoxon;
+use cardiograd::evaluation::tails::{chi_square_tail, f_tail};
 use serde_json::Value;
 
 fn oracle() -> Value {
@@ -49,17 +51,54 @@ fn tests_of_difference_are_scipys() {
         let comparison = compare(&values).expect("a comparison");
         near(comparison.statistic, &block["statistic"], &format!("blocks {t}: Friedman"));
         near(comparison.p, &block["p"], &format!("blocks {t}: p of Friedman"));
+        near(comparison.f, &block["f"], &format!("blocks {t}: Iman and Davenport's F"));
+        near(comparison.f_p, &block["f_p"], &format!("blocks {t}: its p"));
+        let exact = block["exact"].as_bool().expect("yes or no");
+        assert_eq!(comparison.how(), if exact { "exact" } else { "normal approximation" });
         let raw = numbers(&block["wilcoxon"]);
         let k = values[0].len();
         let pairs: Vec<(usize, usize)> = (0..k).flat_map(|a| (a + 1..k).map(move |b| (a, b))).collect();
         for (i, (a, b)) in pairs.iter().enumerate() {
             let differences: Vec<f64> = values.iter().map(|row| row[*a] - row[*b]).collect();
-            near(wilcoxon(&differences), &block["wilcoxon"][i], &format!("blocks {t}: Wilcoxon of {a} and {b}"));
+            let found = wilcoxon(&differences);
+            assert_eq!(found.exact, exact);
+            near(found.p, &block["wilcoxon"][i], &format!("blocks {t}: Wilcoxon of {a} and {b}"));
             near(comparison.pairs[*a][*b], &block["holm"][i], &format!("blocks {t}: Holm of {a} and {b}"));
         }
         assert!(holm(&raw).iter().zip(numbers(&block["holm"])).all(|(a, b)| (a - b).abs() < 1e-12));
         let column = |j: usize| values.iter().map(|row| row[j]).collect::<Vec<f64>>();
         near(spearman(&column(0), &column(1)).expect("ρ"), &block["spearman"], "Spearman");
         near(pearson(&column(0), &column(1)).expect("r"), &block["pearson"], "Pearson");
+    }
+}
+
+/// To 1e-12 of the value, or of 1 where the tail is nearly all.
+fn same(found: f64, wanted: &Value, what: &str) {
+    let wanted = wanted.as_f64().expect("a number");
+    assert!((found - wanted).abs() <= 1e-12 * wanted.abs().max(1e-280), "{what}: {found:e} is not {wanted:e}");
+}
+
+#[test]
+fn signed_ranks_are_scipys_exact_and_approximate() {
+    let oracle = oracle();
+    let tests = oracle["tests"].as_array().expect("tests");
+    for test in tests {
+        let differences = numbers(&test["differences"]);
+        let found = wilcoxon(&differences);
+        assert_eq!(Some(found.exact), test["exact"].as_bool(), "{differences:?}");
+        same(found.p, &test["p"], &format!("Wilcoxon of {differences:?}"));
+    }
+    assert_eq!((tests[0]["p"].as_f64(), tests.len()), (Some(0.0625), 18));
+}
+
+#[test]
+fn tails_are_those_of_scipy_and_mpmath() {
+    let oracle = oracle();
+    let number = |entry: &Value, name: &str| entry[name].as_f64().expect("a number");
+    for entry in oracle["tails"]["chi2"].as_array().expect("tails") {
+        same(chi_square_tail(number(entry, "x"), number(entry, "df")), &entry["p"], &format!("χ²: {entry}"));
+    }
+    for entry in oracle["tails"]["f"].as_array().expect("tails") {
+        same(f_tail(number(entry, "x"), number(entry, "above"), number(entry, "below")), &entry["p"], &format!("F: {entry}"));
     }
 }

@@ -119,9 +119,10 @@ fn total(item: &BTreeMap<usize, f64>) -> f64 {
     item.values().sum()
 }
 
-/// The word for a κ, by the study's scale (after Landis and Koch 1977).
+/// The word for a κ, by the study's scale (after Landis and Koch 1977); `undefined` for what is not a number.
 pub fn wording(kappa: f64) -> &'static str {
     match kappa {
+        k if k.is_nan() => "undefined",
         k if k <= 0.0 => "disagreement",
         k if k <= 0.20 => "slight",
         k if k <= 0.40 => "fair",
@@ -165,6 +166,7 @@ mod tests {
             [-0.1, 0.0, 0.15, 0.49, 0.7, 0.97, 1.0].map(wording).join(" "),
             "disagreement disagreement slight moderate substantial near perfect perfect"
         );
+        assert_eq!(wording(f64::NAN), "undefined");
     }
 
     proptest! {

@@ -29,9 +29,13 @@ pub fn interval(n: usize, resamples: usize, seed: u64, statistic: impl Fn(&[usiz
     Some((quantile(&all, 0.025)?, quantile(&all, 0.975)?))
 }
 
-/// The quantile of sorted values, linear between them (Hyndman and Fan's type 7, NumPy's default).
+/// The quantile of values sorted by [`f64::total_cmp`], linear between them (Hyndman and Fan's type 7, NumPy's default). `None` where there are
+/// none, and where one is not finite: such a value is first or last.
 pub fn quantile(sorted: &[f64], share: f64) -> Option<f64> {
     let last = sorted.len().checked_sub(1)?;
+    if !(sorted[0].is_finite() && sorted[last].is_finite()) {
+        return None;
+    }
     let place = share.clamp(0.0, 1.0) * last as f64;
     let (lower, part) = (place.floor() as usize, place.fract());
     let upper = (lower + 1).min(last);
@@ -49,6 +53,8 @@ mod tests {
         assert_eq!(quantile(&sorted, 1.0), Some(8.0));
         assert!((quantile(&sorted, 0.9).expect("a value") - 6.8).abs() < 1e-12);
         assert_eq!(quantile(&[], 0.5), None);
+        assert_eq!([quantile(&[1.0, 2.0, f64::NAN], 0.5), quantile(&[f64::NEG_INFINITY, 2.0, 3.0], 0.5)], [None; 2]);
+        assert_eq!(interval(3, 20, 1, |units| Some(if units[0] == 0 { f64::NAN } else { 1.0 })), None);
     }
 
     #[test]

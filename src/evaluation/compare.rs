@@ -1,6 +1,10 @@
-//! Are methods different? Friedman's test over blocks, then Wilcoxon's signed ranks for each pair with Holm's correction (Demšar 2006).
+//! Are methods different? Friedman's test over blocks, as χ² and as Iman and Davenport's F, then Wilcoxon's signed ranks for each pair with
+//! Holm's correction (Demšar 2006, sections 3.2.2 and 3.1.3).
 
-use super::ranks::{ascending, descending};
+use super::ranks::{descending, larger};
+use super::signed_ranks::{SignedRanks, tie_term, wilcoxon};
+pub use super::tails::chi_square_tail;
+use super::tails::f_tail;
 use rayon::prelude::*;
 
 /// The comparison of several methods on the same blocks.
@@ -12,26 +16,62 @@ pub struct Comparison {
     pub statistic: f64,
     /// Its p value (χ² with one less than the methods as degrees of freedom).
     pub p: f64,
+    /// Iman and Davenport's F (1980): (n − 1) χ² / (n (k − 1) − χ²) for n blocks and k methods; infinite where all blocks agree. χ² is
+    /// conservative (Demšar 2006).
+    pub f: f64,
+    /// Its p value (F with k − 1 and (k − 1)(n − 1) degrees of freedom).
+    pub f_p: f64,
     /// p value of each pair after Holm's correction, symmetric, 1 on the diagonal.
     pub pairs: Vec<Vec<f64>>,
+    /// Whether the pair's p value before correction is exact, symmetric, true on the diagonal.
+    pub exact: Vec<Vec<bool>>,
 }
 
-/// Compares methods: `values[block][method]`, larger is better. `None` with fewer than two blocks or methods.
+impl Comparison {
+    /// How the p values of pairs were had: `exact`, `normal approximation`, or how many of which.
+    pub fn how(&self) -> String {
+        let count = self.pairs.len();
+        let all = count * (count - 1) / 2;
+        match (0..count).map(|a| self.exact[a][..a].iter().filter(|exact| **exact).count()).sum::<usize>() {
+            0 => "normal approximation".into(),
+            exact if exact == all => "exact".into(),
+            exact => format!("exact for {exact} of {all}, else normal approximation"),
+        }
+    }
+}
+
+/// Compares methods: `values[block][method]`, larger is better. `None` with fewer than two blocks or methods, and where a value is not a number.
 pub fn compare(values: &[Vec<f64>]) -> Option<Comparison> {
     let methods = values.first()?.len();
-    if values.len() < 2 || methods < 2 {
+    if values.len() < 2 || methods < 2 || values.iter().flatten().any(|value| value.is_nan()) {
         return None;
     }
     let (mean_ranks, statistic) = friedman(values);
     let indices: Vec<(usize, usize)> = (0..methods).flat_map(|a| (a + 1..methods).map(move |b| (a, b))).collect();
-    let raw: Vec<f64> =
-        indices.par_iter().map(|(a, b)| wilcoxon(&values.iter().map(|block| block[*a] - block[*b]).collect::<Vec<f64>>())).collect();
+    // Equal values differ by 0, infinite ones too.
+    let difference = |a: f64, b: f64| if a == b { 0.0 } else { a - b };
+    let of = |(a, b): &(usize, usize)| wilcoxon(&values.iter().map(|block| difference(block[*a], block[*b])).collect::<Vec<f64>>());
+    let raw: Vec<SignedRanks> = indices.par_iter().map(of).collect();
     let mut pairs = vec![vec![1.0; methods]; methods];
-    for ((a, b), p) in indices.into_iter().zip(holm(&raw)) {
+    let mut exact = vec![vec![true; methods]; methods];
+    let adjusted = holm(&raw.iter().map(|test| test.p).collect::<Vec<f64>>());
+    for (((a, b), p), test) in indices.into_iter().zip(adjusted).zip(&raw) {
         (pairs[a][b], pairs[b][a]) = (p, p);
+        (exact[a][b], exact[b][a]) = (test.exact, test.exact);
     }
-    let p = chi_square_tail(statistic, (methods - 1) as f64);
-    Some(Comparison { mean_ranks, statistic, p, pairs })
+    let (n, freedom) = (values.len() as f64, (methods - 1) as f64);
+    // What rounding leaves where all blocks agree.
+    let rest = n * freedom - statistic;
+    let f = if rest <= 1e-12 * n * freedom { f64::INFINITY } else { (n - 1.0) * statistic / rest };
+    Some(Comparison {
+        mean_ranks,
+        statistic,
+        p: chi_square_tail(statistic, freedom),
+        f,
+        f_p: f_tail(f, freedom, freedom * (n - 1.0)),
+        pairs,
+        exact,
+    })
 }
 
 /// Mean ranks and Friedman's χ², corrected for ties.
@@ -50,40 +90,15 @@ fn friedman(values: &[Vec<f64>]) -> (Vec<f64>, f64) {
     (sums.into_iter().map(|sum| sum / n).collect(), statistic)
 }
 
-/// Σ (t³ − t) over groups of equal ranks.
-fn tie_term(ranks: &[f64]) -> f64 {
-    let mut sorted = ranks.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    sorted.chunk_by(|a, b| a == b).map(|group| group.len() as f64).map(|t| t * t * t - t).sum()
-}
-
-/// Two-sided p value of Wilcoxon's signed-rank test for paired differences: zeros left out, normal approximation with the
-/// correction for ties, as SciPy's `wilcoxon(method="approx")`. 1 when nothing differs.
-pub fn wilcoxon(differences: &[f64]) -> f64 {
-    let moved: Vec<f64> = differences.iter().copied().filter(|d| *d != 0.0).collect();
-    let n = moved.len() as f64;
-    if moved.is_empty() {
-        return 1.0;
-    }
-    let ranks = ascending(&moved.iter().map(|d| d.abs()).collect::<Vec<f64>>());
-    let plus: f64 = moved.iter().zip(&ranks).filter(|(d, _)| **d > 0.0).map(|(_, rank)| rank).sum();
-    let mean = n * (n + 1.0) / 4.0;
-    let variance = n * (n + 1.0) * (2.0 * n + 1.0) / 24.0 - tie_term(&ranks) / 48.0;
-    if variance <= 0.0 {
-        return 1.0;
-    }
-    let z = (plus - mean) / variance.sqrt();
-    chi_square_tail(z * z, 1.0)
-}
-
-/// Holm's step-down correction of p values, in their order.
+/// Holm's step-down correction of p values (Holm 1979), in their order. One that is not a number stays so.
 pub fn holm(p: &[f64]) -> Vec<f64> {
     let mut order: Vec<usize> = (0..p.len()).collect();
     order.sort_by(|a, b| p[*a].total_cmp(&p[*b]));
     let mut adjusted = vec![1.0; p.len()];
     let mut so_far = 0.0_f64;
     for (place, index) in order.into_iter().enumerate() {
-        so_far = so_far.max((p[index] * (p.len() - place) as f64).min(1.0));
+        let scaled = p[index] * (p.len() - place) as f64;
+        so_far = larger(so_far, if scaled > 1.0 { 1.0 } else { scaled });
         adjusted[index] = so_far;
     }
     adjusted
@@ -107,77 +122,17 @@ pub fn groups(comparison: &Comparison, alpha: f64) -> Vec<Vec<usize>> {
     groups
 }
 
-/// Upper tail of the χ² distribution.
-pub fn chi_square_tail(x: f64, freedom: f64) -> f64 {
-    if x <= 0.0 { 1.0 } else { gamma_tail(freedom / 2.0, x / 2.0) }
-}
-
-/// The regularised upper incomplete gamma function Q(a, x), by its series or its continued fraction (DLMF 8.11.4, 8.9.2).
-fn gamma_tail(a: f64, x: f64) -> f64 {
-    let front = (a * x.ln() - x - ln_gamma(a)).exp();
-    if x < a + 1.0 {
-        let (mut term, mut sum, mut k) = (1.0 / a, 1.0 / a, a);
-        while term > sum * 1e-17 {
-            k += 1.0;
-            term *= x / k;
-            sum += term;
-        }
-        return 1.0 - front * sum;
-    }
-    // Lentz's evaluation of the continued fraction.
-    let tiny = 1e-300;
-    let mut b = x + 1.0 - a;
-    let (mut c, mut d) = (1.0 / tiny, 1.0 / b);
-    let mut h = d;
-    for i in 1..10_000 {
-        let i = f64::from(i);
-        let an = -i * (i - a);
-        b += 2.0;
-        d = 1.0 / near(an * d + b, tiny);
-        c = near(b + an / c, tiny);
-        h *= d * c;
-        if (d * c - 1.0).abs() < 1e-16 {
-            break;
-        }
-    }
-    front * h
-}
-
-fn near(value: f64, tiny: f64) -> f64 {
-    if value.abs() < tiny { tiny } else { value }
-}
-
-/// ln Γ for the halves and wholes that degrees of freedom need, by Γ(a + 1) = a Γ(a).
-fn ln_gamma(a: f64) -> f64 {
-    let (mut at, mut sum) = if (2.0 * a).round() as i64 % 2 == 0 { (1.0, 0.0) } else { (0.5, 0.5 * std::f64::consts::PI.ln()) };
-    while at < a - 1e-9 {
-        sum += f64::ln(at);
-        at += 1.0;
-    }
-    sum
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn tails_are_the_closed_forms() {
-        // Two degrees of freedom: exp(−x/2). Four: exp(−x/2)(1 + x/2).
-        for x in [0.1, 1.0, 3.0, 10.0, 60.0] {
-            let e = f64::exp(-x / 2.0);
-            assert!((chi_square_tail(x, 2.0) / e - 1.0).abs() < 1e-12);
-            assert!((chi_square_tail(x, 4.0) / (e * (1.0 + x / 2.0)) - 1.0).abs() < 1e-12);
-        }
-        // One degree: the two-sided normal tail at 1.959963984540054.
-        assert!((chi_square_tail(1.959963984540054_f64.powi(2), 1.0) - 0.05).abs() < 1e-12);
-    }
 
     #[test]
     fn holm_by_hand() {
         let adjusted = holm(&[0.01, 0.04, 0.03, 0.005]);
         let wanted = [0.03, 0.06, 0.06, 0.02];
         assert!(adjusted.iter().zip(wanted).all(|(a, b)| (a - b).abs() < 1e-12), "{adjusted:?}");
+        let unknown = holm(&[0.01, f64::NAN, 0.9]);
+        assert!((unknown[0] - 0.03).abs() < 1e-12 && unknown[1].is_nan() && unknown[2] == 1.0, "{unknown:?}");
     }
 
     #[test]
@@ -193,7 +148,28 @@ mod tests {
     #[test]
     fn equal_methods_are_not_different() {
         let comparison = compare(&vec![vec![1.0, 1.0, 1.0]; 10]).expect("a comparison");
-        assert_eq!((comparison.statistic, comparison.p), (0.0, 1.0));
-        assert_eq!(wilcoxon(&[0.0, 0.0]), 1.0);
+        assert_eq!((comparison.statistic, comparison.p, comparison.f, comparison.f_p), (0.0, 1.0, 0.0, 1.0));
+    }
+
+    #[test]
+    fn blocks_that_agree_leave_no_doubt_and_what_is_not_a_number_is_not_compared() {
+        let comparison = compare(&vec![vec![3.0, 2.0, 1.0]; 6]).expect("a comparison");
+        assert_eq!((comparison.statistic, comparison.f, comparison.f_p), (12.0, f64::INFINITY, 0.0));
+        assert!(compare(&[vec![1.0, 2.0], vec![f64::NAN, 1.0]]).is_none());
+        let infinite = compare(&[vec![f64::INFINITY, 2.0], vec![f64::INFINITY, 1.0]]).expect("a comparison");
+        assert_eq!(infinite.mean_ranks, [1.0, 2.0]);
+        assert!(infinite.pairs[0][1].is_finite());
+    }
+
+    #[test]
+    fn how_p_values_were_had_is_said() {
+        let of = |n: i32, step: f64| {
+            let block = |i: i32| vec![f64::from(i * i) + 0.37 * f64::from(i % 3), f64::from(i) * step, 50.5];
+            compare(&(1..=n).map(block).collect::<Vec<_>>()).expect("a comparison").how()
+        };
+        assert_eq!(
+            [of(9, 1.25), of(30, 1.25), of(9, 0.0)],
+            ["exact", "normal approximation", "exact for 2 of 3, else normal approximation"]
+        );
     }
 }

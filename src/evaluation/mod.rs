@@ -6,3 +6,5 @@ pub mod compare;
 pub mod perturbation;
 pub mod ranks;
 pub mod scores;
+pub mod signed_ranks;
+pub mod tails;

@@ -60,8 +60,17 @@ const BATCH: usize = 256;
 const PIECE: usize = 16;
 
 /// The places of a map's points (row-major) by decreasing |attribution|, ties by place; the first `count` of them.
-pub fn order<'a>(map: impl IntoIterator<Item = &'a f32>, count: usize) -> Vec<usize> {
+///
+/// # Errors
+/// [`Error::Value`] for an attribution that is not a number: it has no place in the order.
+pub fn order<'a>(map: impl IntoIterator<Item = &'a f32>, count: usize) -> Result<Vec<usize>> {
     let sizes: Vec<f32> = map.into_iter().map(|v| v.abs()).collect();
+    if let Some(at) = sizes.iter().position(|size| size.is_nan()) {
+        return Err(Error::Value {
+            at: format!("a heatmap, point {at}"),
+            problem: "the attribution is not a number and cannot be ranked".into(),
+        });
+    }
     let mut places: Vec<usize> = (0..sizes.len()).collect();
     let stronger = |a: &usize, b: &usize| sizes[*b].total_cmp(&sizes[*a]).then(a.cmp(b));
     if count < places.len() {
@@ -69,7 +78,7 @@ pub fn order<'a>(map: impl IntoIterator<Item = &'a f32>, count: usize) -> Vec<us
         places.truncate(count);
     }
     places.sort_unstable_by(stronger);
-    places
+    Ok(places)
 }
 
 /// What is added at each iteration to ECG number `id`, µV: the same for every map of the ECG.
@@ -155,7 +164,7 @@ fn one(
     let batch = (settings.memory / (x.len() * size_of::<f32>() * rayon::current_num_threads()).max(1)).clamp(1, BATCH);
     let start: Vec<f32> = x.iter().copied().collect();
     let curve = |(index, map): (usize, &ArrayView2<'_, f32>)| -> Result<Vec<f32>> {
-        let steps: Vec<(usize, f64)> = order(map.iter(), settings.iterations).into_iter().zip(noise.iter().copied()).collect();
+        let steps: Vec<(usize, f64)> = order(map.iter(), settings.iterations)?.into_iter().zip(noise.iter().copied()).collect();
         // The ECG itself runs once, with the first map's inputs.
         let itself = usize::from(index == 0);
         let count = itself + steps.len();

@@ -1,12 +1,20 @@
-//! Ranks and correlations.
+//! Ranks and correlations. What is not a number is neither ranked nor passed over.
 
-/// Ranks from 1 for the largest value; ties share the mean of their ranks.
+/// The larger of two values; what is not a number is larger than any, so that a maximum over values shows it (`f64::max` leaves it out).
+pub fn larger(a: f64, b: f64) -> f64 {
+    if b > a || b.is_nan() { b } else { a }
+}
+
+/// Ranks from 1 for the largest value; ties share the mean of their ranks. Where a value is not a number there is no order: every rank is NaN.
 pub fn descending(values: &[f64]) -> Vec<f64> {
     ascending(&values.iter().map(|value| -value).collect::<Vec<f64>>())
 }
 
-/// Ranks from 1 for the smallest value; ties share the mean of their ranks.
+/// Ranks from 1 for the smallest value; ties share the mean of their ranks. Where a value is not a number there is no order: every rank is NaN.
 pub fn ascending(values: &[f64]) -> Vec<f64> {
+    if values.iter().any(|value| value.is_nan()) {
+        return vec![f64::NAN; values.len()];
+    }
     let mut order: Vec<usize> = (0..values.len()).collect();
     order.sort_by(|a, b| values[*a].total_cmp(&values[*b]));
     let mut ranks = vec![0.0; values.len()];
@@ -23,7 +31,7 @@ pub fn ascending(values: &[f64]) -> Vec<f64> {
     ranks
 }
 
-/// Pearson's correlation. `None` with fewer than two values, or when one side is constant.
+/// Pearson's correlation. `None` with fewer than two values, or when one side is constant or holds what is not finite.
 pub fn pearson(a: &[f64], b: &[f64]) -> Option<f64> {
     let n = a.len().min(b.len());
     if n < 2 {
@@ -37,14 +45,13 @@ pub fn pearson(a: &[f64], b: &[f64]) -> Option<f64> {
         aa += (x - ma) * (x - ma);
         bb += (y - mb) * (y - mb);
     }
-    (aa > 0.0 && bb > 0.0).then(|| (ab / (aa * bb).sqrt()).clamp(-1.0, 1.0))
+    // Not above 0 and finite where a value is not.
+    let varies = |sum: f64| sum > 0.0 && sum.is_finite();
+    (varies(aa) && varies(bb)).then(|| (ab / (aa * bb).sqrt()).clamp(-1.0, 1.0))
 }
 
-/// Spearman's correlation, with ties. `None` as [`pearson`], and where a value is not finite: it has no rank.
+/// Spearman's correlation, with ties. `None` as for [`pearson`], and where a value is not a number.
 pub fn spearman(a: &[f64], b: &[f64]) -> Option<f64> {
-    if a.iter().chain(b).any(|value| !value.is_finite()) {
-        return None;
-    }
     pearson(&ascending(a), &ascending(b))
 }
 
@@ -64,5 +71,17 @@ mod tests {
         assert_eq!(spearman(&[1.0, 2.0, 3.0], &[9.0, 4.0, 1.0]), Some(-1.0));
         assert_eq!(pearson(&[1.0, 1.0], &[1.0, 2.0]), None);
         assert_eq!(spearman(&[1.0, f64::NAN, 3.0], &[1.0, 2.0, 3.0]), None);
+    }
+
+    #[test]
+    fn what_is_not_a_number_is_not_passed_over() {
+        let nan = f64::NAN;
+        for values in [[nan, 1.0, 2.0], [1.0, -nan, 2.0], [1.0, 2.0, nan]] {
+            assert!(values.into_iter().fold(0.0, larger).is_nan());
+            assert!(ascending(&values).iter().chain(&descending(&values)).all(|rank| rank.is_nan()));
+            assert_eq!([spearman(&values, &[1.0, 2.0, 3.0]), pearson(&values, &[1.0, 2.0, 3.0])], [None; 2]);
+        }
+        assert_eq!(ascending(&[f64::INFINITY, 1.0, f64::NEG_INFINITY]), [3.0, 2.0, 1.0]);
+        assert_eq!(pearson(&[f64::INFINITY, 1.0], &[1.0, 2.0]), None);
     }
 }

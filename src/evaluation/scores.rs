@@ -118,9 +118,12 @@ pub fn curve(scores: &Array2<f64>, scoring: Scoring) -> Vec<f64> {
     scores.columns().into_iter().map(median).collect()
 }
 
-/// Trapezoid area under a curve from iteration 0 to `end`, or to its own end.
+/// Trapezoid area under a curve from iteration 0 to `end`, or to its own end. NaN for a curve without points, of which nothing is known.
 pub fn area<'a>(curve: impl IntoIterator<Item = &'a f64>, end: usize) -> f64 {
     let values: Vec<f64> = curve.into_iter().copied().take(end + 1).collect();
+    if values.is_empty() {
+        return f64::NAN;
+    }
     values.windows(2).map(|pair| (pair[0] + pair[1]) / 2.0).sum()
 }
 
@@ -182,6 +185,7 @@ mod tests {
         assert_eq!(area(&[0.0, 1.0, 2.0, 3.0], 2), 2.0);
         assert_eq!(area(&[1.0; 201], 15), 15.0);
         assert_eq!(area(&[1.0; 4], 15), 3.0);
+        assert!(area(&[], 15).is_nan());
         let early: Vec<f64> = (0..=30).map(|t| if t > 3 { 1.0 } else { 0.0 }).collect();
         let late: Vec<f64> = (0..=30).map(|t| if t > 14 { 5.0 } else { 0.0 }).collect();
         let ranks = ranks_by_end(&[early, late]);

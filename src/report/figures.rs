@@ -152,8 +152,9 @@ pub fn stability(analyses: &[PerturbationAnalysis], style: Style) -> Figure {
 /// The critical-difference diagram of one target.
 pub fn critical_difference(analysis: &PerturbationAnalysis, style: Style) -> Option<Figure> {
     let svg = chart::critical_difference(analysis, style)?;
+    let how = analysis.comparison.as_ref().map_or_else(String::new, |comparison| format!(" ({})", comparison.how()));
     let caption = format!(
-        "{}: mean rank of each method over ECGs; a bar joins methods that Wilcoxon's test with Holm's correction does not tell apart at 5 %.",
+        "{}: mean rank of each method over ECGs; a bar joins methods that Wilcoxon's test{how} with Holm's correction does not tell apart at 5 %.",
         analysis.target.title()
     );
     Some(Figure::new(format!("critical_difference_{}", analysis.target), caption, svg))

@@ -130,7 +130,7 @@ fn brief_rank(value: f64) -> String {
 pub fn differences(analyses: &[PerturbationAnalysis]) -> Table {
     let mut table = Table::new(
         "Friedman's test over ECGs, and pairs of methods that differ by Wilcoxon's test with Holm's correction at 5 %",
-        ["Target", "ECGs", "χ²", "p", "Pairs that differ", "Pairs"],
+        ["Target", "ECGs", "χ²", "p", "Pairs that differ", "Pairs", "F (Iman–Davenport)", "p of F", "p of pairs"],
     );
     for analysis in analyses {
         let Some(c) = &analysis.comparison else { continue };
@@ -140,12 +140,20 @@ pub fn differences(analyses: &[PerturbationAnalysis]) -> Table {
             Cell::text(analysis.target.title()),
             Cell::number(analysis.ecgs as f64, 0),
             Cell::number(c.statistic, 1),
-            Cell { text: if c.p < 1e-4 { "< 0.0001".into() } else { format!("{:.4}", c.p) }, value: Some(c.p), best: false },
+            small(c.p),
             Cell::number(differ as f64, 0),
             Cell::number((count * (count - 1) / 2) as f64, 0),
+            if c.f.is_infinite() { Cell::text("∞") } else { Cell::number(c.f, 1) },
+            small(c.f_p),
+            Cell::text(c.how()),
         ]);
     }
     table
+}
+
+/// A p value.
+fn small(p: f64) -> Cell {
+    Cell { text: if p < 1e-4 { "< 0.0001".into() } else { format!("{p:.4}") }, value: Some(p), best: false }
 }
 
 /// Correlation of the areas with Table 4 as published, and of the published expert ranks with the ranks found here.
