@@ -133,7 +133,7 @@ fn curves_of_replacement_are_quantus_pixel_flipping() {
     let (network, x) = (small(&reference["parameters"]), singles(&reference["x"]));
     let settings = Settings { patch: 1, steps: 24, ..Settings::default() };
     let patches = Patches { leads: 2, len: 12, window: 1 };
-    let order = patches.ranked(&product(&network, &x));
+    let order = patches.ranked(&product(&network, &x)).unwrap();
     for (name, donor) in [("zero", vec![0.0; 24]), ("value", singles(&peers["value"]))] {
         let replacer = Replacer::new(Replacement::Resampling, patches, &x, &donor, 0, &settings);
         let curve = Removal::new(&network, patches, replacer, &settings).unwrap().curve(&order).unwrap();
@@ -391,7 +391,7 @@ proptest! {
         let patches = Patches { leads, len, window: window.min(len) };
         let all: Vec<usize> = (0..patches.count()).flat_map(|patch| patches.places(patch)).collect();
         prop_assert_eq!(all, (0..leads * len).collect::<Vec<usize>>());
-        let mut ranked = patches.ranked(&vec![1.0; leads * len]);
+        let mut ranked = patches.ranked(&vec![1.0; leads * len]).unwrap();
         prop_assert!(ranked.is_sorted(), "ties keep their places");
         ranked.dedup();
         prop_assert_eq!(ranked.len(), patches.count());
@@ -509,8 +509,8 @@ fn figures(files: &BTreeMap<String, Vec<u8>>) {
     pair[0].iter().zip(&pair[1]).for_each(|(a, b)| near(a.unwrap(), b.unwrap(), 1e-2));
     // The control is drawn anew: unrelated to itself.
     let random = of("cascading");
-    let stage = random.measures.iter().find(|measure| measure.name.ends_with(".spearman_absolute")).unwrap();
-    let last = random.values(&stage.name, "random").unwrap();
+    let stage = random.measures.iter().find(|measure| measure.name == "spearman_absolute").unwrap();
+    let last = random.values_at(stage.layer.as_deref(), "spearman_absolute", "random").unwrap();
     assert!(last.iter().all(|v| v.unwrap().abs() < 0.1), "{last:?}");
     let replacement = of("replacement");
     let bounds = ["oracle", "random_orders"].map(|of| replacement.values("local_noise.bounds", of).unwrap().to_vec());

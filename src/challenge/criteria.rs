@@ -2,7 +2,7 @@
 
 use super::control::Control;
 use super::explain::{Maps, attribution, maps};
-use super::findings::{Criterion, Measure, Row};
+use super::findings::{Criterion, Measure, Row, plainly};
 use super::infidelity::{Perturbed, max_sensitivity, per_microvolt};
 use super::localisation::{Segment, segment};
 use super::randomise::{Layer, layers, randomised};
@@ -14,7 +14,7 @@ use super::subject::{Batch, Subject};
 use crate::attribution::Method;
 use crate::dataset::{InputKind, Part};
 use crate::evaluation::perturbation::Predictor;
-use crate::evaluation::ranks::{ascending, pearson};
+use crate::evaluation::ranks::{ascending, larger, pearson};
 use crate::progress::{Report, Step};
 use crate::random::Stream;
 use crate::tape::{Network, RuleSet, from_vec, slice};
@@ -79,7 +79,7 @@ impl Bench<'_> {
     /// A measure from a figure of each method (by place) and ECG (by place).
     fn measure(&self, name: impl Into<String>, ecgs: usize, of: impl Fn(usize, usize) -> Option<f64>) -> Measure {
         let row = |(m, method): (usize, &Method)| Row { of: method.to_string(), values: (0..ecgs).map(|n| of(m, n)).collect() };
-        Measure { name: name.into(), rows: self.methods.iter().enumerate().map(row).collect() }
+        Measure { name: name.into(), layer: None, rows: self.methods.iter().enumerate().map(row).collect() }
     }
 
     fn map(&self, method: usize, ecg: usize) -> ArrayView2<'_, f32> {
@@ -115,7 +115,11 @@ impl Bench<'_> {
         let mut found = self.found(vec![
             self.measure("share", count, share),
             self.measure("ratio", count, |m, n| Some(share(m, n)? / points(n)?)),
-            Measure { name: "points".into(), rows: vec![Row { of: "segment".into(), values: (0..count).map(points).collect() }] },
+            Measure {
+                name: "points".into(),
+                layer: None,
+                rows: vec![Row { of: "segment".into(), values: (0..count).map(points).collect() }],
+            },
         ]);
         let missing = segments.iter().filter(|segment| segment.is_none()).count();
         if !median {
@@ -221,7 +225,7 @@ impl Bench<'_> {
                 for n in 0..ecgs {
                     let other: Vec<f32> = maps.index_axis(Axis(0), n).iter().copied().collect();
                     let now = max_sensitivity(&self.flat(m, n), [other.as_slice()]);
-                    worst[m][n] = worst[m][n].and_then(|worst| Some(worst.max(now?)));
+                    worst[m][n] = worst[m][n].and_then(|worst| Some(larger(worst, now?)));
                 }
             }
         }
@@ -251,35 +255,36 @@ impl Bench<'_> {
             let changed: &[Layer] = if cascading { &layers[..=k] } else { &layers[k..=k] };
             let network = randomised(self.network(), changed, seed, self.subject.target.index())?;
             let how = if cascading { "randomised from the output to" } else { "randomised at" };
-            let label = self.label(&format!("{how} {}", layer.name));
+            let label = self.label(&format!("{how} {}", plainly(&layer.name)));
             let afresh = (if cascading { 1000 } else { 2000 }) + k as u64;
             let found = maps(&network, &few, self.methods, &attribution, afresh, &self.labelled(&label))?;
-            measures.extend(self.similarities(&layer.name, &found));
+            measures
+                .extend(self.similarities(None, &found).into_iter().map(|measure| Measure { layer: Some(layer.name.clone()), ..measure }));
         }
         for similarity in SIMILARITIES {
-            measures.push(self.mean_of(&layers, similarity, &measures, few.ids.len()));
+            measures.push(self.mean_of(similarity, &measures, few.ids.len()));
         }
-        let names: Vec<&str> = layers.iter().map(|layer| layer.name.as_str()).collect();
+        let names: Vec<String> = layers.iter().map(|layer| plainly(&layer.name)).collect();
         let remarks = vec![format!("Layers from the output: {}.", names.join(", "))];
         Ok(Found { ecgs: few.ids, measures, remarks })
     }
 
     /// The mean of a similarity over the layers.
-    fn mean_of(&self, layers: &[Layer], similarity: &str, measures: &[Measure], ecgs: usize) -> Measure {
-        let own: Vec<&Measure> =
-            layers.iter().filter_map(|layer| measures.iter().find(|m| m.name == format!("{}.{similarity}", layer.name))).collect();
+    fn mean_of(&self, similarity: &str, measures: &[Measure], ecgs: usize) -> Measure {
+        let own: Vec<&Measure> = measures.iter().filter(|measure| measure.layer.is_some() && measure.name == similarity).collect();
         self.measure(format!("mean.{similarity}"), ecgs, |m, n| mean(own.iter().filter_map(|measure| measure.rows[m].values[n])))
     }
 
-    /// The four similarities of other maps with the network's own, for as many ECGs as there are of those.
-    fn similarities(&self, name: &str, others: &Maps) -> Vec<Measure> {
+    /// The four similarities of other maps, those of network `name`, with the network's own, for as many ECGs as there are of those.
+    fn similarities(&self, name: Option<&str>, others: &Maps) -> Vec<Measure> {
         let ecgs = others.first().map_or(0, |maps| maps.len_of(Axis(0)));
         let of = |k: usize| {
             let (m, n) = (k / ecgs, k % ecgs);
             Similarity::of(self.map(m, n), others[m].index_axis(Axis(0), n)).values()
         };
         let all: Vec<[Option<f64>; 4]> = (0..ecgs * others.len()).into_par_iter().map(of).collect();
-        let measure = |(s, similarity): (usize, &str)| self.measure(format!("{name}.{similarity}"), ecgs, |m, n| all[m * ecgs + n][s]);
+        let name = |similarity: &str| name.map_or_else(|| similarity.to_owned(), |name| format!("{name}.{similarity}"));
+        let measure = |(s, similarity): (usize, &str)| self.measure(name(similarity), ecgs, |m, n| all[m * ecgs + n][s]);
         SIMILARITIES.into_iter().enumerate().map(measure).collect()
     }
 
@@ -288,7 +293,7 @@ impl Bench<'_> {
         let label = self.label("heatmaps of the network trained on permuted labels");
         let attribution = attribution(self.subject, self.settings);
         let others = maps(&model.network, &self.batch, self.methods, &attribution, 3000, &self.labelled(&label))?;
-        let mut found = self.found(self.similarities("permuted", &others));
+        let mut found = self.found(self.similarities(Some("permuted"), &others));
         let train = model.provenance.as_ref().and_then(|about| about.metrics.iter().find(|m| m.part == Part::Train));
         found.remarks.extend(train.map(|train| {
             let unit = self.subject.target.unit();
@@ -311,7 +316,7 @@ impl Bench<'_> {
             let model = control.network(self.subject, self.settings, self.networks, self.report)?;
             let label = self.label(&format!("heatmaps of the network of seed {number}"));
             let others = maps(&model.network, &self.batch, self.methods, &attribution, 4000 + number as u64, &self.labelled(&label))?;
-            measures.extend(self.similarities(&control.name(), &others));
+            measures.extend(self.similarities(Some(&control.name()), &others));
             let test = model.provenance.as_ref().and_then(|about| about.metrics.iter().find(|m| m.part == Part::Test));
             remarks.extend(test.map(|test| {
                 let unit = self.subject.target.unit();
@@ -346,7 +351,7 @@ impl Bench<'_> {
                 values: (0..ecgs).map(|n| all[n][k].as_ref().map(value)).collect(),
             };
             let rows = vec![bound("random_orders", &|r| r.random), bound("oracle", &|r| r.oracle)];
-            measures.push(Measure { name: name("bounds"), rows });
+            measures.push(Measure { name: name("bounds"), layer: None, rows });
         }
         let Settings { patch, steps, screened, candidates, random_orders, .. } = *self.settings;
         let mut remarks = vec![format!(

@@ -81,8 +81,10 @@ impl std::str::FromStr for Criterion {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Measure {
-    /// What it is, e.g. `fc1.spearman_absolute`.
+    /// What it is, e.g. `spearman_absolute`.
     pub name: String,
+    /// The layer that it was taken at, which may have any name; `None` for what is of no single layer.
+    pub layer: Option<String>,
     /// One row per method (or bound).
     pub rows: Vec<Row>,
 }
@@ -116,10 +118,21 @@ pub struct Findings {
 /// Those of a network take some megabytes.
 const LARGEST: Most = Most { bytes: 1 << 30, of: "the findings of a criterion" };
 
+/// A layer's name in a sentence: quoted, with control characters escaped, where it is more than letters, digits, `.`, `_` and `-`.
+pub(super) fn plainly(layer: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || matches!(c, '.' | '_' | '-');
+    if !layer.is_empty() && layer.chars().all(plain) { layer.to_owned() } else { format!("{layer:?}") }
+}
+
 impl Findings {
-    /// The values of a measure for a method or bound.
+    /// The values, for a method or bound, of a measure that is of no single layer.
     pub fn values(&self, measure: &str, of: &str) -> Option<&[Option<f64>]> {
-        let measure = self.measures.iter().find(|found| found.name == measure)?;
+        self.values_at(None, measure, of)
+    }
+
+    /// The values, for a method or bound, of a measure at a layer.
+    pub fn values_at(&self, layer: Option<&str>, measure: &str, of: &str) -> Option<&[Option<f64>]> {
+        let measure = self.measures.iter().find(|found| found.name == measure && found.layer.as_deref() == layer)?;
         measure.rows.iter().find(|row| row.of == of).map(|row| row.values.as_slice())
     }
 
@@ -143,7 +156,8 @@ impl Findings {
         for measure in &self.measures {
             for row in &measure.rows {
                 if let Some(at) = row.values.iter().position(|value| value.is_some_and(|value| !value.is_finite())) {
-                    let at = format!("{} {} of {}, ECG {}", self.criterion, measure.name, row.of, self.ecgs[at]);
+                    let layer = measure.layer.as_deref().map_or_else(String::new, |layer| format!(" at {}", plainly(layer)));
+                    let at = format!("{} {}{layer} of {}, ECG {}", self.criterion, measure.name, row.of, self.ecgs[at]);
                     return Err(Error::Value { at, problem: "the figure is not finite".into() });
                 }
             }

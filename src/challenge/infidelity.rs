@@ -7,6 +7,8 @@
 //! (Captum's `normalize=True`). With it, INFD / E[Δ²] is the share of the change that the heatmap does not explain: 0 for the gradient of
 //! a linear model, about 1 for a map that has nothing to do with the network.
 
+use crate::evaluation::ranks::larger;
+
 /// The infidelity of one heatmap over some perturbations.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Infidelity {
@@ -38,7 +40,7 @@ impl Perturbed<'_> {
         let beta = if aa > 0.0 { ad / aa } else { 1.0 };
         let scaled = mean(&|a, d| (beta * a - d).powi(2));
         let raw = mean(&|a, d| (a - d).powi(2));
-        Infidelity { raw, scaled, unexplained: (dd > 0.0).then(|| (scaled / dd).clamp(0.0, 1.0)) }
+        Infidelity { raw, scaled, unexplained: (dd != 0.0).then(|| (scaled / dd).clamp(0.0, 1.0)) }
     }
 }
 
@@ -53,5 +55,5 @@ pub fn per_microvolt(map: &[f32], x: &[f32]) -> Vec<f32> {
 pub fn max_sensitivity<'a>(map: &[f32], perturbed: impl IntoIterator<Item = &'a [f32]>) -> Option<f64> {
     let size = map.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>().sqrt();
     let distance = |other: &[f32]| other.iter().zip(map).map(|(a, b)| (f64::from(*a) - f64::from(*b)).powi(2)).sum::<f64>().sqrt();
-    (size > 0.0).then(|| perturbed.into_iter().map(|other| distance(other) / size).fold(0.0, f64::max))
+    (size != 0.0).then(|| perturbed.into_iter().map(|other| distance(other) / size).fold(0.0, larger))
 }

@@ -64,6 +64,6 @@ impl Segment {
         let size = |v: &f32| f64::from(v.abs());
         let whole: f64 = map.iter().map(size).sum();
         let inside: f64 = self.leads.clone().flat_map(|lead| self.samples.clone().map(move |t| (lead, t))).map(|at| size(&map[at])).sum();
-        (whole > 0.0).then(|| inside / whole)
+        (whole != 0.0).then(|| inside / whole)
     }
 }

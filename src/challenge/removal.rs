@@ -84,7 +84,7 @@ impl<'a> Removal<'a> {
     /// # Errors
     /// As [`Removal::new`].
     pub fn map(&self, map: &[f32]) -> Result<(f64, f64)> {
-        let mut ranked = self.patches.ranked(map);
+        let mut ranked = self.patches.ranked(map)?;
         let most = self.score(&ranked)?;
         ranked.reverse();
         Ok((most, self.score(&ranked)?))
@@ -113,7 +113,7 @@ impl<'a> Removal<'a> {
     /// As [`Removal::new`].
     pub fn oracle(&self, hint: &[f32]) -> Result<f64> {
         let start = self.replacer.start();
-        let mut screened = self.patches.ranked(hint);
+        let mut screened = self.patches.ranked(hint)?;
         screened.truncate(self.settings.screened);
         let mut candidates = self.by_effect(&start, &screened)?;
         candidates.truncate(self.settings.candidates.max(self.steps));

@@ -83,7 +83,10 @@ impl Patches {
     }
 
     /// Patches by decreasing mean |attribution|, ties by place.
-    pub fn ranked(&self, map: &[f32]) -> Vec<usize> {
+    ///
+    /// # Errors
+    /// [`crate::Error::Value`] for an attribution that is not a number.
+    pub fn ranked(&self, map: &[f32]) -> crate::Result<Vec<usize>> {
         let mean = |patch: usize| {
             let places = self.places(patch);
             let n = places.len() as f64;

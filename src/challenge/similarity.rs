@@ -3,7 +3,7 @@
 //! Both are taken of the signed attributions and of their absolute values, as Adebayo et al. (2018, "Sanity checks for saliency maps",
 //! section 3) do for images. None depends on a map's scale, which differs between methods and between networks.
 
-use crate::evaluation::ranks::spearman;
+use crate::evaluation::ranks::{larger, spearman};
 use ndarray::ArrayView2;
 
 /// Samples of the Gaussian window and its standard deviation (Wang et al. 2004).
@@ -53,8 +53,8 @@ impl Similarity {
 /// Mean structural similarity over the leads of two maps, row-major with `len` samples a lead, each divided by its largest |value|.
 fn ssim_of_leads(a: &[f64], b: &[f64], len: usize, range: f64) -> Option<f64> {
     let scaled = |map: &[f64]| {
-        let most = map.iter().fold(0.0f64, |most, v| most.max(v.abs()));
-        (most > 0.0).then(|| map.iter().map(|v| v / most).collect::<Vec<f64>>())
+        let most = map.iter().map(|v| v.abs()).fold(0.0, larger);
+        (most != 0.0).then(|| map.iter().map(|v| v / most).collect::<Vec<f64>>())
     };
     let (a, b) = (scaled(a)?, scaled(b)?);
     let leads: Vec<f64> = a.chunks(len).zip(b.chunks(len)).map(|(a, b)| ssim(a, b, range)).collect::<Option<_>>()?;

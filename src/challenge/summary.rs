@@ -97,14 +97,11 @@ const PLAIN: [(Criterion, &str, &str, Better); 8] = [
     (Criterion::Infidelity, "noise.unexplained", "Infidelity under noise: share unexplained", Better::Lower),
     (Criterion::Infidelity, "window.unexplained", "Infidelity under removal: share unexplained", Better::Lower),
     (Criterion::Sensitivity, "max", "Max-sensitivity", Better::Lower),
-    (Criterion::Cascading, LAST, "All weights randomised: rank correlation", Better::Lower),
+    (Criterion::Cascading, "spearman_absolute", "All weights randomised: rank correlation", Better::Lower),
     (Criterion::Independent, "mean.spearman_absolute", "One layer randomised, mean over layers: rank correlation", Better::Lower),
     (Criterion::PermutedLabels, "permuted.spearman_absolute", "Trained on permuted labels: rank correlation", Better::Lower),
     (Criterion::Seeds, "mean.spearman_absolute", "Trained from another seed: rank correlation", Better::Higher),
 ];
-
-/// Stands for the last layer of the cascade, which has another name in every network.
-const LAST: &str = "last";
 
 /// The main table's columns for one network.
 pub fn columns(challenged: &Challenged, seed: u64) -> Vec<Column> {
@@ -112,9 +109,11 @@ pub fn columns(challenged: &Challenged, seed: u64) -> Vec<Column> {
     let mut all = Vec::new();
     for (criterion, measure, title, better) in PLAIN {
         let Some(found) = challenged.of(criterion) else { continue };
-        let measure = if measure == LAST { last_of_cascade(found) } else { measure.to_owned() };
-        let cells = challenged.methods.iter().map(|m| resamples.mean(found.values(&measure, m.name())?)).collect();
-        let name = if criterion == Criterion::Cascading { "cascading.all".into() } else { format!("{criterion}.{measure}") };
+        // The cascade ends where every layer is randomised; its last layer has another name in every network.
+        let all_layers = criterion == Criterion::Cascading;
+        let layer = if all_layers { found.measures.iter().rev().find_map(|measure| measure.layer.as_deref()) } else { None };
+        let cells = challenged.methods.iter().map(|m| resamples.mean(found.values_at(layer, measure, m.name())?)).collect();
+        let name = if all_layers { "cascading.all".into() } else { format!("{criterion}.{measure}") };
         all.push(Column { name, title: title.into(), better, cells });
     }
     if let Some(found) = challenged.of(Criterion::Replacement) {
@@ -132,12 +131,6 @@ pub fn columns(challenged: &Challenged, seed: u64) -> Vec<Column> {
         });
     }
     all
-}
-
-/// The similarity once every layer is randomised.
-fn last_of_cascade(found: &Findings) -> String {
-    let whole = |name: &str| !name.starts_with("mean.") && name.ends_with(".spearman_absolute");
-    found.measures.iter().rfind(|measure| whole(&measure.name)).map_or_else(String::new, |measure| measure.name.clone())
 }
 
 fn replacement_columns(challenged: &Challenged, found: &Findings, kind: Replacement, resamples: &mut Resamples) -> Vec<Column> {

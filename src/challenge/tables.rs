@@ -1,6 +1,6 @@
 //! The tables of a challenge.
 
-use super::findings::{Criterion, Findings};
+use super::findings::{Criterion, Findings, plainly};
 use super::replace::Replacement;
 use super::run::Challenged;
 use super::similarity::SIMILARITIES;
@@ -97,8 +97,18 @@ fn by_method(challenged: &Challenged, caption: String, first: &str) -> Table {
 }
 
 fn row(challenged: &Challenged, found: &Findings, name: String, measure: &str, resamples: &mut Resamples) -> Vec<Cell> {
+    row_at(challenged, found, name, (None, measure), resamples)
+}
+
+fn row_at(
+    challenged: &Challenged,
+    found: &Findings,
+    name: String,
+    (layer, measure): (Option<&str>, &str),
+    resamples: &mut Resamples,
+) -> Vec<Cell> {
     let cell = |method: &crate::attribution::Method, resamples: &mut Resamples| {
-        Cell::text(text(found.values(measure, method.name()).and_then(|values| resamples.mean(values))))
+        Cell::text(text(found.values_at(layer, measure, method.name()).and_then(|values| resamples.mean(values))))
     };
     std::iter::once(Cell::text(name)).chain(challenged.methods.iter().map(|method| cell(method, resamples))).collect()
 }
@@ -107,9 +117,15 @@ fn similarity_table(challenged: &Challenged, found: &Findings, what: &str, resam
     let caption = format!("{}: likeness of heatmaps to the network's own, {what}", challenged.target.title());
     let mut table = by_method(challenged, caption, "Likeness");
     for similarity in SIMILARITIES {
-        for measure in found.measures.iter().filter(|measure| measure.name.ends_with(&format!(".{similarity}"))) {
-            let part = measure.name.trim_end_matches(similarity).trim_end_matches('.');
-            table.rows.push(row(challenged, found, format!("{}, {part}", similarity.replace('_', " ")), &measure.name, resamples));
+        for measure in &found.measures {
+            // A layer may be called as another row is: it is said to be one.
+            let part = match (&measure.layer, measure.name.strip_suffix(similarity)) {
+                (Some(layer), Some("")) => format!("layer {}", plainly(layer)),
+                (None, Some(network)) => network.trim_end_matches('.').to_owned(),
+                _ => continue,
+            };
+            let name = format!("{}, {part}", similarity.replace('_', " "));
+            table.rows.push(row_at(challenged, found, name, (measure.layer.as_deref(), &measure.name), resamples));
         }
     }
     table
@@ -169,4 +185,56 @@ fn infidelity_table(challenged: &Challenged, found: &Findings, resamples: &mut R
         table.rows.push(row(challenged, found, name, &measure.name, resamples));
     }
     table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::findings::{Measure, Row};
+    use super::super::summary::columns;
+    use super::*;
+    use crate::attribution::Method;
+
+    /// Findings of two layers and of their mean, each with a figure of its own.
+    fn challenged(layers: [&str; 2]) -> Challenged {
+        let measure = |layer: Option<&str>, name: &str, value: f64| Measure {
+            name: name.into(),
+            layer: layer.map(str::to_owned),
+            rows: vec![Row { of: "saliency".into(), values: vec![Some(value); 3] }],
+        };
+        let found = |criterion| Findings {
+            criterion,
+            digest: String::new(),
+            ecgs: vec![0, 1, 2],
+            measures: vec![
+                measure(Some(layers[0]), "spearman_absolute", 0.25),
+                measure(Some(layers[1]), "spearman_absolute", 0.75),
+                measure(None, "mean.spearman_absolute", 0.5),
+            ],
+            remarks: Vec::new(),
+        };
+        Challenged {
+            name: "pr".into(),
+            target: crate::dataset::Target::Pr,
+            methods: vec![Method::Saliency],
+            findings: vec![found(Criterion::Cascading), found(Criterion::Independent)],
+        }
+    }
+
+    #[test]
+    fn a_layer_of_any_name_meets_no_other_figure() {
+        for layers in [["mean", "fc"], ["fc", "mean"], ["mean.spearman_absolute", "a, \"b\".c\n|"], ["x.spearman_absolute", ""]] {
+            let challenged = challenged(layers);
+            let columns = columns(&challenged, 1);
+            let of = |name: &str| columns.iter().find(|column| column.name == name).and_then(|column| column.cells[0]).map(|e| e.value);
+            assert_eq!((of("cascading.all"), of("independent.mean.spearman_absolute")), (Some(0.75), Some(0.5)), "{layers:?}");
+            for (_, table) in details(&challenged, 1) {
+                let rows: Vec<(&str, &str)> = table.rows.iter().map(|row| (row[0].text.as_str(), &row[1].text[..4])).collect();
+                let names: Vec<String> = layers.iter().map(|layer| format!("spearman absolute, layer {}", plainly(layer))).collect();
+                assert_eq!(rows, [(&*names[0], "0.25"), (&*names[1], "0.75"), ("spearman absolute, mean", "0.50")]);
+                assert_eq!((table.csv().lines().count(), table.markdown().lines().count()), (4, 7));
+            }
+            let text = serde_json::to_string(&challenged.findings[0]).expect("JSON");
+            assert_eq!(serde_json::from_str::<Findings>(&text).expect("findings"), challenged.findings[0]);
+        }
+    }
 }

@@ -66,7 +66,7 @@ impl Table {
     pub fn csv(&self) -> String {
         let mut out = String::new();
         let quoted = |text: &str| {
-            if text.contains([',', '"', '\n']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text.into() }
+            if text.contains([',', '"', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text.into() }
         };
         let line = |cells: Vec<String>| cells.join(",") + "\n";
         out += &line(self.header.iter().map(|name| quoted(name)).collect());
@@ -102,7 +102,8 @@ impl Table {
     /// A Markdown table under its caption.
     pub fn markdown(&self) -> String {
         let mut out = format!("{}\n\n", self.caption);
-        let safe = |text: &str| text.replace('|', "\\|");
+        // A row is one line.
+        let safe = |text: &str| text.replace('|', "\\|").replace(['\n', '\r'], " ");
         let _ = writeln!(out, "| {} |", self.header.iter().map(|name| safe(name)).collect::<Vec<_>>().join(" | "));
         let _ = writeln!(out, "|---|{}", "---:|".repeat(self.header.len().saturating_sub(1)));
         for row in &self.rows {
@@ -136,6 +137,14 @@ impl Table {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_of_several_lines_stays_in_its_cell() {
+        let mut table = Table::new("Areas", ["method", "a"]);
+        table.rows.push(vec![Cell::text("x\r\n| 1 |"), Cell::number(1.0, 0)]);
+        assert_eq!(table.markdown().lines().count(), 5);
+        assert_eq!(table.csv(), "method,a\n\"x\r\n| 1 |\",1\n");
+    }
 
     #[test]
     fn one_content_three_forms() {
