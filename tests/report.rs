@@ -145,6 +145,17 @@ fn a_study_goes_to_its_folder_and_comes_back() {
             assert!(a.methods.iter().any(|other| other.method == method.method && other.predictions == method.predictions));
         }
     }
+    // What too few ECGs cannot tell is NaN and null in the file; what overflowed is refused before it is written.
+    let mut few = study.clone();
+    (few.targets[0].metrics[0].mae, few.data.targets[0].sd) = (f64::NAN, f64::NAN);
+    store::save(folder.path(), &few).expect("saved");
+    let back = store::load(folder.path()).expect("loaded");
+    assert!(back.targets[0].metrics[0].mae.is_nan() && back.data.targets[0].sd.is_nan());
+    few.targets[0].metrics[0].mae = f64::INFINITY;
+    assert!(store::save(folder.path(), &few).expect_err("refused").to_string().contains("errors for"));
+    few.targets[0].metrics[0].mae = 1.0;
+    few.targets[0].predicted = vec![f64::NAN];
+    assert!(store::save(folder.path(), &few).expect_err("refused").to_string().contains("predictions for"));
     std::fs::write(folder.path().join("results.json"), "{}").expect("written");
     let message = store::load(folder.path()).expect_err("refused").to_string();
     assert!(message.contains("results.json") && !message.contains('\n'), "{message}");

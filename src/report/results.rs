@@ -4,7 +4,7 @@ use crate::dataset::{InputKind, Target};
 use crate::ecg::Measurements;
 use crate::{Error, Result};
 use ndarray::{Array2, Array3};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// Everything a study found.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -61,14 +61,19 @@ pub struct Distribution {
     /// ECGs in which it was measured.
     pub n: usize,
     /// Mean, in the target's unit.
+    #[serde(deserialize_with = "or_unknown")]
     pub mean: f64,
     /// Standard deviation (n − 1).
+    #[serde(deserialize_with = "or_unknown")]
     pub sd: f64,
     /// Smallest value.
+    #[serde(deserialize_with = "or_unknown")]
     pub min: f64,
     /// Median.
+    #[serde(deserialize_with = "or_unknown")]
     pub median: f64,
     /// Largest value.
+    #[serde(deserialize_with = "or_unknown")]
     pub max: f64,
 }
 
@@ -113,12 +118,16 @@ pub struct SplitMetrics {
     /// ECGs in the split that have the target.
     pub n: usize,
     /// Mean absolute error.
+    #[serde(deserialize_with = "or_unknown")]
     pub mae: f64,
     /// Root mean squared error.
+    #[serde(deserialize_with = "or_unknown")]
     pub rmse: f64,
     /// Mean absolute error of predicting the training mean.
+    #[serde(deserialize_with = "or_unknown")]
     pub mae_of_mean: f64,
     /// Root mean squared error of predicting the training mean.
+    #[serde(deserialize_with = "or_unknown")]
     pub rmse_of_mean: f64,
 }
 
@@ -152,6 +161,7 @@ pub struct PerturbationResults {
     /// Their measured values (n).
     pub truth: Vec<f64>,
     /// Standard deviation of the target over the training split, for the error / SD(y) scoring.
+    #[serde(deserialize_with = "or_unknown")]
     pub target_sd: f64,
     /// ECGs left out, and why.
     pub excluded: Vec<(u64, String)>,
@@ -184,6 +194,9 @@ impl StudyResults {
             return Err(Error::shape("the study's ECGs", ("E", 12, "L"), (ecgs, leads, samples)));
         }
         finite("the study's ECGs", self.ecgs.inputs.iter())?;
+        for d in &self.data.targets {
+            finite(&format!("the distribution of {}", d.target), known(&[d.mean, d.sd, d.min, d.median, d.max]))?;
+        }
         for target in &self.targets {
             target.check((ecgs, leads, samples))?;
         }
@@ -217,7 +230,16 @@ impl TargetResults {
             }
             finite(&at, maps.iter())?;
         }
+        for m in &self.metrics {
+            finite(&format!("the {} errors for {}", m.split, self.target), known(&[m.mae, m.rmse, m.mae_of_mean, m.rmse_of_mean]))?;
+        }
+        finite(
+            &format!("predictions for {}", self.target),
+            self.predicted.iter().chain(self.test.iter().flat_map(|p| [&p.truth, &p.predicted])),
+        )?;
         let Some(perturbation) = &self.perturbation else { return Ok(()) };
+        finite(&format!("the SD of {}", self.target), known(&[perturbation.target_sd]))?;
+        finite(&format!("true values of the ECGs perturbed for {}", self.target), &perturbation.truth)?;
         let n = perturbation.ecgs.len();
         if perturbation.truth.len() != n {
             return Err(Error::shape(format!("true values of the ECGs perturbed for {}", self.target), n, perturbation.truth.len()));
@@ -241,8 +263,18 @@ impl TargetResults {
     }
 }
 
-fn finite<'a>(at: &str, mut values: impl Iterator<Item = &'a f32>) -> Result<()> {
-    match values.position(|value| !value.is_finite()) {
+/// What is known of some figures: NaN stands for what no ECG, or too few, can tell, and is `null` in the file.
+fn known(figures: &[f64]) -> impl Iterator<Item = &f64> {
+    figures.iter().filter(|figure| !figure.is_nan())
+}
+
+/// A number, or NaN for `null`.
+fn or_unknown<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<f64, D::Error> {
+    Ok(Option::<f64>::deserialize(deserializer)?.unwrap_or(f64::NAN))
+}
+
+fn finite<'a, T: Copy + Into<f64> + 'a>(at: &str, values: impl IntoIterator<Item = &'a T>) -> Result<()> {
+    match values.into_iter().position(|value| !Into::<f64>::into(*value).is_finite()) {
         None => Ok(()),
         Some(flat) => Err(Error::Value { at: format!("{at}, element {flat}"), problem: "is not a finite number".into() }),
     }
