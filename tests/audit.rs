@@ -3,7 +3,7 @@
 #![allow(missing_docs)]
 
 use cardiograd::attribution::{GuidedBackprop, Method, Settings};
-use cardiograd::audit::{Certificate, Options, definitions, differences, digest, invariance, passages, prove, relu_rules};
+use cardiograd::audit::{Certificate, Check, Options, definitions, differences, digest, invariance, passages, prove, relu_rules};
 use cardiograd::nn::{Model, architecture, initialise};
 use cardiograd::progress::silent;
 use cardiograd::random::{Stage, Stream};
@@ -58,6 +58,50 @@ fn too_few_steps_are_a_failing_line() {
     let failed: Vec<&str> = certificate.checks.iter().filter(|check| !check.passed).map(|check| check.name.as_str()).collect();
     assert_eq!(failed, ["completeness of integrated gradients (f32)"]);
     assert!(!certificate.passed);
+}
+
+/// conv without bias → ReLU → mean over time → linear without bias, of one lead.
+fn without_biases(weight: &[f32]) -> Network<f32> {
+    let mut build = Builder::new();
+    let x = build.input("x", &[Some(1), None]);
+    let weights = |build: &mut Builder, name: &str, shape: &[usize]| build.parameter(name, shape, true);
+    let w = weights(&mut build, "conv.weight", &[1, 1, weight.len()]);
+    let y = build.node("conv", Op::Conv1d { stride: 1, dilation: 1, padding: (0, 0) }, &[x, w]);
+    let y = build.node("relu", Op::Relu, &[y]);
+    let y = build.node("pool", Op::GlobalAvgPool, &[y]);
+    let w = weights(&mut build, "fc.weight", &[1, 1]);
+    let y = build.node("fc", Op::Linear, &[y, w]);
+    let values = [("conv.weight", from_vec(&[1, 1, weight.len()], weight.to_vec())), ("fc.weight", from_vec(&[1, 1], vec![2.0]))];
+    Network::new(build.finish(y).unwrap(), values.map(|(name, value)| (name.to_owned(), value)).into_iter().collect()).unwrap()
+}
+
+/// On a flat stretch every unit of such a network is at its kink, and there is no derivative to compare with: no figure, in words.
+#[test]
+fn a_figure_that_is_not_a_number_is_a_failing_line_that_can_be_read_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let flat = from_vec(&[1, 1, 40], vec![120.0; 40]);
+    // A weight that overflows f32, and in f64 not.
+    for (weight, x, words) in
+        [([1.0, -1.0], &flat, "every direction crosses a kink"), ([3e38, 3e38], &flat, "node 'conv' (conv1d), element 0: inf")]
+    {
+        let mut certificate = prove(&without_biases(&weight), &Settings::default(), &Options::default(), x, &[7], &silent).unwrap();
+        let failed = certificate.failures();
+        assert!(!certificate.passed && failed.iter().any(|check| check.figure.is_nan() && check.detail.contains(words)), "{failed:#?}");
+        assert!(failed.iter().all(|check| check.figure.is_finite() || check.detail.starts_with("the figure is ")), "{failed:#?}");
+        let text = serde_json::to_string(&certificate).unwrap();
+        assert!(text.contains("\"figure\":\"not a number\"") && !text.contains("null"), "{text}");
+        let path = folder.path().join("certificate.json");
+        std::fs::write(&path, &text).unwrap();
+        let read = Certificate::read(&path).unwrap();
+        assert_eq!(serde_json::to_string(&read).unwrap(), text);
+        // Certificates of earlier versions have null there.
+        std::fs::write(&path, text.replace("\"not a number\"", "null")).unwrap();
+        assert_eq!(serde_json::to_string(&Certificate::read(&path).unwrap()).unwrap(), text);
+        certificate.hold_against(&read);
+        assert!(!certificate.passed);
+    }
+    let check = Check::new("x", f64::NEG_INFINITY, 1.0, "");
+    assert!(!check.passed && check.detail == "the figure is minus infinite");
 }
 
 /// Lets the gradient through where the input is not positive.
@@ -225,7 +269,21 @@ fn the_command_certifies_and_catches_a_changed_weight() {
     let error = text(&second.stderr);
     assert!(error.trim_end().lines().count() == 1 && error.contains("'model.5.weight' changed"), "{error}");
 
+    // A network that overflows: lines that fail, a certificate that is read again, and no success.
+    let mut overflowing = network("standardconv");
+    let id = overflowing.program().find("model.5.weight").unwrap();
+    let shape = overflowing.parameter(id).shape().to_vec();
+    *overflowing.parameter_mut(id) = cast(&noise(&shape, 1e38, 3));
+    Model::new(overflowing).save(folder.path().join("large.cgm")).unwrap();
+    let third = run("audit large.cgm --data data -n 1 --steps 100 -o large.json");
+    assert_eq!(third.status.code(), Some(1), "{}", text(&third.stderr));
+    let lines = text(&third.stdout);
+    assert!(lines.lines().any(|line| line.starts_with("FAIL") && line.contains("not a number")), "{lines}");
+    let again = run("audit large.cgm --data data -n 1 --steps 100 --certificate large.json -q");
+    assert!(again.status.code() == Some(1) && text(&again.stderr).contains("checks failed"), "{}", text(&again.stderr));
+
     for (arguments, code, word) in [
+        ("audit sound.cgm --data data --tolerance inf", 2, "tolerance"),
         ("audit sound.cgm --data data -n 0", 2, "ECG"),
         ("audit sound.cgm --data data --tolerance=0", 2, "tolerance"),
         ("audit sound.cgm --data data --certificate sound.cgm", 1, "sound.cgm"),

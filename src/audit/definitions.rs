@@ -2,6 +2,7 @@
 //! that share nothing with the kernels.
 
 use super::{Check, Worst};
+use crate::evaluation::ranks::larger;
 use crate::random::{Stage, Stream};
 use crate::tape::{Node, NodeId, Op, Program, Real, Tape, Tensor, slice};
 use rand::RngExt;
@@ -10,13 +11,17 @@ use rand::RngExt;
 const POINTS: usize = 48;
 
 /// The largest difference between a run's values and the formulas of `program`, over all nodes, as a share of the sum of the absolute terms.
-/// The detail names the worst node.
+/// The detail names the worst node. A value that is not finite is worse than any difference, wherever in the run it is.
 pub fn definitions<T: Real>(program: &Program, tape: &Tape<T>, seed: u64) -> Check {
     let mut worst = Worst::default();
     for id in program.ids().filter(|id| !program.node(*id).inputs.is_empty()) {
         let node = program.node(id);
         let inputs: Vec<&Tensor<T>> = node.inputs.iter().map(|input| tape.value(*input)).collect();
         let value = tape.value(id);
+        if let Some((at, found)) = slice(value).iter().enumerate().find(|(_, v)| !v.is_finite()) {
+            let found = found.f64();
+            worst.see(f64::NAN, || format!("node '{}' ({}), element {at}: {found:e}", node.name, node.op.kind()));
+        }
         let mut rng = Stream::new(seed, Stage::Audit).ecg(id.0 as u64).rng();
         for _ in 0..POINTS.min(value.len()) {
             let at = rng.random_range(0..value.len() as u64) as usize;
@@ -58,14 +63,12 @@ fn formula<T: Real>(node: &Node, inputs: &[&Tensor<T>], shape: &[usize], at: usi
             let scale = v(1, c) / (v(4, c) + eps).sqrt();
             sum(&mut [v(0, at) * scale, -v(3, c) * scale, v(2, c)].into_iter())
         }
-        Op::Relu => alone(v(0, at).max(0.0)),
+        Op::Relu => alone(if v(0, at) <= 0.0 { 0.0 } else { v(0, at) }),
         Op::LeakyRelu { slope } => alone(if v(0, at) > 0.0 { v(0, at) } else { slope * v(0, at) }),
         Op::Tanh => (v(0, at).tanh(), 1.0),
         Op::Sigmoid => (1.0 / (1.0 + (-v(0, at)).exp()), 1.0),
         Op::AvgPool1d { window, stride } => sum(&mut (0..window).map(|j| v(0, row * len + t * stride + j) / window as f64)),
-        Op::MaxPool1d { window, stride } => {
-            alone((0..window).map(|j| x[row * len + t * stride + j].f64()).fold(f64::NEG_INFINITY, f64::max))
-        }
+        Op::MaxPool1d { window, stride } => alone((0..window).map(|j| x[row * len + t * stride + j].f64()).fold(f64::NEG_INFINITY, larger)),
         Op::GlobalAvgPool => sum(&mut (0..len).map(|t| v(0, at * len + t) / len as f64)),
         Op::Add => sum(&mut [v(0, at), v(1, at)].into_iter()),
         Op::Multiply => alone(v(0, at) * v(1, at)),
@@ -117,7 +120,7 @@ pub fn first_difference<T: Real>(a: (&Program, &Tape<T>), b: (&Program, &Tape<T>
             return None;
         }
         let most = slice(left).iter().fold(f64::MIN_POSITIVE, |most, v| most.max(v.f64().abs()));
-        let error = slice(left).iter().zip(slice(right)).map(|(l, r)| (l.f64() - r.f64()).abs()).fold(0.0, f64::max) / most;
+        let error = slice(left).iter().zip(slice(right)).map(|(l, r)| (l.f64() - r.f64()).abs()).fold(0.0, larger) / most;
         (error > bound || error.is_nan()).then_some((id, error))
     })
 }

@@ -4,12 +4,13 @@
 use super::branches::branches;
 use super::{Check, Worst};
 use crate::Result;
+use crate::evaluation::ranks::larger;
 use crate::random::{Stage, Stream};
 use crate::tape::{Builder, Network, NodeId, Op, OpKind, RuleSet, Tape, Tensor, Want, from_vec, slice};
 use rand_distr::{Distribution, StandardNormal};
 
 /// Directions per ECG.
-const DIRECTIONS: u32 = 4;
+pub(super) const DIRECTIONS: u32 = 4;
 
 fn normal(shape: &[usize], stream: Stream) -> Tensor<f64> {
     let mut rng = stream.rng();
@@ -22,7 +23,8 @@ fn dot(a: &Tensor<f64>, b: &Tensor<f64>) -> f64 {
 
 /// The gradient that the walk back gives under `rules` (plain, unless a broken rule is to be caught) against central differences in random
 /// directions: |Δf / 2h − ⟨g, v⟩| as a share of ‖g‖ (a typical ⟨g, v⟩). The step shrinks until both ends are on the linear piece of the
-/// ECG itself; directions in which none is found are counted as at a kink and left out.
+/// ECG itself; directions in which none is found are counted as at a kink and left out. Where all are, or a number on the way is none, the figure is
+/// not a number.
 ///
 /// # Errors
 /// If the network cannot run on `x` (1, C, L), or a rule cannot act.
@@ -35,9 +37,12 @@ pub fn finite_differences(
 ) -> Result<(f64, u32)> {
     let tape = network.run(std::slice::from_ref(x))?;
     let gradient = network.gradient(&tape, rules, output)?;
-    let norm = dot(&gradient, &gradient).sqrt().max(f64::MIN_POSITIVE);
+    let norm = larger(f64::MIN_POSITIVE, dot(&gradient, &gradient).sqrt());
     let own = branches(network, &tape);
-    let scale = (dot(x, x) / x.len() as f64).sqrt().max(1e-3);
+    let scale = larger(1e-3, (dot(x, x) / x.len() as f64).sqrt());
+    if !(norm.is_finite() && scale.is_finite()) {
+        return Ok((f64::NAN, 0));
+    }
     let (mut worst, mut kinks) = (0.0f64, 0);
     for direction in 0..DIRECTIONS {
         let v = normal(x.shape(), stream.repeat(direction));
@@ -54,7 +59,7 @@ pub fn finite_differences(
             }
         };
         match difference {
-            Some(difference) => worst = worst.max((difference - dot(&gradient, &v)).abs() / norm),
+            Some(difference) => worst = larger(worst, (difference - dot(&gradient, &v)).abs() / norm),
             None => kinks += 1,
         }
     }
@@ -91,7 +96,8 @@ pub fn adjoint(network: &Network<f64>, tape: &Tape<f64>, seed: u64) -> Result<Ch
         let input = alone.program().inputs()[0];
         let mut back = alone.backward(&run, g.clone(), &RuleSet::plain(), None, &Want::nodes([input]))?;
         let back = back.take(input).unwrap_or_else(|| crate::tape::zeros(v.shape()));
-        let size = (dot(&g, &g) * dot(&forward, &forward)).sqrt().max(f64::MIN_POSITIVE);
+        let size = (dot(&g, &g) * dot(&forward, &forward)).sqrt();
+        let size = larger(f64::MIN_POSITIVE, size);
         nodes += 1;
         worst.see((dot(&g, &forward) - dot(&back, &v)).abs() / size, || format!("node '{}'", program.node(id).name));
     }

@@ -8,6 +8,7 @@ mod conservation;
 pub mod definitions;
 pub mod differences;
 pub mod digest;
+pub mod figure;
 pub mod invariance;
 mod precision;
 mod prove;
@@ -29,18 +30,30 @@ pub struct Check {
     pub name: String,
     /// Whether the figure is within the bound.
     pub passed: bool,
-    /// The worst figure found.
+    /// The worst figure found; not finite where none could be had, which fails, with the reason in `detail`.
+    #[serde(with = "figure")]
     pub figure: f64,
     /// The largest figure that passes.
+    #[serde(with = "figure")]
     pub bound: f64,
     /// Where the worst was, and what else there is to say.
     pub detail: String,
 }
 
 impl Check {
-    /// A check that passes when its figure is a number not above the bound.
+    /// A check that passes when its figure is a finite number not above the bound; what else a figure is, the detail says in words.
     pub fn new(name: impl Into<String>, figure: f64, bound: f64, detail: impl Into<String>) -> Self {
-        Check { name: name.into(), passed: figure <= bound, figure, bound, detail: detail.into() }
+        let detail = match (figure::words(figure), detail.into()) {
+            (None, detail) => detail,
+            (Some(words), detail) if detail.is_empty() => format!("the figure is {words}"),
+            (Some(words), detail) => format!("the figure is {words}: {detail}"),
+        };
+        Check { name: name.into(), passed: figure.is_finite() && figure <= bound, figure, bound, detail }
+    }
+
+    /// A check that fails because there is no figure.
+    pub fn without_figure(name: impl Into<String>, bound: f64, why: impl Into<String>) -> Self {
+        Check::new(name, f64::NAN, bound, why)
     }
 }
 

@@ -3,6 +3,7 @@
 
 use super::branches::{branches, flips, hold};
 use crate::Result;
+use crate::evaluation::ranks::larger;
 use crate::tape::{Network, RuleSet, Tensor, cast, slice};
 
 /// What one ECG shows.
@@ -34,7 +35,7 @@ pub fn precision(network: &Network<f32>, reference: &Network<f64>, output: usize
     let held = reference.gradient(&reference_tape, &hold(reference, &own), output)?;
     let (a, b) = (f64::from(slice(tape.output())[output]), slice(reference_tape.output())[output]);
     Ok(Precision {
-        prediction: (a - b).abs() / b.abs().max(1.0),
+        prediction: (a - b).abs() / larger(1.0, b.abs()),
         gradient: distance(&g32, &g64),
         rounding: distance(&g32, &held),
         flips: flipped.iter().map(|(_, count)| count).sum(),

@@ -2,14 +2,15 @@
 
 use super::conservation::passages;
 use super::definitions::definitions;
-use super::differences::{adjoint, finite_differences};
+use super::differences::{DIRECTIONS, adjoint, finite_differences};
 use super::invariance::{invariance, planned, variants};
 use super::{Certificate, Check, Worst, digest, precision};
-use crate::Result;
 use crate::attribution::{Explainer, MaxPoolRule, Method, Settings, catalogue};
+use crate::evaluation::ranks::larger;
 use crate::progress::{Report, Step, silent};
 use crate::random::{Stage, Stream};
 use crate::tape::{Network, Real, RuleSet, Tensor, cast, fold_batch_norm, from_vec, slice};
+use crate::{Error, Result};
 
 /// What an audit looks at.
 #[derive(Clone, Debug, PartialEq)]
@@ -41,7 +42,7 @@ struct Subject<'a> {
 /// Runs every check on the ECGs `x` (N, C, L), numbered `ids`.
 ///
 /// # Errors
-/// If the network cannot run on `x`; a check that fails is a line of the certificate, not an error.
+/// If the network cannot run on `x`; a check that fails, or meets a value that is not finite, is a line of the certificate, not an error.
 pub fn prove(
     network: &Network<f32>,
     settings: &Settings,
@@ -53,21 +54,26 @@ pub fn prove(
     let x = x.as_standard_layout().into_owned().into_shared();
     let subject = Subject { network, reference: network.cast(), settings, options, x, ids };
     type Line<'a> = fn(&Subject<'a>) -> Result<Vec<Check>>;
-    let lines: [Line<'_>; 9] = [
-        Subject::ops,
-        Subject::gradients,
-        Subject::rules,
-        Subject::precisions,
-        Subject::deeplift,
-        Subject::integrated_gradients,
-        Subject::conservation,
-        Subject::invariances,
-        Subject::plans,
+    let lines: [(&str, Line<'_>); 9] = [
+        ("every op against its definition", Subject::ops),
+        ("gradient against finite differences", Subject::gradients),
+        ("rules at ReLUs against their formulas", Subject::rules),
+        ("f32 against f64", Subject::precisions),
+        ("completeness of DeepLIFT", Subject::deeplift),
+        ("completeness of integrated gradients", Subject::integrated_gradients),
+        ("conservation of relevance", Subject::conservation),
+        ("implementation invariance", Subject::invariances),
+        ("implementation invariance: execution plans", Subject::plans),
     ];
     let mut checks = Vec::new();
-    for (done, line) in lines.iter().enumerate() {
+    for (done, (name, line)) in lines.iter().enumerate() {
         report(Step { label: "auditing", done: done as u64, total: lines.len() as u64, unit: "checks", note: "" });
-        checks.extend(line(&subject)?);
+        match line(&subject) {
+            Ok(found) => checks.extend(found),
+            // A value that nothing can be computed with is what an audit is there to find.
+            Err(error @ Error::Value { .. }) => checks.push(Check::without_figure(*name, 0.0, error.to_string())),
+            Err(error) => return Err(error),
+        }
     }
     report(Step { label: "auditing", done: lines.len() as u64, total: lines.len() as u64, unit: "checks", note: "" });
     Ok(Certificate {
@@ -110,7 +116,8 @@ impl Subject<'_> {
             let (error, skipped) =
                 finite_differences(&self.reference, &RuleSet::plain(), self.settings.output, &cast(&self.ecg(at)), stream)?;
             kinks += skipped;
-            worst.see(error, || format!("ECG {id}"));
+            let all = skipped == DIRECTIONS;
+            worst.see(error, || if all { format!("ECG {id}, where every direction crosses a kink") } else { format!("ECG {id}") });
         }
         let detail = format!("worst at {}; {kinks} directions at a kink left out", worst.at);
         Ok(vec![Check::new("gradient against finite differences (f64)", worst.figure, 1e-5, detail)])
@@ -222,7 +229,7 @@ fn completeness<T: Real>(network: &Network<T>, x: &Tensor<T>, ids: &[u64], setti
     let mut worst = Worst::default();
     let entries = found.completeness.iter().flat_map(|(_, all)| all);
     for ((entry, id), prediction) in entries.zip(ids).zip(&found.prediction) {
-        let scale = entry.difference.abs().max(0.01 * prediction.f64().abs()).max(f64::MIN_POSITIVE);
+        let scale = larger(larger(f64::MIN_POSITIVE, 0.01 * prediction.f64().abs()), entry.difference.abs());
         let figures = || format!("ECG {id}: Σ {:.6e}, f(x) − f(baseline) {:.6e}", entry.sum, entry.difference);
         worst.see((entry.sum - entry.difference).abs() / scale, figures);
     }

@@ -11,22 +11,26 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// The methods whose rules at ReLUs are checked.
 const METHODS: [Method; 4] = [Method::Saliency, Method::GuidedBackprop, Method::Deconvolution, Method::DeepLift];
 
-/// What a method hands on at a ReLU that receives `g`, with input `x` and, in the reference run, `x0`.
+/// What a method hands on at a ReLU that receives `g`, with input `x` and, in the reference run, `x0`. Not a number where any of them is none.
 fn formula(method: Method, g: f64, x: f64, x0: f64) -> f64 {
+    let above = |value: f64| if value <= 0.0 { 0.0 } else { value };
+    let open = |value: f64| {
+        if x.is_nan() {
+            f64::NAN
+        } else if x > 0.0 {
+            value
+        } else {
+            0.0
+        }
+    };
     match method {
         // Zeiler & Fergus 2014: the rectifier acts on what passes back, whatever the forward value.
-        Method::Deconvolution => g.max(0.0),
+        Method::Deconvolution => above(g),
         // Springenberg et al. 2015: both the gradient and the forward value must be positive.
-        Method::GuidedBackprop => (if x > 0.0 { g } else { 0.0 }).max(0.0),
+        Method::GuidedBackprop => above(open(g)),
         // Shrikumar et al. 2017, section 3.5.1.
-        Method::DeepLift if (x - x0).abs() >= 1e-10 => g * (x.max(0.0) - x0.max(0.0)) / (x - x0),
-        _ => {
-            if x > 0.0 {
-                g
-            } else {
-                0.0
-            }
-        }
+        Method::DeepLift if (x - x0).abs() >= 1e-10 || x0.is_nan() => g * (above(x) - above(x0)) / (x - x0),
+        _ => open(g),
     }
 }
 

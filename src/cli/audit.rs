@@ -4,6 +4,7 @@ use super::numbers::{ECGS, RUNS, up_to};
 use super::outputs::one_output;
 use super::{Globals, Progress, print};
 use crate::attribution::Settings;
+use crate::audit::figure::words;
 use crate::audit::{Certificate, Options, prove};
 use crate::dataset::{Dataset, InputKind};
 use crate::ecg::leads::LEADS;
@@ -50,8 +51,8 @@ pub struct Args {
 
 /// Runs the command: a certificate whose failing lines make the exit code 1.
 pub fn run(args: &Args, globals: &Globals) -> Result<()> {
-    if args.tolerance.is_nan() || args.tolerance <= 0.0 {
-        return Err(Error::Usage(format!("--tolerance {} is not above 0", args.tolerance)));
+    if !(args.tolerance.is_finite() && args.tolerance > 0.0) {
+        return Err(Error::Usage(format!("--tolerance {} is no number above 0", args.tolerance)));
     }
     let earlier = args.certificate.as_deref().map(Certificate::read).transpose()?;
     let model = load_model(&args.model, args.arch.as_deref())?;
@@ -103,7 +104,8 @@ fn tell(certificate: &Certificate) -> Result<()> {
     ))?;
     for check in &certificate.checks {
         let word = if check.passed { "pass" } else { "FAIL" };
-        print(format!("{word}  {:<52} {:9.2e} (bound {:.0e})  {}", check.name, check.figure, check.bound, check.detail))?;
+        let figure = words(check.figure).map_or_else(|| format!("{:9.2e}", check.figure), str::to_owned);
+        print(format!("{word}  {:<52} {figure} (bound {:.0e})  {}", check.name, check.bound, check.detail))?;
     }
     Ok(())
 }
