@@ -52,6 +52,8 @@ pub enum Error {
     },
     /// Data on which the work cannot be done (an empty split, a target that is missing everywhere).
     Data(String),
+    /// A result that could not be compared with anything, so that nothing is known of it. Exit code 3.
+    Unverified(String),
 }
 
 impl Error {
@@ -80,15 +82,20 @@ impl Error {
             Error::Rule(what) => Error::Rule(within(what)),
             Error::Parameters(what) => Error::Parameters(within(what)),
             Error::Data(what) => Error::Data(within(what)),
+            Error::Unverified(what) => Error::Unverified(within(what)),
             Error::Shape { at, expected, found } => Error::Shape { at: within(at), expected, found },
             Error::Value { at, problem } => Error::Value { at: within(at), problem },
             named @ (Error::Format { .. } | Error::Io { .. }) => named,
         }
     }
 
-    /// The process exit code: 2 for a wrong request, 1 for anything that failed.
+    /// The process exit code: 2 for a wrong request, 3 for a result that could not be compared, 1 for anything that failed.
     pub fn exit_code(&self) -> u8 {
-        if matches!(self, Error::Usage(_)) { 2 } else { 1 }
+        match self {
+            Error::Usage(_) => 2,
+            Error::Unverified(_) => 3,
+            _ => 1,
+        }
     }
 }
 
@@ -100,9 +107,12 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let path = |path: &Path| one_line(&path.display().to_string(), PLACE).into_owned();
         match self {
-            Error::Usage(what) | Error::Program(what) | Error::Rule(what) | Error::Parameters(what) | Error::Data(what) => {
-                f.write_str(&one_line(what, PLACE + PROBLEM))
-            }
+            Error::Usage(what)
+            | Error::Program(what)
+            | Error::Rule(what)
+            | Error::Parameters(what)
+            | Error::Data(what)
+            | Error::Unverified(what) => f.write_str(&one_line(what, PLACE + PROBLEM)),
             Error::Shape { at, expected, found } => {
                 let (at, expected, found) = (one_line(at, PLACE), one_line(expected, PLACE), one_line(found, PLACE));
                 write!(f, "{at}: expected shape {expected}, found {found}")

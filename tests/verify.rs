@@ -2,7 +2,7 @@
 #![allow(missing_docs)]
 
 use cardiograd::audit::compare::compare;
-use cardiograd::audit::provenance::{Record, record_of};
+use cardiograd::audit::provenance::{Digested, Record, record_of};
 use cardiograd::files::npy;
 use cardiograd::files::npz::{self, NpzWriter};
 use ndarray::{Array3, ArrayD};
@@ -27,12 +27,50 @@ fn done(folder: &Path, arguments: &str) -> String {
     text(&output.stdout)
 }
 
-/// The one line with which a result is not verified.
+/// The one line with which a result is not verified, exit code 1; each finding is a line of the output too.
 fn refused(folder: &Path, arguments: &str) -> String {
+    failed(folder, arguments, 1)
+}
+
+/// The same of a result that could not be compared.
+fn not_compared(folder: &Path, arguments: &str) -> String {
+    failed(folder, arguments, 3)
+}
+
+fn failed(folder: &Path, arguments: &str, code: i32) -> String {
     let output = cardiograd_on("", folder, arguments);
     let line = text(&output.stderr);
-    assert!(output.status.code() == Some(1) && line.trim_end().lines().count() == 1, "{arguments}: {line}");
+    assert!(output.status.code() == Some(code) && line.trim_end().lines().count() == 1, "{arguments}: {:?} {line}", output.status);
     line
+}
+
+/// The findings, a line each.
+fn findings(folder: &Path, arguments: &str) -> Vec<String> {
+    let output = cardiograd_on("", folder, arguments);
+    assert_eq!(output.status.code(), Some(1), "{arguments}: {}{}", text(&output.stdout), text(&output.stderr));
+    text(&output.stdout).lines().map(str::to_owned).collect()
+}
+
+/// Changes the record of a result and seals it again, as someone does who knows of its digest.
+fn forge(result: &Path, change: impl FnOnce(&mut Record)) {
+    let mut record = Record::find(result).unwrap().unwrap();
+    change(&mut record);
+    record.sealed().unwrap().write(result).unwrap();
+}
+
+/// The files of a result as a record has them that was written now.
+fn files_now(result: &Path) -> Vec<Digested> {
+    Record::new("explain", None, Vec::new(), result).unwrap().outputs
+}
+
+/// Turns the signs of an array of an archive.
+fn flip_signs(path: &Path, name: &str) {
+    let arrays: Vec<(String, ArrayD<f32>)> = npz::read(path).unwrap().into_iter().map(|(name, array)| (name, array.into_f32())).collect();
+    let mut archive = NpzWriter::create(path).unwrap();
+    for (other, array) in &arrays {
+        archive.add(other, if other == name { array.mapv(|v| -v) } else { array.clone() }.view()).unwrap();
+    }
+    archive.finish().unwrap();
 }
 
 /// A folder with a model and two ECGs, and heatmaps of them.
@@ -58,14 +96,15 @@ fn turn(path: &Path, at: impl Fn(usize) -> usize) {
 }
 
 #[test]
-fn maps_are_made_again_byte_for_byte_on_this_kernel_and_within_the_bound_on_another() {
+fn maps_are_made_again_byte_for_byte_on_the_kernel_that_made_them() {
     let folder = explained();
     assert!(done(folder.path(), "verify out.npz").contains("the same bytes"));
     assert!(done(folder.path(), "verify out.npz --threads 1").contains("the same bytes"));
+    let record = Record::find(&folder.path().join("out.npz")).unwrap().unwrap();
     let other = cardiograd_on("portable", folder.path(), "verify out.npz --json");
     let told: serde_json::Value = serde_json::from_slice(&other.stdout).unwrap();
-    assert_eq!((told["verified"].as_bool(), told["kernel_here"].as_str()), (Some(true), Some("portable")), "{told}");
-    let record = Record::find(&folder.path().join("out.npz")).unwrap().unwrap();
+    assert_eq!((told["verified"].as_bool(), told["outcome"].as_str()), (Some(true), Some("same")), "{told}");
+    assert_eq!(told["kernel_here"].as_str(), Some(record.kernel.as_str()), "{told}");
     assert!(record.arguments.contains(&"--samples=4".to_owned()) && record.defaults.contains(&"--precision=f32".to_owned()));
     assert_eq!((record.command.as_str(), record.seed), ("explain", Some(3)));
 }
@@ -89,7 +128,7 @@ fn any_changed_byte_is_named() {
     changed("x.npy", &["input x.npy", "bytes changed"]);
     changed("out.npz", &["result out.npz", "bytes changed"]);
     std::fs::rename(path.join("x.npy"), path.join("y.npy")).unwrap();
-    assert!(refused(path, "verify out.npz").contains("input x.npy: it is not there"));
+    assert!(not_compared(path, "verify out.npz").contains("input x.npy: it is not there"));
     assert!(done(path, "verify out.npz --input y.npy").contains("the same bytes"));
 }
 
@@ -123,6 +162,9 @@ fn another_seed_is_named() {
     *seed = "--seed=4".into();
     record.write(&path).unwrap();
     assert!(refused(folder.path(), "verify out.npz").contains("record: its own bytes changed (seed"));
+    record.clone().sealed().unwrap().write(&path).unwrap();
+    assert!(refused(folder.path(), "verify out.npz").contains("record: its seed is 3, by its options 4"));
+    record.seed = Some(4);
     record.sealed().unwrap().write(&path).unwrap();
     let line = refused(folder.path(), "verify out.npz");
     assert!(line.contains("'smoothgrad'") && !line.contains("'saliency'"), "{line}");
@@ -134,12 +176,12 @@ fn a_result_without_its_record_says_so() {
     let path = folder.path();
     std::fs::create_dir(path.join("moved")).unwrap();
     std::fs::rename(path.join("out.npz"), path.join("moved/out.npz")).unwrap();
-    let line = refused(path, "verify moved/out.npz");
+    let line = not_compared(path, "verify moved/out.npz");
     assert!(line.contains("there is no record") && line.contains("--record"), "{line}");
     assert!(done(path, "verify moved/out.npz --record out.npz.provenance.json").contains("the same bytes"));
-    assert!(refused(path, "verify absent.npz").contains("absent.npz"));
+    assert!(not_compared(path, "verify absent.npz").contains("absent.npz"));
     std::fs::write(record_of(&path.join("moved/out.npz")), "{}").unwrap();
-    assert!(refused(path, "verify moved/out.npz").contains("not a provenance record"));
+    assert!(not_compared(path, "verify moved/out.npz").contains("not a provenance record"));
 }
 
 #[test]
@@ -181,7 +223,7 @@ fn an_account_is_made_again_and_a_changed_byte_is_named() {
     assert!(record.arguments.contains(&"--occlusion-window=40".to_owned()) && record.defaults.contains(&"--steps=50".to_owned()));
     // The account names the files as they were called; where they are now is another matter.
     std::fs::rename(path.join("model.safetensors"), path.join("moved.safetensors")).unwrap();
-    assert!(refused(path, "verify account").contains("model model.safetensors: it is not there"));
+    assert!(not_compared(path, "verify account").contains("model model.safetensors: it is not there"));
     assert!(done(path, "verify account --model moved.safetensors").contains("the same bytes"));
     for file in ["map.npy", "trace.html", "trace.json", "graph.svg"] {
         let file = path.join("account").join(file);
@@ -222,4 +264,154 @@ fn comparing_two_results_names_arrays() {
     assert!(compare(&record, &out, &out).unwrap().is_empty());
     let places: Vec<String> = compare(&record, &out, &other).unwrap().into_iter().map(|difference| difference.place).collect();
     assert_eq!(places, ["array 'smoothgrad'", "array 'prediction'"]);
+}
+
+#[test]
+fn outputs_left_out_of_a_record_are_named() {
+    let folder = explained();
+    let (path, out) = (folder.path(), folder.path().join("out.npz"));
+    flip_signs(&out, "saliency");
+    forge(&out, |record| record.outputs.clear());
+    for option in ["", " --digests"] {
+        assert!(refused(path, &format!("verify out.npz{option}")).contains("record: it names no file of the result"));
+    }
+    let digest = files_now(&out);
+    forge(&out, |record| record.outputs = digest);
+    let lines = findings(path, "verify out.npz");
+    assert!(lines.len() == 1 && lines[0].contains("array 'saliency'") && lines[0].contains("elements differ"), "{lines:?}");
+    // Paths that lead elsewhere are named and not read.
+    let elsewhere = ["/dev/zero", "../model.safetensors", "x.npy"];
+    forge(&out, |record| record.outputs.extend(elsewhere.map(|file| Digested { path: file.into(), ..record.outputs[0].clone() })));
+    let lines = findings(path, "verify out.npz");
+    assert!(lines[0].contains("array 'saliency'"), "changed bytes first: {lines:?}");
+    assert!(
+        elsewhere.iter().all(|file| lines.iter().any(|line| line.contains(&format!("it names {file:?}, which is no file of this")))),
+        "{lines:?}"
+    );
+}
+
+#[test]
+fn a_file_dropped_together_with_its_line_is_named_and_so_is_one_that_is_added() {
+    let folder = explained();
+    let (path, account) = (folder.path(), folder.path().join("account"));
+    done(path, "trace model.safetensors --arch standardconv -i x.npy --method saliency -o account -q");
+    let whole = Record::find(&account).unwrap().unwrap();
+    std::fs::rename(account.join("graph.svg"), path.join("graph.svg")).unwrap();
+    forge(&account, |record| record.outputs.retain(|output| output.path != Path::new("graph.svg")));
+    assert!(done(path, "verify account --digests").contains("nothing was made again"));
+    let lines = findings(path, "verify account");
+    assert!(lines.iter().any(|line| line == "graph.svg: it is not there; the command makes it"), "{lines:?}");
+    // The line alone.
+    std::fs::rename(path.join("graph.svg"), account.join("graph.svg")).unwrap();
+    assert!(refused(path, "verify account").contains("record: it does not name graph.svg, which the command makes"));
+    // One more, with a line; changed bytes come first.
+    std::fs::write(account.join("a.csv"), "1").unwrap();
+    turn(&account.join("trace.md"), |len| len - 2);
+    let now = files_now(&account);
+    forge(&account, |record| record.outputs = now);
+    let lines = findings(path, "verify account");
+    assert!(lines[0].starts_with("trace.md, made again") && lines[1] == "a.csv: the command does not make it", "{lines:?}");
+    assert_eq!(lines.len(), 2);
+    // Two that changed places, with their digests.
+    std::fs::remove_file(account.join("a.csv")).unwrap();
+    turn(&account.join("trace.md"), |len| len - 2);
+    let [a, b] = ["graph.dot", "trace.json"].map(|name| account.join(name));
+    let (left, right) = (std::fs::read(&a).unwrap(), std::fs::read(&b).unwrap());
+    std::fs::write(&a, &right).unwrap();
+    std::fs::write(&b, &left).unwrap();
+    let now = files_now(&account);
+    forge(&account, |record| record.outputs = now);
+    assert_eq!(findings(path, "verify account").len(), 2);
+    std::fs::write(&a, &left).unwrap();
+    std::fs::write(&b, &right).unwrap();
+    whole.write(&account).unwrap();
+    assert!(done(path, "verify account").contains("the same bytes"));
+    // A link to the same bytes elsewhere, which can change without the result.
+    #[cfg(unix)]
+    {
+        std::fs::rename(account.join("map.npy"), path.join("map.npy")).unwrap();
+        std::os::unix::fs::symlink(path.join("map.npy"), account.join("map.npy")).unwrap();
+        assert!(refused(path, "verify account").contains("map.npy: it is a link"));
+    }
+}
+
+#[test]
+fn a_record_says_what_its_command_writes() {
+    let folder = explained();
+    let (path, out) = (folder.path(), folder.path().join("out.npz"));
+    let whole = Record::find(&out).unwrap().unwrap();
+    let named = |change: &dyn Fn(&mut Record), words: &str| {
+        whole.write(&out).unwrap();
+        forge(&out, |record| change(record));
+        for option in ["", " --digests"] {
+            let line = refused(path, &format!("verify out.npz{option}"));
+            assert!(line.contains(words), "{line}");
+        }
+    };
+    named(&|record| drop(record.inputs.remove(1)), "record: it does not name the input x.npy");
+    named(&|record| record.inputs[1].role = "draws".into(), "record: it names the draws \"x.npy\", which its options do not");
+    named(&|record| record.inputs.swap(0, 1), "its inputs are not in the order");
+    named(&|record| record.inputs[0].path = "other.safetensors".into(), "it does not name the model model.safetensors");
+    named(&|record| record.defaults.retain(|option| option != "--precision=f32"), "record: it does not say --precision=f32");
+    named(&|record| record.defaults.push("--seed=9".into()), "\"--seed=9\" is no default of explain");
+    named(&|record| record.arguments.retain(|option| option != "--seed=3"), "it does not say --seed=0");
+}
+
+#[test]
+fn arguments_and_results_of_others_do_not_fit() {
+    let folder = explained();
+    let (path, out) = (folder.path(), folder.path().join("out.npz"));
+    forge(&out, |record| record.arguments.iter_mut().filter(|a| *a == "--samples=4").for_each(|a| *a = "--samples=5".into()));
+    let lines = findings(path, "verify out.npz");
+    assert!(lines.len() == 1 && lines[0].contains("array 'smoothgrad'"), "{lines:?}");
+    // Options that the command refuses: nothing is known of the result.
+    forge(&out, |record| record.arguments.iter_mut().filter(|a| a.starts_with("--method")).for_each(|a| *a = "--method=none".into()));
+    assert!(not_compared(path, "verify out.npz").contains("could not be made again"));
+    forge(&out, |record| record.arguments.push("--no-such-option".into()));
+    assert!(not_compared(path, "verify out.npz").contains("the record's options"));
+    // The record of another result.
+    done(path, "explain model.safetensors --arch standardconv -i x.npy --method deconvolution -o other.npz");
+    let lines = findings(path, "verify other.npz --record out.npz.provenance.json");
+    assert!(lines.iter().any(|line| line.starts_with("result other.npz: its bytes changed")), "{lines:?}");
+}
+
+#[test]
+fn what_cannot_be_compared_is_not_verified() {
+    let folder = explained();
+    let (path, out) = (folder.path(), folder.path().join("out.npz"));
+    let whole = Record::find(&out).unwrap().unwrap();
+    let absent = if cfg!(target_arch = "aarch64") { "avx2" } else { "neon" };
+    for kernel in [absent, "none", "PORTABLE"] {
+        forge(&out, |record| record.kernel = kernel.into());
+        let line = not_compared(path, "verify out.npz");
+        assert!(line.contains(&format!("the kernel {kernel:?}, which this machine has not")), "{line}");
+    }
+    // A kernel that this machine has: the result is made on it, so that a tampered table does not pass.
+    done(path, "generate --source simulator -n 30 -o data -q");
+    done(path, "train data --target r_v5 --input median --arch standardconv --epochs 1 -o trained.cgm -q");
+    done(path, "perturb trained.cgm --data data -m saliency,random -n 2 --iterations 16 -o curves -q");
+    let (curves, own) = (path.join("curves"), whole.kernel.clone());
+    let table =
+        std::fs::read_dir(&curves).unwrap().map(|entry| entry.unwrap().path()).find(|path| path.extension().is_some_and(|e| e == "csv"));
+    let table = table.expect("a table");
+    let text = std::fs::read_to_string(&table).unwrap();
+    std::fs::write(&table, text.replacen("0.", "9.", 1)).unwrap();
+    let now = files_now(&curves);
+    forge(&curves, |record| record.outputs = now);
+    for kernel in ["portable", &own] {
+        forge(&curves, |record| record.kernel = kernel.into());
+        let lines = findings(path, "verify curves");
+        assert!(lines.iter().any(|line| line.ends_with(".csv, made again: its bytes differ")), "{lines:?}");
+    }
+    forge(&curves, |record| record.kernel = absent.into());
+    assert!(not_compared(path, "verify curves").contains("tables and pictures differ, and are not compared"));
+    // Another version.
+    forge(&out, |record| (record.version, record.kernel) = ("cardiograd 99.0.0".into(), own.clone()));
+    let told = cardiograd_on("", path, "verify out.npz --json");
+    let json: serde_json::Value = serde_json::from_slice(&told.stdout).unwrap();
+    assert_eq!((told.status.code(), json["outcome"].as_str(), json["verified"].as_bool()), (Some(3), Some("not_compared"), Some(false)));
+    assert!(json["not_compared"][0].as_str().unwrap().contains("99.0.0"), "{json}");
+    // A command whose results are not made again.
+    forge(&out, |record| record.command = "challenge".into());
+    assert!(not_compared(path, "verify out.npz").contains("record"));
 }

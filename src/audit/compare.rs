@@ -1,11 +1,13 @@
 //! A result against the same result made again: byte for byte, or within a bound where another kernel made it.
 
-use super::provenance::{Record, place};
+use super::provenance::{Kind, Record, files_of, place};
 use crate::Result;
+use crate::dataset::folder::MANIFEST;
 use crate::files::{npy, npz};
 use crate::intake::{self, Most};
 use ndarray::{ArrayD, Axis};
-use std::path::Path;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 
 /// Between kernels f32 sums round differently, and where a ReLU flips on the last bit a gradient moves by 1e-3. A row of an array (one ECG's
 /// map, or curve) may differ by this share of its norm.
@@ -13,9 +15,11 @@ pub const BOUND_F32: f64 = 1e-2;
 /// The same for f64.
 pub const BOUND_F64: f64 = 1e-8;
 
-/// An array that differs between two results.
+/// A file, or an array of it, that differs between two results.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Difference {
+    /// Of which kind.
+    pub kind: Kind,
     /// The file, and in an archive the array, e.g. `array 'saliency'`.
     pub place: String,
     /// What is different, in words.
@@ -28,33 +32,56 @@ pub struct Difference {
 
 impl Difference {
     fn other(place: impl Into<String>, problem: impl Into<String>) -> Self {
-        Difference { place: place.into(), problem: problem.into(), relative: f64::INFINITY, bound: Some(0.0) }
+        Difference { kind: Kind::Changed, place: place.into(), problem: problem.into(), relative: f64::INFINITY, bound: Some(0.0) }
+    }
+
+    fn of(kind: Kind, place: impl Into<String>, problem: &str) -> Self {
+        Difference { kind, ..Difference::other(place, problem) }
     }
 }
 
 /// Results are compared whole, however large they are.
 const WHOLE: Most = Most { bytes: u64::MAX, of: "a result" };
 
-/// Compares every file of a result with the same file made again, by bytes, and names the arrays that differ.
+/// Compares a result with the same result made again: every file that making it again gives must be there, with the same bytes, and in the
+/// record, and there may be no other. Arrays that differ are named. Changed bytes come first.
 ///
 /// # Errors
-/// [`crate::Error::Io`] if a file made again cannot be read.
+/// [`crate::Error::Io`] if the files of either cannot be listed, or a file made again cannot be read.
 pub fn compare(record: &Record, result: &Path, again: &Path) -> Result<Vec<Difference>> {
+    let (made, there) = (files_of(again)?, files_of(result)?);
+    let recorded: BTreeSet<&PathBuf> = record.outputs.iter().map(|output| &output.path).collect();
+    let name = |file: &Path| file.display().to_string();
     let mut all = Vec::new();
-    for output in &record.outputs {
-        let (old, new) = (place(result, &output.path), place(again, &output.path));
-        let name = output.path.display().to_string();
-        if old.is_dir() || name == "study.json" {
-            continue; // a dataset is checked against its manifest; the settings name paths
+    for file in &made {
+        if !recorded.contains(file) {
+            let shown = if file.as_os_str().is_empty() { "the file".to_owned() } else { name(file) };
+            all.push(Difference::of(Kind::Record, shown, "the record does not name it"));
         }
-        match (intake::read(&old, WHOLE), intake::read(&new, WHOLE)) {
-            (Ok(a), Ok(b)) if a == b => (),
-            (Ok(_), Ok(_)) => all.extend(differences(&old, &new, &name)),
-            (Err(error), _) => all.push(Difference::other(name, error.to_string())),
-            (_, Err(_)) => all.push(Difference::other(name, "making the result again does not give this file")),
+        if there.contains(file) {
+            all.extend(file_differences(&place(result, file), &place(again, file), &name(file))?);
+        } else {
+            all.push(Difference::of(Kind::Missing, name(file), "it is missing from the result"));
         }
     }
+    let stray = there.iter().chain(recorded).filter(|file| !made.contains(file)).collect::<BTreeSet<_>>();
+    all.extend(stray.into_iter().map(|file| Difference::of(Kind::Extra, name(file), "making the result again does not give this file")));
+    all.sort_by_key(|difference| difference.kind);
     Ok(all)
+}
+
+fn file_differences(old: &Path, new: &Path, name: &str) -> Result<Vec<Difference>> {
+    // The files of a dataset are checked against its manifest; the settings of a study name paths.
+    let (old, new) = if new.is_dir() { (old.join(MANIFEST), new.join(MANIFEST)) } else { (old.to_owned(), new.to_owned()) };
+    if name == "study.json" {
+        return Ok(Vec::new());
+    }
+    let b = intake::read(&new, WHOLE)?;
+    Ok(match intake::read(&old, WHOLE) {
+        Ok(a) if a == b => Vec::new(),
+        Ok(_) => differences(&old, &new, name),
+        Err(error) => vec![Difference::other(name, error.to_string())],
+    })
 }
 
 fn differences(old: &Path, new: &Path, name: &str) -> Vec<Difference> {
@@ -115,5 +142,5 @@ fn values(place: &str, a: &ArrayD<f64>, b: &ArrayD<f64>, bound: f64) -> Option<D
     };
     let relative = rows(a).iter().zip(rows(b)).map(|(a, b)| share(a, &b)).fold(0.0, worse);
     let problem = format!("{} of {} elements differ, from element {first} on, by {relative:.1e} of the norm", differing().count(), a.len());
-    Some(Difference { place: place.to_owned(), problem, relative, bound: Some(bound) })
+    Some(Difference { kind: Kind::Changed, place: place.to_owned(), problem, relative, bound: Some(bound) })
 }

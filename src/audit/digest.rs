@@ -9,6 +9,11 @@ pub fn kernel() -> String {
     cardiograd_kernels::Isa::best().to_string()
 }
 
+/// Whether this machine has a kernel of that name.
+pub fn has_kernel(name: &str) -> bool {
+    cardiograd_kernels::Isa::ALL.into_iter().any(|isa| isa.available() && isa.to_string() == name)
+}
+
 /// The digest of a network's program, in its serialised form.
 ///
 /// # Errors

@@ -41,25 +41,59 @@ impl Digested {
     }
 
     /// What is no longer as recorded of what now lies at `path`.
-    fn changed(&self, path: &Path) -> Option<String> {
+    fn changed(&self, path: &Path) -> Option<Finding> {
         let Digested { role, sha256, .. } = self;
+        let found = |kind: Kind, what: &str| Some(Finding::new(kind, format!("{role} {}: {what}", path.display())));
+        match std::fs::metadata(path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return found(Kind::Missing, "it is not there"),
+            Err(error) => return found(Kind::Missing, &error.to_string()),
+            // A pipe or a device is never done with being read.
+            Ok(about) if !(about.is_file() || about.is_dir()) => return found(Kind::Changed, "it is no file"),
+            Ok(_) => (),
+        }
         match Digested::of(role, path) {
-            Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
-                Some(format!("{role} {}: it is not there", path.display()))
-            }
-            Err(error) => Some(format!("{role} {error}")),
+            Err(error) => Some(Finding::new(Kind::Missing, format!("{role} {error}"))),
             Ok(now) if now.sha256 != *sha256 => {
-                let head = |digest: &str| digest.get(..12).unwrap_or(digest).to_owned();
+                let head = |digest: &str| digest.chars().take(12).collect::<String>().escape_debug().to_string();
                 let what = if path.is_dir() { "its manifest changed" } else { "its bytes changed" };
-                Some(format!("{role} {}: {what} (SHA-256 {}…, recorded {}…)", path.display(), head(&now.sha256), head(sha256)))
+                found(Kind::Changed, &format!("{what} (SHA-256 {}…, recorded {}…)", head(&now.sha256), head(sha256)))
             }
             Ok(_) if path.is_dir() => match Manifest::read(path).and_then(|manifest| manifest.differing(path)) {
-                Err(error) => Some(format!("{role} {error}")),
-                Ok(files) if !files.is_empty() => Some(format!("{role} {}: its bytes changed in {}", path.display(), files.join(", "))),
+                Err(error) => Some(Finding::new(Kind::Changed, format!("{role} {error}"))),
+                Ok(files) if !files.is_empty() => found(Kind::Changed, &format!("its bytes changed in {}", files.join(", "))),
                 Ok(_) => None,
             },
             Ok(_) => None,
         }
+    }
+}
+
+/// What is wrong with a result, the worst first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// Bytes are not those that they should be.
+    Changed,
+    /// Something is not there.
+    Missing,
+    /// Something is there that should not be.
+    Extra,
+    /// The record does not say what a record of its command says.
+    Record,
+}
+
+/// One thing that is wrong with a result, in one line.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Finding {
+    /// Of which kind.
+    pub kind: Kind,
+    /// Where and what.
+    pub text: String,
+}
+
+impl Finding {
+    /// A finding.
+    pub fn new(kind: Kind, text: impl Into<String>) -> Self {
+        Finding { kind, text: text.into() }
     }
 }
 
@@ -155,22 +189,41 @@ impl Record {
     }
 
     /// What changed of the inputs, which lie at `paths` now, in the record's order.
-    pub fn changed_inputs(&self, paths: &[PathBuf]) -> Vec<String> {
+    pub fn changed_inputs(&self, paths: &[PathBuf]) -> Vec<Finding> {
         self.inputs.iter().zip(paths).filter_map(|(input, path)| input.changed(path)).collect()
     }
 
-    /// What changed of the result, which lies at `result` now: files changed, gone, or new in its folder.
+    /// What changed of the result, which lies at `result` now: files changed, gone, or there and not in the record. What the record leaves out and
+    /// is not there either only making the result again can tell.
     ///
     /// # Errors
     /// [`Error::Io`] if its folder cannot be read.
-    pub fn changed_outputs(&self, result: &Path) -> Result<Vec<String>> {
-        let mut changed: Vec<String> = self.outputs.iter().filter_map(|output| output.changed(&place(result, &output.path))).collect();
+    pub fn changed_outputs(&self, result: &Path) -> Result<Vec<Finding>> {
+        let outside = |output: &&Digested| !self.may_name(result, &output.path);
+        let stray = |output: &Digested| {
+            Finding::new(Kind::Record, format!("record: it names {:?}, which is no file of this result", output.path.display().to_string()))
+        };
+        let mut changed: Vec<Finding> = self.outputs.iter().filter(outside).map(stray).collect();
+        let own = self.outputs.iter().filter(|output| self.may_name(result, &output.path));
+        changed.extend(own.filter_map(|output| output.changed(&place(result, &output.path))));
         let known: BTreeSet<&PathBuf> = self.outputs.iter().map(|output| &output.path).collect();
-        if result.is_dir() {
-            let new = files_of(result)?.into_iter().filter(|file| !known.contains(file));
-            changed.extend(new.map(|file| format!("result {}: it is not in the record", result.join(file).display())));
+        for file in files_of(result)? {
+            let at = place(result, &file);
+            if !known.contains(&file) {
+                changed.push(Finding::new(Kind::Extra, format!("result {}: it is not in the record", at.display())));
+            }
+            // The result itself may be called by a link; what is in it may not lead elsewhere.
+            if !file.as_os_str().is_empty() && at.is_symlink() {
+                changed.push(Finding::new(Kind::Changed, format!("result {}: it is a link, not a file of the result", at.display())));
+            }
         }
         Ok(changed)
+    }
+
+    /// Whether a file of a result can have that path: below its folder, and none for a result that is one file.
+    fn may_name(&self, result: &Path, file: &Path) -> bool {
+        let inside = file.components().all(|part| matches!(part, std::path::Component::Normal(_)));
+        inside && file.as_os_str().is_empty() != result.is_dir()
     }
 }
 
@@ -189,18 +242,20 @@ pub fn record_of(result: &Path) -> PathBuf {
     name.into()
 }
 
-/// The files of a result, sorted: an empty path for a file; for a folder everything below but records and what is hidden, a dataset as one.
-fn files_of(result: &Path) -> Result<Vec<PathBuf>> {
+/// The files of a result, sorted: an empty path for a file; for a folder everything below but records and what is hidden, a dataset as one. Links
+/// are not followed.
+pub(crate) fn files_of(result: &Path) -> Result<Vec<PathBuf>> {
     fn below(folder: &Path, at: &Path, all: &mut Vec<PathBuf>) -> Result<()> {
         let io = |source| Error::io(folder, source);
         for entry in std::fs::read_dir(folder).map_err(io)? {
             let entry = entry.map_err(io)?;
             let (name, path) = (entry.file_name(), entry.path());
             let (text, file) = (name.to_string_lossy(), at.join(&name));
-            if text.starts_with('.') || text == IN_FOLDER || text.ends_with(BESIDE) {
+            let record = text.strip_suffix(BESIDE).is_some_and(|of| folder.join(of).exists()) || text == IN_FOLDER;
+            if text.starts_with('.') || record {
                 continue;
             }
-            if path.is_dir() && !path.join(MANIFEST).exists() {
+            if path.is_dir() && !path.is_symlink() && !path.join(MANIFEST).exists() {
                 below(&path, &file, all)?;
             } else {
                 all.push(file);

@@ -7,6 +7,7 @@ use crate::nn::ARCHITECTURES;
 use crate::{Error, Result};
 use clap::parser::ValueSource;
 use clap::{ArgAction, CommandFactory};
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 /// The option that says where a result goes: a record is the same wherever that is.
@@ -62,16 +63,16 @@ pub(super) fn record<A: Recorded>(command: &str, args: &A) -> Result<()> {
     let files = args.files();
     let Some(output) = files.output else { return Ok(()) };
     let inputs = files.inputs.iter().map(|(role, input)| Digested::of(role, &input.path())).collect::<Result<_>>()?;
-    let (arguments, defaults) = options()?;
+    let (arguments, defaults) = options(std::env::args_os())?;
     let record = Record { arguments, defaults, ..Record::new(command, seed, inputs, output)? };
     record.sealed()?.write(output)
 }
 
-/// This process' options for its command, in the parser's order: those given, and those left at their defaults. Options that no result
+/// The options of a command line for its command, in the parser's order: those given, and those left at their defaults. Options that no result
 /// depends on are not among them: where it goes, and those of the program (`--threads`, `--json`, `--quiet`).
-fn options() -> Result<(Vec<String>, Vec<String>)> {
+pub(super) fn options(words: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> Result<(Vec<String>, Vec<String>)> {
     let command = Arguments::command();
-    let matches = command.clone().try_get_matches_from(std::env::args_os()).map_err(|error| Error::Usage(error.to_string()))?;
+    let matches = command.clone().try_get_matches_from(words).map_err(|error| Error::Usage(error.to_string()))?;
     let (mut given, mut defaults) = (Vec::new(), Vec::new());
     let Some((name, own)) = matches.subcommand() else { return Ok((given, defaults)) };
     for argument in command.find_subcommand(name).into_iter().flat_map(clap::Command::get_arguments) {

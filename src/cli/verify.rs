@@ -1,17 +1,26 @@
 //! `cardiograd verify`: a result is made again from what its record says it was made from, and compared.
+//!
+//! What a result must consist of is known from making it again, and what its record must say from the command, so that nothing can be hidden by
+//! leaving it out of the record.
 
-use super::provenance::{OUTPUT, Recorded};
+use super::provenance::{OUTPUT, Recorded, options};
 use super::{Arguments, Command, Globals, explain, perturb, predict, print, study, trace, train};
 use crate::audit::compare::{BOUND_F32, Difference, compare};
-use crate::audit::digest::kernel;
-use crate::audit::provenance::{Record, record_of};
+use crate::audit::digest::{has_kernel, kernel};
+use crate::audit::provenance::{Finding, Kind, Record, record_of};
 use crate::{Error, Result};
 use clap::Parser;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+/// Exit codes, for `--help`.
+const EXIT_CODES: &str = "Exit code 0: made again and the same. 1: verified to be different; each finding is a line. 2: wrong usage. 3: not verified, since it could \
+                          not be compared: inputs gone, made by another version, on a kernel that this machine has not, or by a command that fails now. \
+                          With --digests, 0 says that the digests are as recorded and no more: whoever changes a result can change its record.";
+
 /// Arguments of `cardiograd verify`.
 #[derive(clap::Args, Debug)]
+#[command(after_help = EXIT_CODES)]
 pub struct Args {
     /// A result of explain, predict or train, with its record RESULT.provenance.json beside it, or a folder of trace, perturb or study.
     result: PathBuf,
@@ -27,39 +36,127 @@ pub struct Args {
     /// The record, where it is not beside the result.
     #[arg(long, value_name = "RECORD.json")]
     record: Option<PathBuf>,
-    /// Compare digests only, make nothing again.
+    /// Compare digests with the record only, make nothing again.
     #[arg(long)]
     digests: bool,
 }
 
-/// What there is to say: what is wrong, and what was done.
+/// This program, as records name it.
+const VERSION: &str = concat!("cardiograd ", env!("CARGO_PKG_VERSION"));
+
+/// What there is to say: what is wrong, why it could not be compared, and what was done.
+#[derive(Default)]
 struct Verdict {
-    problems: Vec<String>,
+    findings: Vec<Finding>,
+    reasons: Vec<String>,
     notes: Vec<String>,
+    /// The kernel that the result was made again on.
+    kernel: String,
 }
 
-/// Runs the command: what changed is named, and makes the exit code 1.
+/// Runs the command: findings make the exit code 1, and what could not be compared, for whatever reason, makes it 3.
 pub fn run(args: &Args, globals: &Globals) -> Result<()> {
-    if !args.result.exists() {
-        return Err(Error::Data(format!("there is no result {}", args.result.display())));
-    }
-    let record = find(args)?;
-    let Verdict { problems, notes } = verify(args, &record, globals)?;
-    if !globals.quiet {
-        if globals.json {
-            let (made, here) = (&record.kernel, kernel());
-            print(serde_json::json!({
-                "result": args.result, "verified": problems.is_empty(), "problems": problems, "notes": notes,
-                "command": record.command, "version": record.version, "kernel": made, "kernel_here": here,
-            }))?;
-        } else if problems.is_empty() {
-            print(format!("{}: verified; {}", args.result.display(), notes.join("; ")))?;
+    let unknown = |error: Error| if matches!(error, Error::Usage(_)) { error } else { Error::Unverified(format!("not verified: {error}")) };
+    let record = find(args).map_err(unknown)?;
+    verdict(args, &record, globals).map_err(unknown)?.tell(args, &record, globals)
+}
+
+fn verdict(args: &Args, record: &Record, globals: &Globals) -> Result<Verdict> {
+    let elsewhere = !args.digests && record.kernel != kernel() && has_kernel(&record.kernel);
+    let mut verdict = if elsewhere { on_its_kernel(args, record, globals)? } else { verify(args, record, globals)? };
+    verdict.findings.sort_by_key(|finding| finding.kind);
+    Ok(verdict)
+}
+
+impl Verdict {
+    fn outcome(&self, args: &Args) -> &'static str {
+        match self {
+            Verdict { findings, .. } if !findings.is_empty() => "different",
+            Verdict { reasons, .. } if !reasons.is_empty() => "not_compared",
+            _ if args.digests => "digests_as_recorded",
+            _ => "same",
         }
     }
-    if problems.is_empty() { Ok(()) } else { Err(Error::Data(format!("not verified: {}", problems.join("; ")))) }
+
+    /// Prints it, a finding a line, and gives it as the error that sets the exit code.
+    fn tell(&self, args: &Args, record: &Record, globals: &Globals) -> Result<()> {
+        let (outcome, result) = (self.outcome(args), args.result.display());
+        let problems: Vec<&String> = self.findings.iter().map(|finding| &finding.text).collect();
+        if globals.json && !globals.quiet {
+            let kinds: Vec<String> = self.findings.iter().map(|finding| format!("{:?}", finding.kind).to_lowercase()).collect();
+            print(serde_json::json!({
+                "result": args.result, "verified": outcome == "same", "outcome": outcome, "problems": problems, "kinds": kinds,
+                "not_compared": self.reasons, "notes": self.notes,
+                "command": record.command, "version": record.version, "kernel": record.kernel, "kernel_here": self.kernel,
+            }))?;
+        } else if !globals.quiet {
+            problems.iter().copied().chain(&self.reasons).try_for_each(print)?;
+            match outcome {
+                "same" => print(format!("{result}: verified; {}", self.notes.join("; ")))?,
+                "digests_as_recorded" => print(format!("{result}: {}; nothing was made again", self.notes.join("; ")))?,
+                _ => (),
+            }
+        }
+        match outcome {
+            "different" => Err(Error::Data(format!("{result}: not verified: {}", some(&problems)))),
+            "not_compared" => {
+                Err(Error::Unverified(format!("{result}: not verified, it could not be compared: {}", self.reasons.join("; "))))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The first of some findings in one line, and how many more there are.
+fn some(findings: &[&String]) -> String {
+    const FEW: usize = 6;
+    let few: Vec<&str> = findings.iter().take(FEW).map(|text| text.as_str()).collect();
+    let more = findings.len().saturating_sub(FEW);
+    if more == 0 { few.join("; ") } else { format!("{}; and {more} more", few.join("; ")) }
+}
+
+/// The verdict of this program started anew on the kernel of the record: a process keeps the kernel that it starts with.
+fn on_its_kernel(args: &Args, record: &Record, globals: &Globals) -> Result<Verdict> {
+    let program = std::env::current_exe().map_err(|source| Error::io("this program", source))?;
+    let mut command = std::process::Command::new(&program);
+    command.env("CARDIOGRAD_KERNEL", &record.kernel).arg("verify").arg("--json");
+    for (option, paths) in [("--model", &args.model), ("--input", &args.input), ("--data", &args.data)] {
+        for path in paths {
+            command.arg(option).arg(path);
+        }
+    }
+    if let Some(path) = &args.record {
+        command.arg("--record").arg(path);
+    }
+    if let Some(threads) = globals.threads {
+        command.arg("--threads").arg(threads.to_string());
+    }
+    let output = command.arg("--").arg(&args.result).output().map_err(|source| Error::io(&program, source))?;
+    let error = || String::from_utf8_lossy(&output.stderr).lines().last().unwrap_or_default().trim_start_matches("cardiograd: ").to_owned();
+    let told: serde_json::Value = match serde_json::from_slice(&output.stdout) {
+        Ok(told) => told,
+        Err(_) if output.status.code() == Some(2) => return Err(Error::Usage(error())),
+        Err(_) => return Err(Error::Data(format!("on the kernel {}: {}", record.kernel, error()))),
+    };
+    let list = |name: &str| -> Vec<String> { serde_json::from_value(told[name].clone()).unwrap_or_default() };
+    let kind = |name: &str| match name {
+        "changed" => Kind::Changed,
+        "missing" => Kind::Missing,
+        "extra" => Kind::Extra,
+        _ => Kind::Record,
+    };
+    let findings: Vec<Finding> = list("kinds").iter().zip(list("problems")).map(|(name, text)| Finding::new(kind(name), text)).collect();
+    let mut verdict = Verdict { findings, reasons: list("not_compared"), notes: list("notes"), kernel: record.kernel.clone() };
+    if told["outcome"] != verdict.outcome(args) {
+        verdict.reasons.push(format!("what was found on the kernel {} was not understood", record.kernel));
+    }
+    Ok(verdict)
 }
 
 fn find(args: &Args) -> Result<Record> {
+    if !args.result.exists() {
+        return Err(Error::Data(format!("there is no result {}", args.result.display())));
+    }
     if let Some(path) = &args.record {
         return Record::read(path);
     }
@@ -72,34 +169,66 @@ fn find(args: &Args) -> Result<Record> {
 }
 
 fn verify(args: &Args, record: &Record, globals: &Globals) -> Result<Verdict> {
-    let mut problems = Vec::new();
+    let mut verdict = Verdict { kernel: kernel(), notes: vec!["digests as recorded".to_owned()], ..Verdict::default() };
     if !record.is_whole() {
-        problems.push("record: its own bytes changed (seed, options or digests)".to_owned());
+        verdict.findings.push(Finding::new(Kind::Changed, "record: its own bytes changed (seed, options or digests)"));
     }
-    let recorded = record.arguments.iter().map(String::as_str);
-    // Where it goes is set below.
-    let output = format!("--{OUTPUT}=result");
-    let words = ["cardiograd", record.command.as_str(), &output].into_iter().chain(recorded);
-    let first_line = |error: clap::Error| error.to_string().lines().next().unwrap_or_default().to_owned();
-    let parsed = Arguments::try_parse_from(words).map_err(|error| Error::Data(format!("the record's options: {}", first_line(error))))?;
+    let command = match parsed(record) {
+        Ok(command) => command,
+        Err(reason) => {
+            verdict.findings.extend(record.changed_outputs(&args.result)?);
+            verdict.reasons.push(reason);
+            return Ok(verdict);
+        }
+    };
     let mut making = Making { args, record, globals, paths: Vec::new() };
-    let inputs = making.changed_inputs(&parsed.command)?;
+    let told_by = |kind: Kind| move |finding: &Finding| finding.kind == kind;
+    let inputs = match making.inputs(&command)? {
+        Ok(inputs) => inputs,
+        Err(findings) => {
+            verdict.findings.extend(findings.into_iter().chain(record.changed_outputs(&args.result)?));
+            return Ok(verdict);
+        }
+    };
+    let as_made_from = verdict.findings.is_empty() && inputs.is_empty();
+    // An input that is gone says nothing of the result.
+    let (gone, changed): (Vec<Finding>, Vec<Finding>) = inputs.into_iter().partition(told_by(Kind::Missing));
+    verdict.reasons.extend(gone.into_iter().map(|finding| finding.text));
+    verdict.findings.extend(changed);
     let outputs = record.changed_outputs(&args.result)?;
-    let as_made_from = problems.is_empty() && inputs.is_empty();
-    problems.extend(inputs.into_iter().chain(outputs));
-    let mut notes = vec!["digests as recorded".to_owned()];
-    let here = kernel();
-    let retrained = record.command == "train" && here != record.kernel;
-    if retrained && !args.digests {
-        let text = "training adds rounding up, so only that kernel gives its bytes: not trained again";
-        notes.push(format!("made on {}, this is {here}; {text}", record.kernel));
+    if args.digests || !as_made_from {
+        verdict.findings.extend(outputs);
+        return Ok(verdict);
     }
-    if as_made_from && !args.digests && !retrained {
-        let (wrong, note) = making.compared(parsed.command)?;
-        problems.extend(wrong);
-        notes.push(note);
+    if !record.kernel.is_empty() && record.kernel != kernel() {
+        verdict.reasons.push(format!("it was made on the kernel {:?}, which this machine has not; this is {}", record.kernel, kernel()));
     }
-    Ok(Verdict { problems, notes })
+    if record.version != VERSION {
+        verdict.reasons.push(format!("it was made by {:?}, this is {VERSION}: the same bytes cannot be asked for", record.version));
+    }
+    match making.compared(command) {
+        Ok(differences) => making.judge(&differences, outputs, &mut verdict),
+        Err(error) => {
+            verdict.findings.extend(outputs);
+            verdict.reasons.push(format!("it could not be made again: {error}"));
+        }
+    }
+    Ok(verdict)
+}
+
+/// The command of a record with its options; what it leaves out of both its lists is at this version's defaults, which [`Making::inputs`] names.
+fn parsed(record: &Record) -> std::result::Result<Command, String> {
+    let first_line = |error: clap::Error| error.to_string().lines().next().unwrap_or_default().to_owned();
+    Arguments::try_parse_from(words(record))
+        .map(|parsed| parsed.command)
+        .map_err(|error| format!("the record's options: {}", first_line(error)))
+}
+
+/// The command line of a record. The defaults of another version are not those of this one, and are given too.
+fn words(record: &Record) -> Vec<String> {
+    let defaults = if record.version == VERSION { &[][..] } else { &record.defaults };
+    let start = ["cardiograd".to_owned(), record.command.clone(), format!("--{OUTPUT}=result")];
+    start.into_iter().chain(record.arguments.iter().chain(defaults).cloned()).collect()
 }
 
 /// What making a result again needs.
@@ -112,21 +241,26 @@ struct Making<'a> {
 }
 
 impl Making<'_> {
-    /// Finds the inputs and names those that changed.
-    fn changed_inputs(&mut self, command: &Command) -> Result<Vec<String>> {
-        let roles = match command {
-            Command::Explain(args) => roles(args),
-            Command::Predict(args) => roles(args),
-            Command::Train(args) => roles(args),
-            Command::Perturb(args) => roles(args),
-            Command::Study(args) => roles(args),
-            Command::Trace(args) => roles(args),
+    /// Finds the inputs and names those that changed; `Err` names what the record does not say as its command writes it, after which nothing
+    /// in it can be relied on.
+    fn inputs(&mut self, command: &Command) -> Result<std::result::Result<Vec<Finding>, Vec<Finding>>> {
+        let (files, seed) = match command {
+            Command::Explain(args) => known(args),
+            Command::Predict(args) => known(args),
+            Command::Train(args) => known(args),
+            Command::Perturb(args) => known(args),
+            Command::Study(args) => known(args),
+            Command::Trace(args) => known(args),
             _ => {
-                return Err(Error::Data(format!("the record names the command '{}', whose results are not verified", self.record.command)));
+                return Err(Error::Unverified(format!(
+                    "the record names the command '{}', whose results are not verified",
+                    self.record.command
+                )));
             }
         };
-        if roles.iter().ne(self.record.inputs.iter().map(|input| &input.role)) {
-            return Err(Error::Data("the record's inputs are not those of its command: it was changed by hand".into()));
+        let faults = self.faults(&files, seed)?;
+        if !faults.is_empty() {
+            return Ok(Err(faults));
         }
         let mut used: BTreeMap<&str, usize> = BTreeMap::new();
         for input in &self.record.inputs {
@@ -146,7 +280,41 @@ impl Making<'_> {
                 return Err(Error::Usage(format!("--{option}: the record names no such input")));
             }
         }
-        Ok(self.record.changed_inputs(&self.paths))
+        Ok(Ok(self.record.changed_inputs(&self.paths)))
+    }
+
+    /// What the record does not say as its command, with these input files and this seed, writes it.
+    fn faults(&self, files: &[(String, PathBuf)], seed: Option<u64>) -> Result<Vec<Finding>> {
+        let (record, mut faults) = (self.record, Vec::new());
+        let mut say = |text: String| faults.push(Finding::new(Kind::Record, format!("record: {text}")));
+        let recorded: Vec<(String, PathBuf)> = record.inputs.iter().map(|input| (input.role.clone(), input.path.clone())).collect();
+        files.iter().filter(|file| !recorded.contains(file)).for_each(|(role, path)| {
+            say(format!("it does not name the {role} {}, which its options do", path.display()));
+        });
+        recorded.iter().filter(|file| !files.contains(file)).for_each(|(role, path)| {
+            say(format!("it names the {} {:?}, which its options do not", role.escape_debug(), path.display().to_string()));
+        });
+        if faults.is_empty() && recorded != files {
+            faults.push(Finding::new(Kind::Record, "record: its inputs are not in the order of its command"));
+        }
+        let mut say = |text: String| faults.push(Finding::new(Kind::Record, format!("record: {text}")));
+        if record.seed != seed {
+            let text = |seed: Option<u64>| seed.map_or("none".to_owned(), |seed| seed.to_string());
+            say(format!("its seed is {}, by its options {}", text(record.seed), text(seed)));
+        }
+        if record.version == VERSION {
+            let (given, defaults) = options(words(record))?;
+            defaults.iter().filter(|option| !record.defaults.contains(option)).for_each(|option| say(format!("it does not say {option}")));
+            let more = record.defaults.iter().filter(|option| !defaults.contains(option));
+            more.for_each(|option| say(format!("{option:?} is no default of {}", record.command)));
+            if given != record.arguments {
+                say(format!("its options are not as {} writes them", record.command));
+            }
+        }
+        if record.outputs.is_empty() {
+            say("it names no file of the result".to_owned());
+        }
+        Ok(faults)
     }
 
     /// An input where the record says, else of its name beside the result.
@@ -156,7 +324,7 @@ impl Making<'_> {
     }
 
     /// Makes the result again in a folder of its own and compares.
-    fn compared(&self, command: Command) -> Result<(Vec<String>, String)> {
+    fn compared(&self, command: Command) -> Result<Vec<Difference>> {
         let scratch = Scratch::new()?;
         let again = scratch.0.join(self.args.result.file_name().unwrap_or("result".as_ref()));
         let quiet = Globals { quiet: true, ..self.globals.clone() };
@@ -172,8 +340,7 @@ impl Making<'_> {
             }
             _ => return Err(Error::Data("this result cannot be made again".into())),
         }
-        let differences = compare(self.record, &self.args.result, &again)?;
-        Ok(self.judged(&differences))
+        compare(self.record, &self.args.result, &again)
     }
 
     /// The arguments with inputs where they are now and the result elsewhere.
@@ -186,33 +353,55 @@ impl Making<'_> {
         args
     }
 
-    fn judged(&self, differences: &[Difference]) -> (Vec<String>, String) {
-        let (made, here) = (&self.record.kernel, kernel());
-        let same = *made == here;
-        let told = |difference: &Difference| format!("{}, made again: {}", difference.place, difference.problem);
-        let wrong = |difference: &&Difference| same || difference.bound.is_some_and(|bound| difference.relative > bound);
-        let mut problems: Vec<String> = differences.iter().filter(wrong).map(told).collect();
-        let current = concat!("cardiograd ", env!("CARGO_PKG_VERSION"));
-        if !problems.is_empty() && self.record.version != current {
-            problems.push(format!("it was made by {}, this is {current}", self.record.version));
+    /// What the differences say. On another kernel, or by another version, only what is farther apart than kernels explain is known to be
+    /// different, and nothing is known to be the same.
+    fn judge(&self, differences: &[Difference], outputs: Vec<Finding>, verdict: &mut Verdict) {
+        let comparable = verdict.reasons.is_empty();
+        let same_version = self.record.version == VERSION;
+        let beyond = |d: &Difference| d.bound.is_some_and(|bound| d.relative > bound);
+        let wrong = |d: &&Difference| comparable || (same_version && (d.kind != Kind::Changed || beyond(d)));
+        // What both say is said once: of a file that is new, and of one that is gone.
+        let twice = |finding: &Finding| matches!(finding.kind, Kind::Extra) || finding.text.ends_with("it is not there");
+        verdict.findings.extend(outputs.into_iter().filter(|finding| !comparable || !twice(finding)));
+        verdict.findings.extend(differences.iter().filter(wrong).map(|d| {
+            let place = if d.place.is_empty() { "the result" } else { d.place.as_str() };
+            let text = match d.kind {
+                Kind::Changed => format!("{place}, made again: {}", d.problem),
+                Kind::Missing => format!("{place}: it is not there; the command makes it"),
+                Kind::Record => format!("record: it does not name {place}, which the command makes"),
+                Kind::Extra if self.args.result.join(&d.place).exists() && self.unrecorded(&d.place) => {
+                    format!("result {}: it is not in the record, nor does the command make it", self.args.result.join(&d.place).display())
+                }
+                Kind::Extra => format!("{place}: the command does not make it"),
+            };
+            Finding::new(d.kind, text)
+        }));
+        if comparable {
+            let note = if self.record.command == "study" { " from its own dataset and models, which were not made again" } else { "" };
+            verdict.notes.push(format!("made again on {}{note}: the same bytes", verdict.kernel));
+        } else {
+            let most =
+                differences.iter().filter(|d| d.bound.is_some()).fold(0.0, |most, d| crate::evaluation::ranks::larger(most, d.relative));
+            let far = match (differences.is_empty(), differences.iter().any(|d| d.bound.is_none())) {
+                (true, _) => "the same bytes".to_owned(),
+                (false, other) => {
+                    let tables = if other { "; tables and pictures differ, and are not compared" } else { "" };
+                    format!("rows differ by up to {most:.1e} of their norm, {BOUND_F32:.0e} being what kernels explain{tables}")
+                }
+            };
+            verdict.reasons.push(format!("made again on {} by {VERSION}: {far}", verdict.kernel));
         }
-        let note = match (same, differences.is_empty()) {
-            (_, true) => format!("made again on {here}: the same bytes"),
-            (true, false) => format!("made again on {here}"),
-            (false, false) => {
-                let most = differences.iter().filter(|d| d.bound.is_some()).map(|d| d.relative).fold(0.0, f64::max);
-                let text = if differences.iter().any(|d| d.bound.is_none()) { "; tables and pictures are not compared" } else { "" };
-                format!(
-                    "made again on {here} (it was made on {made}): rows differ by up to {most:.1e} of their norm, {BOUND_F32:.0e} being the bound{text}"
-                )
-            }
-        };
-        (problems, note)
+    }
+
+    fn unrecorded(&self, file: &str) -> bool {
+        self.record.outputs.iter().all(|output| output.path != Path::new(file))
     }
 }
 
-fn roles<A: Recorded>(args: &A) -> Vec<String> {
-    args.clone().files().inputs.iter().map(|(role, _)| (*role).to_owned()).collect()
+/// The input files of a command by role, and its seed.
+fn known<A: Recorded>(args: &A) -> (Vec<(String, PathBuf)>, Option<u64>) {
+    let files = args.clone().files().inputs.iter().map(|(role, input)| ((*role).to_owned(), input.path())).collect();
+    (files, args.seed())
 }
 
 /// A folder for what is made again, gone with this value.
@@ -220,9 +409,16 @@ struct Scratch(PathBuf);
 
 impl Scratch {
     fn new() -> Result<Self> {
-        let path = std::env::temp_dir().join(format!("cardiograd-verify-{}", std::process::id()));
-        std::fs::create_dir(&path).map_err(|source| Error::io(&path, source))?;
-        Ok(Scratch(path))
+        // A run that was killed leaves its folder, and numbers of processes come again.
+        for number in 0..1000 {
+            let path = std::env::temp_dir().join(format!("cardiograd-verify-{}-{number}", std::process::id()));
+            match std::fs::create_dir(&path) {
+                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => (),
+                Err(source) => return Err(Error::io(&path, source)),
+                Ok(()) => return Ok(Scratch(path)),
+            }
+        }
+        Err(Error::Data(format!("{} is full of folders of verify", std::env::temp_dir().display())))
     }
 }
 
