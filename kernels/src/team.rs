@@ -90,8 +90,8 @@ fn attend(crew: &Crew, leader: Option<usize>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::atomic::{AtomicUsize, Ordering};
     use rayon::prelude::*;
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
     #[test]
     fn nested_teams_and_regions_end() {
