@@ -1,43 +1,55 @@
 //! Writing that leaves either the whole file (or folder) or nothing: a temporary beside the target, synced, then renamed over it.
+//!
+//! What else is left on a disk, and who may remove it:
+//! - every output has a lock, a file beside it or in its folder, which the system lets go of after a kill ([`OutputLock`]);
+//! - a file's temporary is locked by the process that writes it: one without a living owner is removed by the next writer of that name;
+//! - work that takes long is done in a work folder beside the output, which the lock's holder owns and which says that it is ours ([`WorkFolder`]).
+//!
+//! All these names begin with a dot and hold `.cardiograd-`; nothing under another name, and no folder without our marker, is ever removed.
+
+mod lock;
+mod work;
 
 use crate::{Error, Result};
+pub use lock::OutputLock;
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+pub use work::{AtomicFolder, WorkFolder, earlier_work};
 
 /// A file that appears under its name only at [`AtomicFile::commit`]; dropped before that, it leaves nothing.
 #[derive(Debug)]
 pub struct AtomicFile {
     path: PathBuf,
     temporary: PathBuf,
-    /// `None` once closed.
+    /// `None` once renamed or given up.
     file: Option<BufWriter<File>>,
+    /// Where this process does not hold the output already, or a folder that it lies in.
+    _lock: Option<OutputLock>,
 }
 
 impl AtomicFile {
-    /// Opens a temporary file in the folder of `path`.
+    /// Opens a temporary file in the folder of `path`. A file that is replaced hands on its permissions.
     ///
     /// # Errors
-    /// [`Error::Io`] where the folder does not exist or cannot be written, or `path` is a folder or a device.
+    /// [`Error::Io`] where the folder does not exist or cannot be written, or `path` is a folder or a device; [`Error::Usage`] while another
+    /// process writes the same file.
     pub fn create(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref().to_path_buf();
-        if path.exists() && !path.is_file() {
+        let replaced = fs::metadata(&path).ok();
+        if replaced.as_ref().is_some_and(|found| !found.is_file()) {
             return Err(Error::io(&path, io::Error::new(io::ErrorKind::InvalidInput, "exists and is not a plain file")));
         }
-        let folder = folder_of(&path);
-        if !folder.is_dir() {
-            let text = format!("the folder {} does not exist", folder.display());
-            return Err(Error::io(&path, io::Error::new(io::ErrorKind::NotFound, text)));
+        let lock = if lock::is_held(&path)? { None } else { Some(OutputLock::beside(&path)?) };
+        let (temporary, file) = open_temporary(&path)?;
+        if let Some(replaced) = replaced {
+            // Where that is not allowed (another owner, a file system without permissions), the file has those of a new one.
+            let _ = fs::set_permissions(&temporary, replaced.permissions());
         }
-        loop {
-            let temporary = temporary_beside(&path)?;
-            match OpenOptions::new().read(true).write(true).create_new(true).open(&temporary) {
-                Ok(file) => return Ok(AtomicFile { path, temporary, file: Some(BufWriter::with_capacity(1 << 16, file)) }),
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                Err(error) => return Err(Error::io(path, error)),
-            }
-        }
+        let file = Some(BufWriter::with_capacity(1 << 16, file));
+        Ok(AtomicFile { path, temporary, file, _lock: lock })
     }
 
     /// The name that the file will have.
@@ -50,19 +62,11 @@ impl AtomicFile {
     /// # Errors
     /// [`Error::Io`]; the temporary file is removed and whatever had the name before is untouched.
     pub fn commit(mut self) -> Result<()> {
-        let outcome = self.close().and_then(|()| fs::rename(&self.temporary, &self.path));
-        if outcome.is_err() {
-            let _ = fs::remove_file(&self.temporary);
-        }
-        sync_folder(folder_of(&self.path));
-        outcome.map_err(|source| Error::io(&self.path, source))
-    }
-
-    fn close(&mut self) -> io::Result<()> {
-        let file = self.open()?;
-        file.flush()?;
-        file.get_ref().sync_all()?;
+        let synced = self.open().and_then(|file| file.flush().and_then(|()| file.get_ref().sync_all()));
+        synced.and_then(|()| fs::rename(&self.temporary, &self.path)).map_err(|source| Error::io(&self.path, source))?;
+        // Held open, and so locked, until it has its name: nobody takes the temporary for a dead one.
         self.file = None;
+        sync_folder(folder_of(&self.path));
         Ok(())
     }
 
@@ -123,119 +127,74 @@ pub fn write_with(path: impl AsRef<Path>, fill: impl FnOnce(&mut AtomicFile) -> 
     file.commit()
 }
 
-/// A folder that is filled under the name `NAME.partial` and gets its own name at [`AtomicFolder::commit`].
-///
-/// Dropped before that, the partial folder is removed, unless [`AtomicFolder::keep_partial`] was asked for
-/// (long jobs that continue after a kill).
-#[derive(Debug)]
-pub struct AtomicFolder {
-    path: PathBuf,
-    partial: PathBuf,
-    remove: bool,
-    /// Held by a run that may be continued, so that no other run continues it at the same time. The system lets go of it after a kill.
-    lock: Option<File>,
+/// What stands between an output's name and the numbers that tell its temporaries apart.
+const TEMPORARY: &str = ".cardiograd-tmp-";
+
+/// A new file beside `path`, locked by this process, and its name.
+fn open_temporary(path: &Path) -> Result<(PathBuf, File)> {
+    static COUNTER: AtomicU64 = AtomicU64::new(0);
+    loop {
+        let number = COUNTER.fetch_add(1, Ordering::Relaxed);
+        let temporary = path.with_file_name(hidden(file_name(path)?, &format!("{TEMPORARY}{}-{number}", std::process::id())));
+        let file = match OpenOptions::new().read(true).write(true).create_new(true).open(&temporary) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
+            other => other.map_err(|source| Error::io(path, source))?,
+        };
+        match file.try_lock() {
+            // Between the two calls another process may have found it without an owner.
+            Ok(()) if lock::is_same_file(&file, &temporary) => return Ok((temporary, file)),
+            Ok(()) | Err(TryLockError::WouldBlock) => {}
+            // Without locks nobody removes temporaries that are not its own.
+            Err(TryLockError::Error(_)) => return Ok((temporary, file)),
+        }
+    }
 }
 
-/// The file that [`AtomicFolder::resume`] locks.
-const LOCK: &str = ".lock";
-
-impl AtomicFolder {
-    /// Starts afresh: a partial folder left by an earlier run is emptied.
-    ///
-    /// # Errors
-    /// [`Error::Usage`] if `path` exists already (nothing of the user's is ever overwritten by a folder), [`Error::Io`].
-    pub fn create(path: impl AsRef<Path>) -> Result<Self> {
-        let (path, partial) = Self::names(path.as_ref())?;
-        if partial.exists() {
-            fs::remove_dir_all(&partial).map_err(|source| Error::io(&partial, source))?;
-        }
-        fs::create_dir_all(&partial).map_err(|source| Error::io(&partial, source))?;
-        Ok(AtomicFolder { path, partial, remove: true, lock: None })
-    }
-
-    /// Continues in the partial folder of an earlier run, or starts one; it is kept when dropped.
-    ///
-    /// # Errors
-    /// As [`AtomicFolder::create`]; [`Error::Usage`] if another run is at work in it.
-    pub fn resume(path: impl AsRef<Path>) -> Result<Self> {
-        let (path, partial) = Self::names(path.as_ref())?;
-        let io = |source| Error::io(&partial, source);
-        fs::create_dir_all(&partial).map_err(io)?;
-        let lock = OpenOptions::new().write(true).create(true).truncate(false).open(partial.join(LOCK)).map_err(io)?;
-        match lock.try_lock() {
-            Err(TryLockError::WouldBlock) => {
-                let text = format!("another run is writing {}: wait for it, or choose another name", partial.display());
-                return Err(Error::Usage(text));
+/// Removes what dead processes left of files: the temporaries in `folder` of the output `name`, or of any. Those of living processes, and
+/// all of them on a file system without locks, stay.
+fn sweep_one(folder: &Path, name: Option<&OsStr>) {
+    let prefix = name.map(|name| hidden(name, TEMPORARY));
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let file_name = entry.file_name();
+        let text = file_name.to_string_lossy();
+        let numbered = text.rsplit_once(TEMPORARY).is_some_and(|(before, after)| {
+            before.starts_with('.') && after.split_once('-').is_some_and(|(a, b)| [a, b].iter().all(|n| n.parse::<u64>().is_ok()))
+        });
+        let wanted = prefix.as_ref().is_none_or(|prefix| file_name.as_encoded_bytes().starts_with(prefix.as_encoded_bytes()));
+        if numbered && wanted && entry.file_type().is_ok_and(|kind| kind.is_file()) {
+            let path = entry.path();
+            let dead = OpenOptions::new().write(true).open(&path).ok().filter(|file| file.try_lock().is_ok());
+            if dead.is_some() {
+                let _ = fs::remove_file(&path);
             }
-            // A file system without locks is no reason not to work.
-            Ok(()) | Err(TryLockError::Error(_)) => {}
-        }
-        Ok(AtomicFolder { path, partial, remove: false, lock: Some(lock) })
-    }
-
-    fn names(path: &Path) -> Result<(PathBuf, PathBuf)> {
-        if path.exists() {
-            return Err(Error::Usage(format!("{} exists already: remove it or choose another name", path.display())));
-        }
-        Ok((path.to_path_buf(), partial_name(path)?))
-    }
-
-    /// Where to write the contents.
-    pub fn partial(&self) -> &Path {
-        &self.partial
-    }
-
-    /// The name that the folder will have.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// Leaves the partial folder in place when dropped, for a later [`AtomicFolder::resume`].
-    pub fn keep_partial(&mut self) {
-        self.remove = false;
-    }
-
-    /// Removes the partial folder.
-    pub fn discard(mut self) {
-        self.remove = true;
-    }
-
-    /// Renames the partial folder to its name.
-    ///
-    /// # Errors
-    /// [`Error::Io`].
-    pub fn commit(mut self) -> Result<()> {
-        if self.lock.take().is_some() {
-            fs::remove_file(self.partial.join(LOCK)).map_err(|source| Error::io(&self.partial, source))?;
-        }
-        sync_folder(&self.partial);
-        fs::rename(&self.partial, &self.path).map_err(|source| Error::io(&self.path, source))?;
-        self.remove = false;
-        sync_folder(folder_of(&self.path));
-        Ok(())
-    }
-}
-
-impl Drop for AtomicFolder {
-    fn drop(&mut self) {
-        self.lock = None;
-        if self.remove {
-            let _ = fs::remove_dir_all(&self.partial);
         }
     }
 }
 
-/// `NAME.partial` beside `NAME`.
-///
-/// # Errors
-/// [`Error::Usage`] for a path without a last name (`/`, `..`).
-pub fn partial_name(path: &Path) -> Result<PathBuf> {
-    let mut name = file_name(path)?.to_os_string();
-    name.push(".partial");
-    Ok(path.with_file_name(name))
+/// Removes the temporaries of dead processes everywhere below a folder whose lock the caller holds.
+pub fn sweep(folder: &Path) {
+    sweep_one(folder, None);
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            sweep(&entry.path());
+        }
+    }
 }
 
-fn file_name(path: &Path) -> Result<&std::ffi::OsStr> {
+/// Whether a name is one of ours: a lock, a temporary, a work folder.
+pub fn is_ours(name: &OsStr) -> bool {
+    name.to_string_lossy().starts_with('.') && name.to_string_lossy().contains(".cardiograd-")
+}
+
+/// `.NAME` and what it is.
+fn hidden(name: &OsStr, what: &str) -> OsString {
+    let mut text = OsString::from(".");
+    text.push(name);
+    text.push(what);
+    text
+}
+
+fn file_name(path: &Path) -> Result<&OsStr> {
     path.file_name().ok_or_else(|| Error::Usage(format!("'{}' is not the name of a file", path.display())))
 }
 
@@ -244,14 +203,6 @@ fn folder_of(path: &Path) -> &Path {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
     }
-}
-
-fn temporary_beside(path: &Path) -> Result<PathBuf> {
-    static COUNTER: AtomicU64 = AtomicU64::new(0);
-    let mut name = std::ffi::OsString::from(".");
-    name.push(file_name(path)?);
-    name.push(format!(".{}-{}.partial", std::process::id(), COUNTER.fetch_add(1, Ordering::Relaxed)));
-    Ok(path.with_file_name(name))
 }
 
 /// Makes a rename durable where a folder can be opened and synced (Unix); elsewhere the attempt fails and is of no account.
@@ -265,7 +216,7 @@ fn sync_folder(folder: &Path) {
 mod tests {
     use super::*;
 
-    fn names(folder: &Path) -> Vec<String> {
+    pub(super) fn names(folder: &Path) -> Vec<String> {
         let mut names: Vec<_> = fs::read_dir(folder).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
         names.sort();
         names
@@ -290,24 +241,41 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_appears_whole_or_not_at_all() {
-        let root = tempfile::tempdir().unwrap();
-        let path = root.path().join("data");
-        {
-            let folder = AtomicFolder::create(&path).unwrap();
-            fs::write(folder.partial().join("x"), b"1").unwrap();
-        }
-        assert!(names(root.path()).is_empty());
-        let folder = AtomicFolder::resume(&path).unwrap();
-        fs::write(folder.partial().join("x"), b"1").unwrap();
-        drop(folder);
-        assert_eq!(names(root.path()), ["data.partial"]);
-        let folder = AtomicFolder::resume(&path).unwrap();
-        assert!(folder.partial().join("x").exists());
-        assert!(AtomicFolder::resume(&path).unwrap_err().to_string().contains("another run"));
-        folder.commit().unwrap();
-        assert_eq!(names(root.path()), ["data"]);
-        assert_eq!(names(&path), ["x"]);
-        assert_eq!(AtomicFolder::create(&path).unwrap_err().exit_code(), 2);
+    fn temporaries_of_the_dead_go_and_those_of_the_living_stay() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.bin");
+        let dead = [".a.bin.cardiograd-tmp-999999-0", ".a.bin.cardiograd-tmp-1-7"];
+        let others = [
+            ".a.bin.cardiograd-tmp-",
+            ".a.bin.cardiograd-tmp-1-x",
+            "a.bin.cardiograd-tmp-1-1",
+            ".a.bin.1-1.partial",
+            ".b.cardiograd-tmp-1-1",
+        ];
+        dead.iter().chain(&others).for_each(|name| fs::write(folder.path().join(name), "x").unwrap());
+        let mut writing = AtomicFile::create(&path).unwrap();
+        writing.write_all(b"whole").unwrap();
+        sweep_one(folder.path(), Some(OsStr::new("a.bin")));
+        assert!(writing.temporary.exists());
+        let error = OutputLock::beside(&path).unwrap_err();
+        assert_eq!((error.exit_code(), error.to_string().contains("another run is writing")), (2, true));
+        writing.commit().unwrap();
+        let mut left: Vec<&str> = others.to_vec();
+        left.push("a.bin");
+        left.sort();
+        assert_eq!(names(folder.path()), left);
+        assert_eq!(fs::read(&path).unwrap(), b"whole");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_file_that_is_replaced_hands_on_its_permissions() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.bin");
+        write(&path, b"old").unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+        write(&path, b"new").unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o640);
     }
 }

@@ -5,7 +5,7 @@ use super::method_options::{left_out_json, tell_left_out};
 use super::models::{Loaded, ModelOptions, names_differ};
 use super::numbers::{ECGS, ROUNDS, up_to};
 use super::{Globals, Progress, print};
-use crate::atomic::{AtomicFolder, partial_name};
+use crate::atomic::AtomicFolder;
 use crate::attribution::catalogue::able;
 use crate::attribution::{Method, Settings as AttributionSettings};
 use crate::challenge::{About, Challenged, Criterion, Settings, Subject, challenge, json, summary, summary_words, write};
@@ -82,7 +82,6 @@ struct Work {
 pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     let work = args.work()?;
     tell_left_out(&work.left_out, globals);
-    let fresh = !partial_name(&args.output)?.exists();
     let folder = AtomicFolder::resume(&args.output)?;
     let digests = std::iter::once(("dataset".to_owned(), work.dataset_digest.clone()));
     let about = About {
@@ -96,8 +95,8 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     });
     let all = match outcome {
         // What a kill or a full disk leaves is gone on with; what was asked wrongly leaves nothing.
-        Err(error) if fresh && !matches!(error, Error::Io { .. }) => {
-            std::fs::remove_dir_all(folder.partial()).map_err(|source| Error::io(folder.partial(), source))?;
+        Err(error) if !folder.is_continued() && !matches!(error, Error::Io { .. }) => {
+            folder.discard();
             return Err(error);
         }
         outcome => outcome?,

@@ -5,7 +5,7 @@ use super::models::{Loaded, ModelOptions, names_differ};
 use super::numbers::{ECGS, ROUNDS, up_to};
 use super::provenance::{Files, Input, Recorded, record};
 use super::{Globals, Progress, print};
-use crate::atomic::{AtomicFolder, partial_name};
+use crate::atomic::AtomicFolder;
 use crate::attribution::catalogue::able;
 use crate::attribution::{Method, Settings as AttributionSettings};
 use crate::dataset::{Dataset, Part};
@@ -80,12 +80,11 @@ pub(super) fn make(args: &Args, globals: &Globals) -> Result<()> {
     let programs = subjects.iter().map(|subject| subject.model.network.program());
     let (methods, left_out) = able(&methods, args.method != "all", programs, &AttributionSettings::default())?;
     tell_left_out(&left_out, globals);
-    let fresh = !partial_name(&args.output)?.exists();
     let folder = AtomicFolder::resume(&args.output)?;
     let networks = match fill(args, &methods, &dataset, &subjects, folder.partial(), globals) {
         // What a kill or a full disk leaves is gone on with; what was asked wrongly leaves nothing.
-        Err(error) if fresh && !matches!(error, Error::Io { .. }) => {
-            std::fs::remove_dir_all(folder.partial()).map_err(|source| Error::io(folder.partial(), source))?;
+        Err(error) if !folder.is_continued() && !matches!(error, Error::Io { .. }) => {
+            folder.discard();
             return Err(error);
         }
         outcome => outcome?,
