@@ -17,7 +17,7 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-pub use work::{AtomicFolder, WorkFolder, earlier_work};
+pub use work::{AtomicFolder, WorkFolder, earlier_work, remove_if_there, tidy};
 
 /// A file that appears under its name only at [`AtomicFile::commit`]; dropped before that, it leaves nothing.
 #[derive(Debug)]

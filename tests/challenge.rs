@@ -1,6 +1,7 @@
 //! The criteria of `challenge` against closed forms on linear networks, against Captum and Quantus (`tests/data/challenge/peers.py`), scikit-image, SciPy
 //! and NumPy (`reference.py` beside it), and the command as a script calls it.
 
+use cardiograd::atomic::AtomicFolder;
 use cardiograd::attribution::{self as explained, Baseline, Explainer, Method};
 use cardiograd::challenge::infidelity::{Infidelity, Perturbed, max_sensitivity, per_microvolt};
 use cardiograd::challenge::localisation::{Segment, segment};
@@ -469,12 +470,17 @@ fn the_command_gives_the_same_bytes_and_continues() {
         assert!(one.contains_key(name), "{name} is missing: {:?}", one.keys());
     }
     // What a kill leaves: some criteria are done, one is of other settings, one is damaged.
-    let partial = folder.join("two.partial");
+    let unfinished = AtomicFolder::resume(folder.join("two")).unwrap();
+    let partial = unfinished.beside("done");
     std::fs::create_dir_all(partial.join("values/pr")).unwrap();
     std::fs::write(partial.join("values/pr/cascading.json"), &one["values/pr/cascading.json"]).unwrap();
     let other = String::from_utf8(one["values/pr/likeness.json"].clone()).unwrap().replacen("sha256:", "sha256:0", 1);
     std::fs::write(partial.join("values/pr/likeness.json"), other).unwrap();
     std::fs::write(partial.join("values/pr/infidelity.json"), "{").unwrap();
+    // Nothing of another challenge gets among the results.
+    std::fs::write(partial.join("values/pr/other.json"), "{}").unwrap();
+    std::fs::write(unfinished.partial().join("other.csv"), "").unwrap();
+    drop(unfinished);
     succeed(folder, &format!("{SMALL} --threads 3 --quiet -o two"));
     let two = tree(&folder.join("two"));
     assert_eq!(one.keys().collect::<Vec<_>>(), two.keys().collect::<Vec<_>>());
@@ -487,7 +493,7 @@ fn the_command_gives_the_same_bytes_and_continues() {
     refuse(folder, "challenge study -n 4 --few 0 -o three", 2, "at least 1");
     refuse(folder, &format!("{SMALL} --criteria beauty -o three"), 2, "unknown criterion 'beauty'");
     refuse(folder, "challenge . -o three", 2, "not the folder of a study");
-    assert!(!folder.join("three").exists() && !folder.join("three.partial").exists());
+    assert!(!folder.join("three").exists() && !folder.join(".three.cardiograd-partial").exists());
     // The same network as a model of its own has the same figures.
     let own = "challenge study/models/pr.cgm --data study/dataset -m saliency --criteria localisation -n 4 --json -o four";
     let json: serde_json::Value = serde_json::from_str(&succeed(folder, own)).unwrap();

@@ -69,11 +69,11 @@ fn a_stopped_import_goes_on_to_the_same_bytes() {
     std::os::unix::fs::symlink(root.path().join("later"), source.join("3.asc")).unwrap();
     let stopped = cardiograd(&["import", text(&source), "-o", text(&out)]);
     assert_eq!(stopped.status.code(), Some(1));
-    assert!(String::from_utf8_lossy(&stopped.stderr).contains("1.asc") && !root.path().join("data.partial").exists());
+    assert!(String::from_utf8_lossy(&stopped.stderr).contains("1.asc") && !root.path().join(".data.cardiograd-partial").exists());
     std::fs::write(source.join("1.asc"), asc(1)).unwrap();
     let stopped = cardiograd(&["import", text(&source), "-o", text(&out)]);
     assert!(String::from_utf8_lossy(&stopped.stderr).contains("3.asc"));
-    let progress = std::fs::read_to_string(root.path().join("data.partial/progress.json")).unwrap();
+    let progress = std::fs::read_to_string(root.path().join(".data.cardiograd-partial/progress.json")).unwrap();
     assert!(progress.contains("\"rows\": 3") && progress.contains("\"taken\": 3"), "{progress}");
     let other = cardiograd(&["import", text(&source), "--thresholds", "expert", "-o", text(&out)]);
     assert_eq!(other.status.code(), Some(2), "an unfinished dataset of other settings is not continued");

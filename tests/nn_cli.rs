@@ -46,7 +46,7 @@ fn train_evaluate_and_predict_agree() {
     let train = "train data --target r_v5 --input median --preset quick --arch standardconv --epochs 3 --seed 2 -o r.cgm";
     let text = stdout(folder, train);
     assert!(text.contains("r_v5    test           12") && text.contains("r.last.cgm"), "{text}");
-    assert!(!folder.join("r.cgm.checkpoint").exists());
+    assert_eq!(std::fs::read_dir(folder).unwrap().count(), 4, "data, two models, a record");
     let first = std::fs::read(folder.join("r.cgm")).unwrap();
     assert_eq!(stdout(folder, &format!("{train} --threads 1 --quiet")), "");
     assert!(std::fs::read(folder.join("r.cgm")).unwrap() == first, "the number of threads changed the model");
@@ -82,7 +82,7 @@ fn training_resumes_and_knows_when_it_is_done() {
     // A process killed after some epoch leaves its checkpoint: here, killed as soon as that is there.
     let mut killed = Command::new(env!("CARGO_BIN_EXE_cardiograd"));
     let mut killed = killed.current_dir(folder).args(train("-o cut.cgm").split_whitespace()).spawn().unwrap();
-    while !folder.join("cut.cgm.checkpoint").exists() && killed.try_wait().unwrap().is_none() {
+    while !folder.join(".cut.cgm.cardiograd-partial/checkpoint").exists() && killed.try_wait().unwrap().is_none() {
         std::thread::sleep(std::time::Duration::from_millis(1));
     }
     killed.kill().unwrap();

@@ -124,7 +124,7 @@ fn perturb_agrees(folder: &Path) {
     assert!(refusal(folder, twice, 2).contains("two models are called 'pr'"));
     let many = "perturb one/models/pr.cgm --data one/dataset --method random --iterations 8000 -o other";
     assert!(refusal(folder, many, 2).contains("7200 points"));
-    assert!(!folder.join("other").exists() && !folder.join("other.partial").exists());
+    assert!(!folder.join("other").exists() && !folder.join(".other.cardiograd-partial").exists());
 }
 
 /// What other settings do not change is not made again; what they change is.

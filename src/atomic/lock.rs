@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// The end of a lock file's name.
-const LOCK: &str = ".cardiograd-lock";
+pub(super) const LOCK: &str = ".cardiograd-lock";
 
 /// What this process holds: everything at or below these paths is written without a lock of its own.
 static HELD: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
@@ -74,6 +74,18 @@ impl OutputLock {
         sweep_one(folder, None);
         let held = fs::canonicalize(folder).map_err(|source| Error::io(folder, source))?;
         Ok(lock.holding(vec![held]))
+    }
+
+    /// As [`OutputLock::inside`]; `None` where this process holds the folder already, or one that it lies in.
+    ///
+    /// # Errors
+    /// As [`OutputLock::beside`].
+    pub fn inside_unless_held(folder: impl AsRef<Path>) -> Result<Option<Self>> {
+        let folder = folder.as_ref();
+        if fs::canonicalize(folder).is_ok_and(|folder| lock_list().iter().any(|held| folder.starts_with(held))) {
+            return Ok(None);
+        }
+        Self::inside(folder).map(Some)
     }
 
     fn acquire(path: &Path, file: PathBuf) -> Result<Self> {

@@ -62,7 +62,15 @@ impl WorkFolder {
         if !folder.exists() {
             fs::create_dir(&folder).map_err(io)?;
         }
-        fs::write(folder.join(MARK), OURS).map_err(io)?;
+        let mark = folder.join(MARK);
+        if !fs::read(&mark).is_ok_and(|text| text == OURS)
+            && let Err(source) = fs::write(&mark, OURS)
+        {
+            if !continued {
+                let _ = remove(&folder);
+            }
+            return Err(io(source));
+        }
         Ok(WorkFolder { lock, folder, place, continued, remove: !resume })
     }
 
@@ -79,6 +87,11 @@ impl WorkFolder {
     /// Where to write what else there is, under a name of the caller's.
     pub fn beside(&self, name: impl AsRef<Path>) -> PathBuf {
         self.folder.join(name)
+    }
+
+    /// The folder itself.
+    pub fn folder(&self) -> &Path {
+        &self.folder
     }
 
     /// Whether an earlier run left something to go on with.
@@ -102,28 +115,25 @@ impl WorkFolder {
     /// [`Error::Io`].
     pub fn commit(self) -> Result<()> {
         let name = file_name(&self.place)?.to_owned();
-        self.publish(&[&name])
+        self.publish(&[&name], None)
     }
 
-    /// Gives files beside the output, by the names that they have in here, and the output itself their names, in this order, and removes the
-    /// folder. Where there are several, the last one speaks of the others (a record): the one that it replaces goes first, so that a kill on the
-    /// way never leaves a new output with the old one's record. The same command, run again, mends what such a kill leaves.
+    /// Gives what lies in here under these names the same names beside it, in this order and the record last, and removes the folder. A record
+    /// that is replaced goes first, so that a kill on the way never leaves a new output with the old one's record. The same command, run again,
+    /// mends what such a kill leaves.
     ///
     /// # Errors
     /// [`Error::Io`].
-    pub fn publish(mut self, names: &[&OsStr]) -> Result<()> {
+    pub fn publish(mut self, names: &[&OsStr], record: Option<&OsStr>) -> Result<()> {
         let io = |source| Error::io(self.lock.path(), source);
         let to = |name: &OsStr| self.lock.path().with_file_name(name);
         sync_folder(&self.place);
         fs::write(self.folder.join(DONE), b"").map_err(io)?;
         sync_folder(&self.folder);
-        if let [_, .., last] = names {
-            match fs::remove_file(to(last)) {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(io(error)),
-                _ => {}
-            }
+        if let Some(record) = record {
+            remove_if_there(&to(record))?;
         }
-        for name in names {
+        for name in names.iter().chain(&record) {
             let (from, to) = (self.folder.join(name), to(name));
             if let Ok(replaced) = fs::metadata(&to) {
                 // A file that is replaced hands on its permissions, where that is allowed.
@@ -168,11 +178,19 @@ fn remove(folder: &Path) -> Result<()> {
         let gone = if entry.file_type().map_err(io)?.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
         gone.map_err(io)?;
     }
-    match fs::remove_file(folder.join(MARK)) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(io(error)),
-        _ => {}
-    }
+    remove_if_there(&folder.join(MARK))?;
     fs::remove_dir(folder).map_err(io)
+}
+
+/// Removes a file that need not be there.
+///
+/// # Errors
+/// [`Error::Io`].
+pub fn remove_if_there(file: &Path) -> Result<()> {
+    match fs::remove_file(file) {
+        Err(source) if source.kind() != std::io::ErrorKind::NotFound => Err(Error::io(file, source)),
+        _ => Ok(()),
+    }
 }
 
 /// A folder that appears whole or not at all: filled under [`AtomicFolder::partial`], it gets its own name at [`AtomicFolder::commit`].
@@ -231,6 +249,20 @@ impl AtomicFolder {
         self.work.beside(name)
     }
 
+    /// Removes what an earlier run left among the contents.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn empty(&self) -> Result<()> {
+        let place = self.partial();
+        fs::remove_dir_all(place).and_then(|()| fs::create_dir(place)).map_err(|source| Error::io(place, source))
+    }
+
+    /// The folder in which it is made, to be named to people.
+    pub fn work(&self) -> &Path {
+        self.work.folder()
+    }
+
     /// Whether an earlier run left something to go on with.
     pub fn is_continued(&self) -> bool {
         self.work.is_continued()
@@ -265,12 +297,16 @@ fn exists(path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok()
 }
 
-/// After a kill between giving an output its name and removing its work folder: removes that.
-fn tidy(path: &Path) {
+/// What a kill may leave beside an output that has got its name, its lock file and its empty work folder: removes it.
+pub fn tidy(path: &Path) {
     let Ok(name) = file_name(path) else { return };
     let folder = path.with_file_name(hidden(name, PARTIAL));
-    let finished = || is_there(&folder).is_ok_and(|there| there) && folder.join(DONE).exists() && !folder.join(name).exists();
-    if finished() && OutputLock::beside(path).is_ok() {
+    if !folder.exists() && !path.with_file_name(hidden(name, super::lock::LOCK)).exists() {
+        return;
+    }
+    let Ok(_lock) = OutputLock::beside(path) else { return };
+    let finished = is_there(&folder).is_ok_and(|there| there) && folder.join(DONE).exists() && !folder.join(name).exists();
+    if finished {
         let _ = remove(&folder);
     }
 }
@@ -365,13 +401,13 @@ mod tests {
             write(work.place(), text.as_bytes()).unwrap();
             write(work.beside("out.npz.record"), text.as_bytes()).unwrap();
             write(work.beside("cache"), b"").unwrap();
-            work.publish(&["out.npz", "out.npz.record"].map(OsStr::new)).unwrap();
+            work.publish(&["out.npz".as_ref()], Some("out.npz.record".as_ref())).unwrap();
             assert_eq!(names(path.parent().unwrap()), ["out.npz", "out.npz.record"]);
             assert_eq!(fs::read(path.with_file_name("out.npz.record")).unwrap(), text.as_bytes());
         }
         // What cannot be published leaves the old output, without a record that might not be its own.
         let work = WorkFolder::create(&path).unwrap();
-        assert!(work.publish(&["out.npz", "out.npz.record"].map(OsStr::new)).is_err());
+        assert!(work.publish(&["out.npz".as_ref()], Some("out.npz.record".as_ref())).is_err());
         assert_eq!(names(path.parent().unwrap()), ["out.npz"]);
         assert_eq!(fs::read(&path).unwrap(), b"new");
     }

@@ -2,7 +2,9 @@
 
 use super::numbers::{ECGS, RUNS, up_to};
 use super::outputs::one_output;
+use super::provenance::forget;
 use super::{Globals, Progress, print};
+use crate::atomic::OutputLock;
 use crate::attribution::Settings;
 use crate::audit::figure::words;
 use crate::audit::{Certificate, Options, prove};
@@ -55,6 +57,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
         return Err(Error::Usage(format!("--tolerance {} is no number above 0", args.tolerance)));
     }
     let earlier = args.certificate.as_deref().map(Certificate::read).transpose()?;
+    let _lock = args.output.as_deref().map(OutputLock::beside).transpose()?;
     let model = load_model(&args.model, args.arch.as_deref())?;
     let data = Dataset::open(&args.data)?;
     let kind = args.input.or(model.input).unwrap_or(InputKind::Median);
@@ -71,6 +74,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     }
     let text = serde_json::to_string_pretty(&certificate).map_err(|error| Error::Data(format!("writing the certificate: {error}")))?;
     if let Some(path) = &args.output {
+        forget(path)?;
         crate::atomic::write(path, format!("{text}\n").as_bytes())?;
     }
     if !globals.quiet {

@@ -4,12 +4,13 @@ use super::evaluate::dataset_digest;
 use super::method_options::{left_out_json, tell_left_out};
 use super::models::{Loaded, ModelOptions, names_differ};
 use super::numbers::{ECGS, ROUNDS, up_to};
+use super::provenance::tell_of_earlier_work;
 use super::{Globals, Progress, print};
-use crate::atomic::AtomicFolder;
+use crate::atomic::{self, AtomicFolder};
 use crate::attribution::catalogue::able;
 use crate::attribution::{Method, Settings as AttributionSettings};
-use crate::challenge::{About, Challenged, Criterion, Settings, Subject, challenge, json, summary, summary_words, write};
-use crate::dataset::{Dataset, Split, Target};
+use crate::challenge::{About, Challenged, Control, Criterion, Settings, Subject, challenge, json, summary, summary_words, write};
+use crate::dataset::{Dataset, InputKind, Split, Target};
 use crate::files::digest::sha256_file;
 use crate::intake::{self, Most};
 use crate::nn::Model;
@@ -82,6 +83,7 @@ struct Work {
 pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     let work = args.work()?;
     tell_left_out(&work.left_out, globals);
+    tell_of_earlier_work(&args.output);
     let folder = AtomicFolder::resume(&args.output)?;
     let digests = std::iter::once(("dataset".to_owned(), work.dataset_digest.clone()));
     let about = About {
@@ -89,7 +91,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
         settings: work.settings.clone(),
         digests: digests.chain(work.models.iter().map(|model| (model.loaded.name.clone(), model.loaded.digest.clone()))).collect(),
     };
-    let outcome = work.challenge(folder.partial(), globals).and_then(|all| {
+    let outcome = kept(&folder, &about, &work.methods).and_then(|kept| work.challenge(&folder, &kept, globals)).and_then(|all| {
         write(folder.partial(), &all, &about)?;
         Ok(all)
     });
@@ -116,8 +118,9 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
 }
 
 impl Work {
-    fn challenge(&self, folder: &Path, globals: &Globals) -> Result<Vec<Challenged>> {
+    fn challenge(&self, folder: &AtomicFolder, kept: &Path, globals: &Globals) -> Result<Vec<Challenged>> {
         let progress = Progress::new(globals.quiet);
+        folder.empty()?;
         let one = |Subjected { loaded, split }: &Subjected| {
             let subject = Subject {
                 name: loaded.name.clone(),
@@ -129,10 +132,45 @@ impl Work {
                 model_digest: loaded.digest.clone(),
                 dataset_digest: self.dataset_digest.clone(),
             };
-            challenge(&subject, &self.methods, &self.criteria, &self.settings, folder, &|step| progress.step(step))
+            challenge(&subject, &self.methods, &self.criteria, &self.settings, kept, &|step| progress.step(step))
         };
-        self.models.iter().map(one).collect()
+        let all: Vec<Challenged> = self.models.iter().map(one).collect::<Result<_>>()?;
+        all.iter().try_for_each(|challenged| hand_over(challenged, &self.settings, kept, folder.partial()))?;
+        Ok(all)
     }
+}
+
+/// Where findings and networks are kept until the challenge is done: not among the results, so that nothing of another challenge gets there. What was
+/// kept of a challenge of other models or settings is removed.
+fn kept(folder: &AtomicFolder, about: &About, methods: &[Method]) -> Result<PathBuf> {
+    let (done, mark) = (folder.beside("done"), folder.beside("done.json"));
+    let text = serde_json::json!({ "about": about, "methods": methods }).to_string();
+    if done.exists() && std::fs::read_to_string(&mark).is_ok_and(|found| found != text) {
+        std::fs::remove_dir_all(&done).map_err(|source| Error::io(&done, source))?;
+    }
+    atomic::write(&mark, text.as_bytes())?;
+    Ok(done)
+}
+
+/// Brings the findings and networks of a challenge from where they were kept to the results.
+fn hand_over(challenged: &Challenged, settings: &Settings, from: &Path, to: &Path) -> Result<()> {
+    let name = &challenged.name;
+    for findings in &challenged.findings {
+        let controls = match findings.criterion {
+            Criterion::PermutedLabels => vec![Control::PermutedLabels],
+            Criterion::Seeds => (1..=settings.seeds).map(Control::OtherSeed).collect(),
+            _ => Vec::new(),
+        };
+        let networks = controls.into_iter().map(|control| format!("networks/{name}.{}.cgm", control.name()));
+        for file in std::iter::once(format!("values/{name}/{}.json", findings.criterion)).chain(networks) {
+            let (from, to) = (from.join(&file), to.join(&file));
+            let io = |source| Error::io(&from, source);
+            to.parent().map_or(Ok(()), std::fs::create_dir_all).map_err(io)?;
+            // A link, not a move: after a kill what was done is still where it is looked for.
+            std::fs::hard_link(&from, &to).or_else(|_| std::fs::copy(&from, &to).map(drop)).map_err(io)?;
+        }
+    }
+    Ok(())
 }
 
 impl Args {
@@ -180,7 +218,7 @@ impl Args {
             DataSource::Dataset(path) => path.clone(),
             DataSource::Simulator { .. } | DataSource::Pulse2pulse { .. } => folder.join("dataset"),
         };
-        let dataset = Dataset::open(&data)?;
+        let dataset = Dataset::open_checked(&data, &[study.input])?;
         let split = dataset.split(study.seed());
         let one = |target: &Target| {
             let path = folder.join("models").join(format!("{target}.cgm"));
@@ -190,7 +228,7 @@ impl Args {
             Ok(Subjected { loaded, split: split.clone() })
         };
         let models = targets.iter().map(one).collect::<Result<Vec<_>>>()?;
-        let dataset_digest = dataset_digest(&data)?;
+        let dataset_digest = dataset_digest(&dataset);
         Ok((Work { dataset, dataset_digest, models, methods: Vec::new(), left_out: Vec::new(), criteria, settings }, Some(study.methods)))
     }
 
@@ -199,16 +237,15 @@ impl Args {
         if self.targets.is_some() {
             return Err(Error::Usage("--targets chooses among a study's networks: name the models instead".into()));
         }
-        let dataset = Dataset::open(data)?;
-        let mut models = self.paths.iter().map(|path| self.model(path, &dataset)).collect::<Result<Vec<_>>>()?;
-        models.sort_by_key(|model| model.loaded.target);
-        names_differ(models.iter().map(|model| model.loaded.name.as_str()))?;
-        Ok(Work { dataset, dataset_digest: dataset_digest(data)?, models, methods: Vec::new(), left_out: Vec::new(), criteria, settings })
-    }
-
-    fn model(&self, path: &Path, dataset: &Dataset) -> Result<Subjected> {
-        let loaded = self.options.load(path)?;
-        Ok(Subjected { split: dataset.split(loaded.split_seed(self.seed)), loaded })
+        let mut loaded = self.paths.iter().map(|path| self.options.load(path)).collect::<Result<Vec<_>>>()?;
+        loaded.sort_by_key(|model| model.target);
+        names_differ(loaded.iter().map(|model| model.name.as_str()))?;
+        let kinds: Vec<InputKind> = loaded.iter().map(|model| model.input).collect();
+        let dataset = Dataset::open_checked(data, &kinds)?;
+        let subjected = |loaded: Loaded| Subjected { split: dataset.split(loaded.split_seed(self.seed)), loaded };
+        let models = loaded.into_iter().map(subjected).collect();
+        let dataset_digest = dataset_digest(&dataset);
+        Ok(Work { dataset_digest, dataset, models, methods: Vec::new(), left_out: Vec::new(), criteria, settings })
     }
 }
 

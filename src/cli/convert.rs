@@ -1,8 +1,10 @@
 //! `cardiograd convert`: models between PyTorch's formats and the project's own.
 
+use super::provenance::forget;
 use super::{Globals, print};
 use crate::dataset::{InputKind, Target};
-use crate::files::{atomic, state_dict};
+use crate::files::atomic::{self, OutputLock};
+use crate::files::state_dict;
 use crate::nn::{Model, load_model, to_state_dict};
 use crate::{Error, Result};
 use serde_json::json;
@@ -34,12 +36,14 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     if extension != "cgm" && (target.is_some() || kind.is_some()) {
         return Err(Error::Usage("--target and --input are noted in our own model file only: name it OUT.cgm".into()));
     }
+    let _lock = OutputLock::beside(&args.output)?;
     let tensors = match extension {
         "pt" | "pth" | "safetensors" => convert_weights(args)?,
         "cgm" => {
             let mut model = load_model(&args.input, args.arch.as_deref())?;
             model.target = agreed("target", model.target, target)?;
             model.input = agreed("input", model.input, kind)?;
+            forget(&args.output)?;
             model.save(&args.output)?;
             model.network.program().parameters().len()
         }
@@ -66,6 +70,7 @@ fn convert_weights(args: &Args) -> Result<usize> {
         }
         state_dict::read(&args.input)?
     };
+    forget(&args.output)?;
     state_dict::write(&args.output, &dict)?;
     Ok(dict.len())
 }
@@ -74,6 +79,7 @@ fn write_program(path: &Path, model: &Model) -> Result<usize> {
     let program = model.network.program();
     let mut text = serde_json::to_vec_pretty(program).map_err(|error| Error::format(path, error.to_string()))?;
     text.push(b'\n');
+    forget(path)?;
     atomic::write(path, &text)?;
     Ok(program.parameters().len())
 }

@@ -2,8 +2,7 @@
 
 use super::models::{Loaded, ModelOptions};
 use super::{Globals, Progress, print};
-use crate::dataset::{Dataset, Part, Target};
-use crate::files::digest::sha256_file;
+use crate::dataset::{Dataset, InputKind, Part, Target};
 use crate::nn::{Examples, Metrics, predict_ecgs};
 use crate::{Error, Result};
 use std::path::{Path, PathBuf};
@@ -29,15 +28,16 @@ pub struct Args {
 
 /// Runs the command.
 pub fn run(args: &Args, globals: &Globals) -> Result<()> {
-    let dataset = Dataset::open(&args.data)?;
-    let digest = dataset_digest(&args.data)?;
+    let models = args.models.iter().map(|path| Ok((path, args.options.load(path)?))).collect::<Result<Vec<_>>>()?;
+    let kinds: Vec<InputKind> = models.iter().map(|(_, loaded)| loaded.input).collect();
+    let dataset = Dataset::open_checked(&args.data, &kinds)?;
+    let digest = dataset_digest(&dataset);
     let mut rows = Vec::new();
-    for path in &args.models {
+    for (path, loaded) in &models {
         let progress = Progress::new(globals.quiet);
-        let loaded = args.options.load(path)?;
-        let metrics = evaluate(args, &dataset, path, &loaded, &progress)?;
+        let metrics = evaluate(args, &dataset, path, loaded, &progress)?;
         let same_data = loaded.model.provenance.as_ref().map(|about| about.dataset == digest);
-        rows.push((path, loaded.target, metrics, same_data));
+        rows.push((*path, loaded.target, metrics, same_data));
     }
     if globals.quiet {
         return Ok(());
@@ -74,8 +74,8 @@ fn evaluate(args: &Args, dataset: &Dataset, path: &Path, loaded: &Loaded, progre
 }
 
 /// What tells one dataset from another: the digest of its manifest, which holds the digests of its files.
-pub(super) fn dataset_digest(folder: &Path) -> Result<String> {
-    Ok(format!("sha256:{}", sha256_file(folder.join(crate::dataset::folder::MANIFEST))?))
+pub(super) fn dataset_digest(dataset: &Dataset) -> String {
+    format!("sha256:{}", dataset.digest())
 }
 
 /// The head of [`line`]s.

@@ -1,7 +1,9 @@
 //! `cardiograd generate`: new ECGs, measured, as a dataset.
 
 use super::numbers::{ECGS, up_to};
+use super::provenance::tell_of_earlier_work;
 use super::{Globals, Progress, print};
+use crate::atomic::tidy;
 use crate::dataset::{Dataset, Noise, Origin, Source, Target, generate_folder};
 use crate::ecg::generator::{Generator, LEADS, SAMPLES};
 use crate::ecg::measure::Thresholds;
@@ -54,9 +56,11 @@ pub struct Args {
 pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     let thresholds: Thresholds = args.thresholds.parse()?;
     if args.output.exists() {
+        tidy(&args.output);
         return Err(Error::Usage(format!("{} exists already: remove it or choose another name", args.output.display())));
     }
     let (source, origin, ecgs) = resolve(args)?;
+    tell_of_earlier_work(&args.output);
     let progress = Progress::new(globals.quiet);
     generate_folder(&args.output, &source, origin, ecgs, &thresholds, &|step| progress.step(step))?;
     progress.finish();

@@ -2,7 +2,10 @@
 
 use super::generate::report;
 use super::measure::Said;
+use super::provenance::tell_of_earlier_work;
+use super::sources::{Taken, files_of};
 use super::{Globals, Progress, print};
+use crate::atomic::tidy;
 use crate::dataset::{Dataset, DatasetWriter, Entry, InputKind, Origin};
 use crate::ecg::leads::V5;
 use crate::ecg::measure::{Thresholds, measure};
@@ -59,14 +62,18 @@ struct Importer<'a> {
 pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     let thresholds: Thresholds = args.thresholds.parse()?;
     if args.output.exists() {
+        tidy(&args.output);
         return Err(Error::Usage(format!("{} exists already: remove it or choose another name", args.output.display())));
     }
     let source = Source::open(&args.source, args.said.given()?)?;
     let labels = args.labels.as_ref().map(osf::read_labels).transpose()?;
     let importer = Importer { source, labels, thresholds, args };
+    tell_of_earlier_work(&args.output);
     let mut writer = DatasetWriter::resume(&args.output, importer.origin()?)?;
+    // What changed may be put back: nothing that is done is lost.
+    let mut taken = Taken::open(writer.beside("taken"), writer.taken())?;
     let progress = Progress::new(globals.quiet);
-    let manifest = match importer.fill(&mut writer, &progress) {
+    let manifest = match importer.fill(&mut writer, &mut taken, &progress) {
         Ok(()) => writer.finish()?,
         // A file that could not be opened may be put in place, and a full disk emptied: the same command then goes on.
         Err(error @ Error::Io { .. }) => {
@@ -94,10 +101,11 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
 
 impl Importer<'_> {
     /// Appends what the source holds beyond what the writer has taken already.
-    fn fill(&self, writer: &mut DatasetWriter, progress: &Progress) -> Result<()> {
+    fn fill(&self, writer: &mut DatasetWriter, taken: &mut Taken, progress: &Progress) -> Result<()> {
         let total = self.source.len();
         for first in (writer.taken()..total).step_by(CHUNK) {
             let chunk: Vec<usize> = (first..total.min(first + CHUNK)).collect();
+            taken.add(&chunk.iter().map(|at| (*at, self.files(*at))).collect::<Vec<_>>())?;
             let made: Vec<Result<(Entry, Vec<String>)>> = chunk.into_par_iter().map(|at| self.entry(at)).collect();
             for (at, made) in (first..).zip(made) {
                 match made {
@@ -112,6 +120,14 @@ impl Importer<'_> {
             }
         }
         Ok(())
+    }
+
+    /// The files that a recording's entry is made from, but for the labels, whose digest is in the origin.
+    fn files(&self, at: usize) -> Vec<PathBuf> {
+        let path = self.source.path(at);
+        let median =
+            self.args.medians.as_ref().and_then(|folder| Some(folder.join(format!("{}.csv", path.file_stem()?.to_string_lossy()))));
+        files_of(path).into_iter().chain(median).collect()
     }
 
     fn origin(&self) -> Result<Origin> {

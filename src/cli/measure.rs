@@ -1,5 +1,6 @@
 //! `cardiograd measure`: intervals, amplitudes and fiducials of any recordings, a row each.
 
+use super::provenance::forget;
 use super::{Globals, Progress, print};
 use crate::dataset::{write_header, write_row};
 use crate::ecg::measure::{Measured, Thresholds, measure};
@@ -146,6 +147,7 @@ impl Sink {
     }
 
     fn finish(self, args: &Args, globals: &Globals) -> Result<()> {
+        args.output.iter().chain(&args.medians).try_for_each(|path| forget(path))?;
         if let Some(medians) = self.medians {
             medians.finish()?;
         }

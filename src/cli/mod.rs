@@ -21,6 +21,7 @@ mod provenance;
 mod references;
 mod render;
 mod segments;
+mod sources;
 mod study;
 mod survey;
 mod trace;

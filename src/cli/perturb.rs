@@ -3,12 +3,12 @@
 use super::method_options::{left_out_json, tell_left_out};
 use super::models::{Loaded, ModelOptions, names_differ};
 use super::numbers::{ECGS, ROUNDS, up_to};
-use super::provenance::{Files, Input, Recorded, record};
+use super::provenance::{Files, Input, Recorded, record_at, tell_of_earlier_work};
 use super::{Globals, Progress, print};
 use crate::atomic::AtomicFolder;
 use crate::attribution::catalogue::able;
 use crate::attribution::{Method, Settings as AttributionSettings};
-use crate::dataset::{Dataset, Part};
+use crate::dataset::{Dataset, InputKind, Part};
 use crate::evaluation::perturbation::PerturbationSettings;
 use crate::evaluation::scores::Scoring;
 use crate::files::npz::NpzWriter;
@@ -49,8 +49,11 @@ pub struct Args {
 
 /// Runs the command, and records where the curves come from.
 pub fn run(args: &Args, globals: &Globals) -> Result<()> {
-    make(args, globals)?;
-    record("perturb", args)
+    tell_of_earlier_work(&args.output);
+    let (folder, networks, left_out) = curves_of(args, globals)?;
+    record_at("perturb", args, folder.partial())?;
+    folder.commit()?;
+    if globals.quiet { Ok(()) } else { tell(args, &networks, &left_out, globals) }
 }
 
 impl Recorded for Args {
@@ -68,29 +71,35 @@ impl Recorded for Args {
 
 /// The curves, without a record.
 pub(super) fn make(args: &Args, globals: &Globals) -> Result<()> {
+    curves_of(args, globals)?.0.commit()
+}
+
+/// The curves in a folder that has not got its name yet, and the methods that were left out.
+fn curves_of(args: &Args, globals: &Globals) -> Result<(AtomicFolder, Vec<Perturbed>, Vec<(Method, String)>)> {
     let mut methods = Method::parse_list(&args.method)?;
     methods.sort();
     if args.ecgs == 0 {
         return Err(Error::Usage("no ECG asked for: -n takes a number from 1".into()));
     }
-    let dataset = Dataset::open(&args.data)?;
     let mut subjects = args.models.iter().map(|path| args.options.load(path)).collect::<Result<Vec<_>>>()?;
     subjects.sort_by_key(|subject| subject.target);
     names_differ(subjects.iter().map(|subject| subject.name.as_str()))?;
     let programs = subjects.iter().map(|subject| subject.model.network.program());
     let (methods, left_out) = able(&methods, args.method != "all", programs, &AttributionSettings::default())?;
     tell_left_out(&left_out, globals);
+    let kinds: Vec<InputKind> = subjects.iter().map(|subject| subject.input).collect();
+    let dataset = Dataset::open_checked(&args.data, &kinds)?;
     let folder = AtomicFolder::resume(&args.output)?;
-    let networks = match fill(args, &methods, &dataset, &subjects, folder.partial(), globals) {
+    // Curves are written at the end: what an earlier run has left of them may be of other models or methods.
+    folder.empty()?;
+    match fill(args, &methods, &dataset, &subjects, &folder, globals) {
         // What a kill or a full disk leaves is gone on with; what was asked wrongly leaves nothing.
         Err(error) if !folder.is_continued() && !matches!(error, Error::Io { .. }) => {
             folder.discard();
-            return Err(error);
+            Err(error)
         }
-        outcome => outcome?,
-    };
-    folder.commit()?;
-    if globals.quiet { Ok(()) } else { tell(args, &networks, &left_out, globals) }
+        outcome => outcome.map(|networks| (folder, networks, left_out)),
+    }
 }
 
 /// Perturbs every model and writes curves and tables.
@@ -99,32 +108,31 @@ fn fill(
     methods: &[Method],
     dataset: &Dataset,
     subjects: &[Loaded],
-    folder: &Path,
+    folder: &AtomicFolder,
     globals: &Globals,
 ) -> Result<Vec<Perturbed>> {
     let progress = Progress::new(globals.quiet);
     let mut networks = Vec::new();
     for subject in subjects {
         let mut found = perturbed(args, methods, dataset, subject, folder, &|step| progress.step(step))?;
-        write_curves(&folder.join("curves").join(&subject.name), &found)?;
+        write_curves(&folder.partial().join("curves").join(&subject.name), &found)?;
         if subjects.iter().filter(|other| other.target == subject.target).count() == 1 {
             found.name = subject.target.name().into();
         }
         networks.push(found);
     }
-    write_area_tables(folder, &networks)?;
-    for subject in subjects {
-        let cache = cache(folder, subject);
-        std::fs::remove_dir_all(&cache).map_err(|source| Error::io(cache, source))?;
-    }
+    write_area_tables(folder.partial(), &networks)?;
     Ok(networks)
 }
 
-fn cache(folder: &Path, subject: &Loaded) -> PathBuf {
-    folder.join(format!("{}.cache", subject.name))
-}
-
-fn perturbed(args: &Args, methods: &[Method], dataset: &Dataset, subject: &Loaded, folder: &Path, report: Report<'_>) -> Result<Perturbed> {
+fn perturbed(
+    args: &Args,
+    methods: &[Method],
+    dataset: &Dataset,
+    subject: &Loaded,
+    folder: &AtomicFolder,
+    report: Report<'_>,
+) -> Result<Perturbed> {
     let Loaded { name, model, target, input, digest } = subject;
     let split = dataset.split(subject.split_seed(args.seed));
     let mut test = Examples::of(dataset, &split, Part::Test, *target);
@@ -146,7 +154,7 @@ fn perturbed(args: &Args, methods: &[Method], dataset: &Dataset, subject: &Loade
         perturbed: &test.ecgs,
     };
     let identity = format!("{digest} {:?}", dataset.manifest().map(|manifest| &manifest.digests));
-    let judged = judge.run(&cache(folder, subject), &identity, &format!("perturbing {name}"), report)?;
+    let judged = judge.run(&folder.beside(format!("{name}.cache")), &identity, &format!("perturbing {name}"), report)?;
     let train = Examples::of(dataset, &split, Part::Train, *target).values;
     Ok(Perturbed {
         name: name.clone(),

@@ -2,13 +2,14 @@
 
 use super::inputs::{Ecgs, InputOptions};
 use super::outputs::{Column, columns};
-use super::provenance::{Files, Input, Recorded, program_file, record};
+use super::provenance::{Files, Input, Recorded, program_file, publish};
 use super::{Globals, Progress, print};
+use crate::atomic::WorkFolder;
 use crate::files::npy;
 use crate::nn::{load_model, predict_outputs};
 use crate::tape::from_vec;
 use crate::{Error, Result};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Arguments of `cardiograd predict`.
 #[derive(clap::Args, Clone, Debug)]
@@ -33,8 +34,10 @@ pub struct Args {
 
 /// Runs the command, and records where predictions in a file come from.
 pub fn run(args: &Args, globals: &Globals) -> Result<()> {
-    make(args, globals)?;
-    record("predict", args)
+    let Some(output) = &args.output else { return make(args, globals) };
+    let work = WorkFolder::create(output)?;
+    make_at(args, globals, Some(work.place()))?;
+    publish("predict", args, work, &[])
 }
 
 impl Recorded for Args {
@@ -51,6 +54,11 @@ impl Recorded for Args {
 
 /// The predictions, without a record.
 pub(super) fn make(args: &Args, globals: &Globals) -> Result<()> {
+    make_at(args, globals, args.output.as_deref())
+}
+
+/// The predictions, written to `place` if they go to a file.
+fn make_at(args: &Args, globals: &Globals, place: Option<&Path>) -> Result<()> {
     let model = load_model(&args.model, args.arch.as_deref())?;
     let ecgs = Ecgs::open(&args.input, &model, args.inputs)?;
     let columns = columns(&model, &ecgs.example(), args.column)?;
@@ -67,7 +75,7 @@ pub(super) fn make(args: &Args, globals: &Globals) -> Result<()> {
     let rows: Vec<&[f64]> = predicted.chunks(columns.len()).collect();
     let one = args.column != Some(Column::All);
     let target = model.target.map(crate::dataset::Target::name);
-    if let Some(path) = &args.output {
+    if let Some(path) = place {
         let values: Vec<f32> = predicted.iter().map(|value| *value as f32).collect();
         let shape = if one { vec![rows.len()] } else { vec![rows.len(), columns.len()] };
         npy::write(path, from_vec(&shape, values).view())?;

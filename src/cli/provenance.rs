@@ -2,16 +2,20 @@
 //! the parser, so that a new option is recorded without anybody thinking of it.
 
 use super::Arguments;
-use crate::audit::provenance::{Digested, Record};
+use crate::atomic::{WorkFolder, earlier_work, remove_if_there};
+use crate::audit::provenance::{Digested, Record, record_of};
 use crate::nn::ARCHITECTURES;
 use crate::{Error, Result};
 use clap::parser::ValueSource;
 use clap::{ArgAction, CommandFactory};
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 /// The option that says where a result goes: a record is the same wherever that is.
 pub(super) const OUTPUT: &str = "output";
+/// The option that goes on after an interruption: a record is the same with and without one.
+const RESUME: &str = "resume";
 
 /// An input as it stands in a command's arguments.
 pub(super) enum Input<'a> {
@@ -56,16 +60,52 @@ pub(super) fn program_file(arch: &mut Option<String>) -> Option<(&'static str, I
     arch.as_mut().filter(|arch| !ARCHITECTURES.contains(&arch.as_str())).map(|arch| ("arch", Input::Text(arch)))
 }
 
-/// Writes the record of the result that this process' command has just written.
+/// Writes the record of the result that this process' command has just written to its output.
 pub(super) fn record<A: Recorded>(command: &str, args: &A) -> Result<()> {
+    let output = args.clone().files().output.map(|output| output.clone());
+    output.map_or(Ok(()), |output| record_at(command, args, &output))
+}
+
+/// Writes the record of what this process' command has just written at `place`: in the folder, or beside the file, which still have to get their
+/// names.
+pub(super) fn record_at<A: Recorded>(command: &str, args: &A, place: &Path) -> Result<()> {
     let mut args = args.clone();
     let seed = args.seed();
-    let files = args.files();
-    let Some(output) = files.output else { return Ok(()) };
-    let inputs = files.inputs.iter().map(|(role, input)| Digested::of(role, &input.path())).collect::<Result<_>>()?;
+    let inputs = args.files().inputs.iter().map(|(role, input)| Digested::of(role, &input.path())).collect::<Result<_>>()?;
     let (arguments, defaults) = options(std::env::args_os())?;
-    let record = Record { arguments, defaults, ..Record::new(command, seed, inputs, output)? };
-    record.sealed()?.write(output)
+    let record = Record { arguments, defaults, ..Record::new(command, seed, inputs, place)? };
+    record.sealed()?.write(place)
+}
+
+/// Records the file that lies ready in a work folder, and gives its companions, itself and the record their names, so that a kill leaves no new
+/// file with the old one's record.
+pub(super) fn publish<A: Recorded>(command: &str, args: &A, work: WorkFolder, companions: &[&OsStr]) -> Result<()> {
+    record_at(command, args, work.place())?;
+    companions.iter().try_for_each(|name| forget(&work.path().with_file_name(name)))?;
+    let names = [work.place().to_owned(), record_of(work.place())];
+    let [Some(output), Some(record)] = names.each_ref().map(|path| path.file_name()) else { return Ok(()) };
+    let names: Vec<&OsStr> = companions.iter().copied().chain([output]).collect();
+    work.publish(&names, Some(record))
+}
+
+/// Removes the record of a file that is about to be replaced by something that gets none: it speaks of the file before.
+pub(super) fn forget(file: &Path) -> Result<()> {
+    let record = record_of(file);
+    if file.is_file() && Record::read(&record).is_ok() { remove_if_there(&record) } else { Ok(()) }
+}
+
+/// Tells of what an earlier version of this program left unfinished where this one would go on with its own.
+pub(super) fn tell_of_earlier_work(output: &Path) {
+    tell_of(earlier_work(output));
+}
+
+/// The same of any such thing that is there.
+pub(super) fn tell_of(earlier: Option<PathBuf>) {
+    if let Some(place) = earlier {
+        let text = "is the unfinished work of an earlier version: it is not gone on with; remove it when it is not needed";
+        // Nobody may be there to read it.
+        let _ = writeln!(std::io::stderr().lock(), "cardiograd: {} {text}", place.display());
+    }
 }
 
 /// The options of a command line for its command, in the parser's order: those given, and those left at their defaults. Options that no result
@@ -77,7 +117,7 @@ pub(super) fn options(words: impl IntoIterator<Item = impl Into<OsString> + Clon
     let Some((name, own)) = matches.subcommand() else { return Ok((given, defaults)) };
     for argument in command.find_subcommand(name).into_iter().flat_map(clap::Command::get_arguments) {
         let id = argument.get_id().as_str();
-        let Some(source) = own.value_source(id).filter(|_| id != OUTPUT) else { continue };
+        let Some(source) = own.value_source(id).filter(|_| ![OUTPUT, RESUME].contains(&id)) else { continue };
         let list = if source == ValueSource::DefaultValue { &mut defaults } else { &mut given };
         match (argument.get_action(), argument.get_long()) {
             (ArgAction::SetTrue, Some(long)) if own.get_flag(id) => list.push(format!("--{long}")),

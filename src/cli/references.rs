@@ -81,12 +81,12 @@ fn from_file(path: &Path, most: usize) -> Result<Array3<f64>> {
 
 /// Measured ECGs of the training part of a dataset, drawn by the seed; the split is that of the model, where it names one.
 fn training_ecgs(option: &str, path: &Path, most: usize, model: &Model, seed: u64, samples: usize) -> Result<Array3<f64>> {
-    let data = Dataset::open(path)?;
     let of_length = [InputKind::Median, InputKind::Rhythm].into_iter().find(|kind| kind.samples() == samples);
     let kind = model.input.or(of_length).ok_or_else(|| {
         let text = format!("the ECGs have {samples} samples, a dataset's 600 or 5000: give an array instead");
         Error::Usage(format!("{option} {}: {text}", path.display()))
     })?;
+    let data = Dataset::open_checked(path, &[kind])?;
     let split = data.split(model.provenance.as_ref().map_or(seed, |about| about.settings.seed));
     let measured = |ecg: &usize| data.measurements(*ecg).rejected.is_none();
     let mut ecgs: Vec<usize> = split.part(Part::Train).iter().copied().filter(measured).collect();

@@ -2,11 +2,13 @@
 
 use super::Globals;
 use super::numbers::{ECGS, up_to};
+use super::provenance::forget;
 use crate::ecg::Measurements;
 use crate::ecg::leads::LEADS;
 use crate::evaluation::scores::{Scoring, scores, usable};
+use crate::files::atomic::{self, OutputLock};
 use crate::files::npy::{self, NpyArray};
-use crate::files::{atomic, npz};
+use crate::files::npz;
 use crate::intake::{self, Most};
 use crate::report::analysis::{self, LabelledCurves};
 use crate::report::colour::{Palette, Style};
@@ -76,6 +78,7 @@ enum Layout {
 /// Runs the command.
 pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     let style = Style { palette: args.palette, dark: args.dark };
+    let _lock = if args.study.is_some() { OutputLock::inside(&args.output) } else { OutputLock::beside(&args.output) }?;
     if let Some(study) = &args.study {
         write::figures(&args.output, &store::load(study)?, style)?;
     } else {
@@ -90,6 +93,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
         picture.check().map_err(|error| args.input.iter().fold(error, |error, input| error.of_file(input)))?;
         let text = picture.finish();
         let bytes = if ending == "png" { png::png(&text, args.zoom)? } else { text.into_bytes() };
+        forget(&args.output)?;
         atomic::write(&args.output, &bytes)?;
     }
     match (globals.quiet, globals.json) {

@@ -5,6 +5,7 @@ use super::method_options::tell_left_out;
 use super::numbers::{ECGS, ROUNDS, up_to};
 use super::provenance::{Files, Input, Recorded, record};
 use super::{Globals, Progress, print};
+use crate::atomic::OutputLock;
 use crate::attribution::catalogue::able;
 use crate::attribution::{Method, Settings as AttributionSettings};
 use crate::dataset::{InputKind, Target};
@@ -67,8 +68,15 @@ pub struct Args {
 
 /// Runs the command, and records where the results come from.
 pub fn run(args: &Args, globals: &Globals) -> Result<()> {
-    make(args, globals)?;
-    record("study", args)
+    let settings = args.settings()?;
+    let _lock = OutputLock::inside(&args.output)?;
+    let results = studied(args, &settings, globals)?;
+    record("study", args)?;
+    match (globals.quiet, globals.json) {
+        (true, _) => Ok(()),
+        (_, true) => print(format!("{:#}", summary(&args.output, &results))),
+        _ => tell(&args.output, &results),
+    }
 }
 
 impl Recorded for Args {
@@ -110,7 +118,10 @@ pub(super) fn lend(study: &Path, to: &Path) -> Result<()> {
 
 /// The study, without a record.
 pub(super) fn make(args: &Args, globals: &Globals) -> Result<()> {
-    let settings = args.settings(globals)?;
+    studied(args, &args.settings(globals)?, globals).map(drop)
+}
+
+fn studied(args: &Args, settings: &StudySettings, globals: &Globals) -> Result<StudyResults> {
     let progress = Progress::new(globals.quiet);
     let told = !globals.quiet && !globals.json;
     let notice = |line: &str| {
@@ -120,13 +131,9 @@ pub(super) fn make(args: &Args, globals: &Globals) -> Result<()> {
             let _ = print(line);
         }
     };
-    let results = run_study(&args.output, &settings, &|step| progress.step(step), &notice)?;
+    let results = run_study(&args.output, settings, &|step| progress.step(step), &notice)?;
     progress.finish();
-    match (globals.quiet, globals.json) {
-        (true, _) => Ok(()),
-        (_, true) => print(format!("{:#}", summary(&args.output, &results))),
-        _ => tell(&args.output, &results),
-    }
+    Ok(results)
 }
 
 impl Args {

@@ -2,7 +2,7 @@
 
 use super::Globals;
 use super::numbers::{ECGS, ROUNDS, up_to};
-use crate::files::atomic;
+use crate::files::atomic::{self, OutputLock};
 use crate::report::store;
 use crate::report::tables::Table;
 use crate::survey::{self, Key, Settings, Tally, View};
@@ -79,9 +79,11 @@ fn make(args: &Make, globals: &Globals) -> Result<()> {
     let seed = args.seed.unwrap_or_else(|| RandomState::new().hash_one("survey"));
     let settings = Settings { ecgs: args.ecgs, presentations: args.presentations, raters: args.raters, seed };
     let survey = survey::make(&results, settings)?;
+    let _lock = OutputLock::inside(&args.output)?;
     let (pages, key) = (args.output.join("pages"), args.output.join("key"));
     for folder in [&pages, &key] {
         std::fs::create_dir_all(folder).map_err(|source| Error::io(folder, source))?;
+        atomic::sweep(folder);
     }
     for (name, page) in &survey.pages {
         atomic::write(pages.join(name), page.as_bytes())?;
@@ -148,7 +150,7 @@ fn rows(table: &Table) -> serde_json::Value {
 }
 
 fn write(folder: &Path, tables: &[(String, &Table)]) -> Result<()> {
-    std::fs::create_dir_all(folder).map_err(|source| Error::io(folder, source))?;
+    let _lock = OutputLock::inside(folder)?;
     for (name, table) in tables {
         for (ending, text) in [("csv", table.csv()), ("md", table.markdown()), ("html", table.html())] {
             atomic::write(folder.join(format!("{name}.{ending}")), text.as_bytes())?;

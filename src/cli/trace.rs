@@ -4,7 +4,7 @@ use super::inputs::{Ecgs, InputOptions};
 use super::method_options::{MethodOptions, Precision};
 use super::numbers::{ECGS, up_to};
 use super::outputs::{Column, columns, of_column};
-use super::provenance::{Files, Input, Recorded, program_file, record};
+use super::provenance::{Files, Input, Recorded, program_file, record_at};
 use super::references::{one, takes_files};
 use super::{Globals, print};
 use crate::atomic::AtomicFolder;
@@ -76,8 +76,10 @@ struct Names {
 
 /// Runs the command, and records where the account comes from.
 pub fn run(args: &Args, globals: &Globals) -> Result<()> {
-    make(args, globals)?;
-    record("trace", args)
+    let (folder, done) = account_of(args)?;
+    record_at("trace", args, folder.partial())?;
+    folder.commit()?;
+    if globals.quiet { Ok(()) } else { tell(args, &done, globals) }
 }
 
 impl Recorded for Args {
@@ -97,7 +99,13 @@ impl Recorded for Args {
 }
 
 /// The account, without a record.
-pub(super) fn make(args: &Args, globals: &Globals) -> Result<()> {
+pub(super) fn make(args: &Args) -> Result<()> {
+    account_of(args)?.0.commit()
+}
+
+/// The account in a folder that has not got its name yet.
+fn account_of(args: &Args) -> Result<(AtomicFolder, Trace)> {
+    let folder = AtomicFolder::create(&args.output)?;
     let model = load_model(&args.model, args.arch.as_deref())?;
     let ecgs = Ecgs::open(&args.input, &model, args.inputs)?;
     let column = columns(&model, &ecgs.example(), args.column.map(Column::One))?[0];
@@ -116,8 +124,8 @@ pub(super) fn make(args: &Args, globals: &Globals) -> Result<()> {
         Precision::F64 => account::<f64>(&model.network.cast(), args, &settings, &x)?,
     };
     let about = about(args, &model, &done, &x)?;
-    write(args, &done, &about)?;
-    if globals.quiet { Ok(()) } else { tell(args, &done, globals) }
+    write(args, &done, &about, folder.partial())?;
+    Ok((folder, done))
 }
 
 impl Args {
@@ -167,10 +175,9 @@ fn about(args: &Args, model: &Model, trace: &Trace, x: &ndarray::Array3<f64>) ->
     Ok(About { facts, picture })
 }
 
-fn write(args: &Args, trace: &Trace, about: &About) -> Result<()> {
+fn write(args: &Args, trace: &Trace, about: &About, folder: &Path) -> Result<()> {
     let chosen = chosen(args, trace)?;
-    let folder = AtomicFolder::create(&args.output)?;
-    let put = |name: &str, text: String| crate::atomic::write(folder.partial().join(name), text.as_bytes());
+    let put = |name: &str, text: String| crate::atomic::write(folder.join(name), text.as_bytes());
     put("trace.html", page::html(trace, about))?;
     put("trace.md", page::markdown(trace, about))?;
     put("trace.json", json(trace)? + "\n")?;
@@ -179,9 +186,9 @@ fn write(args: &Args, trace: &Trace, about: &About) -> Result<()> {
         put(&format!("graph{number}.svg"), graph::svg(program, trace.walks.get(at)).finish())?;
         put(&format!("graph{number}.dot"), graph::dot(program))?;
     }
-    npy::write(folder.partial().join("map.npy"), trace.map.view())?;
+    npy::write(folder.join("map.npy"), trace.map.view())?;
     if !chosen.is_empty() {
-        let nodes = folder.partial().join("nodes");
+        let nodes = folder.join("nodes");
         std::fs::create_dir(&nodes).map_err(|source| Error::io(&nodes, source))?;
         for (stem, arrays) in chosen {
             npy::write(nodes.join(format!("{stem}.value.npy")), arrays.value.view())?;
@@ -190,7 +197,7 @@ fn write(args: &Args, trace: &Trace, about: &About) -> Result<()> {
             }
         }
     }
-    folder.commit()
+    Ok(())
 }
 
 /// The nodes asked for, with a file stem each; the stem holds the node's place, since names may hold any character.

@@ -2,13 +2,14 @@
 
 use super::evaluate::{HEADER, dataset_digest, line};
 use super::numbers::{ROUNDS, up_to};
-use super::provenance::{Files, Input, Recorded, record};
+use super::provenance::{Files, Input, Recorded, publish, record_at, tell_of};
 use super::{Globals, Progress, print};
+use crate::atomic::{OutputLock, WorkFolder, remove_if_there};
 use crate::dataset::{Dataset, InputKind, Part, Target};
 use crate::nn::{ARCHITECTURES, Examples, Model, Preset, Schedule, Start, TrainSettings, TrainingData, TrainingFiles, load_program};
-use crate::progress::Report;
-use crate::tape::Program;
+use crate::progress::Step;
 use crate::{Error, Result};
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 /// Arguments of `cardiograd train`.
@@ -63,8 +64,13 @@ impl Args {
 
 /// Runs the command, and records where the model comes from.
 pub fn run(args: &Args, globals: &Globals) -> Result<()> {
-    make(args, globals)?;
-    record("train", args)
+    let trained = trained(args, globals)?;
+    match trained.work {
+        Some(work) => publish("train", args, work, &[&trained.last])?,
+        // Trained before; a kill may have come before its record.
+        None => record_at("train", args, &args.output)?,
+    }
+    if !globals.quiet { show(args, globals, &trained.best) } else { Ok(()) }
 }
 
 impl Recorded for Args {
@@ -83,40 +89,89 @@ impl Recorded for Args {
 
 /// The model, without a record.
 pub(super) fn make(args: &Args, globals: &Globals) -> Result<()> {
+    let Trained { work, last, .. } = trained(args, globals)?;
+    let Some(name) = args.output.file_name() else { return Ok(()) };
+    work.map_or(Ok(()), |work| work.publish(&[&last, name], None))
+}
+
+/// A model, and where it lies until it gets its name; nowhere, if it was there already.
+struct Trained {
+    best: Model,
+    work: Option<WorkFolder>,
+    /// The name of the model of the last epoch.
+    last: OsString,
+    /// The lock of that one.
+    _held: OutputLock,
+}
+
+fn trained(args: &Args, globals: &Globals) -> Result<Trained> {
     if args.output.file_name().is_none() || args.output.is_dir() {
         return Err(Error::Usage(format!("{} is not the name of a file", args.output.display())));
     }
     let settings = args.settings();
-    let dataset = Dataset::open(&args.dataset)?;
-    let digest = dataset_digest(&args.dataset)?;
+    let dataset = Dataset::open_checked(&args.dataset, &[args.input])?;
+    let digest = dataset_digest(&dataset);
     let program = load_program(&args.arch)?;
-    let files = TrainingFiles::beside(&args.output);
+    let finished = TrainingFiles::beside(&args.output);
+    let other = finished.other.clone().unwrap_or_default();
+    let last = other.file_name().unwrap_or_default().to_owned();
+    let mut work = if args.resume { WorkFolder::resume(&args.output) } else { WorkFolder::create(&args.output) }?;
+    let held = match OutputLock::beside(&other) {
+        Err(error) if !work.is_continued() => {
+            work.discard();
+            return Err(error);
+        }
+        outcome => outcome?,
+    };
+    // Of what a kill left between two renames one model is gone from here: the same training gives it again.
+    if work.place().exists() && !work.beside(&last).exists() {
+        remove_if_there(work.place())?;
+    }
+    if args.resume && !work.beside("checkpoint").exists() {
+        tell_of(Some(finished.checkpoint.clone()).filter(|checkpoint| checkpoint.exists()));
+    }
+    let place = work.place().to_owned();
+    let files = TrainingFiles { other: Some(work.beside(&last)), checkpoint: work.beside("checkpoint"), ..TrainingFiles::beside(&place) };
+    work.keep();
     let progress = Progress::new(globals.quiet);
-    let best = train(args, &files, &settings, &dataset, &program, &digest, &|step| progress.step(step))?;
+    let report = |step: Step<'_>| progress.step(step);
+    let outcome = with_data(args, &settings, &dataset, |data| {
+        let there = if args.resume && other.exists() { finished.finished(&program, &data, &settings, &digest)? } else { None };
+        match there {
+            Some(model) => Ok((model, true)),
+            None => files
+                .train(&program, data, &settings, &digest, if args.resume { Start::Resume } else { Start::Afresh }, &report)
+                .map(|model| (model, false)),
+        }
+    });
     progress.finish();
-    if !globals.quiet { show(args, &files, globals, &best) } else { Ok(()) }
+    match outcome {
+        Ok((best, false)) => Ok(Trained { best, work: Some(work), last, _held: held }),
+        Ok((best, true)) => {
+            work.discard();
+            Ok(Trained { best, work: None, last, _held: held })
+        }
+        // A full disk may be emptied and the work continued; another training's checkpoint is not thrown away.
+        Err(error @ Error::Io { .. }) => Err(error),
+        Err(error) if work.is_continued() => Err(error),
+        Err(error) => {
+            work.discard();
+            Err(error)
+        }
+    }
 }
 
-fn train(
-    args: &Args,
-    files: &TrainingFiles,
-    settings: &TrainSettings,
-    dataset: &Dataset,
-    program: &Program,
-    digest: &str,
-    report: Report<'_>,
-) -> Result<Model> {
+/// Does something with the examples of a training.
+fn with_data<T>(args: &Args, settings: &TrainSettings, dataset: &Dataset, with: impl FnOnce(TrainingData<'_>) -> Result<T>) -> Result<T> {
     let split = dataset.split(settings.seed);
     let [train, validation, test] = Part::ALL.map(|part| Examples::of(dataset, &split, part, args.target));
     let inputs = |ecgs: &[usize]| dataset.inputs(ecgs, args.input);
-    let data =
-        TrainingData { target: args.target, input: args.input, inputs: &inputs, train: &train, validation: &validation, test: &test };
-    files.train(program, data, settings, digest, if args.resume { Start::Resume } else { Start::Afresh }, report)
+    with(TrainingData { target: args.target, input: args.input, inputs: &inputs, train: &train, validation: &validation, test: &test })
 }
 
-fn show(args: &Args, files: &TrainingFiles, globals: &Globals, model: &Model) -> Result<()> {
+fn show(args: &Args, globals: &Globals, model: &Model) -> Result<()> {
     let Some(about) = &model.provenance else { return Ok(()) };
-    let last = files.other.as_deref().map_or(String::new(), path_text);
+    let last = TrainingFiles::beside(&args.output).other.as_deref().map_or(String::new(), path_text);
     if globals.json {
         return print(serde_json::json!({
             "model": path_text(&args.output), "last": last, "target": args.target, "unit": args.target.unit(), "provenance": about,

@@ -5,6 +5,7 @@
 
 use super::provenance::{OUTPUT, Recorded, options};
 use super::{Arguments, Command, Globals, explain, perturb, predict, print, study, trace, train};
+use crate::atomic::WorkFolder;
 use crate::audit::compare::{BOUND_F32, Difference, compare};
 use crate::audit::digest::{has_kernel, kernel};
 use crate::audit::provenance::{Finding, Kind, Record, record_of};
@@ -326,12 +327,12 @@ impl Making<'_> {
     /// Makes the result again in a folder of its own and compares.
     fn compared(&self, command: Command) -> Result<Vec<Difference>> {
         let scratch = Scratch::new()?;
-        let again = scratch.0.join(self.args.result.file_name().unwrap_or("result".as_ref()));
+        let again = scratch.0.beside(self.args.result.file_name().unwrap_or("result".as_ref()));
         let quiet = Globals { quiet: true, ..self.globals.clone() };
         match command {
             Command::Explain(args) => explain::make(&self.moved(args, &again), &quiet)?,
             Command::Predict(args) => predict::make(&self.moved(args, &again), &quiet)?,
-            Command::Trace(args) => trace::make(&self.moved(args.named(), &again), &quiet)?,
+            Command::Trace(args) => trace::make(&self.moved(args.named(), &again))?,
             Command::Train(args) => train::make(&self.moved(args, &again), &quiet)?,
             Command::Perturb(args) => perturb::make(&self.moved(args, &again), &quiet)?,
             Command::Study(args) => {
@@ -404,26 +405,23 @@ fn known<A: Recorded>(args: &A) -> (Vec<(String, PathBuf)>, Option<u64>) {
     (files, args.seed())
 }
 
-/// A folder for what is made again, gone with this value.
-struct Scratch(PathBuf);
+/// A folder for what is made again, gone with this value, or with the next verification after a kill.
+struct Scratch(WorkFolder);
 
 impl Scratch {
     fn new() -> Result<Self> {
-        // A run that was killed leaves its folder, and numbers of processes come again.
-        for number in 0..1000 {
-            let path = std::env::temp_dir().join(format!("cardiograd-verify-{}-{number}", std::process::id()));
-            match std::fs::create_dir(&path) {
-                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => (),
-                Err(source) => return Err(Error::io(&path, source)),
-                Ok(()) => return Ok(Scratch(path)),
-            }
+        let (folder, name) = (std::env::temp_dir(), "cardiograd-verify-");
+        for entry in std::fs::read_dir(&folder).into_iter().flatten().flatten() {
+            // The lock of a living one is not to be had; that of a dead one is, and dropping it removes the folder.
+            let number = entry
+                .file_name()
+                .to_str()
+                .and_then(|text| text.strip_prefix('.')?.strip_prefix(name)?.split('.').next().map(str::to_owned));
+            let _ = number.map(|number| WorkFolder::create(folder.join(format!("{name}{number}"))));
         }
-        Err(Error::Data(format!("{} is full of folders of verify", std::env::temp_dir().display())))
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
+        // Containers may share the folder and have processes of one number.
+        let mut tries = (0..64).map(|k| WorkFolder::create(folder.join(format!("{name}{}-{k}", std::process::id()))));
+        let made = tries.find(|made| !matches!(made, Err(Error::Usage(_))));
+        made.unwrap_or_else(|| Err(Error::Data(format!("no folder to work in under {}", folder.display())))).map(Scratch)
     }
 }

@@ -2,13 +2,13 @@
 
 use super::samples::{MEDIAN_LEADS, RHYTHM_LEADS, check_finite};
 use super::{Dataset, InputKind, Samples, read_table};
-use crate::files::digest::sha256_file;
+use crate::files::digest::{sha256, sha256_file};
 use crate::files::npy::{Dtype, NpyRows};
 use crate::intake::{self, Most};
 use crate::{Error, Result};
 use ndarray::{Array2, ArrayD, Ix2};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// What `dataset.json` says of itself.
@@ -102,7 +102,11 @@ impl Manifest {
     /// # Errors
     /// [`Error::Format`] if the folder is no dataset or one of another version; [`Error::Io`].
     pub fn read(folder: impl AsRef<Path>) -> Result<Self> {
-        let folder = folder.as_ref();
+        Self::read_with_digest(folder.as_ref()).map(|(manifest, _)| manifest)
+    }
+
+    /// The manifest and the digest of its file.
+    fn read_with_digest(folder: &Path) -> Result<(Self, String)> {
         let path = folder.join(MANIFEST);
         if folder.is_dir() && !path.exists() {
             return Err(Error::format(folder, format!("not a dataset: there is no {MANIFEST} in it")));
@@ -114,7 +118,28 @@ impl Manifest {
             let newer = if format == FORMAT && version > VERSION { ", of a newer program" } else { "" };
             return Err(Error::format(&path, format!("'{format}' version {version}{newer}: {FORMAT} version {VERSION} is read")));
         }
-        serde_json::from_str(&text).map_err(wrong)
+        let manifest = serde_json::from_str(&text).map_err(wrong)?;
+        Ok((manifest, sha256(text.as_bytes())))
+    }
+
+    /// Whether these bytes of a file in `folder` are those that the dataset was made with.
+    fn check(&self, folder: &Path, name: &str, found: &str) -> Result<()> {
+        let Some(listed) = self.digests.get(name) else {
+            return Err(Error::format(
+                folder.join(MANIFEST),
+                format!("lists no digest of {name}: what the dataset holds cannot be told from it"),
+            ));
+        };
+        if listed == found {
+            return Ok(());
+        }
+        let head = |digest: &str| digest.chars().take(12).collect::<String>();
+        let text = format!(
+            "changed since the dataset was made (SHA-256 {}…, {MANIFEST} lists {}…): put the file back, or make the dataset anew",
+            head(found),
+            head(listed)
+        );
+        Err(Error::format(folder.join(name), text))
     }
 
     /// Recomputes the digests of the files in `folder` and names those that differ.
@@ -183,22 +208,48 @@ impl Samples for FolderSamples {
 }
 
 impl Dataset {
-    /// Opens a dataset folder. Measurements are read; samples stay in their files until they are asked for.
+    /// Opens a dataset folder. Its tables must be the bytes that the manifest lists; samples stay in their files until they are asked for, and are
+    /// not held against the manifest: see [`Dataset::open_checked`].
     ///
     /// # Errors
-    /// [`Error::Io`]; [`Error::Format`] and [`Error::Shape`] for a folder that is no dataset or whose files do not fit each other.
+    /// [`Error::Io`]; [`Error::Format`] and [`Error::Shape`] for a folder that is no dataset or whose files do not fit each other or the manifest.
     pub fn open(folder: impl AsRef<Path>) -> Result<Self> {
         let folder = folder.as_ref();
-        let manifest = Manifest::read(folder)?;
+        let (manifest, digest) = Manifest::read_with_digest(folder)?;
         let records = read_table(folder.join(MEASUREMENTS))?;
         if records.len() != manifest.ecgs {
             let text = format!("{} rows, {MANIFEST} says {} ECGs", records.len(), manifest.ecgs);
             return Err(Error::format(folder.join(MEASUREMENTS), text));
         }
         let samples = FolderSamples::open(folder, manifest.ecgs)?;
+        let tables = [MEASUREMENTS, TRUTH].into_iter().filter(|name| *name == MEASUREMENTS || manifest.digests.contains_key(*name));
+        tables.map(|name| manifest.check(folder, name, &sha256_file(folder.join(name))?)).collect::<Result<()>>()?;
         let mut dataset = Dataset::new(Box::new(samples), records)?;
-        dataset.manifest = Some(manifest);
+        (dataset.manifest, dataset.digest) = (Some(manifest), digest);
         Ok(dataset)
+    }
+
+    /// Opens a dataset folder for work whose results carry its digest: the arrays that the work reads must be the bytes that the manifest lists
+    /// too. That reads them once, at the speed of SHA-256 or of the disk.
+    ///
+    /// # Errors
+    /// As [`Dataset::open`].
+    pub fn open_checked(folder: impl AsRef<Path>, inputs: &[InputKind]) -> Result<Self> {
+        let folder = folder.as_ref();
+        let dataset = Self::open(folder)?;
+        let file = |kind: InputKind| if kind == InputKind::Median { MEDIAN } else { RHYTHM };
+        let files: BTreeSet<&str> = inputs.iter().map(|kind| file(*kind)).collect();
+        for name in files {
+            if let Some(manifest) = &dataset.manifest {
+                manifest.check(folder, name, &sha256_file(folder.join(name))?)?;
+            }
+        }
+        Ok(dataset)
+    }
+
+    /// The digest (SHA-256) of the manifest, which holds those of the files: what tells one dataset from another. Empty for a dataset in memory.
+    pub fn digest(&self) -> &str {
+        &self.digest
     }
 
     /// What the folder says of itself; `None` for a dataset in memory.

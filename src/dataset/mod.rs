@@ -44,6 +44,8 @@ pub struct Dataset {
     samples: Box<dyn Samples>,
     #[cfg(feature = "files")]
     manifest: Option<folder::Manifest>,
+    #[cfg(feature = "files")]
+    digest: String,
 }
 
 impl std::fmt::Debug for Dataset {
@@ -66,6 +68,8 @@ impl Dataset {
             samples,
             #[cfg(feature = "files")]
             manifest: None,
+            #[cfg(feature = "files")]
+            digest: String::new(),
         })
     }
 

@@ -1,7 +1,7 @@
 //! Writing a dataset folder ECG by ECG, in bounded memory, so that a killed job goes on where it was.
 //!
-//! Everything goes to `NAME.partial`, which becomes `NAME` when it is whole. Every few seconds what was written is synced and
-//! `progress.json` says how much of each file may be trusted; a resumed writer cuts the files there.
+//! Everything goes to a work folder beside `NAME`, and becomes `NAME` when it is whole. Every few seconds what was written is synced and
+//! `progress.json` in the work folder says how much of each file may be trusted; a resumed writer cuts the files there.
 
 use super::folder::{FORMAT, MANIFEST, MEASUREMENTS, MEDIAN, Manifest, Origin, RHYTHM, TRUTH, VERSION};
 use super::samples::{MEDIAN_LEADS, RHYTHM_LEADS, check_finite};
@@ -63,7 +63,7 @@ impl Progress {
 }
 
 impl DatasetWriter {
-    /// Starts a dataset; what an unfinished job left under `NAME.partial` is removed.
+    /// Starts a dataset; what an unfinished job left is removed.
     ///
     /// # Errors
     /// [`Error::Usage`] if `path` exists, [`Error::Io`].
@@ -72,17 +72,17 @@ impl DatasetWriter {
         Self::open(folder, Progress::start(origin))
     }
 
-    /// Goes on with the unfinished dataset of the same origin ([`DatasetWriter::rows`] says from where), or starts it. The partial folder
+    /// Goes on with the unfinished dataset of the same origin ([`DatasetWriter::rows`] says from where), or starts it. What is written
     /// is kept when the writer is dropped unfinished.
     ///
     /// # Errors
-    /// [`Error::Usage`] if `path` exists or its partial folder is that of another origin; [`Error::Io`], [`Error::Format`].
+    /// [`Error::Usage`] if `path` exists, another run writes it, or the unfinished one is of another origin; [`Error::Io`], [`Error::Format`].
     pub fn resume(path: impl AsRef<Path>, origin: Origin) -> Result<Self> {
         let folder = AtomicFolder::resume(path)?;
-        let progress = match read_progress(folder.partial())? {
+        let progress = match read_progress(&folder.beside(PROGRESS))? {
             Some(progress) if progress.origin == origin && progress.version == VERSION_OF_PROGRAM => progress,
             Some(_) => {
-                let name = folder.partial().display();
+                let name = folder.work().display();
                 let text = "holds an unfinished dataset of other settings or of another version: remove it or choose another name";
                 return Err(Error::Usage(format!("{name} {text}")));
             }
@@ -117,6 +117,11 @@ impl DatasetWriter {
     pub fn take(&mut self, notes: impl IntoIterator<Item = String>) {
         self.taken += 1;
         notes.into_iter().for_each(|note| *self.notes.entry(note).or_default() += 1);
+    }
+
+    /// Where to keep what else a resumed job must know; it goes when the dataset is finished.
+    pub fn beside(&self, name: &str) -> PathBuf {
+        self.folder.beside(name)
     }
 
     /// Removes the unfinished dataset.
@@ -168,7 +173,7 @@ impl DatasetWriter {
             taken: self.taken,
             notes: self.notes.clone(),
         };
-        write_json(&self.folder.partial().join(PROGRESS), &progress)?;
+        write_json(&self.folder.beside(PROGRESS), &progress)?;
         self.last = Instant::now();
         Ok(())
     }
@@ -191,15 +196,17 @@ impl DatasetWriter {
         let versions = BTreeMap::from([("cardiograd".to_owned(), VERSION_OF_PROGRAM.to_owned())]);
         let (format, version, ecgs) = (FORMAT.into(), VERSION, self.rows());
         let manifest = Manifest { format, version, ecgs, origin: self.origin, versions, digests, notes: self.notes };
+        // A file of exact values that this dataset does not have, from a kill before its first checkpoint.
+        if self.truth.is_none() {
+            atomic::remove_if_there(&self.folder.partial().join(TRUTH))?;
+        }
         write_json(&self.folder.partial().join(MANIFEST), &manifest)?;
-        let progress = self.folder.partial().join(PROGRESS);
-        std::fs::remove_file(&progress).map_err(|source| Error::io(progress, source))?;
         self.folder.commit()?;
         Ok(manifest)
     }
 }
 
-/// Generates `ecgs` ECGs into the dataset folder `path`; goes on with what a killed run of the same origin left under `NAME.partial`.
+/// Generates `ecgs` ECGs into the dataset folder `path`; goes on with what a killed run of the same origin left.
 ///
 /// `origin` gets the thresholds' name among its details; the rest is for the caller to say (seed, digests).
 ///
@@ -235,8 +242,8 @@ pub fn generate_folder(
 /// A line for every kind of note on an import, and little else.
 const PROGRESS_FILE: Most = Most { bytes: 1 << 26, of: "the progress of an unfinished dataset" };
 
-fn read_progress(partial: &Path) -> Result<Option<Progress>> {
-    match intake::json(&partial.join(PROGRESS), PROGRESS_FILE) {
+fn read_progress(path: &Path) -> Result<Option<Progress>> {
+    match intake::json(path, PROGRESS_FILE) {
         Ok(progress) => Ok(Some(progress)),
         Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
@@ -262,7 +269,7 @@ impl Table {
         let io = |source| Error::io(&path, source);
         let mut file = OpenOptions::new().write(true).create(true).truncate(keep == 0).open(&path).map_err(io)?;
         if file.metadata().map_err(io)?.len() < keep {
-            return Err(Error::format(&path, "shorter than its last checkpoint: remove the partial folder and start again"));
+            return Err(Error::format(&path, "shorter than its last checkpoint: remove the work folder and start again"));
         }
         file.set_len(keep).and_then(|()| file.seek(SeekFrom::End(0))).map_err(io)?;
         let mut out = BufWriter::new(file);

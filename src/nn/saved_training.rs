@@ -75,14 +75,15 @@ impl TrainingFiles {
             }
         };
         // A kill may have come between the model and this.
-        match std::fs::remove_file(&self.checkpoint) {
-            Err(source) if source.kind() != std::io::ErrorKind::NotFound => Err(Error::io(&self.checkpoint, source)),
-            _ => Ok(model),
-        }
+        crate::atomic::remove_if_there(&self.checkpoint)?;
+        Ok(model)
     }
 
     /// The model that is there, if it is the one that this training would give.
-    fn finished(&self, program: &Program, data: &TrainingData<'_>, settings: &TrainSettings, origin: &str) -> Result<Option<Model>> {
+    ///
+    /// # Errors
+    /// As [`Model::load`].
+    pub fn finished(&self, program: &Program, data: &TrainingData<'_>, settings: &TrainSettings, origin: &str) -> Result<Option<Model>> {
         if !self.model.exists() {
             return Ok(None);
         }

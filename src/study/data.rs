@@ -1,7 +1,6 @@
 //! The first stage: the dataset, generated or given.
 
 use super::{DataSource, StudySettings};
-use crate::dataset::folder::MANIFEST;
 use crate::dataset::{Dataset, Manifest, Origin, Source, Target, generate_folder};
 use crate::ecg::generator::Generator;
 use crate::ecg::measure::Thresholds;
@@ -12,6 +11,9 @@ use crate::report::results::{DataDescription, Distribution};
 use crate::{Error, Result};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+
+/// The folder of a dataset that the study has made.
+pub(super) const DATASET: &str = "dataset";
 
 /// A dataset and the digest of its manifest, which holds the digests of its files.
 pub(super) struct Data {
@@ -32,32 +34,50 @@ pub(super) fn check(settings: &StudySettings) -> Result<()> {
 pub(super) fn open(folder: &Path, settings: &StudySettings, report: Report<'_>) -> Result<Data> {
     let path = match &settings.source {
         DataSource::Dataset(path) => path.clone(),
-        DataSource::Simulator { .. } | DataSource::Pulse2pulse { .. } => generated(folder.join("dataset"), settings, report)?,
+        DataSource::Simulator { .. } | DataSource::Pulse2pulse { .. } => generated(folder.join(DATASET), settings, report)?,
     };
-    Ok(Data { dataset: Dataset::open(&path)?, digest: format!("sha256:{}", sha256_file(path.join(MANIFEST))?) })
+    let dataset = Dataset::open_checked(&path, &[settings.input])?;
+    Ok(Data { digest: format!("sha256:{}", dataset.digest()), dataset })
 }
 
-fn generated(path: PathBuf, settings: &StudySettings, report: Report<'_>) -> Result<PathBuf> {
-    let thresholds = Thresholds::default();
+/// Refuses settings that a dataset in the study's folder is not of, before anything is written.
+pub(super) fn fits(folder: &Path, settings: &StudySettings) -> Result<()> {
+    let path = folder.join(DATASET);
+    let (name, ecgs) = match &settings.source {
+        DataSource::Pulse2pulse { ecgs, .. } => ("pulse2pulse", *ecgs),
+        DataSource::Simulator { ecgs } => ("simulator", *ecgs),
+        DataSource::Dataset(_) => return Ok(()),
+    };
+    if !path.exists() {
+        return Ok(());
+    }
+    let found = Manifest::read(&path)?;
+    let mut wanted = origin(settings)?;
+    wanted.source = name.into();
+    wanted.details.insert("thresholds".into(), Thresholds::default().name.into());
+    if found.origin == wanted && found.ecgs == ecgs {
+        return Ok(());
+    }
+    Err(Error::Usage(format!("{} is a dataset of other settings: choose another folder for this study", path.display())))
+}
+
+fn origin(settings: &StudySettings) -> Result<Origin> {
     let mut origin = Origin { seed: Some(settings.seed()), ..Origin::default() };
     if let DataSource::Pulse2pulse { generator, .. } = &settings.source {
         origin.details.insert("generator_sha256".into(), sha256_file(generator)?);
     }
-    let (name, ecgs) = match &settings.source {
-        DataSource::Pulse2pulse { ecgs, .. } => ("pulse2pulse", *ecgs),
-        DataSource::Simulator { ecgs } => ("simulator", *ecgs),
+    Ok(origin)
+}
+
+fn generated(path: PathBuf, settings: &StudySettings, report: Report<'_>) -> Result<PathBuf> {
+    let thresholds = Thresholds::default();
+    let origin = origin(settings)?;
+    let ecgs = match &settings.source {
+        DataSource::Pulse2pulse { ecgs, .. } | DataSource::Simulator { ecgs } => *ecgs,
         DataSource::Dataset(_) => return Ok(path),
     };
     if path.exists() {
-        let found = Manifest::read(&path)?;
-        let mut wanted = origin;
-        wanted.source = name.into();
-        wanted.details.insert("thresholds".into(), thresholds.name.into());
-        return if found.origin == wanted && found.ecgs == ecgs {
-            Ok(path)
-        } else {
-            Err(Error::Usage(format!("{} is a dataset of other settings: choose another folder for this study", path.display())))
-        };
+        return Ok(path);
     }
     let source = match &settings.source {
         DataSource::Pulse2pulse { generator, .. } => Source::pulse2pulse(Generator::load(generator)?, settings.seed()),

@@ -4,10 +4,12 @@ use super::data::{self, Data};
 use super::judge::{Judge, Judged};
 use super::tables::{Perturbed, metrics_table, write_area_tables};
 use super::{StudySettings, training};
-use crate::attribution::Settings as AttributionSettings;
+use crate::attribution::{Method, Settings as AttributionSettings};
+use crate::audit::provenance::record_of;
 use crate::dataset::{Dataset, Part, Split, Target};
 use crate::evaluation::perturbation::PerturbationSettings;
-use crate::files::{atomic, digest::sha256_file, npy};
+use crate::files::atomic::{self, OutputLock};
+use crate::files::{digest::sha256_file, npy};
 use crate::intake::{self, Most};
 use crate::nn::{Examples, load_program, predict_ecgs};
 use crate::progress::Report;
@@ -24,18 +26,22 @@ use std::path::Path;
 /// What tells a study's folder from any other.
 const MARK: &str = "study.json";
 
-/// Runs a study in `folder`. Stages that are finished there, of the same settings and inputs, are not repeated.
-/// `notice` is told in one line each what has been done.
+/// Runs a study in `folder`, under its lock. Stages that are finished there, of the same settings and inputs, are not repeated.
+/// `notice` is told in one line each what has been done. What is refused leaves a study that is there as it was, byte for byte.
 ///
 /// # Errors
-/// [`Error::Usage`] for senseless settings, a folder that holds something else, or a dataset of other settings in it; whatever the stages bring.
+/// [`Error::Usage`] for senseless settings, a folder that holds something else, in which another run is at work, or with a dataset of other settings; whatever the stages bring.
 pub fn run(folder: &Path, settings: &StudySettings, report: Report<'_>, notice: &dyn Fn(&str)) -> Result<StudyResults> {
     settings.check()?;
     let program = load_program(&settings.arch)?;
     data::check(settings)?;
-    open_folder(folder, settings)?;
+    let _lock = OutputLock::inside_unless_held(folder)?;
+    let mark = mark(settings);
+    open_folder(folder, settings, &mark)?;
     let data = data::open(folder, settings, report)?;
     let split = data.dataset.split(settings.seed());
+    training::check(settings, &program, &data, &split)?;
+    take(folder, &mark)?;
     notice(&format!("data: {} ECGs", data.dataset.len()));
     let kept = kept(&data.dataset, &split, settings);
     let study = Study { folder, settings, program: &program, data: &data, split: &split, kept: &kept, report };
@@ -47,6 +53,8 @@ pub fn run(folder: &Path, settings: &StudySettings, report: Report<'_>, notice: 
         targets.push(results);
     }
     let results = study.results(targets, digests)?;
+    // What is replaced now may be of other data or another version: a record is written when all is there.
+    atomic::remove_if_there(&record_of(folder))?;
     let metrics: Vec<(Target, &[SplitMetrics])> = results.targets.iter().map(|t| (t.target, t.metrics.as_slice())).collect();
     atomic::write(folder.join("metrics.csv"), metrics_table(&metrics).csv().as_bytes())?;
     write_area_tables(folder, &Perturbed::of(&results))?;
@@ -55,15 +63,33 @@ pub fn run(folder: &Path, settings: &StudySettings, report: Report<'_>, notice: 
     Ok(results)
 }
 
-/// Takes a new or empty folder, or one that holds a study.
-fn open_folder(folder: &Path, settings: &StudySettings) -> Result<()> {
-    std::fs::create_dir_all(folder).map_err(|source| Error::io(folder, source))?;
-    let mut entries = std::fs::read_dir(folder).map_err(|source| Error::io(folder, source))?;
-    if !folder.join(MARK).exists() && entries.next().is_some() {
+fn mark(settings: &StudySettings) -> String {
+    let text = serde_json::json!({ "format": "cardiograd-study", "version": env!("CARGO_PKG_VERSION"), "settings": settings });
+    format!("{text:#}\n")
+}
+
+/// Opens a new or empty folder, or one that holds a study; what killed runs left of files is removed. A new one is marked before all else, so that
+/// what a kill leaves of it is known for a study.
+fn open_folder(folder: &Path, settings: &StudySettings, mark: &str) -> Result<()> {
+    let entries = std::fs::read_dir(folder).map_err(|source| Error::io(folder, source))?;
+    let marked = folder.join(MARK).exists();
+    if !marked && entries.flatten().any(|entry| !atomic::is_ours(&entry.file_name())) {
         return Err(Error::Usage(format!("{} holds something other than a study: choose another folder", folder.display())));
     }
-    let text = serde_json::json!({ "format": "cardiograd-study", "version": env!("CARGO_PKG_VERSION"), "settings": settings });
-    atomic::write(folder.join(MARK), format!("{text:#}\n").as_bytes())
+    data::fits(folder, settings)?;
+    atomic::sweep(folder);
+    atomic::tidy(&folder.join(data::DATASET));
+    if marked { Ok(()) } else { atomic::write(folder.join(MARK), mark.as_bytes()) }
+}
+
+/// Makes a study of other settings one of these, now that nothing is left to be refused: what a record says of it holds no longer.
+fn take(folder: &Path, mark: &str) -> Result<()> {
+    let path = folder.join(MARK);
+    if std::fs::read(&path).is_ok_and(|found| found == mark.as_bytes()) {
+        return Ok(());
+    }
+    atomic::remove_if_there(&record_of(folder))?;
+    atomic::write(path, mark.as_bytes())
 }
 
 /// The first test ECGs that have every target: the same for all targets.
@@ -81,6 +107,8 @@ const JUDGED: Most = Most { bytes: 1 << 26, of: "the mark of a finished judgemen
 struct JudgedMark {
     digest: String,
     predicted: Vec<f64>,
+    /// Digests of the arrays, heatmaps and curves, in the order of the methods.
+    arrays: Vec<[String; 2]>,
 }
 
 struct Study<'a> {
@@ -140,7 +168,7 @@ impl Study<'_> {
         target: Target,
         ecgs: &[usize],
         truth: &[f64],
-        curves: Vec<(crate::attribution::Method, ndarray::Array2<f32>)>,
+        curves: Vec<(Method, ndarray::Array2<f32>)>,
     ) -> PerturbationResults {
         let train = Examples::of(&self.data.dataset, self.split, Part::Train, target).values;
         let found = Perturbed {
@@ -177,10 +205,13 @@ impl Study<'_> {
         let (maps, curves) = (self.folder.join("heatmaps").join(target.name()), self.folder.join("curves").join(target.name()));
         let (mark, digest) = (maps.join("judged.json"), judge.digest(identity));
         let done: Option<JudgedMark> = intake::json(&mark, JUDGED).ok();
-        if let Some(done) = done.filter(|done| done.digest == digest) {
+        let cache = self.folder.join("cache").join(target.name());
+        if let Some(done) = done.filter(|done| done.digest == digest && self.arrays(&maps, &curves).is_ok_and(|found| found == done.arrays))
+        {
+            // A kill may have come between the mark and this.
+            remove_cache(&cache)?;
             return self.judged(&maps, &curves, done.predicted);
         }
-        let cache = self.folder.join("cache").join(target.name());
         let label = format!("explaining and perturbing {target}");
         let judged = judge.run(&cache, identity, &label, self.report)?;
         for folder in [&maps, &curves] {
@@ -192,13 +223,17 @@ impl Study<'_> {
         for (method, values) in &judged.curves {
             npy::write(curves.join(format!("{method}.npy")), values.view())?;
         }
-        let done = JudgedMark { digest, predicted: judged.predicted.clone() };
+        let done = JudgedMark { digest, predicted: judged.predicted.clone(), arrays: self.arrays(&maps, &curves)? };
         let text = serde_json::to_string_pretty(&done).map_err(|error| Error::format(&mark, error.to_string()))?;
         atomic::write(&mark, text.as_bytes())?;
-        std::fs::remove_dir_all(&cache).map_err(|source| Error::io(&cache, source))?;
-        // Gone once it is empty: the last target's.
-        let _ = std::fs::remove_dir(self.folder.join("cache"));
+        remove_cache(&cache)?;
         Ok(judged)
+    }
+
+    /// The digests of what a judgement left in arrays.
+    fn arrays(&self, maps: &Path, curves: &Path) -> Result<Vec<[String; 2]>> {
+        let digest = |folder: &Path, method: &Method| sha256_file(folder.join(format!("{method}.npy")));
+        self.settings.methods.iter().map(|method| Ok([digest(maps, method)?, digest(curves, method)?])).collect()
     }
 
     fn judged(&self, maps: &Path, curves: &Path, predicted: Vec<f64>) -> Result<Judged> {
@@ -234,6 +269,15 @@ impl Study<'_> {
             targets,
         })
     }
+}
+
+/// Removes what a target's judgement kept on its way; the folder of all goes with the last one's.
+fn remove_cache(cache: &Path) -> Result<()> {
+    if cache.exists() {
+        std::fs::remove_dir_all(cache).map_err(|source| Error::io(cache, source))?;
+    }
+    let _ = cache.parent().map(std::fs::remove_dir);
+    Ok(())
 }
 
 /// An empty folder in place of whatever an earlier run left there.

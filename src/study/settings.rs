@@ -2,6 +2,7 @@
 
 use crate::attribution::Method;
 use crate::dataset::{InputKind, Target};
+use crate::ecg::leads::LEADS;
 use crate::nn::{Preset, TrainSettings};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -91,6 +92,10 @@ impl StudySettings {
         }
         if self.perturb_ecgs == 0 || self.heatmap_ecgs == 0 {
             return wrong("a study needs at least one ECG to perturb and one to draw");
+        }
+        let points = LEADS.len() * self.input.samples();
+        if self.iterations > points {
+            return Err(Error::Usage(format!("{} points to perturb: an ECG of this input has {points}", self.iterations)));
         }
         match &self.source {
             DataSource::Simulator { ecgs } | DataSource::Pulse2pulse { ecgs, .. } if *ecgs < LEAST_ECGS => Err(Error::Usage(format!(

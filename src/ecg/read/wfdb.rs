@@ -5,7 +5,7 @@
 use super::{Lead, Recording, Unit, lead_name};
 use crate::intake::{self, Most};
 use crate::{Error, Result};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The largest header and signal file that is read, bytes.
 const LARGEST_HEADER: Most = Most { bytes: 1 << 20, of: "the header of a WFDB record" };
@@ -66,6 +66,15 @@ pub fn read(path: impl AsRef<Path>) -> Result<Recording> {
         return Err(Error::format(path, "none of the signals is an ECG lead by name"));
     }
     Ok(Recording { id, leads, rate: header.rate, ..Recording::default() })
+}
+
+/// The signal files that the header at `path` names; none where it cannot be understood.
+pub fn signal_files(path: &Path) -> Vec<PathBuf> {
+    let text = slurp(path, LARGEST_HEADER).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+    let Some(header) = text.and_then(|text| parse(&text).ok()) else { return Vec::new() };
+    let mut files: Vec<PathBuf> = header.signals.iter().map(|signal| path.with_file_name(&signal.file)).collect();
+    files.dedup();
+    files
 }
 
 fn parse(text: &str) -> std::result::Result<Header, String> {
