@@ -100,14 +100,15 @@ impl Recorded for Args {
 /// The maps, without a record.
 pub(super) fn make(args: &Args, globals: &Globals) -> Result<()> {
     let methods = Method::parse_list(&args.method)?;
+    let model = load_model(&args.model, args.arch.as_deref())?;
+    match args.precision {
+        Precision::F32 => explain::<f32>(&model.network, args, &methods, &model, globals)?,
+        Precision::F64 => explain::<f64>(&model.network.cast(), args, &methods, &model, globals)?,
+    }
     if args.method != "all" {
         args.methods.tell_idle(&methods, globals);
     }
-    let model = load_model(&args.model, args.arch.as_deref())?;
-    match args.precision {
-        Precision::F32 => explain::<f32>(&model.network, args, &methods, &model, globals),
-        Precision::F64 => explain::<f64>(&model.network.cast(), args, &methods, &model, globals),
-    }
+    Ok(())
 }
 
 impl Args {

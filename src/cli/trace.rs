@@ -79,6 +79,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     let (folder, done) = account_of(args)?;
     record_at("trace", args, folder.partial())?;
     folder.commit()?;
+    args.methods.tell_idle(&[args.method], globals);
     if globals.quiet { Ok(()) } else { tell(args, &done, globals) }
 }
 
@@ -118,7 +119,6 @@ fn account_of(args: &Args) -> Result<(AtomicFolder, Trace)> {
     let baseline = one("--baseline", &args.baseline, &model, args.seed, samples)?;
     let settings = Settings { baseline, ..of_column(&args.methods.settings(&model, args.seed, samples)?, column) };
     able(&[args.method], true, [model.network.program()], &settings)?;
-    args.methods.tell_idle(&[args.method], globals);
     let done = match args.precision {
         Precision::F32 => account::<f32>(&model.network, args, &settings, &x)?,
         Precision::F64 => account::<f64>(&model.network.cast(), args, &settings, &x)?,
