@@ -68,7 +68,7 @@ pub struct Args {
 
 /// Runs the command, and records where the results come from.
 pub fn run(args: &Args, globals: &Globals) -> Result<()> {
-    let settings = args.settings()?;
+    let settings = args.settings(globals)?;
     let _lock = OutputLock::inside(&args.output)?;
     let results = studied(args, &settings, globals)?;
     record("study", args)?;

@@ -70,8 +70,7 @@ pub fn read(path: impl AsRef<Path>) -> Result<Recording> {
 
 /// The signal files that the header at `path` names; none where it cannot be understood.
 pub fn signal_files(path: &Path) -> Vec<PathBuf> {
-    let text = slurp(path, LARGEST_HEADER).ok().and_then(|bytes| String::from_utf8(bytes).ok());
-    let Some(header) = text.and_then(|text| parse(&text).ok()) else { return Vec::new() };
+    let Some(header) = intake::text(path, LARGEST_HEADER).ok().and_then(|text| parse(&text).ok()) else { return Vec::new() };
     let mut files: Vec<PathBuf> = header.signals.iter().map(|signal| path.with_file_name(&signal.file)).collect();
     files.dedup();
     files
