@@ -3,6 +3,7 @@
 use super::numbers::{ECGS, RUNS, up_to};
 use super::outputs::one_output;
 use super::provenance::forget;
+use super::places::{Output, Places};
 use super::{Globals, Progress, print};
 use crate::atomic::OutputLock;
 use crate::attribution::Settings;
@@ -49,6 +50,15 @@ pub struct Args {
     /// The certificate of an earlier audit: program, every parameter and the ECGs must be the same bits.
     #[arg(long, value_name = "EARLIER.json")]
     certificate: Option<PathBuf>,
+}
+
+impl Args {
+    /// Where the command reads and writes.
+    pub(super) fn places(&self) -> Places {
+        let arch = self.arch.iter().map(PathBuf::from);
+        let reads = [&self.model, &self.data].into_iter().chain(&self.certificate).cloned().chain(arch).collect();
+        Places { reads, writes: self.output.iter().cloned().map(Output::File).collect() }
+    }
 }
 
 /// Runs the command: a certificate whose failing lines make the exit code 1.

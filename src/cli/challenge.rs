@@ -5,6 +5,7 @@ use super::method_options::{left_out_json, tell_left_out};
 use super::models::{Loaded, ModelOptions, names_differ};
 use super::numbers::{ECGS, ROUNDS, up_to};
 use super::provenance::tell_of_earlier_work;
+use super::places::{Output, Places};
 use super::{Globals, Progress, print};
 use crate::atomic::{self, AtomicFolder};
 use crate::attribution::catalogue::able;
@@ -174,6 +175,12 @@ fn hand_over(challenged: &Challenged, settings: &Settings, from: &Path, to: &Pat
 }
 
 impl Args {
+    /// Where the command reads and writes.
+    pub(super) fn places(&self) -> Places {
+        let reads = self.paths.iter().chain(&self.data).cloned().collect();
+        Places { reads, writes: vec![Output::NewFolder(self.output.clone())] }
+    }
+
     fn work(&self) -> Result<Work> {
         let settings = Settings {
             seed: self.seed,

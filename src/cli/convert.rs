@@ -1,6 +1,7 @@
 //! `cardiograd convert`: models between PyTorch's formats and the project's own.
 
 use super::provenance::forget;
+use super::places::{Output, Places};
 use super::{Globals, print};
 use crate::dataset::{InputKind, Target};
 use crate::files::atomic::{self, OutputLock};
@@ -26,6 +27,14 @@ pub struct Args {
     /// What the network looks at, to be noted in a .cgm.
     #[arg(long = "input", value_name = "median|rhythm")]
     kind: Option<String>,
+}
+
+impl Args {
+    /// Where the command reads and writes.
+    pub(super) fn places(&self) -> Places {
+        let reads = std::iter::once(self.input.clone()).chain(self.arch.iter().map(PathBuf::from)).collect();
+        Places { reads, writes: vec![Output::File(self.output.clone())] }
+    }
 }
 
 /// Runs the command.

@@ -2,6 +2,7 @@
 
 use super::numbers::{ECGS, up_to};
 use super::provenance::tell_of_earlier_work;
+use super::places::{Output, Places};
 use super::{Globals, Progress, print};
 use crate::atomic::tidy;
 use crate::dataset::{Dataset, Noise, Origin, Source, Target, generate_folder};
@@ -50,6 +51,14 @@ pub struct Args {
     /// The dataset's folder; it must not exist. A killed run is continued by running it again.
     #[arg(short, long, value_name = "DATASET")]
     output: PathBuf,
+}
+
+impl Args {
+    /// Where the command reads and writes.
+    pub(super) fn places(&self) -> Places {
+        let reads = self.generator.iter().chain(&self.noise).cloned().collect();
+        Places { reads, writes: vec![Output::NewFolder(self.output.clone())] }
+    }
 }
 
 /// Runs the command.

@@ -4,6 +4,7 @@ use super::generate::report;
 use super::measure::Said;
 use super::provenance::tell_of_earlier_work;
 use super::sources::{Taken, files_of};
+use super::places::{Output, Places};
 use super::{Globals, Progress, print};
 use crate::atomic::tidy;
 use crate::dataset::{Dataset, DatasetWriter, Entry, InputKind, Origin};
@@ -56,6 +57,14 @@ struct Importer<'a> {
     labels: Option<HashMap<String, Measurements>>,
     thresholds: Thresholds,
     args: &'a Args,
+}
+
+impl Args {
+    /// Where the command reads and writes.
+    pub(super) fn places(&self) -> Places {
+        let reads = std::iter::once(&self.source).chain(&self.labels).chain(&self.medians).cloned().collect();
+        Places { reads, writes: vec![Output::NewFolder(self.output.clone())] }
+    }
 }
 
 /// Runs the command.

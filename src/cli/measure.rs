@@ -1,5 +1,7 @@
 //! `cardiograd measure`: intervals, amplitudes and fiducials of any recordings, a row each.
 
+use super::console::unread;
+use super::places::{Output, Places};
 use super::provenance::forget;
 use super::{Globals, Progress, print};
 use crate::dataset::{write_header, write_row};
@@ -63,6 +65,14 @@ impl Said {
     }
 }
 
+impl Args {
+    /// Where the command reads and writes.
+    pub(super) fn places(&self) -> Places {
+        let writes = self.output.iter().chain(&self.medians).cloned().map(Output::File).collect();
+        Places { reads: self.inputs.clone(), writes }
+    }
+}
+
 /// The table, the medians and the summary as they grow.
 struct Sink {
     table: Option<AtomicFile>,
@@ -89,6 +99,9 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
             let chunk: Vec<usize> = (first..source.len().min(first + CHUNK)).collect();
             let measured: Vec<Measured> = chunk.into_par_iter().map(|at| one(source, at, &thresholds)).collect::<Result<_>>()?;
             ids[first..].iter().zip(&measured).try_for_each(|(id, measured)| sink.take(id, measured))?;
+            if sink.only_prints() && unread() {
+                return Ok(());
+            }
             progress.step(Step { label: "measuring", done: sink.count as u64, total: total as u64, unit: "ECGs", note: "" });
         }
     }
@@ -115,6 +128,11 @@ impl Sink {
         }
         let medians = args.medians.as_ref().map(|path| NpyWriter::create(path, &[12, 600])).transpose()?;
         Ok(Sink { table, medians, rows: Vec::new(), text, json: globals.json, count: 0, rejected: BTreeMap::new() })
+    }
+
+    /// Whether the printed table is all that there will be.
+    fn only_prints(&self) -> bool {
+        self.text && self.medians.is_none()
     }
 
     fn take(&mut self, id: &str, measured: &Measured) -> Result<()> {

@@ -2,6 +2,7 @@
 
 mod audit;
 mod challenge;
+mod console;
 mod convert;
 mod evaluate;
 mod explain;
@@ -15,6 +16,7 @@ mod models;
 mod numbers;
 mod outputs;
 mod perturb;
+mod places;
 mod predict;
 mod progress;
 mod provenance;
@@ -33,6 +35,7 @@ use clap::{Parser, Subcommand};
 use numbers::{THREADS, up_to};
 use std::process::ExitCode;
 
+pub(crate) use console::print;
 pub use progress::Progress;
 
 /// Train networks on 12-lead ECGs, explain them with gradient heatmaps, and judge the heatmaps.
@@ -99,20 +102,14 @@ enum Command {
 
 /// Runs the program on the process arguments.
 pub fn run() -> ExitCode {
-    let arguments = Arguments::parse();
-    let begun = crate::tape::plan::check_environment().and_then(|()| arguments.globals.start_threads());
-    let outcome = begun.and_then(|()| dispatch(&arguments.command, &arguments.globals));
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("cardiograd: {error}");
-            ExitCode::from(error.exit_code())
-        }
+    match Arguments::try_parse() {
+        Ok(Arguments { globals, command }) => console::end(globals.start().and_then(|()| dispatch(&command, &globals))),
+        Err(message) => console::show(&message),
     }
 }
 
 fn dispatch(command: &Command, globals: &Globals) -> Result<()> {
+    command.places().check()?;
     match command {
         Command::Study(args) => study::run(args, globals),
         Command::Generate(args) => generate::run(args, globals),
@@ -135,17 +132,12 @@ fn dispatch(command: &Command, globals: &Globals) -> Result<()> {
 }
 
 impl Globals {
-    fn start_threads(&self) -> Result<()> {
+    /// What is done before any command: the environment is understood, the threads started.
+    fn start(&self) -> Result<()> {
+        crate::tape::plan::check_environment()?;
         match self.threads {
             Some(0) => Err(Error::Usage("--threads takes a number from 1".into())),
             threads => crate::start_threads(threads),
         }
     }
-}
-
-/// Writes one line to standard output, control characters of files escaped; a closed pipe comes back as an error that ends the program quietly.
-pub(crate) fn print(line: impl std::fmt::Display) -> Result<()> {
-    use std::io::Write;
-    writeln!(std::io::stdout().lock(), "{}", crate::error::printable(&line.to_string()))
-        .map_err(|source| Error::io("standard output", source))
 }

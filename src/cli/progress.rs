@@ -1,7 +1,8 @@
 //! A progress line on a terminal: share done, rate, time left. Nothing when standard error is piped.
 
+use super::console::complain;
 use crate::progress::Step;
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
@@ -35,8 +36,7 @@ impl Progress {
         let due = state.drawn.is_none_or(|drawn| drawn.elapsed() > Duration::from_millis(100));
         if due || step.done >= step.total {
             state.drawn = Some(Instant::now());
-            eprint!("\r\x1b[K{}", line(step, step.done.saturating_sub(state.first), state.started.elapsed()));
-            let _ = std::io::stderr().flush();
+            complain(format_args!("\r\x1b[K{}", line(step, step.done.saturating_sub(state.first), state.started.elapsed())));
         }
     }
 
@@ -44,7 +44,7 @@ impl Progress {
     pub fn finish(&self) {
         let Some(state) = &self.state else { return };
         if state.lock().is_ok_and(|state| state.drawn.is_some()) {
-            eprintln!();
+            complain('\n');
         }
     }
 }

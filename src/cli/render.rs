@@ -2,6 +2,7 @@
 
 use super::Globals;
 use super::numbers::{ECGS, up_to};
+use super::places::{Output, Places};
 use super::provenance::forget;
 use crate::ecg::Measurements;
 use crate::ecg::leads::LEADS;
@@ -73,6 +74,17 @@ enum Layout {
     Leads,
     Averaged,
     Paper,
+}
+
+impl Args {
+    /// Where the command reads and writes.
+    pub(super) fn places(&self) -> Places {
+        let one = [&self.input, &self.heatmap, &self.fiducials, &self.study];
+        let reads = one.into_iter().flatten().chain(&self.curves).cloned().collect();
+        let output = self.output.clone();
+        let output = if self.study.is_some() { Output::Folder(output, Vec::new()) } else { Output::File(output) };
+        Places { reads, writes: vec![output] }
+    }
 }
 
 /// Runs the command.

@@ -127,7 +127,6 @@ fn studied(args: &Args, settings: &StudySettings, globals: &Globals) -> Result<S
     let notice = |line: &str| {
         if told {
             progress.finish();
-            // A closed pipe is found out at the end, when the summary is printed.
             let _ = print(line);
         }
     };

@@ -2,6 +2,7 @@
 
 use super::Globals;
 use super::numbers::{ECGS, ROUNDS, up_to};
+use super::places::{Output, Places};
 use crate::files::atomic::{self, OutputLock};
 use crate::report::store;
 use crate::report::tables::Table;
@@ -48,6 +49,9 @@ struct Make {
     output: PathBuf,
 }
 
+/// What each table is written as.
+const ENDINGS: [&str; 3] = ["csv", "md", "html"];
+
 #[derive(clap::Args, Debug)]
 struct Count {
     /// The key that was kept.
@@ -64,6 +68,29 @@ struct Count {
     /// Seed of the resamples.
     #[arg(long, default_value_t = 1)]
     seed: u64,
+}
+
+impl Args {
+    /// Where the command reads and writes.
+    pub(super) fn places(&self) -> Places {
+        match &self.action {
+            Action::Make(make) => {
+                let pages = Output::Folder(make.output.join("pages"), Vec::new());
+                let key = Output::Folder(make.output.join("key"), vec!["key.json".into()]);
+                Places { reads: vec![make.study.clone()], writes: vec![pages, key] }
+            }
+            Action::Tally(count) => {
+                let reads = std::iter::once(&count.key).chain(&count.votes).cloned().collect();
+                Places { reads, writes: count.output.iter().map(|folder| Output::Folder(folder.clone(), names())).collect() }
+            }
+        }
+    }
+}
+
+/// The files that tables are written to.
+fn names() -> Vec<String> {
+    let stems = ["table2_full", "table2_averaged", "table3_full", "table3_averaged", "pairs", "within_raters"];
+    stems.iter().flat_map(|stem| ENDINGS.map(|ending| format!("{stem}.{ending}"))).collect()
 }
 
 /// Runs the command.
@@ -152,7 +179,7 @@ fn rows(table: &Table) -> serde_json::Value {
 fn write(folder: &Path, tables: &[(String, &Table)]) -> Result<()> {
     let _lock = OutputLock::inside(folder)?;
     for (name, table) in tables {
-        for (ending, text) in [("csv", table.csv()), ("md", table.markdown()), ("html", table.html())] {
+        for (ending, text) in ENDINGS.into_iter().zip([table.csv(), table.markdown(), table.html()]) {
             atomic::write(folder.join(format!("{name}.{ending}")), text.as_bytes())?;
         }
     }

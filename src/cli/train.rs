@@ -2,6 +2,7 @@
 
 use super::evaluate::{HEADER, dataset_digest, line};
 use super::numbers::{ROUNDS, up_to};
+use super::places::{Output, Places};
 use super::provenance::{Files, Input, Recorded, publish, record_at, tell_of};
 use super::{Globals, Progress, print};
 use crate::atomic::{OutputLock, WorkFolder, remove_if_there};
@@ -50,6 +51,14 @@ pub struct Args {
 }
 
 impl Args {
+    /// Where the command reads and writes.
+    pub(super) fn places(&self) -> Places {
+        let TrainingFiles { other, checkpoint, .. } = TrainingFiles::beside(&self.output);
+        let mut places = Places::recorded(self, Output::File);
+        places.writes.extend(other.into_iter().chain([checkpoint]).map(Output::File));
+        places
+    }
+
     fn settings(&self) -> TrainSettings {
         let preset = self.preset.settings();
         TrainSettings {
