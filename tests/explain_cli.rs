@@ -446,3 +446,106 @@ fn a_prediction_that_overflows_is_refused() {
         }
     }
 }
+/// ECGs of 12 × `samples`, each another.
+fn waves(path: &Path, ecgs: usize, samples: usize) {
+    let wave =
+        |(n, c, t): (usize, usize, usize)| 300.0 * ((t as f32 + 7.0 * c as f32) * (0.03 + 0.001 * n as f32)).sin() + (t * 31 % 17) as f32;
+    npy::write(path, Array3::from_shape_fn((ecgs, 12, samples), wave).view()).unwrap();
+}
+
+const MODEL: &str = "state_dict/standardconv.safetensors";
+
+#[test]
+fn bytes_do_not_depend_on_how_many_ecgs_are_in_work() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    waves(&path.join("x.npy"), 5, 120);
+    waves(&path.join("b.npy"), 3, 120);
+    let fiducials = "id,pr_ms,qrs_ms,qt_ms,rate_bpm,r_v5_uv,j_v5_uv,t_v5_uv,p_onset,p_offset,qrs_onset,qrs_offset,t_offset,status\n";
+    let rows: String = (0..5).map(|n| format!("{n},,,,,,,,{},20,30,50,100,ok\n", 4 + n)).collect();
+    std::fs::write(path.join("m.csv"), fiducials.to_owned() + &rows).unwrap();
+    let methods = "saliency,smoothgrad,vargrad,deeplift,integrated_gradients,gradient_shap,guided_gradcam,occlusion,lrp_composite,random";
+    for options in ["--segments m.csv", "--baseline mean --precision f64", "--baseline b.npy --multiply-by-inputs yes"] {
+        let run = |more: &str| {
+            stdout(path, MODEL, &format!("-i x.npy -m {methods} --samples 3 --steps 3 {options} {more} -o out.npz"));
+            std::fs::read(path.join("out.npz")).unwrap()
+        };
+        let usual = run("");
+        assert!(usual == run("--memory 3"), "{options}: the memory changed the bytes");
+        assert!(usual == run("--memory 3 --threads 1"), "{options}: the threads changed the bytes");
+        assert_eq!(npz::names(path.join("out.npz")).unwrap().len(), 11 + usize::from(options.contains("segments")));
+    }
+}
+
+/// A run that is killed once its journal tells of some ECGs; the folder in which it worked.
+fn killed(folder: &Path, arguments: &str) -> PathBuf {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_cardiograd"));
+    command.current_dir(folder).arg("explain").arg(data(MODEL)).args(["--arch", "standardconv", "-q"]);
+    let mut child = command.args(arguments.split_whitespace()).spawn().unwrap();
+    loop {
+        let work = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).find(|path| path.join("journal").exists());
+        if let Some(work) = work.filter(|work| std::fs::read_to_string(work.join("journal")).is_ok_and(|text| text.lines().count() > 1)) {
+            child.kill().unwrap();
+            child.wait().unwrap();
+            return work;
+        }
+        assert!(child.try_wait().unwrap().is_none(), "it ended before it could be killed");
+        std::thread::sleep(std::time::Duration::from_millis(2));
+    }
+}
+
+#[test]
+fn a_killed_run_goes_on_where_it_was() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    waves(&path.join("x.npy"), 40, 120);
+    let options = "-m saliency,smoothgrad,deeplift --samples 150 --memory 2 --json";
+    let told = |output: &str| {
+        let text = stdout(path, MODEL, &format!("-i x.npy {options} -o {output}"));
+        text.replace(output, "OUT")
+    };
+    let whole = told("whole.npz");
+    killed(path, &format!("-i x.npy {options} -o out.npz"));
+    assert!(!path.join("out.npz").exists());
+    assert_eq!(told("out.npz"), whole);
+    let bytes = std::fs::read(path.join("whole.npz")).unwrap();
+    assert!(std::fs::read(path.join("out.npz")).unwrap() == bytes);
+    let names = || -> Vec<String> { std::fs::read_dir(path).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect() };
+    assert_eq!(names().len(), 5, "{:?}", names());
+
+    // What is done is not done again: a bit that was turned in it stays, and the archive's check finds it.
+    let work = killed(path, &format!("-i x.npy {options} -o out.npz"));
+    assert!(std::fs::read(path.join("out.npz")).unwrap() == bytes, "the old result stays until the new one is whole");
+    let place = work.join("out.npz");
+    let mut made = std::fs::read(&place).unwrap();
+    made[200] ^= 1;
+    std::fs::write(&place, made).unwrap();
+    told("out.npz");
+    let found = std::fs::read(path.join("out.npz")).unwrap();
+    assert_eq!((0..bytes.len()).filter(|at| bytes[*at] != found[*at]).collect::<Vec<_>>(), [200]);
+    assert!(npz::read(path.join("out.npz")).is_err());
+
+    // Another input, or another setting, is another run.
+    killed(path, &format!("-i x.npy {options} -o out.npz"));
+    assert!(stdout(path, MODEL, &format!("-i x.npy {options} --seed 1 -o out.npz")).contains("smoothgrad"));
+    assert!(maps(&path.join("out.npz"), "smoothgrad") != maps(&path.join("whole.npz"), "smoothgrad"));
+    assert!(maps(&path.join("out.npz"), "saliency") == maps(&path.join("whole.npz"), "saliency"));
+    killed(path, &format!("-i x.npy {options} -o out.npz"));
+    waves(&path.join("x.npy"), 39, 120);
+    told("out.npz");
+    let other = std::fs::read(path.join("out.npz")).unwrap();
+    told("whole.npz");
+    assert!(std::fs::read(path.join("whole.npz")).unwrap() == other);
+}
+
+#[test]
+fn what_does_not_fit_in_memory_is_refused_before_the_work() {
+    let folder = tempfile::tempdir().unwrap();
+    waves(&folder.path().join("x.npy"), 1, 60_000);
+    let line = refusal(folder.path(), MODEL, "-i x.npy -m all --memory 64", 2);
+    assert!(line.contains("--memory 64: one ECG of 12 × 60000 takes"), "{line}");
+    let needed: usize = line.split("give --memory ").nth(1).unwrap().split(',').next().unwrap().parse().unwrap();
+    let less = refusal(folder.path(), MODEL, &format!("-i x.npy -m all --memory {}", needed - 1), 2);
+    assert!(less.contains(&format!("give --memory {needed}")), "{less}");
+    stdout(folder.path(), MODEL, &format!("-i x.npy -m saliency --memory {needed} -o out.npz"));
+}

@@ -30,7 +30,10 @@ const WRITING: [(&str, &str); 13] = [
     ("train data --target r_v5 --input median --preset quick --epochs 1 --arch tiny.json", "-o t.cgm"),
     ("trace r.cgm -i x.npy -m saliency", "-o trace"),
     ("perturb r.cgm --data data -m saliency,random -n 2 --iterations 2", "-o curves"),
-    ("study --data data --arch tiny.json --epochs 1 --targets r_v5 -m saliency,random --heatmap-ecgs 1 --perturb-ecgs 2 --iterations 16", "-o study"),
+    (
+        "study --data data --arch tiny.json --epochs 1 --targets r_v5 -m saliency,random --heatmap-ecgs 1 --perturb-ecgs 2 --iterations 16",
+        "-o study",
+    ),
     ("audit r.cgm --data data -n 1 --tolerance 10", "-o a.json"),
     ("challenge r.cgm --data data -n 2 --few 1 --seeds 0 -m saliency --criteria likeness", "-o challenge"),
     ("convert r.cgm", "c.safetensors"),
@@ -192,7 +195,16 @@ fn a_verdict_does_not_depend_on_who_reads_it() {
 #[test]
 fn what_only_prints_stops_as_head_wants_it_and_fails_on_a_full_disk() {
     let folder = bench();
-    for printing in ["measure rhythm.npy", "measure rhythm.npy --json", "inspect r.cgm", "evaluate r.cgm --data data", "predict r.cgm -i x.npy", "--help", "explain --help", "--version"] {
+    for printing in [
+        "measure rhythm.npy",
+        "measure rhythm.npy --json",
+        "inspect r.cgm",
+        "evaluate r.cgm --data data",
+        "predict r.cgm -i x.npy",
+        "--help",
+        "explain --help",
+        "--version",
+    ] {
         let output = run(folder, printing, closed());
         assert!(output.status.success() && output.stderr.is_empty(), "{printing}: {}", text(&output.stderr));
         let output = run(folder, printing, full());
@@ -283,7 +295,8 @@ fn an_output_is_no_input() {
 #[test]
 fn figures_and_pages_do_not_replace_a_studys_own() {
     let folder = bench();
-    let study = "study --data data --arch tiny.json --epochs 1 --targets r_v5 -m all --heatmap-ecgs 1 --perturb-ecgs 2 --iterations 16 -o drawn -q";
+    let study =
+        "study --data data --arch tiny.json --epochs 1 --targets r_v5 -m all --heatmap-ecgs 1 --perturb-ecgs 2 --iterations 16 -o drawn -q";
     let made = run(folder, study, Stdio::null());
     assert!(made.status.success(), "{}", text(&made.stderr));
     let before = tree(&folder.join("drawn"));

@@ -1,6 +1,7 @@
 //! Carrying out the catalogue: batches of ECGs in, one map per method out.
 
 use super::catalogue::{Recipe, Reduction, recipe};
+use super::memory::{self, Portions};
 use super::sampler::{Points, Sampler, baseline};
 use super::{Method, Settings, gradcam};
 use crate::progress::{Report, Step};
@@ -9,12 +10,13 @@ use crate::tape::{Keep, Look, Network, Real, RuleSet, Tensor, Want, from_vec, sl
 use crate::{Error, Result};
 use rand_distr::{Distribution, StandardNormal};
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 use std::cell::OnceCell;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// How far a map is from adding up: Σ multiplier · (x − baseline) should be f(x) − f(baseline) (Sundararajan et al. 2017, axiom of completeness).
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Completeness {
     /// Σ multiplier · (x − baseline).
     pub sum: f64,
@@ -81,6 +83,8 @@ struct Chunk<'x, T: Real> {
     extent: Extent,
     /// The run on the ECGs.
     look: Look<T>,
+    /// What is kept of that and of the run on their baselines.
+    keep: Keep,
     /// Their baselines and the run on them, made when first asked for.
     reference: OnceCell<(Vec<T>, Look<T>)>,
 }
@@ -117,32 +121,29 @@ impl<'a, T: Real> Explainer<'a, T> {
         let x = x.as_standard_layout().into_owned().into_shared();
         check_finite(&x, extent)?;
         self.settings.check(channels, len)?;
-        let shapes = self.network.program().shapes(&[vec![1, channels, len]])?;
-        let batch = self.batch(&shapes);
+        self.network.program().shapes(&[vec![1, channels, len]])?;
+        let Portions { batch, at_once } = memory::portions(self.settings.memory, self.bytes(methods, channels, len));
         let done = AtomicU64::new(0);
         let chunks: Vec<(&[T], &[u64])> = slice(&x).chunks((batch * extent.size()).max(1)).zip(ids.chunks(batch)).collect();
-        let parts: Vec<Vec<Single<T>>> = chunks
-            .into_par_iter()
-            .map(|(x, ids)| {
-                let part = self.chunk(x, ids, extent, methods, batch)?;
-                let done = done.fetch_add(ids.len() as u64, Ordering::Relaxed) + ids.len() as u64;
-                report(Step { label: "explaining", done, total: count as u64, unit: "ECGs", note: "" });
-                Ok(part)
-            })
-            .collect::<Result<_>>()?;
-        Ok(gather(parts.into_iter().flatten().collect(), methods, extent))
+        let one = |(x, ids): &(&[T], &[u64])| {
+            let part = self.chunk(x, ids, extent, methods, batch)?;
+            let done = done.fetch_add(ids.len() as u64, Ordering::Relaxed) + ids.len() as u64;
+            report(Step { label: "explaining", done, total: count as u64, unit: "ECGs", note: "" });
+            Ok(part)
+        };
+        let mut singles: Vec<Single<T>> = Vec::with_capacity(count);
+        // A thread that waits takes up other work: no more chunks are given out at once than memory may hold.
+        for some in chunks.chunks(at_once) {
+            let parts: Vec<Vec<Single<T>>> = some.par_iter().map(one).collect::<Result<_>>()?;
+            singles.extend(parts.into_iter().flatten());
+        }
+        Ok(gather(singles, methods, extent))
     }
 
-    /// How many examples run at a time: enough to reuse weights from cache, few enough for the memory ceiling.
-    fn batch(&self, shapes: &[Vec<usize>]) -> usize {
-        let values: usize = shapes
-            .iter()
-            .zip(self.network.program().nodes())
-            .filter(|(_, node)| !node.inputs.is_empty())
-            .map(|(shape, _)| shape.iter().product::<usize>())
-            .sum();
-        let bytes = 3 * values * size_of::<T>();
-        (self.settings.memory / (bytes * rayon::current_num_threads()).max(1)).clamp(1, 16)
+    /// Bytes that one ECG (channels × len) takes while methods look at it, its maps left out. [`Settings::memory`] is kept to if it is no less; else
+    /// ECGs and samples are taken one at a time.
+    pub fn bytes(&self, methods: &[Method], channels: usize, len: usize) -> usize {
+        memory::bytes(self.network, self.settings, methods, channels, len)
     }
 
     /// All methods on a few ECGs: those that look once share one forward run.
@@ -151,12 +152,9 @@ impl<'a, T: Real> Explainer<'a, T> {
         // Grad-CAM and its product with guided backpropagation look at a layer of the same run.
         let layered = methods.iter().any(|method| matches!(method, Method::GradCam | Method::GuidedGradCam));
         let watch = if layered { Some(gradcam::layer(self.network, self.settings.layer.as_deref())?) } else { None };
-        let rescales = |method: &Method| {
-            matches!(recipe::<T>(*method, self.network.program(), self.settings), Recipe::Gradients { reference: true, .. })
-        };
-        let keep = if methods.iter().any(rescales) { Keep::Values } else { Keep::Signs };
+        let keep = memory::keep(self.network, self.settings, methods);
         let look = self.network.look_at(from_vec(&[ids.len(), extent.channels, extent.len], x.to_vec()), keep, watch)?;
-        let chunk = Chunk { x, extent, look, reference: OnceCell::new() };
+        let chunk = Chunk { x, extent, look, keep, reference: OnceCell::new() };
         let prediction = self.outputs(&chunk.look, ids, "the ECG itself")?;
         let mut singles: Vec<Single<T>> =
             prediction.into_iter().map(|prediction| Single { prediction, maps: Vec::new(), completeness: Vec::new() }).collect();
@@ -165,7 +163,7 @@ impl<'a, T: Real> Explainer<'a, T> {
                 Recipe::Random => ids.iter().map(|id| self.random(*id, size)).collect(),
                 Recipe::Layer => self.layer_maps(&chunk.look, extent)?,
                 Recipe::Relevance(_) => self.relevance(*method, x, ids, extent)?,
-                Recipe::Occlusion => self.occluded(x, ids, extent)?,
+                Recipe::Occlusion => self.occluded(x, ids, extent, batch)?,
                 Recipe::Product(a, b) => {
                     let (a, b) = (self.once(a, &chunk)?, self.once(b, &chunk)?);
                     a.into_iter().zip(b).map(|(a, b)| a.into_iter().zip(b).map(|(a, b)| a * b).collect()).collect()
@@ -252,7 +250,7 @@ impl<'a, T: Real> Explainer<'a, T> {
         let extent = chunk.extent;
         let base: Vec<T> = chunk.x.chunks(extent.size()).flat_map(|x| baseline(&self.settings.baseline, x, extent.channels)).collect();
         let shared = !matches!(self.settings.baseline, super::Baseline::Mean);
-        let look = self.run(if shared { base[..extent.size()].to_vec() } else { base.clone() }, extent, Keep::Values)?;
+        let look = self.run(if shared { base[..extent.size()].to_vec() } else { base.clone() }, extent, chunk.keep)?;
         Ok(chunk.reference.get_or_init(|| (base, look)))
     }
 
@@ -343,11 +341,12 @@ impl<'a, T: Real> Explainer<'a, T> {
     }
 
     /// Occlusion of windows, lead by lead.
-    fn occluded(&self, x: &[T], ids: &[u64], extent: Extent) -> Result<Vec<Vec<T>>> {
+    fn occluded(&self, x: &[T], ids: &[u64], extent: Extent, batch: usize) -> Result<Vec<Vec<T>>> {
         let Settings { output, occlusion_window, occlusion_stride, .. } = *self.settings;
         let one = |(x, id): (&[T], &u64)| {
             let base = baseline(self.settings.occluder(), x, extent.channels);
-            super::occlusion::map(self.network, output, x, &base, extent.channels, occlusion_window, occlusion_stride).map_err(of_ecg(*id))
+            let windows = (occlusion_window, occlusion_stride);
+            super::occlusion::map(self.network, output, x, &base, extent.channels, windows, batch).map_err(of_ecg(*id))
         };
         x.par_chunks(extent.size()).zip(ids).map(one).collect()
     }

@@ -9,6 +9,7 @@ mod explain;
 pub mod gauss_legendre;
 pub(crate) mod gradcam;
 mod lrp;
+mod memory;
 mod method;
 pub mod occlusion;
 mod relu;

@@ -7,9 +7,6 @@ use crate::tape::{Network, Real, from_vec, slice};
 use crate::{Error, Result};
 use std::ops::Range;
 
-/// Inputs that run at a time; results do not depend on it.
-const BATCH: usize = 16;
-
 /// A segment of the beat.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Segment {
@@ -63,6 +60,7 @@ pub(crate) fn windows(len: usize, window: usize, stride: usize) -> Vec<Range<usi
 }
 
 /// f(x) − f(x with the samples of `leads` in each range replaced by the baseline's), one value per (leads, range), of one ECG (C·L values).
+/// `batch` of them run at a time; results do not depend on it.
 ///
 /// # Errors
 /// If the network cannot run on the input, or has no such output; [`Error::Value`] if it gives what is not finite.
@@ -73,6 +71,7 @@ pub fn drops<T: Real>(
     baseline: &[T],
     channels: usize,
     parts: &[(Range<usize>, Range<usize>)],
+    batch: usize,
 ) -> Result<Vec<f64>> {
     let len = x.len() / channels.max(1);
     let predict = |inputs: Vec<T>| -> Result<Vec<f64>> {
@@ -94,7 +93,7 @@ pub fn drops<T: Real>(
     };
     let whole = predict(x.to_vec())?[0];
     let mut all = Vec::with_capacity(parts.len());
-    for some in parts.chunks(BATCH) {
+    for some in parts.chunks(batch.max(1)) {
         let mut inputs = Vec::with_capacity(some.len() * x.len());
         for (leads, range) in some {
             let mut occluded = x.to_vec();
@@ -109,7 +108,8 @@ pub fn drops<T: Real>(
     Ok(all)
 }
 
-/// The map of one ECG (C·L values): each point's mean drop over the windows that cover it, one lead at a time.
+/// The map of one ECG (C·L values): each point's mean drop over the windows that cover it, one lead at a time. Windows have a length and a distance
+/// from start to start, samples.
 ///
 /// # Errors
 /// As [`drops`].
@@ -119,13 +119,13 @@ pub fn map<T: Real>(
     x: &[T],
     baseline: &[T],
     channels: usize,
-    window: usize,
-    stride: usize,
+    (window, stride): (usize, usize),
+    batch: usize,
 ) -> Result<Vec<T>> {
     let len = x.len() / channels.max(1);
     let ranges = windows(len, window, stride);
     let parts: Vec<_> = (0..channels).flat_map(|lead| ranges.iter().map(move |range| (lead..lead + 1, range.clone()))).collect();
-    let drops = drops(network, output, x, baseline, channels, &parts)?;
+    let drops = drops(network, output, x, baseline, channels, &parts, batch)?;
     let (mut sums, mut counts) = (vec![0.0; x.len()], vec![0.0; x.len()]);
     for ((lead, range), drop) in parts.iter().zip(drops) {
         for at in lead.start * len + range.start..lead.start * len + range.end {

@@ -1,21 +1,30 @@
 //! `cardiograd explain`.
 
+use super::growing::{Growing, Told};
 use super::inputs::{Ecgs, InputOptions};
 use super::method_options::{MethodOptions, Precision, left_out_json, tell_left_out};
 use super::numbers::{ECGS, MEGABYTES, up_to};
 use super::outputs::{Column, columns, of_column};
 use super::provenance::{Files, Input, Recorded, program_file, record};
 use super::references::{References, Use, explain as explain_against, references, takes_files};
-use super::segments::segments;
+use super::segments::{bounds, segments};
 use super::{Globals, Progress, print};
+use crate::atomic::WorkFolder;
 use crate::attribution::catalogue::able;
-use crate::attribution::{Completeness, Explanations, Method, Rescale, Settings};
+use crate::attribution::occlusion::Segment;
+use crate::attribution::{Completeness, Explainer, Explanations, Method, Rescale, Settings};
+use crate::audit::digest::kernel;
+use crate::audit::provenance::Digested;
+use crate::dataset::Record;
+use crate::files::digest::sha256;
 use crate::files::npy::{self, Element};
-use crate::files::npz::NpzWriter;
+use crate::files::npz_rows::Planned;
 use crate::nn::{Model, load_model};
-use crate::tape::{Network, Program, Real, Tensor};
+use crate::progress::{Report, Step};
+use crate::tape::{Network, Real, Tensor};
 use crate::{Error, Result};
 use ndarray::{Array1, Array2, Array3, ArrayD, ArrayView1, ArrayViewD, Axis};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 /// Arguments of `cardiograd explain`.
@@ -74,8 +83,10 @@ pub struct Args {
 
 /// Runs the command, and records where the maps come from.
 pub fn run(args: &Args, globals: &Globals) -> Result<()> {
-    make(args, globals)?;
-    record("explain", args)
+    let Explained { work, found } = explained(args, globals)?;
+    work.commit()?;
+    record("explain", args)?;
+    if globals.quiet { Ok(()) } else { tell(args, &found, globals) }
 }
 
 impl Recorded for Args {
@@ -99,6 +110,26 @@ impl Recorded for Args {
 
 /// The maps, without a record.
 pub(super) fn make(args: &Args, globals: &Globals) -> Result<()> {
+    explained(args, globals)?.work.commit()
+}
+
+/// Maps that wait for their name, and what there is to tell of them.
+struct Explained {
+    work: WorkFolder,
+    found: Found,
+}
+
+/// What there is to tell.
+struct Found {
+    methods: Vec<Method>,
+    left_out: Vec<(Method, String)>,
+    /// By output of the network.
+    told: Vec<Told>,
+    /// Max-pools behind a ReLU.
+    pools: usize,
+}
+
+fn explained(args: &Args, globals: &Globals) -> Result<Explained> {
     let methods = Method::parse_list(&args.method)?;
     let model = load_model(&args.model, args.arch.as_deref())?;
     match args.precision {
@@ -147,13 +178,19 @@ impl<D: ndarray::Dimension> TryFromDyn for ndarray::Array<f64, D> {
     }
 }
 
-/// Explains batch by batch and writes the archive when all is there.
-fn explain<T: Real + Element>(network: &Network<T>, args: &Args, methods: &[Method], model: &Model, globals: &Globals) -> Result<()> {
+/// Explains a few ECGs at a time and writes their maps as they are made.
+fn explain<T: Real + Element>(
+    network: &Network<T>,
+    args: &Args,
+    methods: &[Method],
+    model: &Model,
+    globals: &Globals,
+) -> Result<Explained> {
     let ecgs = Ecgs::open(&args.input, model, args.inputs)?;
     let columns = columns(model, &ecgs.example(), args.column)?;
-    let x = Tensor::from(ecgs.batch(0..ecgs.len())?.mapv(T::of).into_dyn());
-    let mut settings = args.settings(model, x.shape()[2])?;
-    let sample = match references("--baseline", &args.baseline, args.baselines, args.baseline_use, model, args.seed, x.shape()[2])? {
+    let [_, samples] = ecgs.example();
+    let mut settings = args.settings(model, samples)?;
+    let sample = match references("--baseline", &args.baseline, args.baselines, args.baseline_use, model, args.seed, samples)? {
         References::One(baseline) => {
             settings.baseline = baseline;
             None
@@ -165,88 +202,193 @@ fn explain<T: Real + Element>(network: &Network<T>, args: &Args, methods: &[Meth
     }
     let (methods, left_out) = able(methods, args.method != "all", [network.program()], &settings)?;
     tell_left_out(&left_out, globals);
+    let rows = portion(args, network, &mut settings, &methods, columns.len() * sample.as_ref().map_or(1, |_| 2), &ecgs)?;
+    let run = Run {
+        network,
+        ecgs: &ecgs,
+        outputs: columns.into_iter().map(|column| of_column(&settings, column)).collect(),
+        all: args.column == Some(Column::All),
+        sample,
+        methods,
+        bounds: args.segments.as_deref().map(|table| bounds(table, ecgs.len())).transpose()?,
+    };
+    let mut growing = Growing::open(&args.output, &key(args)?, &run.arrays(), run.outputs.len())?;
     let progress = Progress::new(globals.quiet);
-    let (mut found, mut by_segment) = (Vec::new(), Vec::new());
-    for column in columns {
-        let settings = of_column(&settings, column);
-        found.push(explain_against(network, &settings, sample.as_deref(), &x, &methods, &|step| progress.step(step))?);
-        by_segment.extend(args.segments.as_deref().map(|table| segments(network, &settings, &x, table)).transpose()?);
+    for first in (growing.done()..ecgs.len()).step_by(rows) {
+        let outcome = run.explain(first..ecgs.len().min(first + rows), &mut growing, &|step| progress.step(step));
+        match outcome {
+            // What a kill or a full disk leaves is gone on with; what was asked wrongly leaves nothing.
+            Err(error) if !matches!(error, Error::Io { .. }) => {
+                growing.discard();
+                return Err(error);
+            }
+            outcome => outcome?,
+        }
     }
     progress.finish();
-    let all = args.column == Some(Column::All);
-    write(&args.output, &found, &by_segment, all)?;
-    if globals.quiet { Ok(()) } else { tell(args, network.program(), &found, &left_out, globals) }
+    let (work, told) = growing.finish()?;
+    let pools = Rescale::pools_after_activations(network.program()).len();
+    Ok(Explained { work, found: Found { methods: run.methods, left_out, told, pools } })
 }
 
-/// Writes what was found for each output; of one output as it is, of `all` with an axis for them behind the ECGs'.
-fn write<T: Real + Element>(path: &Path, found: &[Explanations<T>], by_segment: &[Array2<T>], all: bool) -> Result<()> {
-    let mut archive = NpzWriter::create(path)?;
-    let mut add = |name: &str, parts: Vec<ArrayViewD<'_, T>>| match (&parts[..], all) {
-        ([only], false) => archive.add(name, only.view()),
-        _ => {
-            let joined = ndarray::stack(Axis(1), &parts).map_err(|error| Error::Data(format!("joining outputs: {error}")))?;
-            archive.add(name, joined.as_standard_layout().view())
+/// How many ECGs are read, explained and written at a time, so that what they take stays below `--memory`; what is left of that is for runs. Each map
+/// is there `times`: for outputs of the network, and sums over baselines.
+fn portion<T: Real>(
+    args: &Args,
+    network: &Network<T>,
+    settings: &mut Settings,
+    methods: &[Method],
+    times: usize,
+    ecgs: &Ecgs,
+) -> Result<usize> {
+    const MB: usize = 1 << 20;
+    let [channels, samples] = ecgs.example();
+    // The ECG as it is read and as it runs; each map twice, while maps of ECGs become arrays.
+    let maps = methods.len() * times * 2 * if times > 1 { size_of::<f64>() } else { size_of::<T>() };
+    let in_hand = channels * samples * (size_of::<f64>() + size_of::<T>() + maps);
+    let running = Explainer::new(network, settings)?.bytes(methods, channels, samples);
+    let ceiling = args.memory.saturating_mul(MB);
+    let needed = in_hand.saturating_add(running);
+    if needed > ceiling {
+        let needed = needed.div_ceil(MB);
+        let text = format!("one ECG of {channels} × {samples} takes {needed} MB with these methods: give --memory {needed}");
+        return Err(Error::Usage(format!("--memory {}: {text}, or fewer methods at a time", args.memory)));
+    }
+    let rows = (ceiling.saturating_sub(running.max(ceiling / 4 * 3)) / in_hand.max(1)).clamp(1, MOST_ROWS);
+    settings.memory = ceiling - rows * in_hand;
+    Ok(rows)
+}
+
+/// The most ECGs that are in hand at a time, and that a kill may lose.
+const MOST_ROWS: usize = 256;
+
+/// Everything that the maps depend on, as a digest: the options, whatever the output, the memory and the places of files are called, the bytes of the
+/// files, the program and its kernel.
+fn key(args: &Args) -> Result<String> {
+    let mut bare = Args { output: PathBuf::new(), memory: 0, ..args.clone() };
+    let mut inputs = String::new();
+    for (role, mut input) in bare.files().inputs {
+        inputs += &format!("{role} {}\n", Digested::of(role, &input.path())?.sha256);
+        input.set(Path::new("file"));
+    }
+    let plans = std::env::var("CARDIOGRAD_PLANS").unwrap_or_default();
+    Ok(sha256(format!("{} {} {plans}\n{bare:?}\n{inputs}", env!("CARGO_PKG_VERSION"), kernel()).as_bytes()))
+}
+
+/// What is explained, and how.
+struct Run<'a, T: Real> {
+    network: &'a Network<T>,
+    ecgs: &'a Ecgs,
+    /// The settings for each output of the network that is explained.
+    outputs: Vec<Settings>,
+    /// Whether arrays have an axis for those outputs.
+    all: bool,
+    sample: Option<Vec<Array2<f64>>>,
+    methods: Vec<Method>,
+    bounds: Option<Vec<Record>>,
+}
+
+impl<T: Real + Element> Run<'_, T> {
+    /// The arrays of the archive: the maps, in the methods' order, segments, predictions.
+    fn arrays(&self) -> Vec<Planned> {
+        let outputs = self.all.then_some(self.outputs.len());
+        let array = |name: &str, rest: &[usize]| {
+            let shape = std::iter::once(self.ecgs.len()).chain(outputs).chain(rest.iter().copied()).collect();
+            Planned { name: name.into(), dtype: T::DTYPE, shape }
+        };
+        let maps = self.methods.iter().map(|method| array(method.name(), &self.ecgs.example()));
+        let segments = self.bounds.as_ref().map(|_| array("occlusion_segments", &[Segment::ALL.len()]));
+        maps.chain(segments).chain([array("prediction", &[])]).collect()
+    }
+
+    /// Explains some of the ECGs and appends what is found.
+    fn explain(&self, some: Range<usize>, growing: &mut Growing, report: Report<'_>) -> Result<()> {
+        let x = Tensor::from(self.ecgs.batch(some.clone())?.mapv(T::of).into_dyn());
+        let ids: Vec<u64> = some.clone().map(|ecg| ecg as u64).collect();
+        let report = |step: Step<'_>| report(Step { done: some.start as u64 + step.done, total: self.ecgs.len() as u64, ..step });
+        let (mut found, mut by_segment) = (Vec::new(), Vec::new());
+        for settings in &self.outputs {
+            found.push(explain_against(self.network, settings, self.sample.as_deref(), &x, &ids, &self.methods, &report)?);
+            let records = self.bounds.as_ref().map(|all| &all[some.clone()]);
+            by_segment.extend(records.map(|records| segments(self.network, settings, &x, &ids, records)).transpose()?);
         }
-    };
-    for (at, (method, _)) in found.iter().take(1).flat_map(|one| one.maps.iter().enumerate()) {
-        add(method.name(), found.iter().map(|one| one.maps[at].1.view()).collect())?;
+        let mut array = 0;
+        let mut put = |parts: Vec<ArrayViewD<'_, T>>| {
+            array += 1;
+            append(growing, array - 1, &parts)
+        };
+        for at in 0..self.methods.len() {
+            put(found.iter().map(|one| one.maps[at].1.view()).collect())?;
+        }
+        if !by_segment.is_empty() {
+            put(by_segment.iter().map(|drops| drops.view().into_dyn()).collect())?;
+        }
+        put(found.iter().map(|one| ArrayView1::from(&one.prediction).into_dyn()).collect())?;
+        let told =
+            |one: Explanations<T>| Told { prediction: one.prediction.iter().map(|v| v.f64()).collect(), completeness: one.completeness };
+        growing.take(found.into_iter().map(told).collect())
     }
-    if !by_segment.is_empty() {
-        add("occlusion_segments", by_segment.iter().map(|drops| drops.view().into_dyn()).collect())?;
+}
+
+/// Appends rows of all outputs: those of an ECG stand together.
+fn append<T: Real + Element>(growing: &mut Growing, array: usize, outputs: &[ArrayViewD<'_, T>]) -> Result<()> {
+    if let [only] = outputs
+        && let Some(values) = only.as_slice()
+    {
+        return growing.append(array, values);
     }
-    add("prediction", found.iter().map(|one| ArrayView1::from(&one.prediction).into_dyn()).collect())?;
-    archive.finish()
+    let rows = outputs.first().map_or(0, |first| first.shape()[0]);
+    for row in 0..rows {
+        let of_row: Vec<T> =
+            outputs.iter().flat_map(|output| output.index_axis(Axis(0), row).iter().copied().collect::<Vec<T>>()).collect();
+        growing.append(array, &of_row)?;
+    }
+    Ok(())
 }
 
 /// What a person sees: where the maps are, and how far from complete those are that promise it.
-fn tell<T: Real>(
-    args: &Args,
-    program: &Program,
-    found: &[Explanations<T>],
-    left_out: &[(Method, String)],
-    globals: &Globals,
-) -> Result<()> {
+fn tell(args: &Args, found: &Found, globals: &Globals) -> Result<()> {
     if globals.json {
-        return print(as_json(args, found, left_out));
+        return print(as_json(args, found));
     }
     // The largest, and one that is not a number is above all others.
     let worst = |all: &[Completeness]| all.iter().map(|one| one.relative_error().abs()).max_by(f64::total_cmp).unwrap_or(0.0);
-    let outputs = found.len();
-    let [found, ..] = found else { return Ok(()) };
-    let (ecgs, methods) = (found.prediction.len(), found.maps.len() * outputs);
+    let Found { methods, told: by_output, pools, .. } = found;
+    let [told, ..] = &by_output[..] else { return Ok(()) };
+    let (ecgs, maps) = (told.prediction.len(), methods.len() * by_output.len());
     let plural = |n: usize| if n == 1 { "" } else { "s" };
-    print(format!("{methods} map{} of {ecgs} ECG{} in {}", plural(methods), plural(ecgs), args.output.display()))?;
-    let pools = Rescale::pools_after_activations(program).len();
-    if pools > 0 && args.methods.pools_as_captum() && found.map(Method::DeepLift).is_some() {
+    print(format!("{maps} map{} of {ecgs} ECG{} in {}", plural(maps), plural(ecgs), args.output.display()))?;
+    if *pools > 0 && args.methods.pools_as_captum() && methods.contains(&Method::DeepLift) {
         print(format!(
             "deeplift: {pools} max-pool{} behind a ReLU as Captum treats them, not complete; --max-pool exact is",
-            plural(pools)
+            plural(*pools)
         ))?;
     }
-    for (method, all) in found.completeness.iter().filter(|_| outputs == 1) {
+    for (method, all) in told.completeness.iter().filter(|_| by_output.len() == 1) {
         print(format!("{method}: completeness error {:.2e} of the difference to the baseline (worst of {ecgs})", worst(all)))?;
     }
     Ok(())
 }
 
 /// What was found, for programs: lists by ECG; with `--column all` lists of those by output.
-fn as_json<T: Real>(args: &Args, found: &[Explanations<T>], left_out: &[(Method, String)]) -> serde_json::Value {
+fn as_json(args: &Args, found: &Found) -> serde_json::Value {
     use serde_json::{Map, Value, json};
+    let Found { methods, left_out, told, .. } = found;
     let entry = |c: &Completeness| json!({"sum": c.sum, "difference": c.difference, "relative_error": c.relative_error()});
-    let by_output = |of: &dyn Fn(&Explanations<T>) -> Value| match (found, args.column) {
-        (_, Some(Column::All)) => found.iter().map(of).collect(),
+    let by_output = |of: &dyn Fn(&Told) -> Value| match (&told[..], args.column) {
+        (_, Some(Column::All)) => told.iter().map(of).collect(),
         ([only, ..], _) => of(only),
         _ => Value::Null,
     };
     let of_method = |at: usize| by_output(&|one| one.completeness[at].1.iter().map(entry).collect());
-    let promised = found.first().map_or(&[][..], |one| &one.completeness);
+    let promised = told.first().map_or(&[][..], |one| &one.completeness);
     let completeness: Map<String, Value> =
         promised.iter().enumerate().map(|(at, (method, _))| (method.name().to_owned(), of_method(at))).collect();
-    let methods: Vec<&str> = found.iter().take(1).flat_map(|one| one.maps.iter().map(|(method, _)| method.name())).collect();
-    let prediction = by_output(&|one| one.prediction.iter().map(|v| v.f64()).collect());
-    let mut told = json!({"output": args.output, "methods": methods, "prediction": prediction, "completeness": completeness});
+    let names: Vec<&str> = methods.iter().map(|method| method.name()).collect();
+    let prediction = by_output(&|one| one.prediction.clone().into());
+    let mut value = json!({"output": args.output, "methods": names, "prediction": prediction, "completeness": completeness});
     if !left_out.is_empty() {
-        told["left_out"] = left_out_json(left_out);
+        value["left_out"] = left_out_json(left_out);
     }
-    told
+    value
 }

@@ -7,6 +7,7 @@ mod convert;
 mod evaluate;
 mod explain;
 mod generate;
+mod growing;
 mod import_;
 mod inputs;
 mod inspect;

@@ -99,17 +99,17 @@ fn training_ecgs(option: &str, path: &Path, most: usize, model: &Model, seed: u6
     Ok(data.inputs(&ecgs, kind)?.mapv(f64::from))
 }
 
-/// Explains with one baseline, or with baseline methods averaged over a sample and the other methods as ever.
+/// Explains the ECGs numbered `ids` with one baseline, or with baseline methods averaged over a sample and the other methods as ever.
 pub(super) fn explain<T: Real>(
     network: &Network<T>,
     settings: &Settings,
     sample: Option<&[Array2<f64>]>,
     x: &Tensor<T>,
+    ids: &[u64],
     methods: &[Method],
     report: Report<'_>,
 ) -> Result<Explanations<T>> {
-    let ids: Vec<u64> = (0..x.shape()[0] as u64).collect();
-    let plain = |methods: &[Method]| Explainer::new(network, settings)?.explain(x, &ids, methods, report);
+    let plain = |methods: &[Method]| Explainer::new(network, settings)?.explain(x, ids, methods, report);
     let Some(sample) = sample else { return plain(methods) };
     let compares = |method: &&Method| match method {
         Method::DeepLift | Method::IntegratedGradients | Method::GradientShap => true,
@@ -119,7 +119,7 @@ pub(super) fn explain<T: Real>(
     let (averaged, others): (Vec<Method>, Vec<Method>) = methods.iter().partition(compares);
     let mut found = plain(&others)?;
     if !averaged.is_empty() {
-        let more = over_baselines(network, settings, sample, x, &ids, &averaged, report)?;
+        let more = over_baselines(network, settings, sample, x, ids, &averaged, report)?;
         found.maps.extend(more.maps);
         found.completeness.extend(more.completeness);
         found.maps.sort_by_key(|(method, _)| methods.iter().position(|other| other == method));

@@ -7,6 +7,7 @@ mod archive;
 pub mod digest;
 pub mod npy;
 pub mod npz;
+pub mod npz_rows;
 pub mod state_dict;
 
 pub use crate::atomic;

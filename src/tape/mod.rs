@@ -48,7 +48,7 @@ pub use cardiograd_kernels::Real;
 pub use fold::{fold_batch_norm, reorder, unfuse_biases};
 pub use network::{Network, Parameters};
 pub use op::{Op, OpKind};
-pub use plan::{Keep, Look, ReluRule, TrainingPlan};
+pub use plan::{Keep, Look, ReluRule, RunBytes, TrainingPlan};
 pub use polyphase::polyphase;
 pub use program::{Node, NodeId, Program};
 pub use rule::{Match, Rule, RuleSet, Site};

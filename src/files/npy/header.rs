@@ -96,7 +96,7 @@ impl Header {
 }
 
 /// The bytes of our header: version 1, little-endian, C order, [`WRITTEN`] long where that is enough.
-pub(super) fn bytes(dtype: Dtype, shape: &[usize]) -> Vec<u8> {
+pub(in crate::files) fn bytes(dtype: Dtype, shape: &[usize]) -> Vec<u8> {
     let dims: Vec<String> = shape.iter().map(usize::to_string).collect();
     let tuple = if dims.len() == 1 { format!("({},)", dims[0]) } else { format!("({})", dims.join(", ")) };
     let dict = format!("{{'descr': '<{}', 'fortran_order': False, 'shape': {tuple}, }}", dtype.code());

@@ -9,6 +9,7 @@ mod rows;
 mod writer;
 
 pub use header::Header;
+pub(super) use header::bytes as header_bytes;
 pub use rows::NpyRows;
 pub use writer::{NpyWriter, write, write_to};
 

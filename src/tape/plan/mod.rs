@@ -8,12 +8,14 @@
 
 mod chains;
 mod compile;
+mod cost;
 mod execute;
 mod pool;
 mod training;
 mod training_back;
 mod walk;
 
+pub use cost::RunBytes;
 pub use execute::Keep;
 pub(crate) use execute::Passed;
 pub use training::TrainingPlan;
@@ -124,10 +126,15 @@ impl<T: Real> Network<T> {
     /// The plan for inputs of this shape, if there can be one.
     fn plan(&self, inputs: &[Tensor<T>]) -> Option<Arc<Plan>> {
         let [input] = inputs else { return None };
-        if !enabled() || T::as_f32(&[]).is_none() || input.ndim() < 2 || input.is_empty() {
+        self.plan_of(input.shape())
+    }
+
+    /// The plan for one input of this shape (N, …), if there can be one.
+    fn plan_of(&self, shape: &[usize]) -> Option<Arc<Plan>> {
+        if !enabled() || T::as_f32(&[]).is_none() || shape.len() < 2 || shape.contains(&0) {
             return None;
         }
-        let shape = &input.shape()[1..];
+        let shape = &shape[1..];
         self.plans().get(shape, || Plan::compile(self, shape))
     }
 

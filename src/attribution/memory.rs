@@ -1,0 +1,80 @@
+//! What explaining an ECG takes of memory, and how many may be worked on at a time under a ceiling.
+
+use super::catalogue::{Recipe, recipe};
+use super::{Method, Settings};
+use crate::tape::{Keep, Network, Real, RuleSet};
+
+/// ECGs that run together at most: enough to reuse weights from cache.
+const MOST: usize = 16;
+/// Arrays of the size of the input that one sampled run works with: points, differences, copies, gradients, sums.
+const ARRAYS: usize = 12;
+
+/// How work is cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Portions {
+    /// Examples that run together.
+    pub batch: usize,
+    /// Batches that may be in work at once.
+    pub at_once: usize,
+}
+
+/// Bytes that one ECG, or one sample of it, takes while it is in work, its maps left out: what the looks at it and at its baseline keep, and the most
+/// that any of the methods takes for a run.
+pub(super) fn bytes<T: Real>(network: &Network<T>, settings: &Settings, methods: &[Method], channels: usize, len: usize) -> usize {
+    let example = [channels, len];
+    let plain = RuleSet::plain();
+    let keep = keep::<T>(network, settings, methods);
+    let look = network.run_bytes(&example, &plain, keep);
+    let mut held = look.kept;
+    let mut running = look.running;
+    for method in methods {
+        let run = match recipe::<T>(*method, network.program(), settings) {
+            Recipe::Gradients { rules, reference, .. } => {
+                let run = network.run_bytes(&example, &rules, keep);
+                if reference || settings.multiply_by_inputs || *method == Method::IntegratedGradients {
+                    held = held.max(look.kept.max(run.kept) * 2);
+                }
+                run.running + network.run_bytes(&example, &rules, Keep::Signs).kept
+            }
+            Recipe::Relevance(rules) => {
+                let run = network.run_bytes(&example, &rules, keep);
+                run.running + run.kept
+            }
+            Recipe::Product(..) | Recipe::Layer | Recipe::Occlusion => look.running,
+            Recipe::Random => 0,
+        };
+        running = running.max(run);
+    }
+    held.saturating_add(running).saturating_add(ARRAYS * channels * len * size_of::<T>())
+}
+
+/// What the look at an ECG keeps: the values where a method compares them with those of a baseline.
+pub(super) fn keep<T: Real>(network: &Network<T>, settings: &Settings, methods: &[Method]) -> Keep {
+    let rescales = |method: &Method| matches!(recipe::<T>(*method, network.program(), settings), Recipe::Gradients { reference: true, .. });
+    if methods.iter().any(rescales) { Keep::Values } else { Keep::Signs }
+}
+
+/// How many examples of `bytes` each run together, and how many such batches are in work: at least one of one.
+pub(super) fn portions(ceiling: usize, bytes: usize) -> Portions {
+    let examples = (ceiling / bytes.max(1)).max(1);
+    let batch = (examples / rayon::current_num_threads()).clamp(1, MOST);
+    Portions { batch, at_once: (examples / batch).max(1) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn portions_go_down_to_one_example_at_a_time() {
+        let threads = rayon::current_num_threads();
+        assert_eq!(portions(10, 100), Portions { batch: 1, at_once: 1 });
+        assert_eq!(portions(100, 100), Portions { batch: 1, at_once: 1 });
+        assert_eq!(portions(100 * threads, 100), Portions { batch: 1, at_once: threads });
+        assert_eq!(portions(100_000 * threads, 100).batch, MOST);
+        for examples in 1..200 {
+            let found = portions(100 * examples, 100);
+            assert!(found.batch * found.at_once <= examples);
+        }
+    }
+}

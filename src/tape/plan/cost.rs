@@ -1,0 +1,50 @@
+//! What a planned run takes of memory.
+
+use super::compile::{Plan, StepOp};
+use super::execute::Keep;
+use crate::tape::{Network, Real, RuleSet};
+
+/// What a run of one example takes, bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RunBytes {
+    /// While it goes forward or back, beyond what is kept.
+    pub running: usize,
+    /// From the way forward to the way back.
+    pub kept: usize,
+}
+
+impl Plan {
+    fn bytes(&self, keep: Keep) -> RunBytes {
+        let largest = (0..self.extents.len()).map(|slot| self.size(slot)).max().unwrap_or(0);
+        let (mut alive, mut most) = (1, 1);
+        for (index, step) in self.steps.iter().enumerate() {
+            alive += 1;
+            most = most.max(alive);
+            alive -= [Some(step.x), step.add].into_iter().flatten().filter(|slot| self.last_reader[*slot] == index).count().min(alive - 1);
+        }
+        let element = size_of::<f32>();
+        let relus = self.relus.iter().map(|(_, extent)| match keep {
+            Keep::Values => self.size_of(*extent) * element,
+            Keep::Signs => self.size_of(*extent) / self.isa.width() * size_of::<u16>(),
+        });
+        let pooled = self.steps.iter().filter(|step| matches!(step.op, StepOp::Max(..))).map(|step| self.size(step.x) * element);
+        // Buffers are kept for the next run and grow to the largest value that ever was in them; one more is in work.
+        RunBytes { running: (most + 1) * largest * element, kept: relus.chain(pooled).sum() }
+    }
+}
+
+impl<T: Real> Network<T> {
+    /// What a run of one example of this shape (without the batch axis) takes, by a plan where there is one for these rules, else on the tape.
+    pub fn run_bytes(&self, example: &[usize], rules: &RuleSet<T>, keep: Keep) -> RunBytes {
+        let shape: Vec<usize> = std::iter::once(1).chain(example.iter().copied()).collect();
+        let planned = self.plan_of(&shape).filter(|plan| self.relu_rules(plan, rules).is_some());
+        if let Some(plan) = planned {
+            return plan.bytes(keep);
+        }
+        // Every value stays until the way back is done, and there each has a gradient for a while.
+        let shapes = self.program().shapes(&[shape]).unwrap_or_default();
+        let nodes = shapes.iter().zip(self.program().nodes()).filter(|(_, node)| !node.inputs.is_empty());
+        let values = nodes.map(|(shape, _)| shape.iter().product::<usize>()).sum::<usize>() * size_of::<T>();
+        RunBytes { running: values, kept: values }
+    }
+}
