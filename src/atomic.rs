@@ -45,8 +45,7 @@ impl AtomicFile {
         let lock = if lock::is_held(&path)? { None } else { Some(OutputLock::beside(&path)?) };
         let (temporary, file) = open_temporary(&path)?;
         if let Some(replaced) = replaced {
-            // Where that is not allowed (another owner, a file system without permissions), the file has those of a new one.
-            let _ = fs::set_permissions(&temporary, replaced.permissions());
+            hand_on(&replaced, &temporary);
         }
         let file = Some(BufWriter::with_capacity(1 << 16, file));
         Ok(AtomicFile { path, temporary, file, _lock: lock })
@@ -203,6 +202,19 @@ fn folder_of(path: &Path) -> &Path {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
     }
+}
+
+/// Gives a file the owner and permissions of the one that it replaces, where that is allowed (an owner of one's own, a file system that has them);
+/// elsewhere it has those of a new file.
+fn hand_on(replaced: &fs::Metadata, to: &Path) {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::{MetadataExt, chown};
+        let _ = chown(to, None, Some(replaced.gid()));
+        let _ = chown(to, Some(replaced.uid()), None);
+    }
+    // After the owner: a change of that takes permissions away.
+    let _ = fs::set_permissions(to, replaced.permissions());
 }
 
 /// Makes a rename durable where a folder can be opened and synced (Unix); elsewhere the attempt fails and is of no account.

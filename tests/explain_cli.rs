@@ -498,8 +498,8 @@ fn killed(folder: &Path, arguments: &str) -> PathBuf {
 fn a_killed_run_goes_on_where_it_was() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path();
-    waves(&path.join("x.npy"), 40, 120);
-    let options = "-m saliency,smoothgrad,deeplift --samples 150 --memory 2 --json";
+    waves(&path.join("x.npy"), 24, 120);
+    let options = "-m saliency,smoothgrad,deeplift --samples 25 --memory 2 --json";
     let told = |output: &str| {
         let text = stdout(path, MODEL, &format!("-i x.npy {options} -o {output}"));
         text.replace(output, "OUT")
@@ -531,7 +531,7 @@ fn a_killed_run_goes_on_where_it_was() {
     assert!(maps(&path.join("out.npz"), "smoothgrad") != maps(&path.join("whole.npz"), "smoothgrad"));
     assert!(maps(&path.join("out.npz"), "saliency") == maps(&path.join("whole.npz"), "saliency"));
     killed(path, &format!("-i x.npy {options} -o out.npz"));
-    waves(&path.join("x.npy"), 39, 120);
+    waves(&path.join("x.npy"), 23, 120);
     told("out.npz");
     let other = std::fs::read(path.join("out.npz")).unwrap();
     told("whole.npz");

@@ -1,6 +1,6 @@
 //! Work that takes long: done in a folder beside the output, from where it gets its name when it is whole.
 
-use super::{OutputLock, file_name, folder_of, hidden, sweep, sync_folder};
+use super::{OutputLock, file_name, folder_of, hand_on, hidden, sweep, sync_folder};
 use crate::{Error, Result};
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -136,8 +136,7 @@ impl WorkFolder {
         for name in names.iter().chain(&record) {
             let (from, to) = (self.folder.join(name), to(name));
             if let Ok(replaced) = fs::metadata(&to) {
-                // A file that is replaced hands on its permissions, where that is allowed.
-                let _ = fs::set_permissions(&from, replaced.permissions());
+                hand_on(&replaced, &from);
             }
             fs::rename(from, &to).map_err(|source| Error::io(to, source))?;
         }

@@ -76,7 +76,8 @@ pub struct Args {
     /// The seed of all draws.
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// A ceiling for the memory of runs in flight, MB; results do not depend on it.
+    /// A ceiling for the memory of ECGs, maps and runs in work, beyond that of the model, MB; results do not depend on it. Where one ECG takes more,
+    /// it says how much.
     #[arg(long, value_name = "MB", default_value_t = 512, value_parser = up_to::<MEGABYTES>)]
     memory: usize,
 }

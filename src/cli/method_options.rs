@@ -2,12 +2,12 @@
 
 use super::Globals;
 use super::numbers::{ROUNDS, RUNS, up_to};
+use super::console::complain;
 use super::provenance::Input;
 use super::references::{one, takes_files};
 use crate::Result;
 use crate::attribution::{Interpolation, MaxPoolRule, Method, Settings};
 use crate::nn::Model;
-use std::io::Write;
 
 /// Options of the methods.
 #[derive(clap::Args, Clone, Debug)]
@@ -81,8 +81,7 @@ pub(super) fn tell_left_out(left_out: &[(Method, String)], globals: &Globals) {
         return;
     }
     for (method, why) in left_out {
-        // Nobody may be listening; that is no reason to fail.
-        let _ = writeln!(std::io::stderr(), "{method} is left out: {why}");
+        complain(format_args!("{method} is left out: {why}\n"));
     }
 }
 

@@ -96,6 +96,8 @@ impl TrainingData<'_> {
 
 /// Examples at which predictions are made at a time; no result depends on it.
 const BATCH: usize = 64;
+/// Values of inputs that are in hand at a time: ECGs longer than these take are predicted from one by one.
+const VALUES: usize = 1 << 22;
 
 /// What a network predicts for ECGs, one value each.
 ///
@@ -141,14 +143,21 @@ fn predict_with(
     report: Report<'_>,
 ) -> Result<Vec<f64>> {
     let mut all = Vec::with_capacity(ecgs.len() * width);
-    for (number, batch) in ecgs.chunks(BATCH).enumerate() {
-        let output = predict(inputs(batch)?.into_dyn().into_shared())?;
+    let mut left = ecgs;
+    // How long ECGs are is seen at the first.
+    let mut size = 1;
+    while !left.is_empty() {
+        let (batch, rest) = left.split_at(size.min(left.len()));
+        left = rest;
+        let x = inputs(batch)?;
+        size = (VALUES / (x.len() / batch.len()).max(1)).clamp(1, BATCH);
+        let output = predict(x.into_dyn().into_shared())?;
         if let Some(at) = output.iter().position(|value| !value.is_finite()) {
             let problem = format!("the network predicts {}", output[at]);
             return Err(Error::Value { at: format!("ECG {}", batch[at / width]), problem });
         }
         all.extend(output.into_iter().map(f64::from));
-        let done = (number * BATCH + batch.len()) as u64;
+        let done = (ecgs.len() - left.len()) as u64;
         report(Step { label, done, total: ecgs.len() as u64, unit: "ECGs", note: "" });
     }
     Ok(all)
