@@ -499,7 +499,7 @@ fn a_killed_run_goes_on_where_it_was() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path();
     waves(&path.join("x.npy"), 24, 120);
-    let options = "-m saliency,smoothgrad,deeplift --samples 25 --memory 2 --json";
+    let options = "-m saliency,smoothgrad,deeplift --samples 12 --memory 2 --json";
     let told = |output: &str| {
         let text = stdout(path, MODEL, &format!("-i x.npy {options} -o {output}"));
         text.replace(output, "OUT")

@@ -188,7 +188,13 @@ impl Plan {
             for slot in [Some(step.x), step.add].into_iter().flatten() {
                 let max = keep.is_some() && slot == step.x && matches!(step.op, StepOp::Max(..));
                 if max {
-                    kept.pooled[index] = values[slot].clone();
+                    // From the pool, as it goes back there: a copy of its own would be one buffer more at each run.
+                    let len = batch * self.size(slot);
+                    kept.pooled[index] = values[slot].as_ref().map(|x| {
+                        let mut copy = pool.take(len);
+                        copy.as_mut_slice()[..len].copy_from_slice(&x.as_slice()[..len]);
+                        copy
+                    });
                 }
                 if self.last_reader[slot] == index {
                     pool.extend(values[slot].take());

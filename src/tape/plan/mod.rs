@@ -286,4 +286,18 @@ mod tests {
         // All sixteen long convolutions follow one another, behind two short ones and the pooling.
         assert_eq!(plan.chain_forward(3), 3..=18);
     }
+
+    #[test]
+    fn runs_through_max_pools_take_no_more_buffers_each_time() {
+        let program = nn::standardconv(12, None).unwrap();
+        let parameters = nn::initialise(&program, 1, 0).unwrap();
+        let network: Network<f32> = Network::new(program, parameters).unwrap();
+        let plan = network.plan_of(&[1, 12, 64]).unwrap();
+        let run = || drop(network.look(crate::tape::zeros(&[3, 12, 64])).unwrap());
+        (0..4).for_each(|_| run());
+        let few = plan.pools.count();
+        (0..20).for_each(|_| run());
+        // Threads may each come to have their own.
+        assert!(plan.pools.count() < few + 20, "{} buffers, {few} before", plan.pools.count());
+    }
 }

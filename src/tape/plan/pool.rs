@@ -27,6 +27,12 @@ impl Pools {
         Pool { own: lock(&self.idle).pop().unwrap_or_default(), of: self }
     }
 
+    /// Buffers that nobody uses.
+    #[cfg(test)]
+    pub(super) fn count(&self) -> usize {
+        lock(&self.common).len() + lock(&self.idle).iter().map(Vec::len).sum::<usize>()
+    }
+
     /// Buffers for whoever needs them next.
     pub(super) fn recycle(&self, buffers: impl IntoIterator<Item = Buffer>) {
         lock(&self.common).extend(buffers);
@@ -87,14 +93,13 @@ mod tests {
             pool.extend(work);
             kept
         };
-        let count = || lock(&pools.common).len() + lock(&pools.idle).iter().map(Vec::len).sum::<usize>();
         // Two threads at once; then one after another, of all sizes.
         let other = pools.pool();
         pools.recycle(run(100));
         drop(other);
         for len in [100, 1000, 100, 10, 1000] {
             (0..20).for_each(|_| pools.recycle(run(len)));
-            assert!(count() <= 2 * 2 + 5, "{} after runs of {len}", count());
+            assert!(pools.count() <= 2 * 2 + 5, "{} after runs of {len}", pools.count());
         }
     }
 }
