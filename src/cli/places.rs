@@ -148,7 +148,8 @@ impl Output {
                     let text = format!("{} is not a folder", there.display());
                     return Err(Error::io(path, std::io::Error::new(std::io::ErrorKind::NotADirectory, text)));
                 }
-                match AtomicFile::create(there.join("attempt")) {
+                // Under a name of this process: others may try here too.
+                match AtomicFile::create(there.join(format!("attempt-{}", std::process::id()))) {
                     Err(Error::Io { source, .. }) => Err(Error::io(path, source)),
                     attempt => attempt.map(drop),
                 }
