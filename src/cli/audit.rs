@@ -2,8 +2,8 @@
 
 use super::numbers::{ECGS, RUNS, up_to};
 use super::outputs::one_output;
-use super::provenance::forget;
 use super::places::{Output, Places};
+use super::provenance::forget;
 use super::{Globals, Progress, print};
 use crate::atomic::OutputLock;
 use crate::attribution::Settings;

@@ -1,7 +1,7 @@
 //! `cardiograd convert`: models between PyTorch's formats and the project's own.
 
-use super::provenance::forget;
 use super::places::{Output, Places};
+use super::provenance::forget;
 use super::{Globals, print};
 use crate::dataset::{InputKind, Target};
 use crate::files::atomic::{self, OutputLock};

@@ -5,7 +5,7 @@ use super::inputs::{Ecgs, InputOptions};
 use super::method_options::{MethodOptions, Precision, left_out_json, tell_left_out};
 use super::numbers::{ECGS, MEGABYTES, up_to};
 use super::outputs::{Column, columns, of_column};
-use super::provenance::{Files, Input, Recorded, program_file, record};
+use super::provenance::{Files, Input, Recorded, program_file, publish};
 use super::references::{References, Use, explain as explain_against, references, takes_files};
 use super::segments::{bounds, segments};
 use super::{Globals, Progress, print};
@@ -76,8 +76,8 @@ pub struct Args {
     /// The seed of all draws.
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// A ceiling for the memory of ECGs, maps and runs in work, beyond that of the model, MB; results do not depend on it. Where one ECG takes more,
-    /// it says how much.
+    /// A ceiling for the memory of ECGs, maps and runs in work, MB, beyond that of the model and its weights made ready; results do not depend on it.
+    /// Where one ECG takes more, it says how much.
     #[arg(long, value_name = "MB", default_value_t = 512, value_parser = up_to::<MEGABYTES>)]
     memory: usize,
 }
@@ -85,8 +85,7 @@ pub struct Args {
 /// Runs the command, and records where the maps come from.
 pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     let Explained { work, found } = explained(args, globals)?;
-    work.commit()?;
-    record("explain", args)?;
+    publish("explain", args, work, &[])?;
     if globals.quiet { Ok(()) } else { tell(args, &found, globals) }
 }
 
@@ -133,14 +132,14 @@ struct Found {
 fn explained(args: &Args, globals: &Globals) -> Result<Explained> {
     let methods = Method::parse_list(&args.method)?;
     let model = load_model(&args.model, args.arch.as_deref())?;
-    match args.precision {
+    let done = match args.precision {
         Precision::F32 => explain::<f32>(&model.network, args, &methods, &model, globals)?,
         Precision::F64 => explain::<f64>(&model.network.cast(), args, &methods, &model, globals)?,
-    }
+    };
     if args.method != "all" {
         args.methods.tell_idle(&methods, globals);
     }
-    Ok(())
+    Ok(done)
 }
 
 impl Args {

@@ -1,8 +1,8 @@
 //! `cardiograd generate`: new ECGs, measured, as a dataset.
 
 use super::numbers::{ECGS, up_to};
-use super::provenance::tell_of_earlier_work;
 use super::places::{Output, Places};
+use super::provenance::tell_of_earlier_work;
 use super::{Globals, Progress, print};
 use crate::atomic::tidy;
 use crate::dataset::{Dataset, Noise, Origin, Source, Target, generate_folder};

@@ -2,9 +2,9 @@
 
 use super::generate::report;
 use super::measure::Said;
+use super::places::{Output, Places};
 use super::provenance::tell_of_earlier_work;
 use super::sources::{Taken, files_of};
-use super::places::{Output, Places};
 use super::{Globals, Progress, print};
 use crate::atomic::tidy;
 use crate::dataset::{Dataset, DatasetWriter, Entry, InputKind, Origin};

@@ -1,8 +1,8 @@
 //! The options of the methods, as `explain` and `trace` take them.
 
 use super::Globals;
-use super::numbers::{ROUNDS, RUNS, up_to};
 use super::console::complain;
+use super::numbers::{ROUNDS, RUNS, up_to};
 use super::provenance::Input;
 use super::references::{one, takes_files};
 use crate::Result;
@@ -134,7 +134,7 @@ impl MethodOptions {
         for (option, given, by) in heeded {
             if given && !globals.quiet && !methods.iter().any(|method| by.contains(method)) {
                 let by: Vec<&str> = by.iter().map(|method| method.name()).collect();
-                let _ = writeln!(std::io::stderr(), "{option} has no effect here: it belongs to {}", by.join(" "));
+                complain(format_args!("{option} has no effect here: it belongs to {}\n", by.join(" ")));
             }
         }
     }

@@ -2,6 +2,7 @@
 //! the parser, so that a new option is recorded without anybody thinking of it.
 
 use super::Arguments;
+use super::console::complain;
 use crate::atomic::{WorkFolder, earlier_work, remove_if_there};
 use crate::audit::provenance::{Digested, Record, record_of};
 use crate::nn::ARCHITECTURES;
@@ -9,7 +10,6 @@ use crate::{Error, Result};
 use clap::parser::ValueSource;
 use clap::{ArgAction, CommandFactory};
 use std::ffi::{OsStr, OsString};
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 /// The option that says where a result goes: a record is the same wherever that is.
@@ -103,8 +103,7 @@ pub(super) fn tell_of_earlier_work(output: &Path) {
 pub(super) fn tell_of(earlier: Option<PathBuf>) {
     if let Some(place) = earlier {
         let text = "is the unfinished work of an earlier version: it is not gone on with; remove it when it is not needed";
-        // Nobody may be there to read it.
-        let _ = writeln!(std::io::stderr().lock(), "cardiograd: {} {text}", place.display());
+        complain(format_args!("cardiograd: {} {text}\n", place.display()));
     }
 }
 
