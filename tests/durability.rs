@@ -160,7 +160,7 @@ fn clear(folder: &Path) {
 /// A record that is there speaks of the result that is there.
 fn assert_own_record(result: &Path, what: &str) {
     if let Some(record) = Record::find(result).unwrap() {
-        assert_eq!(record.changed_outputs(result).unwrap(), Vec::<String>::new(), "{what}: the record is not the result's");
+        assert_eq!(record.changed_outputs(result).unwrap(), [], "{what}: the record is not the result's");
     }
 }
 

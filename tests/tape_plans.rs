@@ -246,7 +246,9 @@ proptest! {
             1 => {
                 let zero = |v: f32| if v.abs() < 0.7 { 0.0f32.copysign(v) } else { v };
                 x.mapv_inplace(zero);
-                for id in network.program().of_kind(OpKind::Conv1d).into_iter().flat_map(|conv| network.program().node(conv).inputs[1..].to_vec()) {
+                let convolutions = network.program().of_kind(OpKind::Conv1d);
+                let parameters: Vec<_> = convolutions.into_iter().flat_map(|conv| network.program().node(conv).inputs[1..].to_vec()).collect();
+                for id in parameters {
                     network.parameter_mut(id).mapv_inplace(zero);
                 }
             }

@@ -418,9 +418,11 @@ fn memory_is_bounded_before_anything_is_allocated() {
     // A run, a prediction and a look say the same, and take no memory for it.
     let network = Network::<f32>::new(program, Parameters::new()).unwrap();
     let x = Tensor::from_elem(ndarray::IxDyn(&[1, 12, 600]), 1.0);
-    for error in
-        [network.run(&[x.clone()]).unwrap_err(), network.predict(&[x.clone()]).unwrap_err(), network.look(x).map(|_| ()).unwrap_err()]
-    {
+    for error in [
+        network.run(std::slice::from_ref(&x)).unwrap_err(),
+        network.predict(std::slice::from_ref(&x)).unwrap_err(),
+        network.look(x).map(|_| ()).unwrap_err(),
+    ] {
         assert!(error.to_string().contains("'double16'"), "{error}");
     }
     // Shapes whose products wrap are refused wherever they arise.
@@ -429,7 +431,7 @@ fn memory_is_bounded_before_anything_is_allocated() {
     let flat = build.node("flat", Op::Flatten, &[x]);
     let program = build.finish(flat).unwrap();
     for shape in [vec![1, 1 << 40, 1 << 40], vec![0, 1 << 40, 1 << 40], vec![1 << 62, 1, 1]] {
-        assert!(program.shapes(&[shape.clone()]).unwrap_err().to_string().contains("too large"), "{shape:?}");
+        assert!(program.shapes(std::slice::from_ref(&shape)).unwrap_err().to_string().contains("too large"), "{shape:?}");
     }
     // Many examples of little size are no fault: runs go in parts.
     assert!(around(Op::Relu, None).unwrap().values(&[vec![9, 12, 100]]).unwrap() == 2 * 1200 + 12);

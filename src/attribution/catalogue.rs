@@ -86,6 +86,9 @@ pub fn hindrance(method: Method, program: &Program, settings: &Settings) -> Opti
     }
 }
 
+/// A method that cannot act on a network, and why.
+pub type LeftOut = (Method, String);
+
 /// Those of `methods` that can act on all of the programs, and for the others why they cannot. Methods that were asked for by name
 /// (`named`) must all be able to.
 ///
@@ -96,7 +99,7 @@ pub fn able<'p>(
     named: bool,
     programs: impl IntoIterator<Item = &'p Program> + Clone,
     settings: &Settings,
-) -> Result<(Vec<Method>, Vec<(Method, String)>)> {
+) -> Result<(Vec<Method>, Vec<LeftOut>)> {
     let (mut able, mut left_out) = (Vec::new(), Vec::new());
     for method in methods {
         match programs.clone().into_iter().find_map(|program| hindrance(*method, program, settings)) {

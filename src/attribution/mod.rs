@@ -18,6 +18,7 @@ pub(crate) mod sampler;
 mod settings;
 
 pub use baselines::{mean_ecg, over_baselines};
+#[cfg(feature = "cli")]
 pub(crate) use explain::of_ecg;
 pub use explain::{Completeness, Explainer, Explanations};
 pub use gradcam::Interpolation;

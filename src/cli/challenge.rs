@@ -8,7 +8,7 @@ use super::places::{Output, Places};
 use super::provenance::tell_of_earlier_work;
 use super::{Globals, Progress, print};
 use crate::atomic::{self, AtomicFolder};
-use crate::attribution::catalogue::able;
+use crate::attribution::catalogue::{LeftOut, able};
 use crate::attribution::{Method, Settings as AttributionSettings};
 use crate::challenge::{About, Challenged, Control, Criterion, Settings, Subject, challenge, json, summary, summary_words, write};
 use crate::dataset::{Dataset, InputKind, Split, Target};
@@ -75,7 +75,7 @@ struct Work {
     models: Vec<Subjected>,
     methods: Vec<Method>,
     /// Methods of `all` that cannot act on one of the networks, and why.
-    left_out: Vec<(Method, String)>,
+    left_out: Vec<LeftOut>,
     criteria: Vec<Criterion>,
     settings: Settings,
 }

@@ -10,7 +10,7 @@ use super::references::{References, Use, explain as explain_against, references,
 use super::segments::{bounds, segments};
 use super::{Globals, Progress, print};
 use crate::atomic::WorkFolder;
-use crate::attribution::catalogue::able;
+use crate::attribution::catalogue::{LeftOut, able};
 use crate::attribution::occlusion::Segment;
 use crate::attribution::{Completeness, Explainer, Explanations, Method, Rescale, Settings};
 use crate::audit::digest::kernel;
@@ -122,7 +122,7 @@ struct Explained {
 /// What there is to tell.
 struct Found {
     methods: Vec<Method>,
-    left_out: Vec<(Method, String)>,
+    left_out: Vec<LeftOut>,
     /// By output of the network.
     told: Vec<Told>,
     /// Max-pools behind a ReLU.

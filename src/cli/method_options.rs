@@ -6,6 +6,7 @@ use super::numbers::{ROUNDS, RUNS, up_to};
 use super::provenance::Input;
 use super::references::{one, takes_files};
 use crate::Result;
+use crate::attribution::catalogue::LeftOut;
 use crate::attribution::{Interpolation, MaxPoolRule, Method, Settings};
 use crate::nn::Model;
 
@@ -76,7 +77,7 @@ enum MaxPool {
 }
 
 /// Says on standard error which methods of `all` were left out, and why.
-pub(super) fn tell_left_out(left_out: &[(Method, String)], globals: &Globals) {
+pub(super) fn tell_left_out(left_out: &[LeftOut], globals: &Globals) {
     if globals.quiet {
         return;
     }
@@ -86,7 +87,7 @@ pub(super) fn tell_left_out(left_out: &[(Method, String)], globals: &Globals) {
 }
 
 /// The same for programs: reasons by method.
-pub(super) fn left_out_json(left_out: &[(Method, String)]) -> serde_json::Value {
+pub(super) fn left_out_json(left_out: &[LeftOut]) -> serde_json::Value {
     left_out.iter().map(|(method, why)| (method.name().to_owned(), why.clone().into())).collect::<serde_json::Map<_, _>>().into()
 }
 

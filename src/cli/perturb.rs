@@ -6,7 +6,7 @@ use super::numbers::{ECGS, ROUNDS, up_to};
 use super::provenance::{Files, Input, Recorded, record_at, tell_of_earlier_work};
 use super::{Globals, Progress, print};
 use crate::atomic::AtomicFolder;
-use crate::attribution::catalogue::able;
+use crate::attribution::catalogue::{LeftOut, able};
 use crate::attribution::{Method, Settings as AttributionSettings};
 use crate::dataset::{Dataset, InputKind, Part};
 use crate::evaluation::perturbation::PerturbationSettings;
@@ -75,7 +75,7 @@ pub(super) fn make(args: &Args, globals: &Globals) -> Result<()> {
 }
 
 /// The curves in a folder that has not got its name yet, and the methods that were left out.
-fn curves_of(args: &Args, globals: &Globals) -> Result<(AtomicFolder, Vec<Perturbed>, Vec<(Method, String)>)> {
+fn curves_of(args: &Args, globals: &Globals) -> Result<(AtomicFolder, Vec<Perturbed>, Vec<LeftOut>)> {
     let mut methods = Method::parse_list(&args.method)?;
     methods.sort();
     if args.ecgs == 0 {
@@ -179,7 +179,7 @@ fn write_curves(folder: &Path, found: &Perturbed) -> Result<()> {
     Ok(())
 }
 
-fn tell(args: &Args, networks: &[Perturbed], left_out: &[(Method, String)], globals: &Globals) -> Result<()> {
+fn tell(args: &Args, networks: &[Perturbed], left_out: &[LeftOut], globals: &Globals) -> Result<()> {
     let table = area_table(networks, Scoring::Paper);
     if globals.json {
         let one = |network: &Perturbed| {

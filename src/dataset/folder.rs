@@ -222,8 +222,8 @@ impl Dataset {
             return Err(Error::format(folder.join(MEASUREMENTS), text));
         }
         let samples = FolderSamples::open(folder, manifest.ecgs)?;
-        let tables = [MEASUREMENTS, TRUTH].into_iter().filter(|name| *name == MEASUREMENTS || manifest.digests.contains_key(*name));
-        tables.map(|name| manifest.check(folder, name, &sha256_file(folder.join(name))?)).collect::<Result<()>>()?;
+        let mut tables = [MEASUREMENTS, TRUTH].into_iter().filter(|name| *name == MEASUREMENTS || manifest.digests.contains_key(*name));
+        tables.try_for_each(|name| manifest.check(folder, name, &sha256_file(folder.join(name))?))?;
         let mut dataset = Dataset::new(Box::new(samples), records)?;
         (dataset.manifest, dataset.digest) = (Some(manifest), digest);
         Ok(dataset)

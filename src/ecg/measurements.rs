@@ -36,9 +36,11 @@ pub struct Measurements {
     pub rejected: Option<String>,
 }
 
+#[cfg(feature = "files")]
 /// No interval in ms, rate per minute or amplitude in µV is larger.
 const LARGEST: f64 = 1e6;
 
+#[cfg(feature = "files")]
 impl Measurements {
     /// Refuses numbers that no ECG has, naming the column: not finite, beyond all bounds, fiducials outside of the median beat.
     pub(crate) fn check(&self) -> Result<(), String> {

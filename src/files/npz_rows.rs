@@ -112,7 +112,7 @@ impl NpzRows {
         };
         let bytes = (values.len() * T::DTYPE.size()) as u64;
         let at = entry.data() + entry.rows as u64 * entry.row;
-        if T::DTYPE != entry.dtype || entry.row == 0 || bytes % entry.row != 0 || at + bytes > entry.end() {
+        if T::DTYPE != entry.dtype || entry.row == 0 || !bytes.is_multiple_of(entry.row) || at + bytes > entry.end() {
             return Err(Error::Usage(format!("{}: {} values are not rows of '{}'", self.path.display(), values.len(), entry.name)));
         }
         let mut put = || -> io::Result<()> {

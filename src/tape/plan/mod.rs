@@ -44,7 +44,10 @@ const KEPT: usize = 4;
 
 /// Plans of a network by the shape of an example, the one used last at the end; `None` where none is possible.
 #[derive(Debug, Default)]
-pub(crate) struct PlanCache(Mutex<Vec<(Vec<usize>, Option<Arc<Plan>>)>>);
+pub(crate) struct PlanCache(Mutex<Vec<Kept>>);
+
+/// The shape of an example and its plan.
+type Kept = (Vec<usize>, Option<Arc<Plan>>);
 
 impl PlanCache {
     /// The plan for a shape, made now if need be; then the one that has not been used for longest is let go.
