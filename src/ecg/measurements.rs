@@ -1,5 +1,6 @@
 //! What is measured on one ECG.
 
+#[cfg(feature = "files")]
 use super::measure::BEAT;
 use serde::{Deserialize, Serialize};
 
