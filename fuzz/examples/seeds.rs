@@ -80,7 +80,8 @@ impl Seeds {
         for (inside, method) in [("odd_legacy.pt", methods[0]), ("odd_legacy.pt", methods[1]), ("odd.pt", methods[0])] {
             let mut wheel = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
             let options = zip::write::SimpleFileOptions::default().compression_method(method);
-            for (name, bytes) in [("deepfakeecg/checkpoints/g_stat.pt", self.data(&format!("state_dict/{inside}"))?), ("METADATA", vec![1])] {
+            for (name, bytes) in [("deepfakeecg/checkpoints/g_stat.pt", self.data(&format!("state_dict/{inside}"))?), ("METADATA", vec![1])]
+            {
                 wheel.start_file(name, options)?;
                 std::io::Write::write_all(&mut wheel, &bytes)?;
             }

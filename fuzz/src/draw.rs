@@ -9,8 +9,7 @@ pub struct Draw {
 }
 
 /// Zeros of both signs, the ends of the range, what overflows when it is multiplied or added, what underflows.
-const EXTREME: [f32; 12] =
-    [0.0, -0.0, f32::MAX, f32::MIN, 1e30, -1e30, f32::MIN_POSITIVE, -f32::MIN_POSITIVE, 1e-45, -1e-45, 3e19, -3e19];
+const EXTREME: [f32; 12] = [0.0, -0.0, f32::MAX, f32::MIN, 1e30, -1e30, f32::MIN_POSITIVE, -f32::MIN_POSITIVE, 1e-45, -1e-45, 3e19, -3e19];
 
 impl Draw {
     /// From a seed; `extreme` of 256 numbers are extreme.

@@ -4,6 +4,7 @@
 //! A target is one file of `targets/`: a function of the input's bytes that panics where cardiograd does not keep a promise.
 
 pub mod checksums;
+mod draw;
 pub mod plans;
 pub mod programs;
 pub mod recordings;
@@ -11,7 +12,6 @@ mod refusal;
 pub mod tables;
 pub mod tensors;
 pub mod training;
-mod draw;
 
 pub use draw::Draw;
 pub use refusal::{one_line, refused};

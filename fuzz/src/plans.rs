@@ -69,7 +69,8 @@ pub fn inputs(example: &[usize], batch: usize, draw: &mut Draw) -> Tensor<f32> {
 /// rescale rule; and that an example alone is what it is in a batch.
 pub fn compare(network: &Network<f32>, x: &Tensor<f32>, base: &Tensor<f32>) {
     let program = network.program();
-    let outputs = agree(network.predict(std::slice::from_ref(x)), network.run(std::slice::from_ref(x)).map(|tape| tape.output().clone()), program);
+    let outputs =
+        agree(network.predict(std::slice::from_ref(x)), network.run(std::slice::from_ref(x)).map(|tape| tape.output().clone()), program);
     let Some(output) = outputs else { return };
     alone(network, x, &output);
     if output.ndim() == 2 {

@@ -77,7 +77,11 @@ fn layer(from: &mut Unstructured<'_>, build: &mut Builder, name: &str, x: Signal
         }
         14 => {
             let factor = 1 + below(from, 4)?;
-            (samples * factor <= LONG).then(|| Signal { id: build.node(name, Op::Upsample { factor }, &[id]), channels, samples: samples * factor })
+            (samples * factor <= LONG).then(|| Signal {
+                id: build.node(name, Op::Upsample { factor }, &[id]),
+                channels,
+                samples: samples * factor,
+            })
         }
         _ => {
             let factor = 1 + below(from, 4)?;

@@ -10,13 +10,9 @@ fn check(input: &[u8]) {
     let Some(record) = refused(Record::read(&path), &path) else { return };
     let whole = record.is_whole();
     let places: Vec<_> = record.inputs.iter().map(|_| result.clone()).collect();
-    let mut changes = record.changed_inputs(&places);
-    match record.changed_outputs(&result) {
-        Ok(more) => changes.extend(more),
-        Err(error) => drop(one_line(&error)),
-    }
-    for change in changes {
-        assert!(!change.contains(char::is_control) && change.len() < 8192, "{change:?}");
+    assert!(record.changed_inputs(&places).len() <= record.inputs.len());
+    if let Err(error) = record.changed_outputs(&result) {
+        one_line(&error);
     }
     // A record may hold what cannot be written (a path that is not text); what can be comes back.
     if record.write(&result).is_ok() {
