@@ -156,12 +156,12 @@ fn unplanned(network: &Network<f32>, x: &Tensor<f32>, base: &Tensor<f32>, which:
 /// A step of training does not break, whatever the geometry.
 fn training(network: &Network<f32>, x: &Tensor<f32>, output: &Tensor<f32>) {
     if let Some(mut plan) = TrainingPlan::new(network, &x.shape()[1..]) {
-        match plan.forward(network, x) {
-            Ok(trained) => {
-                assert_eq!(trained.shape(), output.shape());
-                plan.backward(network, output);
-            }
-            Err(error) => drop(one_line(&error)),
+        let trained = plan.forward(network, x).and_then(|trained| {
+            assert_eq!(trained.shape(), output.shape());
+            plan.backward(network, output)
+        });
+        if let Err(error) = trained {
+            one_line(&error);
         }
     }
 }
