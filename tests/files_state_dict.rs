@@ -73,6 +73,21 @@ fn what_is_written_is_read_back() {
     assert_eq!(state_dict::write(folder.path().join("a.bin"), &small()).unwrap_err().exit_code(), 2);
 }
 
+/// A .safetensors file holds what is no tensor under this name: written, such a tensor could not be read again.
+#[test]
+fn a_tensor_of_the_reserved_name_is_refused_where_it_would_be_lost() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut dict = small();
+    dict.insert("__metadata__", Tensor::new(vec![1], Values::F32(vec![1.0])).unwrap()).unwrap();
+    let path = folder.path().join("a.safetensors");
+    let error = state_dict::write(&path, &dict).unwrap_err().to_string();
+    assert!(error.contains("a.safetensors") && error.contains("__metadata__"), "{error}");
+    assert!(!path.exists());
+    let path = folder.path().join("a.pt");
+    state_dict::write(&path, &dict).unwrap();
+    assert_eq!(sorted(&state_dict::read(&path).unwrap()), sorted(&dict));
+}
+
 #[test]
 fn a_wheel_gives_the_generator_inside() {
     let folder = tempfile::tempdir().unwrap();

@@ -44,7 +44,14 @@ fn scalar(dtype: Dtype) -> Option<Scalar> {
     })
 }
 
+/// The name under which the format keeps what is no tensor.
+const METADATA: &str = "__metadata__";
+
 pub(super) fn bytes(path: &Path, dict: &StateDict) -> Result<Vec<u8>> {
+    if dict.get(METADATA).is_some() {
+        // It would be written, and never read again.
+        return Err(Error::format(path, format!("a tensor called {METADATA} cannot be kept in .safetensors: write a .pt instead")));
+    }
     let bad = |error: safetensors::SafeTensorError| Error::format(path, error.to_string());
     let raw: Vec<(&str, &Tensor, Vec<u8>)> = dict.iter().map(|(name, tensor)| (name, tensor, tensor.to_bytes())).collect();
     let mut views = Vec::new();
