@@ -275,7 +275,7 @@ fn inputs_that_do_not_fit_are_refused_with_the_place() {
     assert!(overflow.to_string().contains("is not finite"), "{overflow}");
     let square = power(true, 4);
     let overflow = explain(&square, &from_vec(&[1, 1, 4], vec![1e200; 4]), &[7], &settings, &[Method::InputXGradient]).err().unwrap();
-    assert!(overflow.to_string().contains("ECG 7, method inputxgradient: the map is not finite in f64"), "{overflow}");
+    assert!(overflow.to_string().contains("ECG 7: the network gives inf at the ECG itself in f64"), "{overflow}");
     // No ECGs: no maps, and no error.
     let none = explain(&network, &cardiograd::tape::zeros(&[0, LEADS, LEN]), &[], &settings, &Method::STUDY).unwrap();
     assert!(none.prediction.is_empty() && none.maps.iter().all(|(_, map)| map.shape() == [0, LEADS, LEN]));

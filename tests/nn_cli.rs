@@ -108,7 +108,7 @@ fn bad_requests_are_one_line_and_leave_nothing() {
 
     stdout(folder, &format!("{train} --target qt --quiet --epochs 1"));
     let x = |name: &str, shape: (usize, usize, usize), at: f32| {
-        let mut x = Array3::<f32>::zeros(shape);
+        let mut x = Array3::<f32>::from_shape_fn(shape, |(.., t)| if t % 300 < 20 { 900.0 } else { 0.0 });
         x[[shape.0 - 1, 8, 17]] = at;
         npy::write(folder.join(name), x.view()).unwrap();
     };

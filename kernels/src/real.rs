@@ -85,6 +85,7 @@ fn within(elements: usize, (rows, cols): (usize, usize), (row_stride, col_stride
 /// Whether no two elements of a strided matrix that lies within a slice are one.
 fn distinct((rows, cols): (usize, usize), (row_stride, col_stride): (usize, usize)) -> bool {
     match (rows > 1, cols > 1) {
+        _ if rows == 0 || cols == 0 => true,
         (false, false) => true,
         (true, false) => row_stride > 0,
         (false, true) => col_stride > 0,

@@ -2,7 +2,7 @@
 
 use super::growing::{Growing, Told};
 use super::inputs::{Ecgs, InputOptions};
-use super::method_options::{MethodOptions, Precision, left_out_json, tell_left_out};
+use super::method_options::{MethodOptions, Precision, left_out_json, tell_idle, tell_left_out};
 use super::numbers::{ECGS, MEGABYTES, up_to};
 use super::outputs::{Column, columns, of_column};
 use super::provenance::{Files, Input, Recorded, program_file, publish};
@@ -137,7 +137,7 @@ fn explained(args: &Args, globals: &Globals) -> Result<Explained> {
         Precision::F64 => explain::<f64>(&model.network.cast(), args, &methods, &model, globals)?,
     };
     if args.method != "all" {
-        args.methods.tell_idle(&methods, globals);
+        tell_idle(&methods, globals)?;
     }
     Ok(done)
 }

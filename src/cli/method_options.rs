@@ -3,7 +3,7 @@
 use super::Globals;
 use super::console::complain;
 use super::numbers::{ROUNDS, RUNS, up_to};
-use super::provenance::Input;
+use super::provenance::{Input, options};
 use super::references::{one, takes_files};
 use crate::Result;
 use crate::attribution::catalogue::LeftOut;
@@ -13,27 +13,27 @@ use crate::nn::Model;
 /// Options of the methods.
 #[derive(clap::Args, Clone, Debug)]
 pub(super) struct MethodOptions {
-    /// Whether baseline methods multiply by (input − baseline) [default: no].
-    #[arg(long, value_enum)]
-    multiply_by_inputs: Option<YesNo>,
+    /// Whether baseline methods multiply by (input − baseline).
+    #[arg(long, value_enum, default_value_t = YesNo::No)]
+    multiply_by_inputs: YesNo,
     /// Whether SmoothGrad averages absolute gradients and the other methods end with the absolute value [default: SmoothGrad yes, others no].
     #[arg(long, value_enum)]
     absolute: Option<YesNo>,
     /// Samples of SmoothGrad, VarGrad and Gradient SHAP [default: 25, Gradient SHAP 50].
     #[arg(long, value_name = "N", value_parser = up_to::<RUNS>)]
     samples: Option<usize>,
-    /// Steps of integrated gradients [default: 50].
-    #[arg(long, value_name = "N", value_parser = up_to::<RUNS>)]
-    steps: Option<usize>,
+    /// Steps of integrated gradients.
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = up_to::<RUNS>)]
+    steps: usize,
     /// The node that Grad-CAM looks at [default: the last convolution].
     #[arg(long, value_name = "NODE")]
     layer: Option<String>,
-    /// How Grad-CAM's row is stretched to the input's length [default: linear].
-    #[arg(long, value_enum)]
-    interpolation: Option<Stretch>,
-    /// DeepLIFT at a max-pool directly behind a ReLU: the plain derivative as Captum, or the exact rescale rule, which is complete [default: captum].
-    #[arg(long, value_enum)]
-    max_pool: Option<MaxPool>,
+    /// How Grad-CAM's row is stretched to the input's length.
+    #[arg(long, value_enum, default_value_t = Stretch::Linear)]
+    interpolation: Stretch,
+    /// DeepLIFT at a max-pool directly behind a ReLU: the plain derivative as Captum, or the exact rescale rule, which is complete.
+    #[arg(long, value_enum, default_value_t = MaxPool::Captum)]
+    max_pool: MaxPool,
     /// LRP's stabiliser, in the units of a node's value [default: 1e-6].
     #[arg(long, value_name = "EPSILON")]
     lrp_epsilon: Option<f64>,
@@ -91,6 +91,35 @@ pub(super) fn left_out_json(left_out: &[LeftOut]) -> serde_json::Value {
     left_out.iter().map(|(method, why)| (method.name().to_owned(), why.clone().into())).collect::<serde_json::Map<_, _>>().into()
 }
 
+/// Says on standard error which of this process' options none of the methods asked for by name heeds: they may be meant for others, but not
+/// silently.
+pub(super) fn tell_idle(methods: &[Method], globals: &Globals) -> Result<()> {
+    let lrp = [Method::LrpEpsilon, Method::LrpGamma, Method::LrpZPlus, Method::LrpComposite];
+    let against = [Method::DeepLift, Method::IntegratedGradients, Method::GradientShap];
+    let layered = [Method::GradCam, Method::GuidedGradCam];
+    let heeded: [(&str, &[Method]); 10] = [
+        ("--multiply-by-inputs", &against),
+        ("--samples", &[Method::SmoothGrad, Method::VarGrad, Method::GradientShap]),
+        ("--steps", &[Method::IntegratedGradients]),
+        ("--layer", &layered),
+        ("--interpolation", &layered),
+        ("--max-pool", &[Method::DeepLift]),
+        ("--lrp-epsilon", &lrp),
+        ("--lrp-gamma", &[Method::LrpGamma]),
+        ("--occlusion-window", &[Method::Occlusion]),
+        ("--occlusion-stride", &[Method::Occlusion]),
+    ];
+    let (given, _) = options(std::env::args_os())?;
+    let is_given = |option: &str| given.iter().any(|given| given.split('=').next() == Some(option));
+    for (option, by) in heeded {
+        if !globals.quiet && is_given(option) && !methods.iter().any(|method| by.contains(method)) {
+            let by: Vec<&str> = by.iter().map(|method| method.name()).collect();
+            complain(format_args!("{option} has no effect here: it belongs to {}\n", by.join(" ")));
+        }
+    }
+    Ok(())
+}
+
 impl MethodOptions {
     /// The settings for inputs of `samples` samples of a model; what is not asked for here is the study's.
     pub fn settings(&self, model: &Model, seed: u64, samples: usize) -> Result<Settings> {
@@ -99,13 +128,13 @@ impl MethodOptions {
         Ok(Settings {
             seed,
             target: model.target.map_or(0, crate::dataset::Target::index),
-            multiply_by_inputs: self.multiply_by_inputs == Some(YesNo::Yes),
+            multiply_by_inputs: self.multiply_by_inputs == YesNo::Yes,
             absolute: self.absolute.map(|absolute| absolute == YesNo::Yes),
             samples: self.samples,
-            steps: self.steps.unwrap_or(study.steps),
+            steps: self.steps,
             layer: self.layer.clone(),
-            interpolation: if self.interpolation == Some(Stretch::Nearest) { Interpolation::Nearest } else { Interpolation::Linear },
-            max_pool: if self.max_pool == Some(MaxPool::Exact) { MaxPoolRule::Exact } else { MaxPoolRule::Captum },
+            interpolation: if self.interpolation == Stretch::Linear { Interpolation::Linear } else { Interpolation::Nearest },
+            max_pool: if self.max_pool == MaxPool::Captum { MaxPoolRule::Captum } else { MaxPoolRule::Exact },
             lrp_epsilon: self.lrp_epsilon.unwrap_or(study.lrp_epsilon),
             lrp_gamma: self.lrp_gamma.unwrap_or(study.lrp_gamma),
             occlusion_window: self.occlusion_window.unwrap_or(study.occlusion_window),
@@ -115,31 +144,6 @@ impl MethodOptions {
         })
     }
 
-    /// Says on standard error which options none of the methods asked for by name heeds: they may be meant for others, but not silently.
-    pub fn tell_idle(&self, methods: &[Method], globals: &Globals) {
-        let lrp = [Method::LrpEpsilon, Method::LrpGamma, Method::LrpZPlus, Method::LrpComposite];
-        let against = [Method::DeepLift, Method::IntegratedGradients, Method::GradientShap];
-        let layered = [Method::GradCam, Method::GuidedGradCam];
-        let heeded: [(&str, bool, &[Method]); 10] = [
-            ("--multiply-by-inputs", self.multiply_by_inputs.is_some(), &against),
-            ("--samples", self.samples.is_some(), &[Method::SmoothGrad, Method::VarGrad, Method::GradientShap]),
-            ("--steps", self.steps.is_some(), &[Method::IntegratedGradients]),
-            ("--layer", self.layer.is_some(), &layered),
-            ("--interpolation", self.interpolation.is_some(), &layered),
-            ("--max-pool", self.max_pool.is_some(), &[Method::DeepLift]),
-            ("--lrp-epsilon", self.lrp_epsilon.is_some(), &lrp),
-            ("--lrp-gamma", self.lrp_gamma.is_some(), &[Method::LrpGamma]),
-            ("--occlusion-window", self.occlusion_window.is_some(), &[Method::Occlusion]),
-            ("--occlusion-stride", self.occlusion_stride.is_some(), &[Method::Occlusion]),
-        ];
-        for (option, given, by) in heeded {
-            if given && !globals.quiet && !methods.iter().any(|method| by.contains(method)) {
-                let by: Vec<&str> = by.iter().map(|method| method.name()).collect();
-                complain(format_args!("{option} has no effect here: it belongs to {}\n", by.join(" ")));
-            }
-        }
-    }
-
     /// The files among the options.
     pub fn files(&mut self) -> impl Iterator<Item = (&'static str, Input<'_>)> {
         self.occlusion_value.as_mut().filter(|text| takes_files(text)).map(|text| ("occlusion-value", Input::Text(text))).into_iter()
@@ -147,6 +151,6 @@ impl MethodOptions {
 
     /// Whether a max-pool behind a ReLU is treated as Captum treats it, which is not complete.
     pub fn pools_as_captum(&self) -> bool {
-        self.max_pool != Some(MaxPool::Exact)
+        self.max_pool == MaxPool::Captum
     }
 }

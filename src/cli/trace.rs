@@ -1,7 +1,7 @@
 //! `cardiograd trace`.
 
 use super::inputs::{Ecgs, InputOptions};
-use super::method_options::{MethodOptions, Precision};
+use super::method_options::{MethodOptions, Precision, tell_idle};
 use super::numbers::{ECGS, up_to};
 use super::outputs::{Column, columns, of_column};
 use super::provenance::{Files, Input, Recorded, program_file, record_at};
@@ -79,7 +79,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     let (folder, done) = account_of(args)?;
     record_at("trace", args, folder.partial())?;
     folder.commit()?;
-    args.methods.tell_idle(&[args.method], globals);
+    tell_idle(&[args.method], globals)?;
     if globals.quiet { Ok(()) } else { tell(args, &done, globals) }
 }
 
