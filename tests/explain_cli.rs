@@ -426,8 +426,7 @@ fn a_prediction_that_overflows_is_refused() {
     ];
     Model::new(Network::new(build.finish(y).unwrap(), parameters.into()).unwrap()).save(path.join("m.cgm")).unwrap();
     npy::write(path.join("x.npy"), Array3::from_elem((1, 1, 4), 1e10f32).view()).unwrap();
-    // With plans on: tests/tape_plans.rs.
-    for plans in ["off"] {
+    for (plans, kernel) in [("on", ""), ("on", "portable"), ("off", "")] {
         for arguments in [
             "explain m.cgm -i x.npy -m saliency -o refused.npz",
             "explain m.cgm -i x.npy -m deeplift -o refused.npz --json",
@@ -436,16 +435,17 @@ fn a_prediction_that_overflows_is_refused() {
             let output = Command::new(env!("CARGO_BIN_EXE_cardiograd"))
                 .current_dir(path)
                 .args(arguments.split_whitespace())
-                .env("CARDIOGRAD_PLANS", plans)
+                .envs([("CARDIOGRAD_PLANS", plans), ("CARDIOGRAD_KERNEL", kernel)])
                 .output()
                 .unwrap();
             let text = String::from_utf8(output.stderr).unwrap();
-            assert_eq!(output.status.code(), Some(1), "{plans} {arguments}: {text}");
+            assert_eq!(output.status.code(), Some(1), "{plans} {kernel} {arguments}: {text}");
             assert!(text.contains("ECG 0") && text.contains("NaN") && output.stdout.is_empty(), "{text}");
             assert!(!path.join("refused.npz").exists());
         }
     }
 }
+
 /// ECGs of 12 × `samples`, each another.
 fn waves(path: &Path, ecgs: usize, samples: usize) {
     let wave =
