@@ -165,18 +165,19 @@ fn is_there(folder: &Path) -> Result<bool> {
     Err(Error::Usage(format!("{} is not this program's: move it away, or choose another name for the output", folder.display())))
 }
 
-/// Removes a work folder, its mark last.
+/// Removes a work folder, what says that it is done and whose it is last: a kill on the way leaves one that can still be told.
 fn remove(folder: &Path) -> Result<()> {
     let io = |source| Error::io(folder, source);
     for entry in fs::read_dir(folder).map_err(io)? {
         let entry = entry.map_err(io)?;
-        if entry.file_name() == MARK {
+        if [MARK, DONE].iter().any(|name| entry.file_name() == *name) {
             continue;
         }
         let path = entry.path();
         let gone = if entry.file_type().map_err(io)?.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
         gone.map_err(io)?;
     }
+    remove_if_there(&folder.join(DONE))?;
     remove_if_there(&folder.join(MARK))?;
     fs::remove_dir(folder).map_err(io)
 }
@@ -304,8 +305,10 @@ pub fn tidy(path: &Path) {
         return;
     }
     let Ok(_lock) = OutputLock::beside(path) else { return };
-    let finished = is_there(&folder).is_ok_and(|there| there) && folder.join(DONE).exists() && !folder.join(name).exists();
-    if finished {
+    let ours = is_there(&folder).is_ok_and(|there| there) && !folder.join(name).exists();
+    // A kill may also come while a finished one is removed.
+    let bare = || fs::read_dir(&folder).is_ok_and(|mut all| all.all(|entry| entry.is_ok_and(|entry| entry.file_name() == MARK)));
+    if ours && (folder.join(DONE).exists() || bare()) {
         let _ = remove(&folder);
     }
 }
@@ -379,6 +382,10 @@ mod tests {
         for (name, text) in [(MARK, OURS), (DONE, b""), ("cache", b"")] {
             fs::write(work.join(name), text).unwrap();
         }
+        assert!(AtomicFolder::create(&path).is_err());
+        assert_eq!(names(root.path()), ["data"]);
+        fs::create_dir(&work).unwrap();
+        fs::write(work.join(MARK), OURS).unwrap();
         assert!(AtomicFolder::create(&path).is_err());
         assert_eq!(names(root.path()), ["data"]);
         // Work that is not done is not thrown away because something else has the name.
