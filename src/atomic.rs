@@ -149,6 +149,16 @@ fn open_temporary(path: &Path) -> Result<(PathBuf, File)> {
     }
 }
 
+/// Finds out whether files can be made in a folder, by an attempt that leaves nothing; what a kill leaves of one, the next attempt removes.
+///
+/// # Errors
+/// [`Error::Io`] if they cannot.
+pub fn can_write_in(folder: &Path) -> Result<()> {
+    sweep_one(folder, None);
+    let (temporary, _file) = open_temporary(&folder.join("attempt"))?;
+    fs::remove_file(&temporary).map_err(|source| Error::io(folder, source))
+}
+
 /// Removes what dead processes left of files: the temporaries in `folder` of the output `name`, or of any. Those of living processes, and
 /// all of them on a file system without locks, stay.
 fn sweep_one(folder: &Path, name: Option<&OsStr>) {

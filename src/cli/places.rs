@@ -2,7 +2,7 @@
 
 use super::Command;
 use super::provenance::Recorded;
-use crate::atomic::AtomicFile;
+use crate::atomic::{AtomicFile, can_write_in};
 use crate::audit::provenance::{Record, record_of};
 use crate::dataset::Manifest;
 use crate::dataset::folder::MANIFEST;
@@ -148,10 +148,9 @@ impl Output {
                     let text = format!("{} is not a folder", there.display());
                     return Err(Error::io(path, std::io::Error::new(std::io::ErrorKind::NotADirectory, text)));
                 }
-                // Under a name of this process: others may try here too.
-                match AtomicFile::create(there.join(format!("attempt-{}", std::process::id()))) {
+                match can_write_in(there) {
                     Err(Error::Io { source, .. }) => Err(Error::io(path, source)),
-                    attempt => attempt.map(drop),
+                    attempt => attempt,
                 }
             }
         }
