@@ -1,84 +1,150 @@
-//! The catalogue: every method as rule set × sampler × reduction.
+//! The catalogue: every method as rule set × sampler × reduction, with its names and what its values mean.
 
-use super::sampler::Sampler;
+use super::lrp;
+use super::recipe::{Design, Recipe, Reduction, Sampler};
+use super::row::{Family, Row, Sum, Unit};
 use super::{Deconvolution, GuidedBackprop, MaxPoolRule, Method, Rescale, Settings, gradcam};
 use crate::tape::{Match, OpKind, Program, Real, Rule, RuleSet};
 use crate::{Error, Result};
+use Family::{Activation, Contribution, Control, PseudoGradient, Relevance, Slope, Spread};
+use Sampler::{Noise, Once, Path, RandomPath};
 use std::sync::Arc;
 
-pub use super::sampler::Sampler as At;
+/// The setting of methods that compare with a baseline.
+const MULTIPLIED: &str = "multiply-by-inputs";
+/// The settings of methods that look at a layer.
+const LAYER: &[&str] = &["layer", "interpolation"];
 
-/// What is done with the gradients that the sampler yields.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reduction {
-    /// Their weighted sum.
-    Mean,
-    /// The weighted sum of their absolute values.
-    MeanAbsolute,
-    /// Their weighted variance.
-    Variance,
-    /// The weighted sum of gradient × input.
-    TimesInput,
-    /// The weighted sum of gradient × (input − baseline).
-    TimesDifference,
+/// The built-in methods, in the order of [`Method::ALL`].
+#[rustfmt::skip]
+pub(super) static ROWS: [Row; 17] = [
+    Row { name: "deconvolution", title: "Deconvolution", short: "Deconv", paper: "Zeiler & Fergus 2014, section 2.1",
+        family: PseudoGradient, unit: Unit::Arbitrary, sum: Sum::Free, heeds: &[], design: &Deconvolved },
+    Row { name: "deeplift", title: "DeepLIFT", short: "DeepLIFT", paper: "Shrikumar et al. 2017, section 3.5.1",
+        family: Slope, unit: Unit::PerMicrovolt, sum: Sum::Difference, heeds: &[MULTIPLIED, "max-pool"], design: &Rescaled },
+    Row { name: "gradient_shap", title: "Gradient SHAP", short: "Grad SHAP", paper: "Lundberg & Lee 2017; Erion et al. 2021",
+        family: Slope, unit: Unit::PerMicrovolt, sum: Sum::DifferenceInExpectation, heeds: &[MULTIPLIED, "samples"], design: &Plain(RandomPath, scaled) },
+    Row { name: "guided_backprop", title: "Guided backpropagation", short: "Guided BP", paper: "Springenberg et al. 2015, section 3.4",
+        family: PseudoGradient, unit: Unit::Arbitrary, sum: Sum::Free, heeds: &[], design: &Guided },
+    Row { name: "guided_gradcam", title: "Guided Grad-CAM", short: "G Grad-CAM", paper: "Selvaraju et al. 2017, section 3.2",
+        family: PseudoGradient, unit: Unit::PredictionSquaredPerMicrovolt, sum: Sum::Free, heeds: LAYER, design: &Times(Method::GradCam, Method::GuidedBackprop) },
+    Row { name: "inputxgradient", title: "Input × gradient", short: "Input × grad", paper: "Shrikumar et al. 2017, section 2.2",
+        family: Contribution, unit: Unit::Prediction, sum: Sum::Free, heeds: &[], design: &Plain(Once, times_input) },
+    Row { name: "integrated_gradients", title: "Integrated gradients", short: "Int grad", paper: "Sundararajan et al. 2017",
+        family: Slope, unit: Unit::PerMicrovolt, sum: Sum::Difference, heeds: &[MULTIPLIED, "steps"], design: &Plain(Path, scaled) },
+    Row { name: "random", title: "Random", short: "Random", paper: "a control",
+        family: Control, unit: Unit::None, sum: Sum::Free, heeds: &[], design: &Drawn },
+    Row { name: "saliency", title: "Saliency", short: "Saliency", paper: "Simonyan et al. 2014",
+        family: Slope, unit: Unit::PerMicrovolt, sum: Sum::Free, heeds: &[], design: &Plain(Once, mean) },
+    Row { name: "smoothgrad", title: "SmoothGrad", short: "SmoothGrad", paper: "Smilkov et al. 2017",
+        family: Slope, unit: Unit::PerMicrovolt, sum: Sum::Free, heeds: &["samples"], design: &Plain(Noise, smooth) },
+    Row { name: "gradcam", title: "Grad-CAM", short: "Grad-CAM", paper: "Selvaraju et al. 2017, section 3.1",
+        family: Activation, unit: Unit::Prediction, sum: Sum::Free, heeds: LAYER, design: &OfLayer },
+    Row { name: "vargrad", title: "VarGrad", short: "VarGrad", paper: "Adebayo et al. 2018",
+        family: Spread, unit: Unit::PerMicrovoltSquared, sum: Sum::Free, heeds: &["samples"], design: &Plain(Noise, variance) },
+    Row { name: "occlusion", title: "Occlusion", short: "Occlusion", paper: "Zeiler & Fergus 2014, section 4.2",
+        family: Contribution, unit: Unit::Prediction, sum: Sum::Free, heeds: &["occlusion-window", "occlusion-stride"], design: &Replaced },
+    Row { name: "lrp_epsilon", title: "LRP-ε", short: "LRP-ε", paper: "Bach et al. 2015, equation 58",
+        family: Relevance, unit: Unit::Prediction, sum: Sum::Prediction, heeds: &["lrp-epsilon"], design: &Shared(Method::LrpEpsilon) },
+    Row { name: "lrp_gamma", title: "LRP-γ", short: "LRP-γ", paper: "Montavon et al. 2019, section 10.2.3; Andéol et al. 2021",
+        family: Relevance, unit: Unit::Prediction, sum: Sum::Prediction, heeds: &["lrp-epsilon", "lrp-gamma"], design: &Shared(Method::LrpGamma) },
+    Row { name: "lrp_zplus", title: "LRP-z⁺", short: "LRP-z⁺", paper: "Montavon et al. 2017",
+        family: Relevance, unit: Unit::Prediction, sum: Sum::Prediction, heeds: &["lrp-epsilon"], design: &Shared(Method::LrpZPlus) },
+    Row { name: "lrp_composite", title: "LRP composite", short: "LRP comp.", paper: "Kohlbrenner et al. 2020 (EpsilonPlusFlat)",
+        family: Relevance, unit: Unit::Prediction, sum: Sum::Prediction, heeds: &["lrp-epsilon"], design: &Shared(Method::LrpComposite) },
+];
+
+/// The plain gradient at sampled inputs.
+struct Plain(Sampler, fn(&Settings) -> Reduction);
+/// A rule at every ReLU, at the ECG itself.
+struct Deconvolved;
+struct Guided;
+/// The rescale rule at every nonlinearity, at the ECG itself, against a reference run.
+struct Rescaled;
+/// Relevance, by the rules of an LRP method.
+struct Shared(Method);
+struct OfLayer;
+struct Times(Method, Method);
+struct Replaced;
+struct Drawn;
+
+fn mean(_: &Settings) -> Reduction {
+    Reduction::Mean
 }
 
-/// How a method is carried out.
-pub enum Recipe<T: Real> {
-    /// Gradients under rules, at sampled inputs, reduced.
-    Gradients {
-        /// What each op does on the way back.
-        rules: RuleSet<T>,
-        /// At which inputs.
-        sampler: Sampler,
-        /// What is done with the gradients.
-        reduction: Reduction,
-        /// Whether the rules look at a reference run, on the baseline.
-        reference: bool,
-    },
-    /// The output's value passed back under rules that share it out, on the program with batch norms folded.
-    Relevance(RuleSet<T>),
-    /// Forward runs with parts replaced by the baseline.
-    Occlusion,
-    /// The weighted activation of a layer.
-    Layer,
-    /// The product of two methods' maps.
-    Product(Method, Method),
-    /// Standard normal values.
-    Random,
+fn variance(_: &Settings) -> Reduction {
+    Reduction::Variance
 }
 
-/// The recipe of a method for a program.
-pub fn recipe<T: Real>(method: Method, program: &Program, settings: &Settings) -> Recipe<T> {
-    use Reduction::{Mean, MeanAbsolute, TimesDifference, TimesInput};
-    let scaled = if settings.multiply_by_inputs { TimesDifference } else { Mean };
-    let smooth = if settings.absolute.unwrap_or(true) { MeanAbsolute } else { Mean };
-    let of = |rules, sampler, reduction| Recipe::Gradients { rules, sampler, reduction, reference: false };
-    match method {
-        Method::Saliency => of(RuleSet::plain(), Sampler::Once, Mean),
-        Method::InputXGradient => of(RuleSet::plain(), Sampler::Once, TimesInput),
-        Method::SmoothGrad => of(RuleSet::plain(), Sampler::Noise, smooth),
-        Method::IntegratedGradients => of(RuleSet::plain(), Sampler::Path, scaled),
-        Method::GradientShap => of(RuleSet::plain(), Sampler::RandomPath, scaled),
-        Method::DeepLift => {
-            Recipe::Gradients { rules: rescale(program, settings.max_pool), sampler: Sampler::Once, reduction: scaled, reference: true }
-        }
-        Method::Deconvolution => of(on_relu(Deconvolution), Sampler::Once, Mean),
-        Method::GuidedBackprop => of(on_relu(GuidedBackprop), Sampler::Once, Mean),
-        Method::GradCam => Recipe::Layer,
-        Method::GuidedGradCam => Recipe::Product(Method::GradCam, Method::GuidedBackprop),
-        Method::Random => Recipe::Random,
-        Method::VarGrad => of(RuleSet::plain(), Sampler::Noise, Reduction::Variance),
-        Method::Occlusion => Recipe::Occlusion,
-        Method::LrpEpsilon | Method::LrpGamma | Method::LrpZPlus | Method::LrpComposite => {
-            Recipe::Relevance(super::lrp::rules(method, program, settings))
-        }
+fn times_input(_: &Settings) -> Reduction {
+    Reduction::TimesInput
+}
+
+fn scaled(settings: &Settings) -> Reduction {
+    if settings.multiply_by_inputs { Reduction::TimesDifference } else { Reduction::Mean }
+}
+
+fn smooth(settings: &Settings) -> Reduction {
+    if settings.absolute.unwrap_or(true) { Reduction::MeanAbsolute } else { Reduction::Mean }
+}
+
+impl Design for Plain {
+    fn recipe<T: Real>(&self, _: &Program, settings: &Settings) -> Recipe<T> {
+        Recipe::gradients(RuleSet::plain(), self.0, self.1(settings))
+    }
+}
+
+impl Design for Deconvolved {
+    fn recipe<T: Real>(&self, _: &Program, _: &Settings) -> Recipe<T> {
+        Recipe::gradients(at_relu(Deconvolution), Once, Reduction::Mean)
+    }
+}
+
+impl Design for Guided {
+    fn recipe<T: Real>(&self, _: &Program, _: &Settings) -> Recipe<T> {
+        Recipe::gradients(at_relu(GuidedBackprop), Once, Reduction::Mean)
+    }
+}
+
+impl Design for Rescaled {
+    fn recipe<T: Real>(&self, program: &Program, settings: &Settings) -> Recipe<T> {
+        Recipe::Gradients { rules: rescale(program, settings.max_pool), sampler: Once, reduction: scaled(settings), reference: true }
+    }
+}
+
+impl Design for Shared {
+    fn recipe<T: Real>(&self, program: &Program, settings: &Settings) -> Recipe<T> {
+        Recipe::Relevance(lrp::rules(self.0, program, settings))
+    }
+}
+
+impl Design for OfLayer {
+    fn recipe<T: Real>(&self, _: &Program, _: &Settings) -> Recipe<T> {
+        Recipe::Layer
+    }
+}
+
+impl Design for Times {
+    fn recipe<T: Real>(&self, _: &Program, _: &Settings) -> Recipe<T> {
+        Recipe::Product(self.0, self.1)
+    }
+}
+
+impl Design for Replaced {
+    fn recipe<T: Real>(&self, _: &Program, _: &Settings) -> Recipe<T> {
+        Recipe::Occlusion
+    }
+}
+
+impl Design for Drawn {
+    fn recipe<T: Real>(&self, _: &Program, _: &Settings) -> Recipe<T> {
+        Recipe::Random
     }
 }
 
 /// Why a method cannot act on a program, if it cannot: a rule that would act nowhere, no layer to look at.
 pub fn hindrance(method: Method, program: &Program, settings: &Settings) -> Option<Error> {
-    match recipe::<f64>(method, program, settings) {
+    match method.row().recipe::<f64>(program, settings) {
         Recipe::Gradients { rules, .. } | Recipe::Relevance(rules) => rules.check(program).err(),
         Recipe::Layer => gradcam::layer_of(program, settings.layer.as_deref()).err(),
         Recipe::Product(a, b) => hindrance(a, program, settings).or_else(|| hindrance(b, program, settings)),
@@ -115,7 +181,7 @@ pub fn able<'p>(
 }
 
 /// A rule at every ReLU. In a program without one this is an error by [`RuleSet::check`], not a plain gradient under another name.
-fn on_relu<T: Real>(rule: impl Rule<T> + 'static) -> RuleSet<T> {
+fn at_relu<T: Real>(rule: impl Rule<T> + 'static) -> RuleSet<T> {
     RuleSet::plain().with(Match::Kind(OpKind::Relu), Arc::new(rule))
 }
 

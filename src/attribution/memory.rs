@@ -1,8 +1,7 @@
 //! What explaining an ECG takes of memory, and how many may be worked on at a time under a ceiling.
 
-use super::catalogue::{Recipe, recipe};
-use super::{Method, Settings};
-use crate::tape::{Keep, Network, Real, RuleSet};
+use super::{Method, Recipe, Settings, Sum};
+use crate::tape::{Keep, Network, Program, Real, RuleSet};
 
 /// ECGs that run together at most: enough to reuse weights from cache.
 const MOST: usize = 16;
@@ -28,10 +27,10 @@ pub(super) fn bytes<T: Real>(network: &Network<T>, settings: &Settings, methods:
     let mut held = look.kept;
     let mut running = look.running;
     for method in methods {
-        let run = match recipe::<T>(*method, network.program(), settings) {
+        let run = match method.row().recipe::<T>(network.program(), settings) {
             Recipe::Gradients { rules, reference, .. } => {
                 let run = network.run_bytes(&example, &rules, keep);
-                if reference || settings.multiply_by_inputs || *method == Method::IntegratedGradients {
+                if reference || settings.multiply_by_inputs || method.row().sum == Sum::Difference {
                     held = held.max(look.kept.max(run.kept) * 2);
                 }
                 run.running + network.run_bytes(&example, &rules, Keep::Signs).kept
@@ -50,8 +49,21 @@ pub(super) fn bytes<T: Real>(network: &Network<T>, settings: &Settings, methods:
 
 /// What the look at an ECG keeps: the values where a method compares them with those of a baseline.
 pub(super) fn keep<T: Real>(network: &Network<T>, settings: &Settings, methods: &[Method]) -> Keep {
-    let rescales = |method: &Method| matches!(recipe::<T>(*method, network.program(), settings), Recipe::Gradients { reference: true, .. });
-    if methods.iter().any(rescales) { Keep::Values } else { Keep::Signs }
+    let rescales = |recipe: &Recipe<T>| matches!(recipe, Recipe::Gradients { reference: true, .. });
+    if any(network.program(), settings, methods, &rescales) { Keep::Values } else { Keep::Signs }
+}
+
+/// Whether a method looks at a layer of the run on the ECG.
+pub(super) fn layered<T: Real>(program: &Program, settings: &Settings, methods: &[Method]) -> bool {
+    any(program, settings, methods, &|recipe: &Recipe<T>| matches!(recipe, Recipe::Layer))
+}
+
+/// Whether a recipe of the methods, or of the factors of their products, is so.
+fn any<T: Real>(program: &Program, settings: &Settings, methods: &[Method], is: &dyn Fn(&Recipe<T>) -> bool) -> bool {
+    methods.iter().any(|method| match method.row().recipe::<T>(program, settings) {
+        Recipe::Product(a, b) => any(program, settings, &[a, b], is),
+        recipe => is(&recipe),
+    })
 }
 
 /// How many examples of `bytes` each run together, and how many such batches are in work: at least one of one.

@@ -1,28 +1,28 @@
-//! The methods by name.
+//! The methods by name: the built-in ones, and those that were added from outside.
 
+use super::catalogue::ROWS;
+use super::row::Row;
 use crate::{Error, Result};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 use std::str::FromStr;
+use std::sync::{PoisonError, RwLock};
 
 /// An explanation method. The order is that of the study's Table 4.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
 pub enum Method {
     /// Positive gradients through every ReLU (Zeiler & Fergus 2014).
     Deconvolution,
     /// The rescale rule against a baseline (Shrikumar et al. 2017).
-    #[serde(rename = "deeplift")]
     DeepLift,
     /// Expected gradients along random paths with noise (Lundberg & Lee 2017).
     GradientShap,
     /// Positive gradients through ReLUs that were open (Springenberg et al. 2015).
     GuidedBackprop,
     /// Guided backprop × Grad-CAM (Selvaraju et al. 2017).
-    #[serde(rename = "guided_gradcam")]
     GuidedGradCam,
     /// Gradient × input (Shrikumar et al. 2017).
-    #[serde(rename = "inputxgradient")]
     InputXGradient,
     /// The mean gradient on the way from a baseline (Sundararajan et al. 2017).
     IntegratedGradients,
@@ -31,33 +31,61 @@ pub enum Method {
     /// The gradient (Simonyan et al. 2014).
     Saliency,
     /// The mean gradient under noise (Smilkov et al. 2017).
-    #[serde(rename = "smoothgrad")]
     SmoothGrad,
     /// Weighted activation of a layer, one row for all leads (Selvaraju et al. 2017). Not among the nine.
-    #[serde(rename = "gradcam")]
     GradCam,
     /// The variance of the gradient under noise (Adebayo et al. 2018). Not among the nine, nor are those that follow.
-    #[serde(rename = "vargrad")]
     VarGrad,
     /// The fall of the prediction when a window of a lead is replaced by the baseline (Zeiler & Fergus 2014).
-    #[serde(rename = "occlusion")]
     Occlusion,
     /// Relevance by contribution, stabilised (Bach et al. 2015).
-    #[serde(rename = "lrp_epsilon")]
     LrpEpsilon,
     /// Relevance that favours contributions of the output's sign (Montavon et al. 2019).
-    #[serde(rename = "lrp_gamma")]
     LrpGamma,
     /// Relevance by positive contributions alone (Montavon et al. 2017).
-    #[serde(rename = "lrp_zplus")]
     LrpZPlus,
     /// ε at linear layers, z⁺ at convolutions, ♭ at the first ("EpsilonPlusFlat").
-    #[serde(rename = "lrp_composite")]
     LrpComposite,
+    /// A method from outside ([`Method::register`]).
+    Own(Own),
 }
 
+/// The handle of a method that was added from outside.
+#[derive(Clone, Copy, Debug)]
+pub struct Own(&'static Row);
+
+impl PartialEq for Own {
+    fn eq(&self, other: &Own) -> bool {
+        self.0.name == other.0.name
+    }
+}
+
+impl Eq for Own {}
+
+impl PartialOrd for Own {
+    fn partial_cmp(&self, other: &Own) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Own {
+    fn cmp(&self, other: &Own) -> std::cmp::Ordering {
+        self.0.name.cmp(other.0.name)
+    }
+}
+
+impl std::hash::Hash for Own {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.0.name.hash(state);
+    }
+}
+
+/// The methods from outside, in the order in which they came.
+static OWN: RwLock<Vec<&'static Row>> = RwLock::new(Vec::new());
+
+
 impl Method {
-    /// Every method: the study's ten first, in the order of its Table 4.
+    /// Every built-in method: the study's ten first, in the order of its Table 4.
     pub const ALL: [Method; 17] = [
         Method::Deconvolution,
         Method::DeepLift,
@@ -81,50 +109,54 @@ impl Method {
     /// The study's nine and the random control, in the order of its Table 4.
     pub const STUDY: [Method; 10] = *Method::ALL.first_chunk().unwrap();
 
-    /// The name on the command line and in files.
-    pub fn name(self) -> &'static str {
+    /// The study's nine, without the control: those that its experts voted on.
+    pub fn nine() -> impl Iterator<Item = Method> {
+        Method::STUDY.into_iter().filter(|method| *method != Method::Random)
+    }
+
+    /// What is known of it.
+    pub fn row(self) -> &'static Row {
         match self {
-            Method::Deconvolution => "deconvolution",
-            Method::DeepLift => "deeplift",
-            Method::GradientShap => "gradient_shap",
-            Method::GuidedBackprop => "guided_backprop",
-            Method::GuidedGradCam => "guided_gradcam",
-            Method::InputXGradient => "inputxgradient",
-            Method::IntegratedGradients => "integrated_gradients",
-            Method::Random => "random",
-            Method::Saliency => "saliency",
-            Method::SmoothGrad => "smoothgrad",
-            Method::GradCam => "gradcam",
-            Method::VarGrad => "vargrad",
-            Method::Occlusion => "occlusion",
-            Method::LrpEpsilon => "lrp_epsilon",
-            Method::LrpGamma => "lrp_gamma",
-            Method::LrpZPlus => "lrp_zplus",
-            Method::LrpComposite => "lrp_composite",
+            Method::Own(Own(row)) => row,
+            // The rows stand in the order of the variants; a test holds it.
+            built_in => &ROWS[Method::ALL.iter().position(|method| *method == built_in).unwrap_or(0)],
         }
     }
 
-    /// The name for people, as the study writes it.
-    pub fn title(self) -> &'static str {
-        match self {
-            Method::Deconvolution => "Deconvolution",
-            Method::DeepLift => "DeepLIFT",
-            Method::GradientShap => "Gradient SHAP",
-            Method::GuidedBackprop => "Guided backprop",
-            Method::GuidedGradCam => "Guided Grad-CAM",
-            Method::InputXGradient => "Input × gradient",
-            Method::IntegratedGradients => "Integrated gradients",
-            Method::Random => "Random",
-            Method::Saliency => "Saliency",
-            Method::SmoothGrad => "SmoothGrad",
-            Method::GradCam => "Grad-CAM",
-            Method::VarGrad => "VarGrad",
-            Method::Occlusion => "Occlusion",
-            Method::LrpEpsilon => "LRP-ε",
-            Method::LrpGamma => "LRP-γ",
-            Method::LrpZPlus => "LRP-z⁺",
-            Method::LrpComposite => "LRP composite",
+    /// Adds a method from outside. It can then be asked for wherever a method can, by the handle that this returns or by its name: explained, traced,
+    /// perturbed, challenged and reported. Its row stays for as long as the program runs.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] if the name is taken, is `all`, or is not of letters, digits and `_`.
+    pub fn register(row: Row) -> Result<Method> {
+        let name = row.name;
+        let fits = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+        let mut own = OWN.write().unwrap_or_else(PoisonError::into_inner);
+        if !fits || name == "all" {
+            return Err(Error::Usage(format!("'{name}' cannot be the name of a method: letters, digits and _ can, 'all' is taken")));
         }
+        if ROWS.iter().chain(own.iter().copied()).any(|known| known.name == name) {
+            return Err(Error::Usage(format!("there is a method '{name}' already")));
+        }
+        let row: &'static Row = Box::leak(Box::new(row));
+        own.push(row);
+        Ok(Method::Own(Own(row)))
+    }
+
+    /// The method of a name.
+    pub fn named(name: &str) -> Option<Method> {
+        let own = || OWN.read().unwrap_or_else(PoisonError::into_inner).iter().find(|row| row.name == name).map(|row| Method::Own(Own(row)));
+        Method::ALL.into_iter().find(|method| method.name() == name).or_else(own)
+    }
+
+    /// The name on the command line and in files.
+    pub fn name(self) -> &'static str {
+        self.row().name
+    }
+
+    /// The name for people.
+    pub fn title(self) -> &'static str {
+        self.row().title
     }
 
     /// The methods of a comma-separated list; `all` is the nine and `random`.
@@ -157,8 +189,36 @@ impl FromStr for Method {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        Method::ALL.into_iter().find(|method| method.name() == text).ok_or_else(|| {
-            Error::Usage(format!("unknown method '{text}': the methods are {}, or all", Method::ALL.map(Method::name).join(" ")))
+        Method::named(text).ok_or_else(|| {
+            let own: Vec<&str> = OWN.read().unwrap_or_else(PoisonError::into_inner).iter().map(|row| row.name).collect();
+            let known: Vec<&str> = Method::ALL.map(Method::name).into_iter().chain(own).collect();
+            Error::Usage(format!("unknown method '{text}': the methods are {}, or all", known.join(" ")))
         })
+    }
+}
+
+impl Serialize for Method {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
+}
+
+impl<'de> Deserialize<'de> for Method {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        name.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_stand_in_the_order_of_the_methods() {
+        let names = Method::ALL.map(|method| format!("{method:?}").to_lowercase());
+        let rows = ROWS.each_ref().map(|row| row.name.replace('_', ""));
+        assert_eq!(names, rows);
+        assert_eq!(Method::nine().count(), 9);
     }
 }

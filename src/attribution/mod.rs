@@ -5,15 +5,19 @@
 
 mod baselines;
 pub mod catalogue;
+pub(crate) mod execute;
 mod explain;
 pub mod gauss_legendre;
 pub(crate) mod gradcam;
 mod lrp;
+mod meaning;
 mod memory;
 mod method;
 pub mod occlusion;
+mod recipe;
 mod relu;
 mod rescale;
+mod row;
 pub(crate) mod sampler;
 mod settings;
 
@@ -23,7 +27,10 @@ pub(crate) use explain::of_ecg;
 pub use explain::{Completeness, Explainer, Explanations};
 pub use gradcam::Interpolation;
 pub use lrp::{Epsilon, Flat, Gamma, Halve, Pass, ZPlus};
-pub use method::Method;
+pub use meaning::Meaning;
+pub use method::{Method, Own};
+pub use recipe::{Design, Recipe, Reduction, Sampler};
 pub use relu::{Deconvolution, GuidedBackprop};
 pub use rescale::{MaxPoolRule, Rescale};
+pub use row::{Family, Made, Row, Sum, Unit};
 pub use settings::{Baseline, Settings};

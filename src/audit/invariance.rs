@@ -4,8 +4,7 @@ use super::definitions::first_difference;
 use super::precision::distance;
 use super::{Check, Worst};
 use crate::Result;
-use crate::attribution::catalogue::{Recipe, recipe};
-use crate::attribution::{Explainer, Method, Settings};
+use crate::attribution::{Explainer, Method, Recipe, Settings};
 use crate::progress::silent;
 use crate::tape::{Keep, Network, OpKind, Tensor, Want, fold_batch_norm, reorder, slice, unfuse_biases};
 
@@ -70,7 +69,7 @@ pub fn planned(network: &Network<f32>, settings: &Settings, x: &Tensor<f32>) -> 
     let mut worst = Worst::default();
     worst.see(differing(look.output(), tape.output()) as f64, || "predictions and maps are the same bytes".into());
     for method in methods {
-        let Recipe::Gradients { rules, reference, .. } = recipe::<f32>(method, program, settings) else { continue };
+        let Recipe::Gradients { rules, reference, .. } = method.row().recipe::<f32>(program, settings) else { continue };
         let planned = network.look_back(if reference { values } else { look }, &rules, reference.then_some(&base), settings.output)?;
         let seed = crate::tape::one_hot(tape.output(), settings.output)?;
         let want = Want::inputs(program);

@@ -5,7 +5,7 @@ use super::definitions::definitions;
 use super::differences::{DIRECTIONS, adjoint, finite_differences};
 use super::invariance::{invariance, planned, variants};
 use super::{Certificate, Check, Worst, digest, precision};
-use crate::attribution::{Explainer, MaxPoolRule, Method, Settings, catalogue};
+use crate::attribution::{Explainer, MaxPoolRule, Method, Recipe, Settings};
 use crate::evaluation::ranks::larger;
 use crate::progress::{Report, Step, silent};
 use crate::random::{Stage, Stream};
@@ -195,7 +195,7 @@ impl Subject<'_> {
         let settings = Settings { lrp_epsilon: 1e-13, ..self.settings.clone() };
         let mut checks = Vec::new();
         for method in [Method::LrpEpsilon, Method::LrpGamma, Method::LrpZPlus, Method::LrpComposite] {
-            let catalogue::Recipe::Relevance(rules) = catalogue::recipe::<f64>(method, network.program(), &settings) else { continue };
+            let Recipe::Relevance(rules) = method.row().recipe::<f64>(network.program(), &settings) else { continue };
             let mut worst = Worst::default();
             for at in 0..self.ids.len() {
                 let tape = network.run(&[cast(&self.ecg(at))])?;

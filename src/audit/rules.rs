@@ -2,8 +2,7 @@
 //! method's paper, in f64, by code that shares nothing with the rule.
 
 use super::{Check, Worst};
-use crate::attribution::catalogue::{Recipe, recipe};
-use crate::attribution::{Method, Settings};
+use crate::attribution::{Method, Recipe, Settings};
 use crate::tape::{Match, Network, NodeId, OpKind, Real, Rule, RuleSet, Site, Tape, Tensor, Want, one_hot, slice};
 use crate::{Error, Result};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -113,7 +112,7 @@ pub(super) fn catalogued(network: &Network<f64>, settings: &Settings, x: &Tensor
     let (tape, zero) = (network.run(std::slice::from_ref(x))?, network.run(&[crate::tape::zeros(x.shape())])?);
     let mut checks = Vec::new();
     for method in METHODS {
-        let Recipe::Gradients { rules, reference, .. } = recipe::<f64>(method, network.program(), settings) else { continue };
+        let Recipe::Gradients { rules, reference, .. } = method.row().recipe::<f64>(network.program(), settings) else { continue };
         checks.push(relu_rules(network, &tape, reference.then_some(&zero), &rules, method, settings.output)?);
     }
     // A figure that is not a number is above all others.

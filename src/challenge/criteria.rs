@@ -11,7 +11,7 @@ use super::replace::{Patches, Replacement, Replacer, range};
 use super::settings::{Draw, Settings};
 use super::similarity::{SIMILARITIES, Similarity};
 use super::subject::{Batch, Subject};
-use crate::attribution::Method;
+use crate::attribution::{Family, Method};
 use crate::dataset::{InputKind, Part};
 use crate::evaluation::perturbation::Predictor;
 use crate::evaluation::ranks::{ascending, larger, pearson};
@@ -414,10 +414,9 @@ struct Replaced {
     oracle: f64,
 }
 
-/// Whether a method's values add up to the prediction, rather than being changes of it per µV.
+/// Whether a method's values add up to the prediction, rather than being changes of it per µV. The challenge multiplies nothing by the input.
 fn contributes(method: Method) -> bool {
-    use Method::{InputXGradient, LrpComposite, LrpEpsilon, LrpGamma, LrpZPlus, Occlusion};
-    matches!(method, InputXGradient | Occlusion | LrpEpsilon | LrpGamma | LrpZPlus | LrpComposite)
+    matches!(method.row().family, Family::Contribution | Family::Relevance)
 }
 
 fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {

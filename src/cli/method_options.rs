@@ -9,6 +9,7 @@ use crate::Result;
 use crate::attribution::catalogue::LeftOut;
 use crate::attribution::{Interpolation, MaxPoolRule, Method, Settings};
 use crate::nn::Model;
+use std::collections::BTreeSet;
 
 /// Options of the methods.
 #[derive(clap::Args, Clone, Debug)]
@@ -94,27 +95,13 @@ pub(super) fn left_out_json(left_out: &[LeftOut]) -> serde_json::Value {
 /// Says on standard error which of this process' options none of the methods asked for by name heeds: they may be meant for others, but not
 /// silently.
 pub(super) fn tell_idle(methods: &[Method], globals: &Globals) -> Result<()> {
-    let lrp = [Method::LrpEpsilon, Method::LrpGamma, Method::LrpZPlus, Method::LrpComposite];
-    let against = [Method::DeepLift, Method::IntegratedGradients, Method::GradientShap];
-    let layered = [Method::GradCam, Method::GuidedGradCam];
-    let heeded: [(&str, &[Method]); 10] = [
-        ("--multiply-by-inputs", &against),
-        ("--samples", &[Method::SmoothGrad, Method::VarGrad, Method::GradientShap]),
-        ("--steps", &[Method::IntegratedGradients]),
-        ("--layer", &layered),
-        ("--interpolation", &layered),
-        ("--max-pool", &[Method::DeepLift]),
-        ("--lrp-epsilon", &lrp),
-        ("--lrp-gamma", &[Method::LrpGamma]),
-        ("--occlusion-window", &[Method::Occlusion]),
-        ("--occlusion-stride", &[Method::Occlusion]),
-    ];
     let (given, _) = options(std::env::args_os())?;
     let is_given = |option: &str| given.iter().any(|given| given.split('=').next() == Some(option));
-    for (option, by) in heeded {
-        if !globals.quiet && is_given(option) && !methods.iter().any(|method| by.contains(method)) {
-            let by: Vec<&str> = by.iter().map(|method| method.name()).collect();
-            complain(format_args!("{option} has no effect here: it belongs to {}\n", by.join(" ")));
+    let heeded: BTreeSet<&str> = Method::ALL.iter().flat_map(|method| method.row().heeds).copied().collect();
+    for option in heeded {
+        if !globals.quiet && is_given(&format!("--{option}")) && !methods.iter().any(|method| method.row().heeds(option)) {
+            let by: Vec<&str> = Method::ALL.iter().filter(|method| method.row().heeds(option)).map(|method| method.name()).collect();
+            complain(format_args!("--{option} has no effect here: it belongs to {}\n", by.join(" ")));
         }
     }
     Ok(())

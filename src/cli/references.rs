@@ -111,11 +111,8 @@ pub(super) fn explain<T: Real>(
 ) -> Result<Explanations<T>> {
     let plain = |methods: &[Method]| Explainer::new(network, settings)?.explain(x, ids, methods, report);
     let Some(sample) = sample else { return plain(methods) };
-    let compares = |method: &&Method| match method {
-        Method::DeepLift | Method::IntegratedGradients | Method::GradientShap => true,
-        Method::Occlusion => settings.occlusion_value.is_none(),
-        _ => false,
-    };
+    let program = network.program();
+    let compares = |method: &&Method| method.row().recipe::<T>(program, settings).compares(program, settings);
     let (averaged, others): (Vec<Method>, Vec<Method>) = methods.iter().partition(compares);
     let mut found = plain(&others)?;
     if !averaged.is_empty() {

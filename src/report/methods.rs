@@ -1,20 +1,7 @@
-//! What people call the methods, in the order of the study's tables. Names that are not here are shown as they are.
+//! What people call the methods, and what their values mean, by the names that stand in files: what their rows say, in the order of the study's
+//! tables. Names of no method are shown as they are.
 
-/// Name on the command line, name for people, short name for narrow columns.
-const KNOWN: [(&str, &str, &str); 12] = [
-    ("deconvolution", "Deconvolution", "Deconv"),
-    ("deeplift", "DeepLIFT", "DeepLIFT"),
-    ("gradient_shap", "Gradient SHAP", "Grad SHAP"),
-    ("guided_backprop", "Guided backpropagation", "Guided BP"),
-    ("guided_gradcam", "Guided Grad-CAM", "G Grad-CAM"),
-    ("inputxgradient", "Input × gradient", "Input × grad"),
-    ("integrated_gradients", "Integrated gradients", "Int grad"),
-    ("random", "Random", "Random"),
-    ("saliency", "Saliency", "Saliency"),
-    ("smoothgrad", "SmoothGrad", "SmoothGrad"),
-    ("gradcam", "Grad-CAM", "Grad-CAM"),
-    ("lrp", "LRP", "LRP"),
-];
+use crate::attribution::{Meaning, Method};
 
 /// The nine methods that the study's experts voted on, in the order of its tables.
 pub const NINE: [&str; 9] = [
@@ -31,12 +18,12 @@ pub const NINE: [&str; 9] = [
 
 /// The name for people.
 pub fn title(method: &str) -> &str {
-    KNOWN.iter().find(|known| known.0 == method).map_or(method, |known| known.1)
+    Method::named(method).map_or(method, |method| method.title())
 }
 
 /// A short name, for narrow columns and legends.
 pub fn short(method: &str) -> &str {
-    KNOWN.iter().find(|known| known.0 == method).map_or(method, |known| known.2)
+    Method::named(method).map_or(method, |method| method.row().short)
 }
 
 /// Puts methods in the order of the study's tables; unknown ones come last, in their order of appearance.
@@ -45,11 +32,28 @@ pub fn sort(methods: &mut [String]) {
 }
 
 fn position(method: &str) -> usize {
-    KNOWN.iter().position(|known| known.0 == method).unwrap_or(KNOWN.len())
+    Method::ALL.iter().position(|known| known.name() == method).unwrap_or(Method::ALL.len())
+}
+
+/// What a method's values mean: `multiplied` by (input − baseline) or not, `absolute` at the end or not (`None`: as the study has it). `None` for
+/// names of no method.
+pub fn meaning(method: &str, multiplied: bool, absolute: Option<bool>) -> Option<Meaning> {
+    Some(Method::named(method)?.row().meaning(multiplied, absolute))
 }
 
 /// Whether a method's heatmaps have signs to show. SmoothGrad averages absolute gradients in the study's setting, so the
 /// answer is read from the values, not from the name.
 pub fn is_signed<'a>(values: impl IntoIterator<Item = &'a f32>) -> bool {
     values.into_iter().any(|value| *value < 0.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nine_are_the_rows_without_the_control() {
+        assert_eq!(NINE.to_vec(), Method::nine().map(Method::name).collect::<Vec<_>>());
+        assert_eq!((title("guided_backprop"), short("lrp_zplus"), title("nobody")), ("Guided backpropagation", "LRP-z⁺", "nobody"));
+    }
 }

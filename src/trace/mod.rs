@@ -11,12 +11,12 @@ pub mod formula;
 pub mod graph;
 pub mod page;
 
-use crate::attribution::catalogue::{Recipe, Reduction, recipe};
-use crate::attribution::sampler::{Points, Sampler, baseline};
-use crate::attribution::{Baseline, Explainer, Method, Settings, gradcam};
+use crate::attribution::execute::{Walk as Made, relevance_of};
+use crate::attribution::sampler::{Sampler, baseline};
+use crate::attribution::{Baseline, Explainer, Method, Recipe, Reduction, Settings, gradcam};
 use crate::progress::silent;
 use crate::tape::one_hot;
-use crate::tape::{Network, NodeId, OpKind, Program, Real, RuleSet, Tape, Tensor, fold_batch_norm, from_vec, slice};
+use crate::tape::{Network, NodeId, OpKind, Program, Real, RuleSet, Tape, Tensor, from_vec, slice};
 use crate::{Error, Result};
 use account::{Ledger, Measure, norm, sum};
 use serde::Serialize;
@@ -128,82 +128,80 @@ pub struct Arrays {
     pub gradient: Option<Tensor<f64>>,
 }
 
-/// What is traced: a network and one ECG.
+/// What is traced: one ECG.
 struct Subject<'a, T: Real> {
     settings: &'a Settings,
     x: Tensor<T>,
     base: Vec<T>,
-    ecg: u64,
     map: &'a Tensor<T>,
 }
 
-/// Explains the ECG `x` (1, C, L), number `ecg` in its file, by `method`, and keeps the account.
+/// Explains the ECG `x` (1, C, L), number `ecg` in its file, by `method`, and keeps the account: of the walks that were made, none is made up here.
 ///
 /// # Errors
 /// As [`Explainer::explain`].
 pub fn trace<T: Real>(network: &Network<T>, settings: &Settings, x: &Tensor<T>, ecg: u64, method: Method) -> Result<Trace> {
     let &[1, channels, _] = x.shape() else { return Err(Error::shape("the traced ECG", "(1, C, L)", x.shape())) };
-    let found = Explainer::new(network, settings)?.explain(x, &[ecg], &[method], &silent)?;
+    let explainer = Explainer::new(network, settings)?.watched();
+    let found = explainer.explain(x, &[ecg], &[method], &silent)?;
     let map = &found.maps[0].1;
     let base = baseline(&settings.baseline, slice(x), channels);
     let at_base = network.run(&[from_vec(x.shape(), base.clone())])?;
-    let subject = Subject { settings, x: x.clone(), base, ecg, map };
-    let mut walked = Vec::new();
-    let reduction = follow(network, &subject, method, &mut walked)?;
+    let subject = Subject { settings, x: x.clone(), base, map };
     let mut trace = Trace {
         method,
         prediction: found.prediction[0].f64(),
         at_baseline: slice(at_base.output())[settings.output].f64(),
-        reduction,
+        reduction: reduction(network, settings, method)?,
         walks: Vec::new(),
         map: crate::tape::cast(map),
         programs: Vec::new(),
         arrays: Vec::new(),
     };
-    if walked.is_empty() {
-        trace.programs.push(network.program().clone());
-    }
-    for (walk, program, arrays) in walked {
-        trace.walks.push(walk);
-        trace.programs.push(program);
+    let made = joined(explainer.walks());
+    let factors = made.len() > 1;
+    for walk in made {
+        let on = if matches!(walk.recipe, Recipe::Relevance(_)) { explainer.folded()? } else { network };
+        let (mut account, arrays) = account(on, &subject, &walk)?;
+        if factors {
+            account.distance_to_map = None;
+        }
+        trace.walks.push(account);
+        trace.programs.push(on.program().clone());
         trace.arrays.push(arrays);
+    }
+    if trace.walks.is_empty() {
+        trace.programs.push(network.program().clone());
     }
     Ok(trace)
 }
 
-type Walked = (Walk, Program, Vec<Arrays>);
+/// Batches of one recipe's points put together.
+fn joined<T: Real>(walks: Vec<Made<T>>) -> Vec<Made<T>> {
+    let mut all: Vec<Made<T>> = Vec::new();
+    for walk in walks {
+        match all.iter_mut().find(|other| other.method == walk.method) {
+            Some(other) => other.points.extend(walk.points),
+            None => all.push(walk),
+        }
+    }
+    all
+}
 
-/// The walks of a method; says what is done with what reaches the input.
-fn follow<T: Real>(network: &Network<T>, subject: &Subject<'_, T>, method: Method, walked: &mut Vec<Walked>) -> Result<String> {
-    let settings = subject.settings;
-    Ok(match recipe(method, network.program(), settings) {
-        Recipe::Gradients { rules, sampler, reduction, reference } => {
-            let points = points(sampler, subject)?;
-            walked.push(gradients(network, subject, method, &rules, points, Some(reduction), reference)?);
-            match reduction {
-                Reduction::Mean => "The map is what reached the input.".into(),
-                Reduction::MeanAbsolute => {
-                    "The map is the mean of the absolute values of what reached the input in each run; the account follows the signed mean."
-                        .into()
-                }
-                Reduction::Variance => {
-                    "The map is the variance over the runs of what reached the input; the account follows the mean.".into()
-                }
-                Reduction::TimesInput => "The map is what reached the input, times the input.".into(),
-                Reduction::TimesDifference => "The map is what reached the input, times (input − baseline).".into(),
+/// What is done with what reaches the input, in words.
+fn reduction<T: Real>(network: &Network<T>, settings: &Settings, method: Method) -> Result<String> {
+    Ok(match method.row().recipe::<T>(network.program(), settings) {
+        Recipe::Gradients { reduction, .. } => match reduction {
+            Reduction::Mean => "The map is what reached the input.".into(),
+            Reduction::MeanAbsolute => {
+                "The map is the mean of the absolute values of what reached the input in each run; the account follows the signed mean.".into()
             }
-        }
-        Recipe::Relevance(_) => {
-            let folded = fold_batch_norm(network)?;
-            let Recipe::Relevance(rules) = recipe(method, folded.program(), settings) else {
-                return Err(Error::Rule(format!("method '{method}' shares out no relevance")));
-            };
-            walked.push(relevance(&folded, subject, method, &rules)?);
-            "The map is the relevance that reached the input of the network with its batch norms folded.".into()
-        }
+            Reduction::Variance => "The map is the variance over the runs of what reached the input; the account follows the mean.".into(),
+            Reduction::TimesInput => "The map is what reached the input, times the input.".into(),
+            Reduction::TimesDifference => "The map is what reached the input, times (input − baseline).".into(),
+        },
+        Recipe::Relevance(_) => "The map is the relevance that reached the input of the network with its batch norms folded.".into(),
         Recipe::Layer => {
-            let plain = points(Sampler::Once, subject)?;
-            walked.push(gradients(network, subject, method, &RuleSet::plain(), plain, None, false)?);
             let layer = gradcam::layer(network, settings.layer.as_deref())?;
             let name = &network.program().node(layer).name;
             format!(
@@ -211,10 +209,7 @@ fn follow<T: Real>(network: &Network<T>, subject: &Subject<'_, T>, method: Metho
             )
         }
         Recipe::Product(a, b) => {
-            let (first, second) = (follow(network, subject, a, walked)?, follow(network, subject, b, walked)?);
-            for walk in walked.iter_mut() {
-                walk.0.distance_to_map = None;
-            }
+            let (first, second) = (reduction(network, settings, a)?, reduction(network, settings, b)?);
             format!("The map is the product of two maps. {}: {first} {}: {second}", a.title(), b.title())
         }
         Recipe::Occlusion => format!(
@@ -231,56 +226,51 @@ fn follow<T: Real>(network: &Network<T>, subject: &Subject<'_, T>, method: Metho
     })
 }
 
-/// The inputs at which a method looks, and their weights.
-fn points<T: Real>(sampler: Sampler, subject: &Subject<'_, T>) -> Result<Vec<(Tensor<T>, f64)>> {
-    let points = Points::new(sampler, subject.settings, slice(&subject.x), &subject.base, subject.ecg)?;
-    Ok(points.map(|point| (from_vec(subject.x.shape(), point.x), point.weight)).collect())
-}
-
-fn gradients<T: Real>(
-    network: &Network<T>,
-    subject: &Subject<'_, T>,
-    method: Method,
-    rules: &RuleSet<T>,
-    points: Vec<(Tensor<T>, f64)>,
-    reduction: Option<Reduction>,
-    reference: bool,
-) -> Result<Walked> {
+/// The account of the walks of one recipe.
+fn account<T: Real>(network: &Network<T>, subject: &Subject<'_, T>, made: &Made<T>) -> Result<(Walk, Vec<Arrays>)> {
+    let plain = RuleSet::plain();
+    let (rules, reference, measure) = match &made.recipe {
+        Recipe::Gradients { rules, reference, .. } => (rules, *reference, Measure::TimesDifference),
+        Recipe::Relevance(rules) => (rules, false, Measure::Relevance),
+        _ => (&plain, false, Measure::TimesDifference),
+    };
+    let column = subject.settings.output;
     let tape = network.run(std::slice::from_ref(&subject.x))?;
     let base = network.run(&[from_vec(subject.x.shape(), subject.base.clone())])?;
     let mut ledger = Ledger::new(network, rules)?;
-    let runs = points.len();
-    for (x, weight) in points {
-        let run = network.run(&[x])?;
-        ledger.walk(&run, one_hot(run.output(), subject.settings.output)?, reference.then_some(&base), weight)?;
+    for (x, weight) in &made.points {
+        let run = network.run(std::slice::from_ref(x))?;
+        let seed = match measure {
+            Measure::Relevance => relevance_of(run.output(), column)?,
+            Measure::TimesDifference => one_hot(run.output(), column)?,
+        };
+        ledger.walk(&run, seed, reference.then_some(&base), *weight)?;
     }
-    let (mut walk, reached, arrays) = books(network, ledger, (&tape, &base), Measure::TimesDifference, runs)?;
-    let (x, b) = (slice(&subject.x), &subject.base);
-    let reached = reached.as_ref().map(|found| slice(found).to_vec()).unwrap_or_default();
-    let factor = |at: usize| match reduction {
-        Some(Reduction::Mean) => Some(T::ONE),
-        Some(Reduction::TimesInput) => Some(x[at]),
-        // Gradient SHAP multiplies each run by its own noised difference.
-        Some(Reduction::TimesDifference) if method != Method::GradientShap => Some(x[at] - b[at]),
-        _ => None,
+    let (mut walk, reached, arrays) = books(network, ledger, (&tape, &base), measure, made.points.len())?;
+    let title = made.method.title();
+    walk.title = match measure {
+        Measure::Relevance => format!("{title}: relevance of the output, batch norms folded"),
+        Measure::TimesDifference => format!("{title}: gradients of the output"),
     };
-    let made: Option<Vec<T>> = reached.iter().enumerate().map(|(at, g)| Some(factor(at)? * *g)).collect();
-    walk.distance_to_map = made.filter(|_| subject.settings.absolute != Some(true)).map(|made| distance(&made, slice(subject.map)));
-    walk.title = format!("{}: gradients of the output", method.title());
-    Ok((walk, network.program().clone(), arrays))
+    walk.distance_to_map = reached.and_then(|reached| as_map(subject, &made.recipe, slice(&reached)))
+        .map(|map| distance(&map, slice(subject.map)));
+    Ok((walk, arrays))
 }
 
-fn relevance<T: Real>(folded: &Network<T>, subject: &Subject<'_, T>, method: Method, rules: &RuleSet<T>) -> Result<Walked> {
-    let tape = folded.run(std::slice::from_ref(&subject.x))?;
-    let base = folded.run(&[from_vec(subject.x.shape(), subject.base.clone())])?;
-    let mut ledger = Ledger::new(folded, rules)?;
-    let seed = one_hot(tape.output(), subject.settings.output)? * tape.output();
-    ledger.walk(&tape, seed, None, 1.0)?;
-    let (mut walk, reached, arrays) = books(folded, ledger, (&tape, &base), Measure::Relevance, 1)?;
-    walk.title = format!("{}: relevance of the output, batch norms folded", method.title());
-    let made = reached.filter(|_| subject.settings.absolute != Some(true));
-    walk.distance_to_map = made.map(|made| distance(slice(&made), slice(subject.map)));
-    Ok((walk, folded.program().clone(), arrays))
+/// The map that what reached the input says; `None` where it cannot say it, each run being reduced by itself.
+fn as_map<T: Real>(subject: &Subject<'_, T>, recipe: &Recipe<T>, reached: &[T]) -> Option<Vec<T>> {
+    let (x, b) = (slice(&subject.x), &subject.base);
+    if subject.settings.absolute == Some(true) {
+        return None;
+    }
+    let factor = |at: usize| match recipe {
+        Recipe::Relevance(_) | Recipe::Gradients { reduction: Reduction::Mean, .. } => Some(T::ONE),
+        Recipe::Gradients { reduction: Reduction::TimesInput, sampler: Sampler::Once, .. } => Some(x[at]),
+        // Samplers with noise multiply each run by its own noised difference.
+        Recipe::Gradients { reduction: Reduction::TimesDifference, sampler: Sampler::Once | Sampler::Path, .. } => Some(x[at] - b[at]),
+        _ => None,
+    };
+    reached.iter().enumerate().map(|(at, g)| Some(factor(at)? * *g)).collect()
 }
 
 /// Closes a ledger: one entry per node that is no parameter.
