@@ -4,9 +4,10 @@ mod common;
 
 use cardiograd::attribution::catalogue;
 use cardiograd::attribution::{Baseline, Deconvolution, Explainer, GuidedBackprop, Interpolation, Method, Rescale, Settings};
+use cardiograd::attribution::{Design, Family, Made, Recipe, Reduction, Row, Sampler, Sum, Unit};
 use cardiograd::progress;
 use cardiograd::tape::{
-    Builder, ConvLayer, Match, Network, Op, OpKind, Parameters, ReluRule, Rule, RuleSet, Tensor, Want, from_vec, slice,
+    Builder, ConvLayer, Match, Network, Op, OpKind, Parameters, Program, Real, ReluRule, Rule, RuleSet, Tensor, Want, from_vec, slice,
 };
 use common::{Draw, distance, relative_l2, single};
 use proptest::prelude::*;
@@ -441,5 +442,118 @@ fn a_rule_keeps_the_formula_that_it_offers() {
     // The rules of the catalogue keep theirs.
     for rule in [Arc::new(Deconvolution) as Arc<dyn Rule<f32>>, Arc::new(GuidedBackprop), Arc::new(Rescale)] {
         RuleSet::plain().with(Match::Kind(OpKind::Relu), rule).check(network.program()).unwrap();
+    }
+}
+
+/// A method from outside, and what it should give.
+struct Copied<D>(D);
+
+impl<D: Fn(&Program) -> (Vec<OpKind>, Sampler, Reduction, bool) + Send + Sync + 'static> Design for Copied<D> {
+    fn recipe<T: Real>(&self, program: &Program, _: &Settings) -> Recipe<T> {
+        let (kinds, sampler, reduction, reference) = (self.0)(program);
+        let rule: Arc<dyn Rule<T>> = if reference { Arc::new(Rescale) } else { Arc::new(GuidedBackprop) };
+        let rules = kinds.into_iter().fold(RuleSet::plain(), |rules, kind| rules.with(Match::Kind(kind), Arc::clone(&rule)));
+        Recipe::Gradients { rules, sampler, reduction, reference }
+    }
+}
+
+struct Multiplied(Method, Method);
+
+impl Design for Multiplied {
+    fn recipe<T: Real>(&self, _: &Program, _: &Settings) -> Recipe<T> {
+        Recipe::Product(self.0, self.1)
+    }
+}
+
+fn row(name: &'static str, sum: Sum, design: &'static dyn Made) -> Row {
+    Row {
+        name,
+        title: "From outside",
+        short: "Outside",
+        paper: "a test",
+        family: Family::Contribution,
+        unit: Unit::Prediction,
+        sum,
+        heeds: &[],
+        design,
+    }
+}
+
+#[test]
+fn methods_from_outside_are_methods() {
+    let guided = Copied(|_: &Program| (vec![OpKind::Relu], Sampler::Once, Reduction::Mean, false));
+    let path = Copied(|_: &Program| (vec![OpKind::Relu], Sampler::Path, Reduction::TimesDifference, true));
+    let deeplift = Copied(|_: &Program| (vec![OpKind::Relu], Sampler::Once, Reduction::TimesDifference, true));
+    let leak = |name, sum, design: Box<dyn Made>| Method::register(row(name, sum, Box::leak(design))).unwrap();
+    let guided = leak("outside_guided", Sum::Free, Box::new(guided));
+    let path = leak("outside_path", Sum::Free, Box::new(path));
+    let deeplift = leak("outside_deeplift", Sum::Difference, Box::new(deeplift));
+    let product = leak("outside_product", Sum::Free, Box::new(Multiplied(path, Method::GradCam)));
+
+    // In both precisions, beside built-in methods and alone.
+    let network = common::residual_network(5, 3, 24, 2, common::Kinks::Relu, 2);
+    let x = Draw::new(6).tensor(&[2, 3, 24]);
+    let settings = Settings { multiply_by_inputs: true, output: 1, ..Settings::default() };
+    let methods = [guided, Method::GuidedBackprop, deeplift, Method::DeepLift, path, Method::GradCam, product];
+    let found = Explainer::new(&network, &settings).unwrap().explain(&x, &[4, 9], &methods, &progress::silent).unwrap();
+    let map = |method| slice(found.map(method).unwrap());
+    assert_eq!(map(guided), map(Method::GuidedBackprop));
+    assert_eq!(map(deeplift), map(Method::DeepLift));
+    assert_eq!(map(product), map(path).iter().zip(map(Method::GradCam)).map(|(a, b)| a * b).collect::<Vec<_>>());
+    let entries = |method: Method| &found.completeness.iter().find(|(of, _)| *of == method).unwrap().1;
+    assert_eq!(entries(deeplift), entries(Method::DeepLift));
+    assert_eq!(found.completeness.len(), 2);
+    let narrow = network.cast::<f32>();
+    let narrow =
+        Explainer::new(&narrow, &settings).unwrap().explain(&cardiograd::tape::cast(&x), &[4, 9], &[guided], &progress::silent).unwrap();
+    assert!(relative_l2(&narrow.maps[0].1.iter().map(|v| f64::from(*v)).collect::<Vec<_>>(), map(guided)) < 1e-5);
+
+    // At a sampled input, against a reference, by hand: the multipliers of every point of the path.
+    let (nodes, weights) = cardiograd::attribution::gauss_legendre::rule(settings.steps);
+    let mut by_hand = vec![0.0; 3 * 24];
+    for (a, weight) in nodes.iter().zip(weights) {
+        let first = x.index_axis(ndarray::Axis(0), 0).to_owned().insert_axis(ndarray::Axis(0));
+        let point = first.map(|v| v * a).into_shared();
+        let plain = Settings { output: 1, ..Settings::default() };
+        let there = Explainer::new(&network, &plain).unwrap().explain(&point, &[4], &[Method::DeepLift], &progress::silent).unwrap();
+        by_hand.iter_mut().zip(slice(&there.maps[0].1)).zip(first.iter()).for_each(|((sum, m), x)| *sum += weight * m * x);
+    }
+    assert!(relative_l2(&map(path)[..72], &by_hand) < 1e-6);
+
+    // Traces follow the walks that were made.
+    let one = x.slice_axis(ndarray::Axis(0), ndarray::Slice::from(..1)).to_owned().into_shared();
+    let account = cardiograd::trace::trace(&network, &settings, &one, 4, product).unwrap();
+    assert_eq!(account.walks.iter().map(|walk| walk.runs).collect::<Vec<_>>(), [settings.steps, 1]);
+    let account = cardiograd::trace::trace(&network, &settings, &one, 4, path).unwrap();
+    assert!(account.walks[0].distance_to_map.unwrap() < 1e-12, "{:?}", account.walks[0].distance_to_map);
+    assert!(account.walks[0].entries.iter().any(|entry| entry.flow.as_ref().is_some_and(|flow| flow.rule == "rescale")));
+
+    // By name, in lists and files, in the report's words; a name is given once.
+    assert_eq!(Method::parse_list("saliency,outside_path").unwrap(), [Method::Saliency, path]);
+    assert_eq!(serde_json::from_str::<Method>(&serde_json::to_string(&path).unwrap()).unwrap(), path);
+    assert_eq!(cardiograd::report::methods::short("outside_path"), "Outside");
+    let again =
+        |name| Method::register(row(name, Sum::Free, &Multiplied(Method::Saliency, Method::Saliency))).map(|_| ()).unwrap_err().to_string();
+    assert!(again("outside_path").contains("already") && again("saliency").contains("already"));
+    assert!(again("all").contains("taken") && again("a b").contains("cannot be the name") && again("").contains("cannot be"));
+}
+
+#[test]
+fn rows_say_what_values_mean() {
+    let says = |method: Method, multiplied| {
+        let meaning = method.row().meaning(multiplied, None);
+        (meaning.unit.text("ms"), meaning.signed, meaning.sentence().split(':').next().unwrap())
+    };
+    assert_eq!(says(Method::Saliency, false), ("ms per µV".into(), true, "Slopes"));
+    assert_eq!(says(Method::SmoothGrad, true), ("ms per µV".into(), false, "Sizes of slopes"));
+    assert_eq!(says(Method::DeepLift, false), ("ms per µV".into(), true, "Slopes"));
+    assert_eq!(says(Method::DeepLift, true), ("ms".into(), true, "Contributions"));
+    assert_eq!(says(Method::InputXGradient, false), ("ms".into(), true, "Contributions"));
+    assert_eq!(says(Method::GuidedGradCam, false).0, "ms² per µV");
+    assert_eq!(says(Method::GuidedBackprop, false).0, "a.u., not a slope");
+    assert_eq!(Method::Saliency.row().unit.text("1/min"), "1/min per µV");
+    assert_eq!(Method::GuidedGradCam.row().unit.text("1/min"), "(1/min)² per µV");
+    for method in Method::ALL {
+        assert!(!method.row().meaning(false, Some(true)).signed, "{method}");
     }
 }

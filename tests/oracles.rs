@@ -6,7 +6,7 @@
 
 mod common;
 
-use cardiograd::attribution::{Baseline, Explainer, Explanations, Method, Settings};
+use cardiograd::attribution::{Baseline, Explainer, Explanations, Method, Quadrature, Settings};
 use cardiograd::nn::load_model;
 use cardiograd::progress;
 use cardiograd::tape::{Network, Real, Tensor, cast, from_vec};
@@ -44,6 +44,7 @@ impl Oracle {
             draws: Some(self.tensor("noise").to_owned().into_dimensionality().unwrap()),
             coefficients: Some(self.tensor("coefficients").iter().copied().collect()),
             layer: self.layer.map(str::to_owned),
+            quadrature: Quadrature::Captum,
             ..Settings::default()
         }
     }

@@ -31,7 +31,7 @@ pub(super) static ROWS: [Row; 17] = [
     Row { name: "inputxgradient", title: "Input × gradient", short: "Input × grad", paper: "Shrikumar et al. 2017, section 2.2",
         family: Contribution, unit: Unit::Prediction, sum: Sum::Free, heeds: &[], design: &Plain(Once, times_input) },
     Row { name: "integrated_gradients", title: "Integrated gradients", short: "Int grad", paper: "Sundararajan et al. 2017",
-        family: Slope, unit: Unit::PerMicrovolt, sum: Sum::Difference, heeds: &[MULTIPLIED, "steps"], design: &Plain(Path, scaled) },
+        family: Slope, unit: Unit::PerMicrovolt, sum: Sum::Difference, heeds: &[MULTIPLIED, "steps", "quadrature"], design: &Plain(Path, scaled) },
     Row { name: "random", title: "Random", short: "Random", paper: "a control",
         family: Control, unit: Unit::None, sum: Sum::Free, heeds: &[], design: &Drawn },
     Row { name: "saliency", title: "Saliency", short: "Saliency", paper: "Simonyan et al. 2014",

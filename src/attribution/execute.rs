@@ -149,7 +149,8 @@ impl<'x, 'a, T: Real> Chunk<'x, 'a, T> {
         let (size, settings) = (self.extent.size(), self.settings());
         let base: Vec<T> = self.x.chunks(size).flat_map(|x| baseline(&settings.baseline, x, self.extent.channels)).collect();
         let shared = !matches!(settings.baseline, super::Baseline::Mean);
-        let look = self.explainer.network.look_at(self.tensor(if shared { base[..size].to_vec() } else { base.clone() }), self.keep, None)?;
+        let look =
+            self.explainer.network.look_at(self.tensor(if shared { base[..size].to_vec() } else { base.clone() }), self.keep, None)?;
         Ok(self.reference.get_or_init(|| (base, look)))
     }
 

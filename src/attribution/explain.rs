@@ -153,11 +153,8 @@ impl<'a, T: Real> Explainer<'a, T> {
     /// All methods on a few ECGs, which share the forward run on them.
     fn chunk(&self, x: &[T], ids: &[u64], extent: Extent, methods: &[Method], batch: usize) -> Result<Vec<Single<T>>> {
         let chunk = Chunk::new(self, x, ids, extent, methods, batch)?;
-        let mut singles: Vec<Single<T>> = chunk
-            .predictions()?
-            .into_iter()
-            .map(|prediction| Single { prediction, maps: Vec::new(), completeness: Vec::new() })
-            .collect();
+        let mut singles: Vec<Single<T>> =
+            chunk.predictions()?.into_iter().map(|prediction| Single { prediction, maps: Vec::new(), completeness: Vec::new() }).collect();
         for method in methods {
             let mut maps = chunk.maps(*method)?;
             check_maps(*method, &maps, ids)?;
@@ -201,7 +198,6 @@ impl<'a, T: Real> Explainer<'a, T> {
         };
         (0..maps.len()).map(one).collect()
     }
-
 }
 
 /// Checks that every sample is finite.

@@ -48,7 +48,9 @@ impl Meaning {
     /// What the values are, whichever their sign: one sentence.
     pub fn sentence(self) -> &'static str {
         match (self.family, self.signed) {
-            (Family::Slope, true) => "Slopes: how much the prediction would change per µV of change at a sample, not how much that sample contributed.",
+            (Family::Slope, true) => {
+                "Slopes: how much the prediction would change per µV of change at a sample, not how much that sample contributed."
+            }
             (Family::Slope, false) => {
                 "Sizes of slopes: how steeply the prediction depends on a sample, whichever way; not how much that sample contributed."
             }
@@ -56,7 +58,9 @@ impl Meaning {
             (Family::Contribution, true) => "Contributions: how much each sample moved the prediction away from that of the baseline.",
             (Family::Contribution, false) => "Sizes of contributions: how much each sample moved the prediction, whichever way.",
             (Family::Relevance, true) => "Relevance: the share of the prediction that the rules hand to each sample.",
-            (Family::Relevance, false) => "Sizes of relevance: the share of the prediction that the rules hand to each sample, without its sign.",
+            (Family::Relevance, false) => {
+                "Sizes of relevance: the share of the prediction that the rules hand to each sample, without its sign."
+            }
             (Family::PseudoGradient, _) => {
                 "Gradients changed at every ReLU on the way back: neither slopes nor contributions. Compare places within one map; sizes mean nothing."
             }

@@ -83,7 +83,6 @@ impl std::hash::Hash for Own {
 /// The methods from outside, in the order in which they came.
 static OWN: RwLock<Vec<&'static Row>> = RwLock::new(Vec::new());
 
-
 impl Method {
     /// Every built-in method: the study's ten first, in the order of its Table 4.
     pub const ALL: [Method; 17] = [
@@ -145,7 +144,8 @@ impl Method {
 
     /// The method of a name.
     pub fn named(name: &str) -> Option<Method> {
-        let own = || OWN.read().unwrap_or_else(PoisonError::into_inner).iter().find(|row| row.name == name).map(|row| Method::Own(Own(row)));
+        let own =
+            || OWN.read().unwrap_or_else(PoisonError::into_inner).iter().find(|row| row.name == name).map(|row| Method::Own(Own(row)));
         Method::ALL.into_iter().find(|method| method.name() == name).or_else(own)
     }
 

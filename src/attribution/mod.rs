@@ -33,4 +33,4 @@ pub use recipe::{Design, Recipe, Reduction, Sampler};
 pub use relu::{Deconvolution, GuidedBackprop};
 pub use rescale::{MaxPoolRule, Rescale};
 pub use row::{Family, Made, Row, Sum, Unit};
-pub use settings::{Baseline, Settings};
+pub use settings::{Baseline, Quadrature, Settings};

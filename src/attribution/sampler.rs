@@ -1,6 +1,6 @@
 //! Samplers: at which inputs gradients are taken, and with which weights they are summed.
 
-use super::{Baseline, Settings, gauss_legendre};
+use super::{Baseline, Quadrature, Settings, gauss_legendre};
 use crate::random::{Stage, Stream};
 use crate::tape::Real;
 use crate::{Error, Result};
@@ -114,8 +114,10 @@ impl<T: Real> Iterator for Points<'_, T> {
                 (x, difference)
             }
             Sampler::Path => {
-                // Rounded to f32 as Captum does even in f64, so that maps agree to 1e-15 rather than 1e-9; the quadrature's own error is larger by orders.
-                weight = f64::from(self.path.1[index] as f32);
+                weight = match self.settings.quadrature {
+                    Quadrature::Exact => self.path.1[index],
+                    Quadrature::Captum => f64::from(self.path.1[index] as f32),
+                };
                 self.on_path(self.x, self.path.0[index])
             }
             Sampler::RandomPath => {

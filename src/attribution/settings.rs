@@ -24,6 +24,17 @@ impl Baseline {
     }
 }
 
+/// The Gauss–Legendre weights of integrated gradients.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Quadrature {
+    /// In f64.
+    #[default]
+    Exact,
+    /// Rounded to f32, as Captum 0.9 has them even in f64: maps then agree with Captum's to 1e-15 rather than 1e-9. The quadrature's own error is
+    /// larger than either.
+    Captum,
+}
+
 /// The settings of the methods.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
@@ -44,6 +55,8 @@ pub struct Settings {
     pub samples: Option<usize>,
     /// Gauss–Legendre steps of integrated gradients.
     pub steps: usize,
+    /// Their weights.
+    pub quadrature: Quadrature,
     /// The noise's standard deviation as a share of (max − min) of the whole ECG.
     pub noise: f64,
     /// Noise already scaled, (n, C, L), used as it is for every ECG instead of drawing.
@@ -81,6 +94,7 @@ impl Default for Settings {
             absolute: None,
             samples: None,
             steps: 50,
+            quadrature: Quadrature::Exact,
             noise: 0.02,
             draws: None,
             coefficients: None,

@@ -7,7 +7,7 @@ use super::provenance::{Input, options};
 use super::references::{one, takes_files};
 use crate::Result;
 use crate::attribution::catalogue::LeftOut;
-use crate::attribution::{Interpolation, MaxPoolRule, Method, Settings};
+use crate::attribution::{Interpolation, MaxPoolRule, Method, Quadrature, Settings};
 use crate::nn::Model;
 use std::collections::BTreeSet;
 
@@ -26,6 +26,9 @@ pub(super) struct MethodOptions {
     /// Steps of integrated gradients.
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = up_to::<RUNS>)]
     steps: usize,
+    /// The weights of those steps: in f64, or rounded to f32 as Captum rounds them.
+    #[arg(long, value_enum, default_value_t = Weights::Exact)]
+    quadrature: Weights,
     /// The node that Grad-CAM looks at [default: the last convolution].
     #[arg(long, value_name = "NODE")]
     layer: Option<String>,
@@ -69,6 +72,12 @@ enum YesNo {
 enum Stretch {
     Linear,
     Nearest,
+}
+
+#[derive(clap::ValueEnum, Clone, Copy, Debug, PartialEq)]
+enum Weights {
+    Exact,
+    Captum,
 }
 
 #[derive(clap::ValueEnum, Clone, Copy, Debug, PartialEq)]
@@ -119,6 +128,7 @@ impl MethodOptions {
             absolute: self.absolute.map(|absolute| absolute == YesNo::Yes),
             samples: self.samples,
             steps: self.steps,
+            quadrature: if self.quadrature == Weights::Captum { Quadrature::Captum } else { Quadrature::Exact },
             layer: self.layer.clone(),
             interpolation: if self.interpolation == Stretch::Linear { Interpolation::Linear } else { Interpolation::Nearest },
             max_pool: if self.max_pool == MaxPool::Captum { MaxPoolRule::Captum } else { MaxPoolRule::Exact },

@@ -194,7 +194,8 @@ fn reduction<T: Real>(network: &Network<T>, settings: &Settings, method: Method)
         Recipe::Gradients { reduction, .. } => match reduction {
             Reduction::Mean => "The map is what reached the input.".into(),
             Reduction::MeanAbsolute => {
-                "The map is the mean of the absolute values of what reached the input in each run; the account follows the signed mean.".into()
+                "The map is the mean of the absolute values of what reached the input in each run; the account follows the signed mean."
+                    .into()
             }
             Reduction::Variance => "The map is the variance over the runs of what reached the input; the account follows the mean.".into(),
             Reduction::TimesInput => "The map is what reached the input, times the input.".into(),
@@ -252,8 +253,8 @@ fn account<T: Real>(network: &Network<T>, subject: &Subject<'_, T>, made: &Made<
         Measure::Relevance => format!("{title}: relevance of the output, batch norms folded"),
         Measure::TimesDifference => format!("{title}: gradients of the output"),
     };
-    walk.distance_to_map = reached.and_then(|reached| as_map(subject, &made.recipe, slice(&reached)))
-        .map(|map| distance(&map, slice(subject.map)));
+    walk.distance_to_map =
+        reached.and_then(|reached| as_map(subject, &made.recipe, slice(&reached))).map(|map| distance(&map, slice(subject.map)));
     Ok((walk, arrays))
 }
 
