@@ -66,6 +66,23 @@ pub(crate) fn start(path: &Path, count: u64) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// A part of a plain file: `length` bytes from `offset`, or all that follow, no more than `most`.
+#[cfg(feature = "onnx")]
+pub(crate) fn part(path: &Path, offset: u64, length: Option<u64>, most: u64) -> Result<Vec<u8>> {
+    use std::io::Seek;
+    let io = |source| Error::io(path, source);
+    let (mut file, size) = open(path)?;
+    let rest = size.checked_sub(offset).ok_or_else(|| Error::format(path, format!("it has {size} bytes, a part from {offset} is wanted")))?;
+    let length = length.unwrap_or(rest);
+    if length > rest.min(most) {
+        return Err(Error::format(path, format!("{length} bytes from {offset} are wanted, it has {rest} there, and at most {most} are read")));
+    }
+    file.seek(std::io::SeekFrom::Start(offset)).map_err(io)?;
+    let mut bytes = Vec::new();
+    file.take(length).read_to_end(&mut bytes).map_err(io)?;
+    if bytes.len() as u64 == length { Ok(bytes) } else { Err(Error::format(path, "it ends while it is read")) }
+}
+
 /// The whole of a plain file of text.
 #[cfg(feature = "files")]
 pub(crate) fn text(path: &Path, most: Most) -> Result<String> {

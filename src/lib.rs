@@ -27,7 +27,9 @@ pub mod audit;
 #[cfg(feature = "report")]
 pub mod challenge;
 #[cfg(feature = "cli")]
-pub mod cli;
+mod cli;
+#[cfg(feature = "onnx")]
+pub mod export;
 #[cfg(feature = "report")]
 pub mod study;
 #[cfg(feature = "report")]
@@ -37,3 +39,21 @@ pub mod trace;
 
 pub use error::{Error, Result};
 pub use threads::start_threads;
+
+/// What most programs that explain a network begin with: `use cardiograd::prelude::*`.
+pub mod prelude {
+    pub use crate::attribution::{Baseline, Completeness, Explainer, Explanations, Method, Settings};
+    pub use crate::nn::Model;
+    #[cfg(feature = "files")]
+    pub use crate::nn::load_model;
+    pub use crate::progress::silent;
+    pub use crate::tape::{Builder, Match, Network, Op, OpKind, Program, Real, Rule, RuleSet, Site, Tensor};
+    pub use crate::{Error, Result, start_threads};
+}
+
+/// The `cardiograd` program: what it is called with is read from the process' arguments. Not a part of the library's interface.
+#[cfg(feature = "cli")]
+#[doc(hidden)]
+pub fn run() -> std::process::ExitCode {
+    cli::run()
+}

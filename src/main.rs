@@ -1,5 +1,5 @@
 //! The `cardiograd` program.
 
 fn main() -> std::process::ExitCode {
-    cardiograd::cli::run()
+    cardiograd::run()
 }

@@ -1,4 +1,4 @@
-//! `cardiograd convert`: models between PyTorch's formats and the project's own.
+//! `cardiograd convert`: models between PyTorch's formats, ONNX and the project's own.
 
 use super::places::{Output, Places};
 use super::provenance::forget;
@@ -6,7 +6,7 @@ use super::{Globals, print};
 use crate::dataset::{InputKind, Target};
 use crate::files::atomic::{self, OutputLock};
 use crate::files::state_dict;
-use crate::nn::{Model, load_model, to_state_dict};
+use crate::nn::{Model, load_model, onnx, to_state_dict};
 use crate::{Error, Result};
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -14,9 +14,9 @@ use std::path::{Path, PathBuf};
 /// Arguments of `cardiograd convert`.
 #[derive(clap::Args, Debug)]
 pub struct Args {
-    /// A model of ours, a PyTorch state dict (.pt, .safetensors) or the generator's wheel.
+    /// A model of ours, an ONNX file (.onnx), a PyTorch state dict (.pt, .safetensors) or the generator's wheel.
     input: PathBuf,
-    /// What to write, by its extension: .pt, .safetensors, .cgm (our own), or .json (the program alone).
+    /// What to write, by its extension: .pt, .safetensors, .onnx, .cgm (our own), or .json (the program alone).
     output: PathBuf,
     /// The network that a state dict belongs to.
     #[arg(long, value_name = "stevennet|standardconv|PROGRAM.json")]
@@ -56,9 +56,10 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
             model.save(&args.output)?;
             model.network.program().parameters().len()
         }
+        "onnx" => write_onnx(&args.output, &load_model(&args.input, args.arch.as_deref())?)?,
         "json" => write_program(&args.output, &load_model(&args.input, args.arch.as_deref())?)?,
         _ => {
-            let text = format!("{}: the extension of what to write is .pt, .safetensors, .cgm or .json", args.output.display());
+            let text = format!("{}: the extension of what to write is .pt, .safetensors, .onnx, .cgm or .json", args.output.display());
             return Err(Error::Usage(text));
         }
     };
@@ -71,7 +72,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
 
 /// Weights to weights. A state dict passes as it is, types and all; with `--arch` it is first checked against the network.
 fn convert_weights(args: &Args) -> Result<usize> {
-    let dict = if Model::is_model_file(&args.input)? {
+    let dict = if Model::is_model_file(&args.input)? || onnx::is_onnx(&args.input) {
         to_state_dict(&load_model(&args.input, args.arch.as_deref())?.network)?
     } else {
         if args.arch.is_some() {
@@ -91,6 +92,18 @@ fn write_program(path: &Path, model: &Model) -> Result<usize> {
     forget(path)?;
     atomic::write(path, &text)?;
     Ok(program.parameters().len())
+}
+
+/// A network as ONNX; what is known of the model stands in it as properties.
+fn write_onnx(path: &Path, model: &Model) -> Result<usize> {
+    let mut about = Vec::new();
+    about.extend(model.target.map(|target| ("cardiograd.target", target.to_string())));
+    about.extend(model.target.map(|target| ("cardiograd.unit", target.unit().to_owned())));
+    about.extend(model.input.map(|input| ("cardiograd.input", input.to_string())));
+    let bytes = onnx::to_bytes(&model.network, &about)?;
+    forget(path)?;
+    atomic::write(path, &bytes)?;
+    Ok(model.network.program().parameters().len())
 }
 
 /// What the file says and what the user says must not differ.

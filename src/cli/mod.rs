@@ -6,6 +6,7 @@ mod console;
 mod convert;
 mod evaluate;
 mod explain;
+mod export;
 mod generate;
 mod growing;
 mod import_;
@@ -93,6 +94,8 @@ enum Command {
     Challenge(challenge::Args),
     /// Convert a model between .pt, .safetensors and the own format.
     Convert(convert::Args),
+    /// Write a heatmap as an ONNX graph: the prediction and the walk back, for any ONNX runtime.
+    Export(export::Args),
     /// What a model, dataset or result file holds.
     Inspect(inspect::Args),
     /// Draw an ECG, a heatmap or perturbation curves as SVG or PNG.
@@ -126,6 +129,7 @@ fn dispatch(command: &Command, globals: &Globals) -> Result<()> {
         Command::Verify(args) => verify::run(args, globals),
         Command::Challenge(args) => challenge::run(args, globals),
         Command::Convert(args) => convert::run(args, globals),
+        Command::Export(args) => export::run(args, globals),
         Command::Inspect(args) => inspect::run(args, globals),
         Command::Render(args) => render::run(args, globals),
         Command::Survey(args) => survey::run(args, globals),

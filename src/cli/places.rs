@@ -42,6 +42,7 @@ impl Command {
             Command::Audit(args) => args.places(),
             Command::Challenge(args) => args.places(),
             Command::Convert(args) => args.places(),
+            Command::Export(args) => args.places(),
             Command::Render(args) => args.places(),
             Command::Survey(args) => args.places(),
             Command::Evaluate(_) | Command::Verify(_) | Command::Inspect(_) => Places::default(),

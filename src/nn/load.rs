@@ -1,4 +1,4 @@
-//! Models from any file that holds one: our own, or a PyTorch state dict with the network it belongs to.
+//! Models from any file that holds one: our own, ONNX, or a PyTorch state dict with the network it belongs to.
 
 use super::architectures::{ARCHITECTURES, architecture};
 use super::model_file::Model;
@@ -8,8 +8,8 @@ use crate::tape::{Network, OpKind, Parameters, Program, from_vec, slice};
 use crate::{Error, Result};
 use std::path::Path;
 
-/// The model in a file: the project's own, or a PyTorch state dict (`.pt` in either format, `.safetensors`) of the network `arch`, a name of
-/// [`ARCHITECTURES`] or a program file (`.json`).
+/// The model in a file: the project's own, an ONNX file (`.onnx`), or a PyTorch state dict (`.pt` in either format, `.safetensors`) of the network
+/// `arch`, a name of [`ARCHITECTURES`] or a program file (`.json`).
 ///
 /// # Errors
 /// [`Error::Usage`] if `arch` is needed and missing, unknown, or contradicts the file; [`Error::Format`] if the file is no model, or its
@@ -23,6 +23,13 @@ pub fn load_model(path: impl AsRef<Path>, arch: Option<&str>) -> Result<Model> {
                 Err(Error::Usage(format!("{} holds its own network, which is not '{arch}': leave --arch out", path.display())))
             }
             _ => Ok(model),
+        };
+    }
+    #[cfg(feature = "onnx")]
+    if super::onnx::is_onnx(path) {
+        return match arch {
+            Some(_) => Err(Error::Usage(format!("{} holds its own network: leave --arch out", path.display()))),
+            None => super::onnx::read(path).map(Model::new),
         };
     }
     let (kind, dict) = state_dict::read_kind(path)?;

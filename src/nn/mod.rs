@@ -16,6 +16,8 @@ mod initialise;
 mod load;
 mod metrics;
 mod model_file;
+#[cfg(feature = "onnx")]
+pub mod onnx;
 #[cfg(feature = "files")]
 mod program_file;
 mod provenance;

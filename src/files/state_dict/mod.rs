@@ -6,6 +6,7 @@
 mod pickle;
 mod safetensors;
 mod storage;
+pub(crate) use storage::half;
 mod torch;
 mod torch_writer;
 

@@ -140,7 +140,7 @@ pub(super) fn tensor(scalar: Scalar, big_endian: bool, raw: &[u8], view: View) -
 }
 
 /// IEEE 754 binary16 → f32, exact.
-fn half(bits: u16) -> f32 {
+pub(crate) fn half(bits: u16) -> f32 {
     let sign = if bits & 0x8000 == 0 { 1.0 } else { -1.0 };
     let (exponent, fraction) = (i32::from(bits >> 10 & 0x1f), f32::from(bits & 0x3ff));
     match exponent {

@@ -1,0 +1,85 @@
+//! `cardiograd export`: a heatmap as an ONNX graph that needs no program of ours.
+
+use super::method_options::MethodOptions;
+use super::outputs::{Column, columns, of_column};
+use super::places::{Output, Places};
+use super::provenance::forget;
+use super::{Globals, print};
+use crate::atomic::{self, OutputLock};
+use crate::attribution::Method;
+use crate::attribution::catalogue::able;
+use crate::export::{about, heatmap};
+use crate::files::digest::sha256_file;
+use crate::nn::load_model;
+use crate::tape::Op;
+use crate::{Error, Result};
+use std::path::PathBuf;
+
+/// Arguments of `cardiograd export`.
+#[derive(clap::Args, Debug)]
+pub struct Args {
+    /// The model: the project's own file, an ONNX file, or a PyTorch state dict with --arch.
+    model: PathBuf,
+    /// The method: saliency, inputxgradient, deeplift, integrated_gradients, deconvolution, guided_backprop, gradcam, guided_gradcam or an lrp_….
+    #[arg(long, short)]
+    method: Method,
+    /// What to write.
+    #[arg(long, short, value_name = "MAP.onnx")]
+    output: PathBuf,
+    /// The network of a state dict: stevennet, standardconv or a program file (.json).
+    #[arg(long)]
+    arch: Option<String>,
+    /// Samples of the ECGs that the graph explains [default: those that the model looks at].
+    #[arg(long, value_name = "N")]
+    samples: Option<usize>,
+    /// Which output, from 0, of a network with several.
+    #[arg(long, value_name = "K")]
+    column: Option<usize>,
+    #[command(flatten)]
+    methods: MethodOptions,
+}
+
+impl Args {
+    /// Where the command reads and writes.
+    pub(super) fn places(&self) -> Places {
+        let reads = std::iter::once(self.model.clone()).chain(self.arch.iter().map(PathBuf::from)).collect();
+        Places { reads, writes: vec![Output::File(self.output.clone())] }
+    }
+}
+
+/// Runs the command.
+pub fn run(args: &Args, globals: &Globals) -> Result<()> {
+    if !crate::nn::onnx::is_onnx(&args.output) {
+        return Err(Error::Usage(format!("{}: a graph is written as .onnx", args.output.display())));
+    }
+    let _lock = OutputLock::beside(&args.output)?;
+    let model = load_model(&args.model, args.arch.as_deref())?;
+    let program = model.network.program();
+    let shape = program.inputs().first().map(|id| &program.node(*id).op);
+    let Some(Op::Input { shape }) = shape else { return Err(Error::Program("the network has no input".into())) };
+    let [Some(channels), own] = shape[..] else {
+        return Err(Error::Program(format!("the network's input is {shape:?}, (C, L) of a fixed number of leads is wanted")));
+    };
+    let samples = args.samples.or(own).or(model.input.map(crate::dataset::InputKind::samples)).ok_or_else(|| {
+        Error::Usage(format!("{} does not say how long its ECGs are: --samples N", args.model.display()))
+    })?;
+    let column = columns(&model, &[channels, samples], args.column.map(Column::One))?[0];
+    let settings = of_column(&args.methods.settings(&model, 0, samples)?, column);
+    able(&[args.method], true, [program], &settings)?;
+    let mut known = about(args.method, &settings, model.unit());
+    known.push(("model", format!("sha256:{}", sha256_file(&args.model)?)));
+    known.extend(model.target.map(|target| ("target", target.to_string())));
+    let bytes = heatmap(&model.network, args.method, &settings, (channels, samples), &known)?;
+    forget(&args.output)?;
+    atomic::write(&args.output, &bytes)?;
+    if globals.quiet {
+        return Ok(());
+    }
+    let compares = args.method.row().recipe::<f32>(program, &settings).compares(program, &settings);
+    let inputs = if compares { "ecg and baseline" } else { "ecg" };
+    if globals.json {
+        return print(serde_json::json!({ "output": args.output, "method": args.method, "inputs": inputs.split(" and ").collect::<Vec<_>>(),
+            "outputs": ["prediction", "map"], "channels": channels, "samples": samples }));
+    }
+    print(format!("{}: {inputs} ({channels} × {samples}) → prediction and map by {}", args.output.display(), args.method))
+}

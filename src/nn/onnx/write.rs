@@ -1,0 +1,127 @@
+//! A network as ONNX (opset 17): plain ops of ONNX, weights in f32, the batch open.
+
+use super::builder::{Axis, Builder, float, integer, integers, text};
+use crate::tape::{Network, NodeId, Op, slice};
+use crate::{Error, Result};
+
+/// The values of one run of a network in a graph.
+pub(crate) struct Forward {
+    /// The name of each node's value.
+    pub values: Vec<String>,
+    /// For max-pools, that of the places that its values came from, counted through the whole input.
+    pub places: Vec<Option<String>>,
+}
+
+/// The bytes of an ONNX model that predicts what a network predicts; `about` is kept in it as names and values.
+///
+/// # Errors
+/// [`Error::Program`] for a network with several inputs, or an op that ONNX has not.
+pub fn to_bytes(network: &Network<f32>, about: &[(&str, String)]) -> Result<Vec<u8>> {
+    let program = network.program();
+    let [input] = program.inputs()[..] else {
+        return Err(Error::Program("a network with several inputs cannot be written as ONNX".into()));
+    };
+    let Op::Input { shape } = &program.node(input).op else { return Err(Error::Program("its input is none".into())) };
+    let mut build = Builder::default();
+    let axes = shape.iter().map(|size| size.map_or(Axis::Open("L"), Axis::Fixed));
+    let x = build.input(&program.node(input).name, &std::iter::once(Axis::Open("N")).chain(axes).collect::<Vec<_>>());
+    let weights = weights(network, &mut build);
+    let run = forward(network, &x, &weights, "", false, &mut build)?;
+    // The output's sizes do not depend on the length: it is (N, K).
+    let example: Vec<usize> = shape.iter().map(|size| size.unwrap_or(600)).collect();
+    let sizes = program.shapes(&[[&[1], &example[..]].concat()])?[program.output().0].clone();
+    let axes: Vec<Axis<'_>> = std::iter::once(Axis::Open("N")).chain(sizes[1..].iter().map(|size| Axis::Fixed(*size))).collect();
+    build.output(&run.values[program.output().0], &axes);
+    Ok(build.finish(about))
+}
+
+/// The network's parameters under their names; empty names for other nodes.
+pub(crate) fn weights(network: &Network<f32>, build: &mut Builder) -> Vec<String> {
+    let program = network.program();
+    let one = |id: NodeId| match &program.node(id).op {
+        Op::Parameter { shape, .. } => build.floats(&program.node(id).name, shape, slice(network.parameter(id)).iter().copied()),
+        _ => String::new(),
+    };
+    program.ids().map(one).collect()
+}
+
+/// A run of the network on the value `x`; names of values get `suffix`. With `places`, max-pools give those too.
+pub(crate) fn forward(
+    network: &Network<f32>,
+    x: &str,
+    weights: &[String],
+    suffix: &str,
+    places: bool,
+    build: &mut Builder,
+) -> Result<Forward> {
+    let program = network.program();
+    let mut run = Forward { values: weights.to_vec(), places: vec![None; weights.len()] };
+    for id in program.ids() {
+        match program.node(id).op {
+            Op::Parameter { .. } => (),
+            Op::Input { .. } => run.values[id.0] = x.to_owned(),
+            _ => {
+                let (value, from) = node(network, id, &run.values, suffix, places, build)?;
+                (run.values[id.0], run.places[id.0]) = (value, from);
+            }
+        }
+    }
+    Ok(run)
+}
+
+/// One node as one of ONNX, or a few: the name of its value, and of a max-pool's places.
+fn node(
+    network: &Network<f32>,
+    id: NodeId,
+    values: &[String],
+    suffix: &str,
+    places: bool,
+    build: &mut Builder,
+) -> Result<(String, Option<String>)> {
+    let program = network.program();
+    let node = program.node(id);
+    let inputs: Vec<&str> = node.inputs.iter().map(|id| values[id.0].as_str()).collect();
+    let name = format!("{}{suffix}", node.name);
+    let windows = |window, stride| vec![integers("kernel_shape", &[window]), integers("strides", &[stride])];
+    let value = match node.op {
+        Op::Conv1d { stride, dilation, padding } => {
+            let kernel = network.parameter(node.inputs[1]).shape()[2];
+            let attributes = vec![
+                integers("kernel_shape", &[kernel]),
+                integers("strides", &[stride]),
+                integers("dilations", &[dilation]),
+                integers("pads", &[padding.0, padding.1]),
+            ];
+            build.node(&name, "Conv", &inputs, attributes)
+        }
+        Op::BatchNorm { eps, momentum } => {
+            build.node(&name, "BatchNormalization", &inputs, vec![float("epsilon", eps), float("momentum", 1.0 - momentum)])
+        }
+        Op::Relu => build.node(&name, "Relu", &inputs, vec![]),
+        Op::LeakyRelu { slope } => build.node(&name, "LeakyRelu", &inputs, vec![float("alpha", slope)]),
+        Op::Tanh => build.node(&name, "Tanh", &inputs, vec![]),
+        Op::Sigmoid => build.node(&name, "Sigmoid", &inputs, vec![]),
+        Op::AvgPool1d { window, stride } => build.node(&name, "AveragePool", &inputs, windows(window, stride)),
+        Op::MaxPool1d { window, stride } => {
+            let mut found = build.nodes(&name, "MaxPool", &inputs, windows(window, stride), if places { 2 } else { 1 });
+            let from = places.then(|| found.swap_remove(1));
+            return Ok((found.swap_remove(0), from));
+        }
+        Op::GlobalAvgPool => {
+            let mean = build.node(&format!("{name}/mean"), "GlobalAveragePool", &inputs, vec![]);
+            build.node(&name, "Flatten", &[&mean], vec![integer("axis", 1)])
+        }
+        Op::Linear => build.node(&name, "Gemm", &inputs, vec![integer("transB", 1)]),
+        Op::Add => build.node(&name, "Add", &inputs, vec![]),
+        Op::Multiply => build.node(&name, "Mul", &inputs, vec![]),
+        Op::Concat => build.node(&name, "Concat", &inputs, vec![integer("axis", 1)]),
+        Op::Flatten => build.node(&name, "Flatten", &inputs, vec![integer("axis", 1)]),
+        Op::Upsample { factor } => {
+            let scales = build.floats(&format!("{name}/scales"), &[3], [1.0, 1.0, factor as f32]);
+            let how = vec![text("mode", "nearest"), text("coordinate_transformation_mode", "asymmetric"), text("nearest_mode", "floor")];
+            build.node(&name, "Resize", &[inputs[0], "", &scales], how)
+        }
+        ref other => return Err(Error::Program(format!("node '{}': {other} cannot be written as ONNX yet", node.name))),
+    };
+    Ok((value, None))
+}

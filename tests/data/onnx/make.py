@@ -1,0 +1,152 @@
+"""Makes the ONNX files beside this script, and what PyTorch predicts: python make.py (needs torch, onnx, onnxscript, numpy).
+
+Small networks of the layers that people use, exported by both of PyTorch's exporters, from opset 11 to 20, in three precisions."""
+
+import json
+import pathlib
+import warnings
+
+import numpy as np
+import onnx
+import torch
+from torch import nn
+
+HERE = pathlib.Path(__file__).parent
+warnings.filterwarnings("ignore")
+
+
+class Residual(nn.Module):
+    """A strided residual network with batch norms, max-pooling and a mean over time."""
+
+    def __init__(self, pool):
+        super().__init__()
+        self.stem = nn.Conv1d(3, 6, 7, stride=2, padding=3, bias=False)
+        self.norm = nn.BatchNorm1d(6)
+        self.conv1 = nn.Conv1d(6, 6, 5, padding=2, bias=False)
+        self.norm1 = nn.BatchNorm1d(6)
+        self.conv2 = nn.Conv1d(6, 6, 3, dilation=2, padding=2)
+        self.down = nn.MaxPool1d(2)
+        self.pool = pool
+        self.fc = nn.Linear(6, 1)
+
+    def forward(self, x):
+        x = torch.relu(self.norm(self.stem(x)))
+        y = self.conv2(torch.relu(self.norm1(self.conv1(x))))
+        x = self.down(torch.relu(x + y))
+        x = nn.functional.adaptive_avg_pool1d(x, 1).flatten(1) if self.pool else x.mean(-1)
+        return self.fc(x)
+
+
+class Disguised(nn.Module):
+    """Two-dimensional convolutions over one axis."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, 5, (1, 9), padding=(0, 4))
+        self.norm = nn.BatchNorm2d(5)
+        self.conv2 = nn.Conv2d(5, 4, (3, 5), padding=(1, 2), stride=(1, 2))
+        self.fc = nn.Linear(4 * 20, 1)
+
+    def forward(self, x):
+        x = torch.relu(self.norm(self.conv1(x.unsqueeze(2))))
+        x = torch.tanh(self.conv2(x))
+        return self.fc(x.squeeze(2).view(x.shape[0], -1))
+
+
+class Branches(nn.Module):
+    """'same' padding of an even kernel, a join, upsampling, a gate, two linear layers."""
+
+    def __init__(self):
+        super().__init__()
+        self.even = nn.Conv1d(3, 4, 8, padding="same")
+        self.short = nn.Conv1d(3, 4, 1)
+        self.pool = nn.AvgPool1d(2)
+        self.up = nn.Upsample(scale_factor=2)
+        self.gate = nn.Conv1d(8, 8, 1)
+        self.fc1 = nn.Linear(8 * 40, 5)
+        self.fc2 = nn.Linear(5, 1, bias=False)
+
+    def forward(self, x):
+        y = torch.cat([self.even(x), self.up(self.pool(self.short(x)))], 1)
+        y = nn.functional.leaky_relu(y, 0.2) * torch.sigmoid(self.gate(y))
+        return self.fc2(torch.relu(self.fc1(torch.flatten(y, 1))))
+
+
+def spread(module, seed):
+    torch.manual_seed(seed)
+    for name, value in list(module.named_parameters()) + list(module.named_buffers()):
+        if value.dtype.is_floating_point:
+            value.data = torch.rand_like(value) + 0.5 if "var" in name else 0.4 * torch.randn_like(value)
+    return module.eval()
+
+
+def refused():
+    """Files that cannot be taken: an LSTM, two outputs, a weight that is said to lie elsewhere."""
+
+    class Recurrent(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.lstm = nn.LSTM(3, 4, batch_first=True)
+            self.fc = nn.Linear(4, 1)
+
+        def forward(self, x):
+            return self.fc(self.lstm(x.transpose(1, 2))[0][:, -1])
+
+    torch.onnx.export(Recurrent().eval(), (torch.randn(1, 3, 40),), str(HERE / "refused_lstm.onnx"), opset_version=17, dynamo=False, input_names=["x"])
+
+    class Two(nn.Module):
+        def forward(self, x):
+            return x.mean(-1), x.std(-1)
+
+    names = {"input_names": ["x"], "output_names": ["mean", "spread"]}
+    torch.onnx.export(Two().eval(), (torch.randn(1, 3, 40),), str(HERE / "refused_outputs.onnx"), opset_version=17, dynamo=False, **names)
+    model = onnx.load(HERE / "residual_17.onnx")
+    tensor = model.graph.initializer[0]
+    tensor.ClearField("raw_data")
+    tensor.data_location = onnx.TensorProto.EXTERNAL
+    for key, value in [("location", "../../../Cargo.toml"), ("offset", "0")]:
+        entry = tensor.external_data.add()
+        entry.key, entry.value = key, value
+    (HERE / "refused_external.onnx").write_bytes(model.SerializeToString())
+
+
+def main():
+    expected = {}
+    cases = [
+        ("residual_11", Residual(True), 11, False, torch.float32),
+        ("residual_17", Residual(False), 17, False, torch.float32),
+        ("residual_18_dynamo", Residual(True), 18, True, torch.float32),
+        ("residual_20_f64", Residual(False), 20, True, torch.float64),
+        ("disguised_13", Disguised(), 13, False, torch.float32),
+        ("disguised_18_dynamo", Disguised(), 18, True, torch.float32),
+        ("branches_15", Branches(), 15, False, torch.float32),
+        ("branches_18_dynamo", Branches(), 18, True, torch.float32),
+    ]
+    for seed, (name, module, opset, dynamo, dtype) in enumerate(cases):
+        module = spread(module, seed).to(dtype)
+        x = torch.randn(2, 3, 40, dtype=dtype)
+        path = HERE / f"{name}.onnx"
+        kwargs = {} if dynamo else {"dynamic_axes": {"x": {0: "n"}}}
+        if dynamo:
+            kwargs["dynamic_shapes"] = ({0: torch.export.Dim("n", min=1)},)
+        torch.onnx.export(module, (x,), str(path), opset_version=opset, dynamo=dynamo, input_names=["x"], output_names=["y"], external_data=False, **kwargs)
+        model = onnx.load(path)
+        for node in model.graph.node:
+            node.doc_string = ""
+            del node.metadata_props[:]
+        onnx.save(model, path)
+        with torch.no_grad():
+            y = module.double()(x.double())
+        expected[name] = {"x": np.round(x.double().numpy().ravel(), 12).tolist() if dtype == torch.float64 else x.double().numpy().ravel().tolist(), "y": y.numpy().ravel().tolist()}
+    half = onnx.load(HERE / "residual_11.onnx")
+    for tensor in half.graph.initializer:
+        if tensor.data_type == onnx.TensorProto.FLOAT:
+            values = onnx.numpy_helper.to_array(tensor).astype(np.float16)
+            tensor.CopyFrom(onnx.numpy_helper.from_array(values, tensor.name))
+    onnx.save(half, HERE / "residual_half.onnx")
+    refused()
+    (HERE / "expected.json").write_text(json.dumps(expected) + "\n")
+
+
+if __name__ == "__main__":
+    main()

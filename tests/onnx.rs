@@ -1,0 +1,165 @@
+//! Networks from ONNX files of PyTorch's exporters (`tests/data/onnx/make.py`), our own in ONNX and back, files that cannot be taken, and heatmaps as graphs.
+//! That these graphs give our maps in another engine is asked by `tests/onnxruntime/run.sh`.
+
+use cardiograd::attribution::{Method, Settings};
+use cardiograd::export::heatmap;
+use cardiograd::nn::{Model, architecture, initialise, load_model, onnx};
+use cardiograd::tape::{Network, Program, Tensor, from_vec, slice};
+use proptest::prelude::*;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+fn data(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/onnx").join(name)
+}
+
+fn numbers(value: &serde_json::Value) -> Vec<f64> {
+    value.as_array().unwrap().iter().map(|v| v.as_f64().unwrap()).collect()
+}
+
+fn named(name: &str, seed: u64) -> Network<f32> {
+    let program = architecture(name).unwrap();
+    let parameters = initialise(&program, seed);
+    Network::new(program, parameters).unwrap()
+}
+
+fn cardiograd(folder: &Path, arguments: &str) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_cardiograd")).current_dir(folder).args(arguments.split_whitespace()).output().unwrap()
+}
+
+fn done(folder: &Path, arguments: &str) -> String {
+    let output = cardiograd(folder, arguments);
+    assert!(output.status.success(), "{arguments}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn refused(folder: &Path, arguments: &str, code: i32) -> String {
+    let output = cardiograd(folder, arguments);
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(code), "{arguments}: {text}");
+    assert_eq!(text.trim_end().lines().count(), 1, "{text}");
+    text
+}
+
+/// The error of loading bytes as a file.
+fn fault(bytes: &[u8]) -> Option<String> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.onnx");
+    std::fs::write(&path, bytes).unwrap();
+    load_model(&path, None).err().map(|error| error.to_string())
+}
+
+#[test]
+fn networks_of_both_exporters_predict_what_pytorch_predicts() {
+    let expected: serde_json::Value = serde_json::from_str(include_str!("data/onnx/expected.json")).unwrap();
+    let expected = expected.as_object().unwrap();
+    assert!(expected.len() >= 8);
+    for (name, case) in expected {
+        let network = load_model(data(&format!("{name}.onnx")), None).unwrap_or_else(|error| panic!("{error}")).network;
+        let (x, y) = (numbers(&case["x"]), numbers(&case["y"]));
+        let wide: Tensor<f64> = from_vec(&[2, 3, 40], x.clone());
+        // Weights are f32 in the program; exporters fold batch norms into convolutions in the precision of the file.
+        let found = network.cast::<f64>().predict(&[wide]).unwrap();
+        let narrow = network.predict(&[from_vec(&[2, 3, 40], x.iter().map(|v| *v as f32).collect())]).unwrap();
+        for (at, y) in y.iter().enumerate() {
+            let (wide, narrow) = (slice(&found)[at], f64::from(slice(&narrow)[at]));
+            assert!((wide - y).abs() <= 1e-6 * y.abs().max(0.1), "{name}: {wide}, PyTorch has {y}");
+            assert!((narrow - y).abs() <= 1e-5 * y.abs().max(0.1), "{name}: {narrow}, PyTorch has {y}");
+        }
+    }
+    // Halves lose digits, not more.
+    let network = load_model(data("residual_half.onnx"), None).unwrap().network;
+    let case = &expected["residual_11"];
+    let found = network.predict(&[from_vec(&[2, 3, 40], numbers(&case["x"]).iter().map(|v| *v as f32).collect())]).unwrap();
+    for (found, y) in slice(&found).iter().zip(numbers(&case["y"])) {
+        assert!((f64::from(*found) - y).abs() <= 0.02 * y.abs().max(0.1), "{found} {y}");
+    }
+}
+
+#[test]
+fn networks_go_into_onnx_and_come_back_as_they_were() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["stevennet", "standardconv"] {
+        let network = named(name, 3);
+        let path = folder.path().join(format!("{name}.onnx"));
+        std::fs::write(&path, onnx::to_bytes(&network, &[]).unwrap()).unwrap();
+        let back = load_model(&path, None).unwrap().network;
+        let x = from_vec(&[2, 12, 600], (0..2 * 12 * 600).map(|at| ((at * 37 % 1001) as f32 - 500.0) * 0.4).collect());
+        assert_eq!(slice(&network.predict(&[x.clone()]).unwrap()), slice(&back.predict(&[x]).unwrap()), "{name}");
+        let names = |program: &Program| program.parameters().into_iter().map(|id| program.node(id).name.clone()).collect::<std::collections::BTreeSet<_>>();
+        assert_eq!(names(network.program()), names(back.program()), "{name}");
+    }
+}
+
+#[test]
+fn the_command_line_takes_and_gives_onnx() {
+    let temporary = tempfile::tempdir().unwrap();
+    let folder = temporary.path();
+    Model::new(named("standardconv", 5)).save(folder.join("net.cgm")).unwrap();
+    let x: Vec<f32> = (0..2 * 12 * 600).map(|at| ((at * 37 % 1001) as f32 - 500.0) * 0.4).collect();
+    cardiograd::files::npy::write(folder.join("x.npy"), from_vec(&[2, 12, 600], x).view()).unwrap();
+    assert!(done(folder, "convert net.cgm net.onnx").contains("net.onnx"));
+    assert_eq!(done(folder, "predict net.onnx -i x.npy"), done(folder, "predict net.cgm -i x.npy"));
+    for model in ["net.cgm", "net.onnx"] {
+        done(folder, &format!("explain {model} -i x.npy -m saliency,deeplift,guided_gradcam -o {model}.npz"));
+    }
+    let maps = |name: &str| ["saliency", "deeplift", "guided_gradcam"].map(|method| cardiograd::files::npz::read_f32(folder.join(name), method).unwrap());
+    assert_eq!(maps("net.cgm.npz"), maps("net.onnx.npz"));
+    done(folder, "convert net.onnx back.cgm");
+    assert_eq!(done(folder, "predict back.cgm -i x.npy"), done(folder, "predict net.cgm -i x.npy"));
+    done(folder, "convert net.onnx net.safetensors");
+    assert!(refused(folder, "predict net.onnx --arch stevennet -i x.npy", 2).contains("holds its own network"));
+
+    let text = done(folder, "export net.cgm -m integrated_gradients --samples 600 --steps 20 -o map.onnx --json");
+    let said: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(said["inputs"], serde_json::json!(["ecg", "baseline"]));
+    assert!(std::fs::metadata(folder.join("map.onnx")).unwrap().len() > 10_000);
+    assert!(refused(folder, "export net.cgm -m smoothgrad --samples 600 -o map.onnx", 2).contains("draws numbers"));
+    assert!(refused(folder, "export net.cgm -m saliency -o map.onnx", 2).contains("--samples N"));
+    assert!(refused(folder, "export net.cgm -m saliency --samples 600 -o map.txt", 2).contains("written as .onnx"));
+    // A graph of a heatmap has two outputs: it is no network of ours.
+    assert!(refused(folder, "predict map.onnx -i x.npy", 1).contains("inputs (ecg, baseline)"));
+}
+
+#[test]
+fn every_method_that_draws_nothing_has_a_graph() {
+    let network = named("standardconv", 1);
+    let settings = Settings::default();
+    for method in Method::ALL {
+        let made = heatmap(&network, method, &settings, (12, 600), &[]);
+        let drawn = [Method::SmoothGrad, Method::GradientShap, Method::VarGrad, Method::Random, Method::Occlusion].contains(&method);
+        assert_eq!(made.is_err(), drawn, "{method}");
+    }
+}
+
+#[test]
+fn what_cannot_be_taken_is_named_with_its_node() {
+    let refused = |name: &str| load_model(data(name), None).unwrap_err().to_string();
+    let text = refused("refused_lstm.onnx");
+    assert!(text.contains("(LSTM)") && text.contains("no such op here yet"), "{text}");
+    let text = refused("refused_outputs.onnx");
+    assert!(text.contains("2 outputs (mean, spread)"), "{text}");
+    let text = refused("refused_external.onnx");
+    assert!(text.contains("only files beside the model"), "{text}");
+    let whole = std::fs::read(data("residual_17.onnx")).unwrap();
+    assert!(fault(&whole[..whole.len() / 2]).unwrap().contains("not an ONNX model"));
+    assert!(fault(b"").unwrap().contains("no graph"));
+    assert!(fault(b"PK\x03\x04").is_some());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn changed_files_are_taken_or_refused_in_a_line(at in any::<prop::sample::Index>(), with in any::<u8>(), cut in any::<prop::sample::Index>(), whole in any::<bool>()) {
+        let mut bytes = std::fs::read(data("branches_15.onnx")).unwrap();
+        let place = at.index(bytes.len());
+        bytes[place] = with;
+        if !whole {
+            bytes.truncate(cut.index(bytes.len()));
+        }
+        if let Some(text) = fault(&bytes) {
+            prop_assert!(text.lines().count() == 1 && text.len() < 2048 && text.contains("x.onnx"), "{text}");
+        }
+    }
+}
