@@ -103,7 +103,7 @@ fn the_command_line_takes_and_gives_onnx() {
     for model in ["net.cgm", "net.onnx"] {
         done(folder, &format!("explain {model} -i x.npy -m saliency,deeplift,guided_gradcam -o {model}.npz"));
     }
-    let maps = |name: &str| ["saliency", "deeplift", "guided_gradcam"].map(|method| cardiograd::files::npz::read_f32(folder.join(name), method).unwrap());
+    let maps = |name: &str| ["saliency", "deeplift", "guided_gradcam"].map(|method| cardiograd::files::npz::read_one(folder.join(name), method).unwrap().into_f32());
     assert_eq!(maps("net.cgm.npz"), maps("net.onnx.npz"));
     done(folder, "convert net.onnx back.cgm");
     assert_eq!(done(folder, "predict back.cgm -i x.npy"), done(folder, "predict net.cgm -i x.npy"));

@@ -7,7 +7,7 @@ use cardiograd::ecg::leads::INDEPENDENT;
 use cardiograd::ecg::simulator::{Settings, Simulator};
 use cardiograd::files::state_dict::{self, StateDict, Tensor, Values};
 use cardiograd::files::{npy, npz};
-use cardiograd::nn::{Examples, Trainer, TrainingData, load_model};
+use cardiograd::nn::{onnx, Examples, Trainer, TrainingData, load_model};
 use cardiograd::progress::silent;
 use cardiograd::survey::{Key, RaterKey, ScreenKey, View};
 use cardiograd_fuzz::{Draw, training};
@@ -127,6 +127,16 @@ impl Seeds {
             if name != "residual" {
                 let model = load_model(folder.join("model.safetensors"), program.to_str())?;
                 model.save(self.path("model", &format!("{name}.cgm"))?)?;
+                if let Ok(bytes) = onnx::to_bytes(&model.network, &[]) {
+                    self.put("onnx", &format!("{name}.onnx"), bytes)?;
+                }
+            }
+        }
+        for entry in std::fs::read_dir(self.data.join("onnx"))? {
+            let path = entry?.path();
+            if onnx::is_onnx(&path) {
+                let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+                self.put("onnx", &name, std::fs::read(&path)?)?;
             }
         }
         self.put("program", "small.json", serde_json::to_vec(&training::program())?)?;
