@@ -72,10 +72,14 @@ pub(crate) fn part(path: &Path, offset: u64, length: Option<u64>, most: u64) -> 
     use std::io::Seek;
     let io = |source| Error::io(path, source);
     let (mut file, size) = open(path)?;
-    let rest = size.checked_sub(offset).ok_or_else(|| Error::format(path, format!("it has {size} bytes, a part from {offset} is wanted")))?;
+    let rest =
+        size.checked_sub(offset).ok_or_else(|| Error::format(path, format!("it has {size} bytes, a part from {offset} is wanted")))?;
     let length = length.unwrap_or(rest);
     if length > rest.min(most) {
-        return Err(Error::format(path, format!("{length} bytes from {offset} are wanted, it has {rest} there, and at most {most} are read")));
+        return Err(Error::format(
+            path,
+            format!("{length} bytes from {offset} are wanted, it has {rest} there, and at most {most} are read"),
+        ));
     }
     file.seek(std::io::SeekFrom::Start(offset)).map_err(io)?;
     let mut bytes = Vec::new();

@@ -86,7 +86,9 @@ fn networks_go_into_onnx_and_come_back_as_they_were() {
         let back = load_model(&path, None).unwrap().network;
         let x = from_vec(&[2, 12, 600], (0..2 * 12 * 600).map(|at| ((at * 37 % 1001) as f32 - 500.0) * 0.4).collect());
         assert_eq!(slice(&network.predict(&[x.clone()]).unwrap()), slice(&back.predict(&[x]).unwrap()), "{name}");
-        let names = |program: &Program| program.parameters().into_iter().map(|id| program.node(id).name.clone()).collect::<std::collections::BTreeSet<_>>();
+        let names = |program: &Program| {
+            program.parameters().into_iter().map(|id| program.node(id).name.clone()).collect::<std::collections::BTreeSet<_>>()
+        };
         assert_eq!(names(network.program()), names(back.program()), "{name}");
     }
 }
@@ -103,7 +105,10 @@ fn the_command_line_takes_and_gives_onnx() {
     for model in ["net.cgm", "net.onnx"] {
         done(folder, &format!("explain {model} -i x.npy -m saliency,deeplift,guided_gradcam -o {model}.npz"));
     }
-    let maps = |name: &str| ["saliency", "deeplift", "guided_gradcam"].map(|method| cardiograd::files::npz::read_one(folder.join(name), method).unwrap().into_f32());
+    let maps = |name: &str| {
+        ["saliency", "deeplift", "guided_gradcam"]
+            .map(|method| cardiograd::files::npz::read_one(folder.join(name), method).unwrap().into_f32())
+    };
     assert_eq!(maps("net.cgm.npz"), maps("net.onnx.npz"));
     done(folder, "convert net.onnx back.cgm");
     assert_eq!(done(folder, "predict back.cgm -i x.npy"), done(folder, "predict net.cgm -i x.npy"));

@@ -60,9 +60,11 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     let [Some(channels), own] = shape[..] else {
         return Err(Error::Program(format!("the network's input is {shape:?}, (C, L) of a fixed number of leads is wanted")));
     };
-    let samples = args.samples.or(own).or(model.input.map(crate::dataset::InputKind::samples)).ok_or_else(|| {
-        Error::Usage(format!("{} does not say how long its ECGs are: --samples N", args.model.display()))
-    })?;
+    let samples = args
+        .samples
+        .or(own)
+        .or(model.input.map(crate::dataset::InputKind::samples))
+        .ok_or_else(|| Error::Usage(format!("{} does not say how long its ECGs are: --samples N", args.model.display())))?;
     let column = columns(&model, &[channels, samples], args.column.map(Column::One))?[0];
     let settings = of_column(&args.methods.settings(&model, 0, samples)?, column);
     able(&[args.method], true, [program], &settings)?;
@@ -78,8 +80,10 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     let compares = args.method.row().recipe::<f32>(program, &settings).compares(program, &settings);
     let inputs = if compares { "ecg and baseline" } else { "ecg" };
     if globals.json {
-        return print(serde_json::json!({ "output": args.output, "method": args.method, "inputs": inputs.split(" and ").collect::<Vec<_>>(),
-            "outputs": ["prediction", "map"], "channels": channels, "samples": samples }));
+        return print(
+            serde_json::json!({ "output": args.output, "method": args.method, "inputs": inputs.split(" and ").collect::<Vec<_>>(),
+            "outputs": ["prediction", "map"], "channels": channels, "samples": samples }),
+        );
     }
     print(format!("{}: {inputs} ({channels} × {samples}) → prediction and map by {}", args.output.display(), args.method))
 }

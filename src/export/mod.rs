@@ -161,7 +161,10 @@ impl Export<'_> {
         let weights = build.floats("path/weights", &[1, steps, 1, 1], weights.map(|w| w as f32));
         let axis = build.list("path/axis", &[1]);
         let difference = build.node("path/difference", "Sub", &[ecg, base], vec![]);
-        let (from, way) = (build.node("path/from", "Unsqueeze", &[base, &axis], vec![]), build.node("path/way", "Unsqueeze", &[&difference, &axis], vec![]));
+        let (from, way) = (
+            build.node("path/from", "Unsqueeze", &[base, &axis], vec![]),
+            build.node("path/way", "Unsqueeze", &[&difference, &axis], vec![]),
+        );
         let moved = build.node("path/moved", "Mul", &[&places, &way], vec![]);
         let points = build.node("path/points", "Add", &[&from, &moved], vec![]);
         let sizes = |first: &[i64]| [first, &[self.channels as i64, self.len as i64]].concat();
@@ -182,8 +185,11 @@ impl Export<'_> {
         let seed = self.seed(run, false, build)?;
         let gradients = Back::new(self, &plain, run, None).walk(seed, build)?;
         let name = &self.network.program().node(layer).name;
-        let gradient = gradients[layer.0].as_ref().ok_or_else(|| Error::Usage(format!("Grad-CAM at '{name}': the output does not depend on it")))?;
-        let [_, _, time] = self.shapes[layer.0][..] else { return Err(Error::Usage(format!("Grad-CAM at '{name}' needs a layer of (N, C, T)"))) };
+        let gradient =
+            gradients[layer.0].as_ref().ok_or_else(|| Error::Usage(format!("Grad-CAM at '{name}': the output does not depend on it")))?;
+        let [_, _, time] = self.shapes[layer.0][..] else {
+            return Err(Error::Usage(format!("Grad-CAM at '{name}' needs a layer of (N, C, T)")));
+        };
         let mean = build.node("gradcam/weights", "ReduceMean", &[gradient], vec![integers("axes", &[2]), integer("keepdims", 1)]);
         let weighted = build.node("gradcam/weighted", "Mul", &[&mean, &run.values[layer.0]], vec![]);
         let axis = build.list("gradcam/channels", &[1]);
@@ -227,7 +233,13 @@ fn norm_scale(network: &Network<f32>, id: NodeId, eps: f64) -> Vec<f32> {
 }
 
 /// An attribute list for a convolution's transpose that gives `len` samples.
-fn transposed(stride: usize, dilation: usize, padding: (usize, usize), kernel: usize, (len, out): (usize, usize)) -> Vec<crate::nn::onnx::Attribute> {
+fn transposed(
+    stride: usize,
+    dilation: usize,
+    padding: (usize, usize),
+    kernel: usize,
+    (len, out): (usize, usize),
+) -> Vec<crate::nn::onnx::Attribute> {
     let reach = (out - 1) * stride + dilation * (kernel - 1) + 1;
     let rest = len + padding.0 + padding.1 - reach;
     vec![

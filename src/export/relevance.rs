@@ -75,7 +75,10 @@ fn signs(x: &str, name: &str, build: &mut Builder) -> (String, String) {
 fn divide(relevance: &str, z: &str, epsilon: f64, name: &str, build: &mut Builder) -> String {
     let (zero, epsilon) = (build.floats("zero", &[], [0.0]), build.floats("epsilon", &[], [epsilon as f32]));
     let below = build.node(&format!("{name}/below"), "Less", &[z, &zero], vec![]);
-    let (less, more) = (build.node(&format!("{name}/less"), "Sub", &[z, &epsilon], vec![]), build.node(&format!("{name}/more"), "Add", &[z, &epsilon], vec![]));
+    let (less, more) = (
+        build.node(&format!("{name}/less"), "Sub", &[z, &epsilon], vec![]),
+        build.node(&format!("{name}/more"), "Add", &[z, &epsilon], vec![]),
+    );
     let stable = build.node(&format!("{name}/stable"), "Where", &[&below, &less, &more], vec![]);
     let quotient = build.node(&format!("{name}/quotient"), "Div", &[relevance, &stable], vec![]);
     let none = build.node(&format!("{name}/none"), "Equal", &[relevance, &zero], vec![]);

@@ -19,7 +19,9 @@ impl<'a> Attributes<'a> {
         self.asked.borrow_mut().insert(name);
         match self.node.attribute.iter().find(|attribute| attribute.name == name) {
             // Files of IR version 2 and before leave the type out.
-            Some(found) if found.r#type != kind && found.r#type != 0 => Err(format!("its attribute '{name}' has a type that does not belong to it")),
+            Some(found) if found.r#type != kind && found.r#type != 0 => {
+                Err(format!("its attribute '{name}' has a type that does not belong to it"))
+            }
             found => Ok(found),
         }
     }

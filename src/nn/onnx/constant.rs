@@ -16,7 +16,9 @@ pub(super) fn compute(node: &NodeProto, inputs: &[Option<&Array>], folder: &Path
         "Cast" => input(0).and_then(|x| cast(x, a.integer("to", 1)?)),
         "Gather" => input(0).and_then(|x| gather(x, input(1)?, a.integer("axis", 0)?)),
         "Concat" => all().and_then(|all| concat(&all, a.integer("axis", 0)?)),
-        "Unsqueeze" => input(0).and_then(|x| x.reshaped(unsqueezed(&x.shape, &axes(&a, inputs.get(1).copied().flatten())?.unwrap_or_default())?)),
+        "Unsqueeze" => {
+            input(0).and_then(|x| x.reshaped(unsqueezed(&x.shape, &axes(&a, inputs.get(1).copied().flatten())?.unwrap_or_default())?))
+        }
         "Squeeze" => input(0).and_then(|x| x.reshaped(squeezed(&x.shape, axes(&a, inputs.get(1).copied().flatten())?.as_deref())?)),
         "Reshape" => input(0).and_then(|x| x.reshaped(reshaped(&x.shape, input(1)?.as_integers()?, a.integer("allowzero", 0)? != 0)?)),
         "Slice" => input(0).and_then(|x| slice(x, inputs)),
@@ -198,7 +200,8 @@ fn concat(all: &[&Array], along: i64) -> Result<Array, String> {
 
 fn slice(x: &Array, inputs: &[Option<&Array>]) -> Result<Array, String> {
     let list = |at: usize| inputs.get(at).copied().flatten().map(|list| list.as_integers().map(<[i64]>::to_vec)).transpose();
-    let (starts, ends) = (list(1)?.ok_or("a slice as of opset 10 is computed, with its starts as an input")?, list(2)?.ok_or("it has no ends")?);
+    let (starts, ends) =
+        (list(1)?.ok_or("a slice as of opset 10 is computed, with its starts as an input")?, list(2)?.ok_or("it has no ends")?);
     let along = list(3)?.unwrap_or_else(|| (0..starts.len() as i64).collect());
     let by = list(4)?.unwrap_or_else(|| vec![1; starts.len()]);
     if [ends.len(), along.len(), by.len()] != [starts.len(); 3] {
@@ -241,7 +244,8 @@ pub(super) fn transpose(x: &Array, perm: Option<&[i64]>) -> Result<Array, String
 fn filled(node: &NodeProto, sizes: &Array, folder: &Path) -> Result<Array, String> {
     let value = node.attribute.iter().find(|attribute| attribute.name == "value").and_then(|attribute| attribute.t.as_ref());
     let value = value.map_or_else(|| Array::floats(vec![1], vec![0.0]), |tensor| array(tensor, folder))?;
-    let shape: Vec<usize> = sizes.as_integers()?.iter().map(|v| usize::try_from(*v).map_err(|_| "a negative size".to_owned())).collect::<Result<_, _>>()?;
+    let shape: Vec<usize> =
+        sizes.as_integers()?.iter().map(|v| usize::try_from(*v).map_err(|_| "a negative size".to_owned())).collect::<Result<_, _>>()?;
     let count = places(&shape, |_| 0)?;
     value.pick(shape, &count)
 }
@@ -284,7 +288,9 @@ fn stretched(a: &[usize], b: &[usize]) -> Result<(Vec<usize>, Vec<usize>, Vec<us
     let of = |own: &[usize]| {
         let (steps, skip) = (strides(own), rank - own.len());
         let own = own.to_vec();
-        places(&shape, move |index| index[skip..].iter().zip(&own).zip(&steps).map(|((at, size), step)| if *size == 1 { 0 } else { at * step }).sum())
+        places(&shape, move |index| {
+            index[skip..].iter().zip(&own).zip(&steps).map(|((at, size), step)| if *size == 1 { 0 } else { at * step }).sum()
+        })
     };
     let (left, right) = (of(a)?, of(b)?);
     Ok((shape, left, right))
@@ -322,8 +328,20 @@ fn two(op: &str, a: &Array, b: &Array) -> Result<Array, String> {
             "Div" => x / y,
             "Mod" => x % y,
             "Pow" => x.powf(y),
-            "Min" => if y < x { y } else { x },
-            "Max" => if y > x { y } else { x },
+            "Min" => {
+                if y < x {
+                    y
+                } else {
+                    x
+                }
+            }
+            "Max" => {
+                if y > x {
+                    y
+                } else {
+                    x
+                }
+            }
             "Equal" => f64::from(u8::from(x == y)),
             "Greater" => f64::from(u8::from(x > y)),
             _ => f64::from(u8::from(x < y)),
@@ -341,7 +359,8 @@ fn chosen(condition: &Array, a: &Array, b: &Array) -> Result<Array, String> {
 }
 
 fn expanded(x: &Array, sizes: &Array) -> Result<Array, String> {
-    let wanted: Vec<usize> = sizes.as_integers()?.iter().map(|v| usize::try_from(*v).map_err(|_| "a negative size".to_owned())).collect::<Result<_, _>>()?;
+    let wanted: Vec<usize> =
+        sizes.as_integers()?.iter().map(|v| usize::try_from(*v).map_err(|_| "a negative size".to_owned())).collect::<Result<_, _>>()?;
     let (shape, left, _) = stretched(&x.shape, &wanted)?;
     x.pick(shape, &left)
 }
@@ -366,7 +385,10 @@ mod tests {
         assert_eq!(gather(&x, &whole(&[], &[-1]), 1).unwrap(), whole(&[2], &[2, 5]));
         assert_eq!(gather(&x, &whole(&[2], &[1, 0]), 0).unwrap(), whole(&[2, 3], &[3, 4, 5, 0, 1, 2]));
         assert_eq!(concat(&[&x, &whole(&[2, 1], &[8, 9])], 1).unwrap(), whole(&[2, 4], &[0, 1, 2, 8, 3, 4, 5, 9]));
-        let cut = slice(&x, &[None, Some(&whole(&[1], &[1])), Some(&whole(&[1], &[i64::MAX])), Some(&whole(&[1], &[1])), Some(&whole(&[1], &[1]))]);
+        let cut = slice(
+            &x,
+            &[None, Some(&whole(&[1], &[1])), Some(&whole(&[1], &[i64::MAX])), Some(&whole(&[1], &[1])), Some(&whole(&[1], &[1]))],
+        );
         assert_eq!(cut.unwrap(), whole(&[2, 2], &[1, 2, 4, 5]));
         assert_eq!(two("Mul", &x, &whole(&[2, 1], &[10, 100])).unwrap(), whole(&[2, 3], &[0, 10, 20, 300, 400, 500]));
         assert!(two("Div", &x, &whole(&[], &[0])).is_err() && two("Add", &x, &whole(&[2], &[1, 1])).is_err());

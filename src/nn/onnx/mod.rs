@@ -8,6 +8,7 @@ pub(crate) mod builder;
 mod constant;
 mod graph;
 mod limits;
+mod lower;
 mod proto;
 mod tensor;
 pub(crate) mod write;

@@ -26,7 +26,11 @@ impl Array {
     /// A tensor from its parts, if they fit.
     pub fn new(shape: Vec<usize>, values: Values) -> Result<Self, String> {
         let array = Array { shape, values };
-        if shape::elements(&array.shape, 8) == Some(array.len()) { Ok(array) } else { Err(format!("{} values for shape {:?}", array.len(), array.shape)) }
+        if shape::elements(&array.shape, 8) == Some(array.len()) {
+            Ok(array)
+        } else {
+            Err(format!("{} values for shape {:?}", array.len(), array.shape))
+        }
     }
 
     pub fn floats(shape: Vec<usize>, values: Vec<f64>) -> Result<Self, String> {
@@ -101,7 +105,11 @@ pub(super) fn array(tensor: &TensorProto, folder: &Path) -> Result<Array, String
 fn values(tensor: &TensorProto, raw: Option<&[u8]>) -> Result<Values, String> {
     fn pieces<const N: usize>(raw: &[u8]) -> Result<impl Iterator<Item = [u8; N]> + '_, String> {
         let (pieces, rest) = raw.as_chunks::<N>();
-        if rest.is_empty() { Ok(pieces.iter().copied()) } else { Err(format!("{} bytes are no whole number of {N}-byte values", raw.len())) }
+        if rest.is_empty() {
+            Ok(pieces.iter().copied())
+        } else {
+            Err(format!("{} bytes are no whole number of {N}-byte values", raw.len()))
+        }
     }
     // Halves lie in the low bits of 32-bit fields where they do not lie in bytes.
     let halves = || tensor.int32_data.iter().map(|v| *v as u16);
@@ -120,7 +128,9 @@ fn values(tensor: &TensorProto, raw: Option<&[u8]>) -> Result<Values, String> {
         (element::INT32, None) => Values::Integers(tensor.int32_data.iter().map(|v| i64::from(*v)).collect()),
         (element::BOOL, Some(raw)) => Values::Integers(raw.iter().map(|b| i64::from(*b != 0)).collect()),
         (element::BOOL, None) => Values::Integers(tensor.int32_data.iter().map(|v| i64::from(*v != 0)).collect()),
-        (other, _) => return Err(format!("its values are of type {other}; floats of 16, 32 and 64 bits, integers of 32 and 64 and truths are read")),
+        (other, _) => {
+            return Err(format!("its values are of type {other}; floats of 16, 32 and 64 bits, integers of 32 and 64 and truths are read"));
+        }
     })
 }
 

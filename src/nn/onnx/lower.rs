@@ -1,0 +1,490 @@
+//! What each op of ONNX that reads a signal becomes here, or why it cannot.
+
+use super::attributes::Attributes;
+use super::constant::{axes, axis, permutation, reshaped, sizes, squeezed, transpose, unsqueezed};
+use super::graph::{Import, Signal, Taken, Value};
+use super::proto::NodeProto;
+use super::tensor::Array;
+use crate::tape::Op;
+
+impl<'a> Import<'a> {
+    /// A node that reads a signal.
+    pub(super) fn lower(&mut self, node: &'a NodeProto, a: &Attributes<'_>, inputs: &[Option<Value>]) -> Taken<Value> {
+        let signal = |at: usize| match inputs.get(at) {
+            Some(Some(Value::Signal(signal))) => Ok(signal.clone()),
+            _ => Err(format!("its input {at} is no signal")),
+        };
+        let known = |at: usize| match inputs.get(at) {
+            Some(Some(Value::Known(array))) => Ok(Some(array)),
+            None | Some(None) => Ok(None),
+            _ => Err(format!("its input {at} depends on the input of the network, a weight is taken there")),
+        };
+        let name = node.output.first().map_or("", String::as_str);
+        let x = || signal(0);
+        if !matches!(node.op_type.as_str(), "Conv" | "Pad" | "Identity" | "Dropout" | "Cast") {
+            if let Some(Some(Value::Signal(padded))) =
+                inputs.iter().find(|value| matches!(value, Some(Value::Signal(s)) if s.pad != (0, 0)))
+            {
+                return Err(format!("it reads a signal padded by {:?}: only convolutions may", padded.pad));
+            }
+        }
+        let plain = |import: &mut Self, op: Op| {
+            let x = signal(0)?;
+            Ok(Value::Signal(Signal { node: import.draft(name, op, vec![x.node]), ..x }))
+        };
+        match node.op_type.as_str() {
+            "Identity" | "Dropout" => {
+                a.ignore(&["ratio", "seed", "is_test"]);
+                x().map(Value::Signal)
+            }
+            "Cast" => match i32::try_from(a.integer("to", 1)?).unwrap_or(0) {
+                super::proto::element::FLOAT | super::proto::element::DOUBLE | super::proto::element::FLOAT16 => x().map(Value::Signal),
+                other => Err(format!("a signal cast to type {other}")),
+            },
+            "Shape" => Ok(Value::Known(sizes(&x()?.seen, a.integer("start", 0)?, a.integer("end", i64::MAX)?)?)),
+            "Conv" => self.conv(name, a, &x()?, known(1)?.ok_or("it has no weight")?, known(2)?, node),
+            "BatchNormalization" => self.batch_norm(name, a, &x()?, [known(1)?, known(2)?, known(3)?, known(4)?], node),
+            "Relu" => plain(self, Op::Relu),
+            "LeakyRelu" => plain(self, Op::LeakyRelu { slope: a.float("alpha", 0.01)? }),
+            "Tanh" => plain(self, Op::Tanh),
+            "Sigmoid" => plain(self, Op::Sigmoid),
+            "MaxPool" | "AveragePool" => self.pool(name, a, &x()?, node.op_type == "MaxPool"),
+            "GlobalAveragePool" => self.mean(name, &x()?),
+            "GlobalMaxPool" => self.global_max(name, &x()?),
+            "ReduceMean" => {
+                let x = x()?;
+                let axes = axes(a, known(1)?)?.ok_or("a mean over all axes, the batch's too")?;
+                let keep = a.integer("keepdims", 1)? != 0;
+                let over: Vec<usize> = axes.iter().map(|at| axis(*at, x.seen.len())).collect::<Taken<_>>()?;
+                let time = time_axis(&x)?;
+                if !over.contains(&time) || over.iter().any(|at| *at != time && (*at < 2 || x.seen[*at] != 1)) {
+                    return Err(format!("a mean over the axes {axes:?} of {:?}, over time alone one is taken", &x.seen[1..]));
+                }
+                let Value::Signal(mean) = self.mean(name, &x)? else { return Ok(Value::Lost) };
+                let seen = mean.seen.iter().enumerate().filter(|(at, _)| keep || !over.contains(at)).map(|(_, size)| *size).collect();
+                Ok(Value::Signal(Signal { seen, ..mean }))
+            }
+            "Gemm" => self.gemm(name, a, &x()?, known(1)?.ok_or("it has no weight")?, known(2)?, node),
+            "MatMul" => match (signal(0), known(1)) {
+                (Ok(x), Ok(Some(weight))) if weight.shape.len() == 2 => self.linear(name, &x, &transpose(weight, None)?, None, node),
+                _ => Err("a product with a weight of two axes is taken, signal × weight".into()),
+            },
+            "Add" | "Mul" => self.pair(name, node, inputs),
+            "Concat" => self.concat(name, a.integer("axis", 1)?, inputs),
+            "Flatten" => {
+                let x = x()?;
+                if axis(a.integer("axis", 1)?, x.seen.len() + 1)? != 1 {
+                    return Err("it flattens other axes than those of one example".into());
+                }
+                self.flatten(name, x)
+            }
+            "Reshape" => {
+                let x = x()?;
+                let wanted = known(1)?.ok_or("it has no shape")?.as_integers()?.to_vec();
+                let seen = reshaped(&x.seen, &wanted, a.integer("allowzero", 0)? != 0)?;
+                self.reshape(name, x, seen)
+            }
+            "Unsqueeze" => {
+                let x = x()?;
+                let seen = unsqueezed(&x.seen, &axes(a, known(1)?)?.ok_or("it names no axes")?)?;
+                same_values(x, seen)
+            }
+            "Squeeze" => {
+                let x = x()?;
+                let seen = squeezed(&x.seen, axes(a, known(1)?)?.as_deref())?;
+                same_values(x, seen)
+            }
+            "Transpose" => {
+                let x = x()?;
+                let order = permutation(a.integers("perm")?, x.seen.len())?;
+                let moved: Vec<usize> = order.iter().copied().filter(|at| x.seen[*at] != 1).collect();
+                if order.first() != Some(&0) || !moved.is_sorted() {
+                    return Err("it exchanges channels and time, for which there is no op here yet".into());
+                }
+                let seen = order.iter().map(|at| x.seen[*at]).collect();
+                same_values(x, seen)
+            }
+            "Pad" => pad(a, x()?, known(1)?, known(2)?, known(3)?),
+            "Upsample" | "Resize" => self.resize(name, a, &x()?, inputs),
+            _ => Err("there is no such op here yet".into()),
+        }
+    }
+
+    fn conv(&mut self, name: &str, a: &Attributes<'_>, x: &Signal, weight: &Array, bias: Option<&Array>, node: &NodeProto) -> Taken<Value> {
+        let time = time_axis(x)?;
+        let space = x.seen.len() - 2;
+        let [outputs, inputs, kernel @ ..] = &weight.shape[..] else { return Err(format!("a weight of shape {:?}", weight.shape)) };
+        if kernel.len() != space || x.ours.len() != 2 {
+            return Err(format!("a weight of shape {:?} over {:?}", weight.shape, &x.seen[1..]));
+        }
+        // The axes beside time have one sample: of their taps the one that meets it counts, the others meet zeros.
+        let list = |name: &'static str, default: i64| -> Taken<Vec<i64>> {
+            Ok(a.integers(name)?.map_or_else(|| vec![default; space], <[i64]>::to_vec))
+        };
+        let (strides, dilations) = (list("strides", 1)?, list("dilations", 1)?);
+        if let Some(shape) = a.integers("kernel_shape")?
+            && shape.iter().map(|k| *k as usize).ne(kernel.iter().copied())
+        {
+            return Err(format!("its kernel_shape {shape:?} is not that of its weight {:?}", weight.shape));
+        }
+        let groups = a.integer("group", 1)?;
+        if groups != 1 {
+            return Err(format!("a convolution in {groups} groups, for which there is no op here yet"));
+        }
+        if *inputs != x.ours[0] || strides.len() != space || dilations.len() != space {
+            return Err(format!("a weight of shape {:?} over {:?}", weight.shape, &x.seen[1..]));
+        }
+        let t = time - 2;
+        let number = |v: i64| usize::try_from(v).map_err(|_| format!("a stride, dilation or padding of {v}"));
+        let (stride, dilation) = (number(strides[t])?, number(dilations[t])?);
+        let padding = paddings(a, kernel, &strides, &dilations, &x.seen[2..])?;
+        let (mut width, mut values) = (vec![], weight.as_floats().into_owned());
+        for (at, taps) in kernel.iter().enumerate().filter(|(at, _)| *at != t) {
+            let (before, behind) = padding[at];
+            let reach = (before + behind + 1).checked_sub((taps - 1) * number(dilations[at])? + 1);
+            if reach != Some(0) || before % number(dilations[at])? != 0 {
+                return Err(format!("a kernel of {kernel:?} taps that gives more than one axis: networks of one time axis are taken"));
+            }
+            width.push((at, before / number(dilations[at])?));
+        }
+        if !width.is_empty() {
+            values = middle(&values, *outputs * *inputs, kernel, t, &width);
+        }
+        let (before, behind) = (padding[t].0 + x.pad.0, padding[t].1 + x.pad.1);
+        let reach = dilation.checked_mul(kernel[t].saturating_sub(1)).ok_or("a kernel too long")?;
+        let len = (x.ours[1] + before + behind).checked_sub(reach + 1).ok_or("a kernel longer than its signal")? / stride.max(1) + 1;
+        let w = self.weight(node, 1, "weight", vec![*outputs, *inputs, kernel[t]], &values, true);
+        let mut read = vec![x.node, w];
+        if let Some(bias) = bias {
+            read.push(self.weight(node, 2, "bias", vec![*outputs], &bias.as_floats(), true));
+        }
+        let node = self.draft(name, Op::Conv1d { stride, dilation, padding: (before, behind) }, read);
+        let mut seen = x.seen.clone();
+        (seen[1], seen[time]) = (*outputs, len);
+        Ok(Value::Signal(Signal { node, ours: vec![*outputs, len], seen, pad: (0, 0) }))
+    }
+
+    fn batch_norm(&mut self, name: &str, a: &Attributes<'_>, x: &Signal, parts: [Option<&Array>; 4], node: &NodeProto) -> Taken<Value> {
+        let (eps, momentum) = (a.float("epsilon", 1e-5)?, 1.0 - a.float("momentum", 0.9)?);
+        a.ignore(&["spatial"]);
+        if a.integer("training_mode", 0)? != 0 {
+            return Err("it is in training mode: export after model.eval()".into());
+        }
+        if x.ours.len() != 2 {
+            return Err(format!("it normalises {:?}, (C, L) is taken", x.ours));
+        }
+        let mut read = vec![x.node];
+        for (at, (part, name)) in parts.into_iter().zip(["weight", "bias", "running_mean", "running_var"]).enumerate() {
+            let part = part.ok_or_else(|| format!("it has no {name}"))?;
+            if part.shape != [x.ours[0]] {
+                return Err(format!("its {name} has shape {:?}, {} channels are normalised", part.shape, x.ours[0]));
+            }
+            read.push(self.weight(node, at + 1, name, part.shape.clone(), &part.as_floats(), at < 2));
+        }
+        let node = self.draft(name, Op::BatchNorm { eps, momentum }, read);
+        Ok(Value::Signal(Signal { node, ..x.clone() }))
+    }
+
+    fn pool(&mut self, name: &str, a: &Attributes<'_>, x: &Signal, largest: bool) -> Taken<Value> {
+        let time = time_axis(x)?;
+        let space = x.seen.len() - 2;
+        let list = |name: &'static str| -> Taken<Vec<i64>> { Ok(a.integers(name)?.map_or_else(|| vec![1; space], <[i64]>::to_vec)) };
+        let (kernel, strides, dilations) = (list("kernel_shape")?, list("strides")?, list("dilations")?);
+        a.ignore(&["storage_order", "count_include_pad"]);
+        let t = time - 2;
+        if [kernel.len(), strides.len(), dilations.len()] != [space; 3] || kernel.iter().enumerate().any(|(at, k)| at != t && *k != 1) {
+            return Err(format!("a window of {kernel:?} over {:?}: windows over time are taken", &x.seen[1..]));
+        }
+        let sizes: Vec<usize> =
+            kernel.iter().map(|k| usize::try_from(*k).map_err(|_| "a window below 0".to_owned())).collect::<Taken<_>>()?;
+        if paddings(a, &sizes, &strides, &dilations, &x.seen[2..])?.iter().any(|pad| *pad != (0, 0)) || dilations[t] != 1 {
+            return Err("a padded or dilated window, for which there is no op here yet".into());
+        }
+        let (window, stride) = (sizes[t], usize::try_from(strides[t]).map_err(|_| "a stride below 0")?);
+        let room = x.ours[1].checked_sub(window).ok_or("a window longer than its signal")?;
+        if a.integer("ceil_mode", 0)? != 0 && room % stride.max(1) != 0 {
+            return Err("a last window that reaches beyond the signal (ceil_mode), for which there is no op here yet".into());
+        }
+        let op = if largest { Op::MaxPool1d { window, stride } } else { Op::AvgPool1d { window, stride } };
+        self.windowed(name, x, op, room / stride.max(1) + 1)
+    }
+
+    fn windowed(&mut self, name: &str, x: &Signal, op: Op, len: usize) -> Taken<Value> {
+        let time = time_axis(x)?;
+        let mut seen = x.seen.clone();
+        seen[time] = len;
+        Ok(Value::Signal(Signal { node: self.draft(name, op, vec![x.node]), ours: vec![x.ours[0], len], seen, pad: (0, 0) }))
+    }
+
+    fn global_max(&mut self, name: &str, x: &Signal) -> Taken<Value> {
+        let len = *x.ours.get(1).ok_or("it has no time axis")?;
+        self.windowed(name, x, Op::MaxPool1d { window: len, stride: len }, 1)
+    }
+
+    /// The mean over time; the axes that the graph keeps are of size 1.
+    fn mean(&mut self, name: &str, x: &Signal) -> Taken<Value> {
+        let time = time_axis(x)?;
+        let mut seen = x.seen.clone();
+        seen[time] = 1;
+        Ok(Value::Signal(Signal { node: self.draft(name, Op::GlobalAvgPool, vec![x.node]), ours: vec![x.ours[0]], seen, pad: (0, 0) }))
+    }
+
+    fn gemm(&mut self, name: &str, a: &Attributes<'_>, x: &Signal, weight: &Array, bias: Option<&Array>, node: &NodeProto) -> Taken<Value> {
+        let (alpha, beta) = (a.float("alpha", 1.0)?, a.float("beta", 1.0)?);
+        if a.integer("transA", 0)? != 0 {
+            return Err("its signal is transposed".into());
+        }
+        let own = if a.integer("transB", 0)? != 0 { weight.clone() } else { transpose(weight, None)? };
+        let scaled = |array: &Array, by: f64| match by {
+            1.0 => Ok(array.clone()),
+            by => Array::floats(array.shape.clone(), array.as_floats().iter().map(|v| v * by).collect()),
+        };
+        let bias = bias.map(|bias| scaled(bias, beta)).transpose()?;
+        self.linear(name, x, &scaled(&own, alpha)?, bias.as_ref(), node)
+    }
+
+    fn linear(&mut self, name: &str, x: &Signal, weight: &Array, bias: Option<&Array>, node: &NodeProto) -> Taken<Value> {
+        let ([outputs, features], [_, seen @ ..]) = (&weight.shape[..], &x.seen[..]) else {
+            return Err("a weight of two axes is taken".into());
+        };
+        if x.ours != [*features] || seen.last() != Some(features) {
+            return Err(format!("a weight of {features} features over {:?}", seen));
+        }
+        let w = self.weight(node, 1, "weight", weight.shape.clone(), &weight.as_floats(), true);
+        let mut read = vec![x.node, w];
+        if let Some(bias) = bias {
+            let values = bias.as_floats();
+            let all = if values.len() == 1 { vec![values[0]; *outputs] } else { values.into_owned() };
+            if all.len() != *outputs {
+                return Err(format!("a bias of shape {:?} for {outputs} outputs", bias.shape));
+            }
+            read.push(self.weight(node, 2, "bias", vec![*outputs], &all, true));
+        }
+        let node = self.draft(name, Op::Linear, read);
+        let mut seen = x.seen.clone();
+        if let Some(last) = seen.last_mut() {
+            *last = *outputs;
+        }
+        Ok(Value::Signal(Signal { node, ours: vec![*outputs], seen, pad: (0, 0) }))
+    }
+
+    /// A sum or product: of two signals, or of a signal and weights.
+    fn pair(&mut self, name: &str, node: &NodeProto, inputs: &[Option<Value>]) -> Taken<Value> {
+        let sum = node.op_type == "Add";
+        match inputs {
+            [Some(Value::Signal(a)), Some(Value::Signal(b))] if a.ours == b.ours && a.seen == b.seen => {
+                let op = if sum { Op::Add } else { Op::Multiply };
+                Ok(Value::Signal(Signal { node: self.draft(name, op, vec![a.node, b.node]), ..a.clone() }))
+            }
+            [Some(Value::Signal(a)), Some(Value::Signal(b))] => Err(format!(
+                "signals of {:?} and {:?} that are stretched over each other, for which there is no op here yet",
+                &a.seen[1..],
+                &b.seen[1..]
+            )),
+            [Some(Value::Signal(x)), Some(Value::Known(weight))] => self.weighted(name, node, (x, 0), (weight, 1), sum),
+            [Some(Value::Known(weight)), Some(Value::Signal(x))] => self.weighted(name, node, (x, 1), (weight, 0), sum),
+            _ => Err("two inputs are taken".into()),
+        }
+    }
+
+    /// A number per channel, or one for all, added to a signal or multiplied with it: a bias of the layer before, or a norm that does nothing else.
+    fn weighted(
+        &mut self,
+        name: &str,
+        node: &NodeProto,
+        (x, from): (&Signal, usize),
+        (weight, at): (&Array, usize),
+        sum: bool,
+    ) -> Taken<Value> {
+        let values = weight.as_floats();
+        let channels = x.ours[0];
+        // The axis of the channels or features, counted from the end as shapes are stretched.
+        let place = if x.ours.len() == 2 {
+            x.seen.len() - 1
+        } else {
+            x.seen.iter().rposition(|size| *size == channels).map_or(1, |at| x.seen.len() - at)
+        };
+        let along = weight.shape.len().checked_sub(place);
+        let fits = match values.len() {
+            1 => true,
+            count => count == channels && along.is_some_and(|axis| weight.shape[axis] == channels),
+        };
+        if !fits || weight.shape.len() > x.seen.len() {
+            return Err(format!("weights of shape {:?} over {:?}: one for all, or one a channel, is taken", weight.shape, &x.seen[1..]));
+        }
+        let all = if values.len() == 1 { vec![values[0]; channels] } else { values.into_owned() };
+        let only = node.input.get(from).is_some_and(|name| self.readers.get(name.as_str()) == Some(&1));
+        let last = &self.drafts[x.node];
+        if sum && only && matches!(last.op, Op::Linear | Op::Conv1d { .. }) && last.inputs.len() == 2 {
+            let bias = self.weight(node, at, "bias", vec![channels], &all, true);
+            self.drafts[x.node].inputs.push(bias);
+            return Ok(Value::Signal(x.clone()));
+        }
+        if x.ours.len() != 2 {
+            return Err("weights added to or multiplied with features, for which there is no op here yet".into());
+        }
+        let (scale, shift) = if sum { (vec![1.0; channels], all) } else { (all, vec![0.0; channels]) };
+        let parts = [
+            ("weight", scale, true),
+            ("bias", shift, true),
+            ("running_mean", vec![0.0; channels], false),
+            ("running_var", vec![1.0; channels], false),
+        ];
+        let mut read = vec![x.node];
+        for (part, values, trainable) in parts {
+            read.push(self.parameter(&format!("{name}.{part}"), vec![channels], &values, trainable));
+        }
+        Ok(Value::Signal(Signal { node: self.draft(name, Op::BatchNorm { eps: 0.0, momentum: 0.1 }, read), ..x.clone() }))
+    }
+
+    fn concat(&mut self, name: &str, along: i64, inputs: &[Option<Value>]) -> Taken<Value> {
+        let parts: Vec<&Signal> =
+            inputs.iter().flatten().filter_map(|value| if let Value::Signal(s) = value { Some(s) } else { None }).collect();
+        let Some(first) = parts.first() else { return Ok(Value::Lost) };
+        let alike = |part: &&&Signal| part.ours.len() == 2 && part.ours[1] == first.ours[1] && part.seen.len() == first.seen.len();
+        if parts.len() != inputs.len() || axis(along, first.seen.len())? != 1 || parts.iter().filter(alike).count() != parts.len() {
+            return Err("signals of one length joined by channels are taken".into());
+        }
+        let channels = parts.iter().map(|part| part.ours[0]).sum();
+        let node = self.draft(name, Op::Concat, parts.iter().map(|part| part.node).collect());
+        let mut seen = first.seen.clone();
+        seen[1] = channels;
+        Ok(Value::Signal(Signal { node, ours: vec![channels, first.ours[1]], seen, pad: (0, 0) }))
+    }
+
+    fn flatten(&mut self, name: &str, x: Signal) -> Taken<Value> {
+        let features: usize = x.ours.iter().product();
+        let node = if x.ours.len() == 1 { x.node } else { self.draft(name, Op::Flatten, vec![x.node]) };
+        Ok(Value::Signal(Signal { node, ours: vec![features], seen: vec![x.seen[0], features], pad: (0, 0) }))
+    }
+
+    fn reshape(&mut self, name: &str, x: Signal, seen: Vec<usize>) -> Taken<Value> {
+        let kept = |sizes: &[usize]| sizes.iter().skip(1).copied().filter(|size| *size != 1).collect::<Vec<_>>();
+        if seen.first() == x.seen.first() && kept(&seen) == kept(&x.seen) {
+            return same_values(x, seen);
+        }
+        match seen[..] {
+            [batch, features] if Some(&batch) == x.seen.first() && features == x.ours.iter().product::<usize>() => self.flatten(name, x),
+            _ => Err(format!("{:?} put into {:?}: flattening one example, and axes of size 1, are taken", &x.seen[1..], &seen[1..])),
+        }
+    }
+
+    fn resize(&mut self, name: &str, a: &Attributes<'_>, x: &Signal, inputs: &[Option<Value>]) -> Taken<Value> {
+        let time = time_axis(x)?;
+        a.ignore(&["cubic_coeff_a", "exclude_outside", "extrapolation_value"]);
+        let (mode, place, near) = (
+            a.text("mode", "nearest")?,
+            a.text("coordinate_transformation_mode", "half_pixel")?,
+            a.text("nearest_mode", "round_prefer_floor")?,
+        );
+        if mode != "nearest" || !(place == "asymmetric" && near == "floor" || place.starts_with("half_pixel")) {
+            return Err(format!("a stretch by '{mode}' ('{place}', '{near}'): repeating each sample is taken"));
+        }
+        let lists = inputs.iter().skip(1).flatten().filter_map(|value| if let Value::Known(array) = value { Some(array) } else { None });
+        let factor = lists
+            .filter(|array| array.len() == x.seen.len())
+            .find_map(|array| {
+                let wanted = array.as_floats();
+                let factors: Vec<f64> = match array.as_integers() {
+                    Ok(sizes) => sizes.iter().zip(&x.seen).map(|(to, from)| *to as f64 / *from as f64).collect(),
+                    Err(_) => wanted.into_owned(),
+                };
+                let others = factors.iter().enumerate().all(|(at, factor)| at == time || *factor == 1.0);
+                (others && factors[time].fract() == 0.0 && factors[time] >= 1.0).then_some(factors[time] as usize)
+            })
+            .ok_or("whole numbers of repeats over time are taken")?;
+        let mut seen = x.seen.clone();
+        seen[time] *= factor;
+        let ours = vec![x.ours[0], x.ours[1] * factor];
+        Ok(Value::Signal(Signal { node: self.draft(name, Op::Upsample { factor }, vec![x.node]), ours, seen, pad: (0, 0) }))
+    }
+}
+
+/// The same values under other axes of size 1.
+fn same_values(x: Signal, seen: Vec<usize>) -> Taken<Value> {
+    if seen.first() == x.seen.first() { Ok(Value::Signal(Signal { seen, ..x })) } else { Err("it moves the axis of the batch".into()) }
+}
+
+/// The time axis of a signal of (C, L): the one that is no channel and longer than 1, or the last.
+fn time_axis(x: &Signal) -> Taken<usize> {
+    let [_, len] = x.ours[..] else { return Err(format!("it reads {:?}, which has no time axis", &x.seen[1..])) };
+    if x.seen.len() < 3 || x.seen[1] != x.ours[0] {
+        return Err(format!("it reads {:?}, (C, L) is taken", &x.seen[1..]));
+    }
+    let long = x.seen[2..].iter().position(|size| *size == len && len != 1);
+    Ok(long.map_or(x.seen.len() - 1, |at| at + 2))
+}
+
+/// Zeros before and behind each axis, by `pads` or `auto_pad`.
+fn paddings(a: &Attributes<'_>, kernel: &[usize], strides: &[i64], dilations: &[i64], sizes: &[usize]) -> Taken<Vec<(usize, usize)>> {
+    let pads = a.integers("pads")?;
+    let number = |v: i64| usize::try_from(v).map_err(|_| format!("a padding of {v}"));
+    match (a.text("auto_pad", "NOTSET")?, pads) {
+        ("NOTSET" | "", Some(pads)) if pads.len() == 2 * kernel.len() => {
+            (0..kernel.len()).map(|at| Ok((number(pads[at])?, number(pads[at + kernel.len()])?))).collect()
+        }
+        ("NOTSET" | "" | "VALID", None) => Ok(vec![(0, 0); kernel.len()]),
+        (same @ ("SAME_UPPER" | "SAME_LOWER"), None) => (0..kernel.len())
+            .map(|at| {
+                let (stride, dilation) = (number(strides[at])?.max(1), number(dilations[at])?);
+                let reach = dilation.checked_mul(kernel[at].saturating_sub(1)).ok_or("a kernel too long")? + 1;
+                let all = ((sizes[at].div_ceil(stride) - 1) * stride + reach).saturating_sub(sizes[at]);
+                let small = all / 2;
+                Ok(if same == "SAME_UPPER" { (small, all - small) } else { (all - small, small) })
+            })
+            .collect(),
+        (other, _) => Err(format!("a padding by '{other}' and {pads:?}")),
+    }
+}
+
+/// Of a kernel over several axes the taps over the time axis `t`, at the given place of each other axis.
+fn middle(values: &[f64], rows: usize, kernel: &[usize], t: usize, at: &[(usize, usize)]) -> Vec<f64> {
+    let size: usize = kernel.iter().product();
+    let mut picked = Vec::with_capacity(rows * kernel[t]);
+    for row in 0..rows {
+        for tap in 0..kernel[t] {
+            let flat = kernel.iter().enumerate().fold(0, |flat, (axis, taps)| {
+                let place = if axis == t { tap } else { at.iter().find(|(other, _)| *other == axis).map_or(0, |(_, place)| *place) };
+                flat * taps + place
+            });
+            picked.push(values[row * size + flat]);
+        }
+    }
+    picked
+}
+
+/// Zeros around time, left to the convolution that reads the signal.
+fn pad(a: &Attributes<'_>, x: Signal, pads: Option<&Array>, value: Option<&Array>, along: Option<&Array>) -> Taken<Value> {
+    let time = time_axis(&x)?;
+    if a.text("mode", "constant")? != "constant"
+        || value.is_some_and(|value| value.as_floats().iter().any(|v| *v != 0.0))
+        || a.float("value", 0.0)? != 0.0
+    {
+        return Err("padding with other values than zeros".into());
+    }
+    let list = match (pads, a.integers("pads")?) {
+        (Some(pads), _) => pads.as_integers()?,
+        (None, Some(pads)) => pads,
+        (None, None) => return Err("it has no pads".into()),
+    };
+    let rank = x.seen.len();
+    let axes: Vec<usize> = match along {
+        Some(along) => along.as_integers()?.iter().map(|at| axis(*at, rank)).collect::<Taken<_>>()?,
+        None => (0..rank).collect(),
+    };
+    if list.len() != 2 * axes.len() {
+        return Err(format!("pads {list:?} for {} axes", axes.len()));
+    }
+    let mut padded = x;
+    for (k, at) in axes.iter().enumerate() {
+        let (before, behind) = (list[k], list[k + axes.len()]);
+        match (usize::try_from(before), usize::try_from(behind)) {
+            (Ok(before), Ok(behind)) if *at == time => {
+                padded.pad = (padded.pad.0.saturating_add(before), padded.pad.1.saturating_add(behind));
+            }
+            (Ok(0), Ok(0)) => (),
+            _ => return Err(format!("pads {list:?}: zeros before and behind time are taken")),
+        }
+    }
+    Ok(Value::Signal(padded))
+}
