@@ -50,7 +50,7 @@ fn main() -> cardiograd::Result<()> {
         design: &Leaky,
     })?;
     let program = standardconv();
-    let network = cardiograd::tape::Network::new(program.clone(), initialise(&program, 1))?;
+    let network = cardiograd::tape::Network::new(program.clone(), initialise(&program, 1, 0)?)?;
     let beat = Simulator::new(simulator::Settings::default(), 1).simulate(0).beat;
     let x = beat.insert_axis(Axis(0));
     let (input, settings) = (x.clone().into_dyn().into_shared(), Settings::default());

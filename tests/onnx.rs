@@ -19,7 +19,7 @@ fn numbers(value: &serde_json::Value) -> Vec<f64> {
 
 fn named(name: &str, seed: u64) -> Network<f32> {
     let program = architecture(name).unwrap();
-    let parameters = initialise(&program, seed);
+    let parameters = initialise(&program, seed, 0).unwrap();
     Network::new(program, parameters).unwrap()
 }
 
