@@ -70,6 +70,13 @@ impl Rhythm {
         Rhythm::new(Array2::from_shape_fn((8, frames.len()), |(lead, t)| frames[t][lead] as f32))
     }
 
+    /// A recording at `rate` as a recorder of `slow` Hz, below what [`Rhythm::at_rate`] takes, would give it on to a program that wants 500 Hz.
+    pub(crate) fn through(samples: ArrayView2<'_, f64>, rate: f64, slow: f64) -> Result<Self> {
+        let frames: Vec<Frame> = samples.columns().into_iter().map(|column| std::array::from_fn(|lead| column[lead])).collect();
+        let frames = resample(&resample(&frames, rate, slow), slow, RATE);
+        Rhythm::new(Array2::from_shape_fn((8, frames.len()), |(lead, t)| frames[t][lead] as f32))
+    }
+
     /// The samples, (8, T), µV.
     pub fn samples(&self) -> ArrayView2<'_, f32> {
         self.samples.view()

@@ -3,12 +3,15 @@
 //! Gaussian waves never end and so have no onset. Here every wave is a lobe with compact support, a dipole vector in time, seen through Dower's
 //! matrix on the eight independent leads; the truth is the ends of the supports and the values of the noise-free beat.
 
+mod atria;
 mod heart;
+mod kinds;
 mod noise;
 mod timeline;
 mod wave;
 
 pub use heart::{Heart, Leads};
+pub use kinds::Kind;
 pub use timeline::{Atria, Conduction};
 
 use super::leads::{RATE, twelve};
@@ -54,19 +57,36 @@ pub struct Simulated {
     pub beat: Array2<f32>,
     /// When each QRS has its R peak, in samples of the recording (fractional), ectopic beats included.
     pub r_peaks: Vec<f64>,
+    /// The kind; `None` for the default population.
+    pub kind: Option<Kind>,
 }
 
 /// Makes ECGs one by one; the n-th ECG of a seed is the same whoever asks for it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Simulator {
     settings: Settings,
+    kinds: Vec<Kind>,
     seed: u64,
 }
 
 impl Simulator {
     /// A simulator of a population.
     pub fn new(settings: Settings, seed: u64) -> Self {
-        Simulator { settings, seed }
+        Simulator { settings, kinds: Vec::new(), seed }
+    }
+
+    /// A simulator of hard kinds, in turn: ECG i is of the kind i modulo their number. Of the settings, duration and noise count.
+    ///
+    /// # Panics
+    /// For no kind.
+    pub fn of_kinds(kinds: &[Kind], settings: Settings, seed: u64) -> Self {
+        assert!(!kinds.is_empty(), "there is at least one kind");
+        Simulator { settings, kinds: kinds.to_vec(), seed }
+    }
+
+    /// The kinds; none for the default population.
+    pub fn kinds(&self) -> &[Kind] {
+        &self.kinds
     }
 
     /// The settings.
@@ -80,6 +100,10 @@ impl Simulator {
     /// If the settings ask for less than 5 s or more than an hour, or for a negative or non-finite noise.
     pub fn simulate(&self, index: u64) -> Simulated {
         assert!(self.settings.noise.is_finite() && self.settings.noise >= 0.0, "noise is a factor from 0");
+        let turns = self.kinds.len() as u64;
+        if turns > 0 {
+            return self.kinds[(index % turns) as usize].simulate(&self.settings, self.seed, index / turns);
+        }
         let mut rng = Stream::new(self.seed, Stage::Simulator).ecg(index).rng();
         let heart = Heart::draw(&self.settings, &mut rng);
         let timeline = timeline::Timeline::draw(&heart, &self.settings, &mut rng);
@@ -93,6 +117,7 @@ impl Simulator {
             truth: truth(&heart, &timeline, gain),
             beat: clean_beat(&heart, gain),
             r_peaks: timeline.r_peaks(&heart),
+            kind: None,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! When the chambers of a simulated heart contract, and what that looks like before noise.
 
 use super::Settings;
+use super::atria::Fibrillation;
 use super::heart::{Heart, Leads, normal, uniform};
 use super::wave::{Lobe, direction};
 use crate::ecg::filter::Frame;
@@ -43,17 +44,17 @@ pub struct Timeline {
     beats: Vec<Beat>,
     atrial: Vec<f64>,
     ectopic: Option<Ectopic>,
-    fibrillation: Option<[(f64, f64, [f64; 3]); 3]>,
+    fibrillation: Option<Fibrillation>,
     has_p: bool,
     seconds: f64,
 }
 
 /// A ventricular beat from elsewhere: tall, wide and notched, as excitation turns on its way, with its T wave against it.
 #[derive(Clone, Debug)]
-struct Ectopic {
-    qrs: Lobe,
-    turned: Lobe,
-    t: Lobe,
+pub(super) struct Ectopic {
+    pub(super) qrs: Lobe,
+    pub(super) turned: Lobe,
+    pub(super) t: Lobe,
 }
 
 impl Timeline {
@@ -85,11 +86,7 @@ impl Timeline {
         };
         let has_p = settings.atria == Atria::Sinus && settings.conduction != Conduction::CompleteBlock;
         let ectopic = (settings.ectopic > 0.0).then(|| Ectopic::draw(rng));
-        let fibrillation = (settings.atria == Atria::Fibrillating).then(|| {
-            [(); 3].map(|()| {
-                (uniform(rng, 4.5, 8.0), uniform(rng, 0.0, TAU), direction(normal(rng, 30.0, 8.0), normal(rng, 60.0, 60.0), -40.0))
-            })
-        });
+        let fibrillation = (settings.atria == Atria::Fibrillating).then(|| Fibrillation::draw(rng));
         Timeline { beats, atrial, ectopic, fibrillation, has_p, seconds: settings.seconds }
     }
 
@@ -143,10 +140,7 @@ impl Timeline {
         }
         if let Some(waves) = &self.fibrillation {
             for (t, frame) in frames.iter_mut().enumerate() {
-                for (hertz, phase, vector) in waves {
-                    // A slowly wandering frequency, as fibrillation is never periodic.
-                    let time = t as f64 / RATE;
-                    let height = (TAU * hertz * time + 2.0 * (TAU * 0.31 * time + phase).sin() + phase).sin();
+                for (height, vector) in waves.at(t as f64 / RATE) {
                     frame.iter_mut().zip(Leads::see(vector)).for_each(|(x, y)| *x += height * y);
                 }
             }
@@ -179,7 +173,7 @@ fn draw_wave(frames: &mut [Frame], onset: f64, from: f64, to: f64, gain: f64, sh
 }
 
 impl Ectopic {
-    fn draw(rng: &mut ChaCha8Rng) -> Self {
+    pub(super) fn draw(rng: &mut ChaCha8Rng) -> Self {
         let frontal = uniform(rng, -180.0, 180.0);
         let seconds = uniform(rng, 0.130, 0.170);
         let tilt = uniform(rng, -60.0, 60.0);
