@@ -23,6 +23,7 @@ fn entry(i: usize) -> Entry {
         median: Array2::from_shape_fn((12, 600), |(lead, t)| i as f32 + lead as f32 / 3.0 - t as f32),
         measurements: measured.clone(),
         truth: Some(Measurements { pr_ms: Some(151.25), ..measured }),
+        kind: None,
     }
 }
 

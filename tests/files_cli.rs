@@ -63,6 +63,22 @@ fn generate_gives_the_same_dataset_whatever_the_threads() {
     assert!(fails(1, &["inspect", "--verify", text(&one)]).contains("rhythm.npy"));
 }
 
+/// Kinds stand in the truth with their rhythm, PR empty where there is no P, and are named by the help.
+#[test]
+fn generate_makes_hard_kinds_with_their_truth() {
+    let root = tempfile::tempdir().unwrap();
+    let out = root.path().join("kinds");
+    let value = json(&["generate", "-n", "3", "--kind", "lbbb,paced_ventricular", "--seed", "2", "--json", "-o", text(&out)]);
+    assert_eq!(value["manifest"]["details"]["kinds"], "lbbb,paced_ventricular");
+    let truth = std::fs::read_to_string(out.join("truth.csv")).unwrap();
+    let rows: Vec<Vec<&str>> = truth.lines().map(|line| line.split(',').collect()).collect();
+    assert_eq!(rows[0][13..], ["status", "kind", "rhythm"]);
+    let kinds: Vec<_> = rows[1..].iter().map(|row| (row[14], row[15], row[1].is_empty())).collect();
+    assert_eq!(kinds, [("lbbb", "sinus", false), ("paced_ventricular", "paced", true), ("lbbb", "sinus", false)]);
+    assert!(ok(&["inspect", "--verify", text(&out)]).contains("(as written)"));
+    assert!(ok(&["generate", "--help"]).contains("flutter_4_to_1"));
+}
+
 #[test]
 fn generate_refuses_what_it_cannot_do_and_leaves_nothing() {
     let root = tempfile::tempdir().unwrap();
@@ -77,6 +93,10 @@ fn generate_refuses_what_it_cannot_do_and_leaves_nothing() {
         (2, vec!["--noise", text(&noise)], "pulse2pulse"),
         (2, vec!["-n", "3", "--thresholds", "loose"], "thresholds"),
         (2, vec!["-n", "3", "--source", "nature"], "nature"),
+        (2, vec!["-n", "3", "--kind", "p_wave"], "p_notched"),
+        (2, vec!["-n", "3", "--kind", "all,lbbb"], "stands alone"),
+        (2, vec!["-n", "3", "--kind", "lbbb,rbbb,lbbb"], "lbbb twice"),
+        (2, vec!["-n", "3", "--source", "pulse2pulse", "--kind", "lbbb"], "simulator"),
         (2, vec!["-n", "3", "--source", "pulse2pulse"], "pip download"),
         (1, vec!["-n", "3", "--source", "pulse2pulse", "--generator", "absent.whl"], "absent.whl"),
         (1, vec!["-n", "3", "--source", "pulse2pulse", "--generator", text(&noise)], "noise.npy"),

@@ -261,7 +261,8 @@ fn dataset(to: &TempDir) -> PathBuf {
     let path = to.path().join("data");
     let mut writer = DatasetWriter::create(&path, Origin { source: "simulator".into(), ..Origin::default() }).unwrap();
     let measurements = Measurements { pr_ms: Some(150.0), ..Measurements::default() };
-    let entry = Entry { id: "0".into(), rhythm: Array2::zeros((8, 5000)), median: Array2::zeros((12, 600)), measurements, truth: None };
+    let entry =
+        Entry { id: "0".into(), rhythm: Array2::zeros((8, 5000)), median: Array2::zeros((12, 600)), measurements, truth: None, kind: None };
     writer.append(&entry).unwrap();
     writer.finish().unwrap();
     path

@@ -15,7 +15,7 @@ fn dataset(folder: &Path, ecgs: u64) {
     for id in 0..ecgs {
         let ecg = simulator.simulate(id);
         let rhythm = ecg.rhythm.samples().mapv(|v| v as i16);
-        writer.append(&Entry { id: id.to_string(), rhythm, median: ecg.beat, measurements: ecg.truth, truth: None }).unwrap();
+        writer.append(&Entry { id: id.to_string(), rhythm, median: ecg.beat, measurements: ecg.truth, truth: None, kind: None }).unwrap();
     }
     writer.finish().unwrap();
 }

@@ -62,7 +62,9 @@ fn bench() -> &'static Path {
             if id < 3 {
                 beats.index_axis_mut(ndarray::Axis(0), id).assign(&ecg.beat);
             }
-            writer.append(&Entry { id: id.to_string(), rhythm, median: ecg.beat, measurements: ecg.truth, truth: None }).unwrap();
+            writer
+                .append(&Entry { id: id.to_string(), rhythm, median: ecg.beat, measurements: ecg.truth, truth: None, kind: None })
+                .unwrap();
         }
         writer.finish().unwrap();
         std::fs::write(folder.join("tiny.json"), TINY).unwrap();

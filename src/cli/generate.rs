@@ -8,11 +8,12 @@ use crate::atomic::tidy;
 use crate::dataset::{Dataset, Noise, Origin, Source, Target, generate_folder};
 use crate::ecg::generator::{Generator, LEADS, SAMPLES};
 use crate::ecg::measure::Thresholds;
-use crate::ecg::simulator::{Settings, Simulator};
+use crate::ecg::simulator::{Kind, Settings, Simulator};
 use crate::files::digest::sha256_file;
 use crate::files::npy::NpyRows;
 use crate::{Error, Result};
 use clap::ValueEnum;
+use clap::builder::{PossibleValue, PossibleValuesParser};
 use ndarray::{Array2, Ix2};
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -42,6 +43,10 @@ pub struct Args {
     /// The generator's noise, (N, 8, 5000) float32 in (-1, 1), one ECG per row.
     #[arg(long, value_name = "NOISE.npy")]
     noise: Option<PathBuf>,
+    /// Of the simulator: ECGs that are hard to measure instead of the usual population, several kinds in turn. truth.csv then holds the kind, too;
+    /// a wave begins and ends in it where it last lies within 1 µV in every lead.
+    #[arg(long, value_name = "KIND,…", value_delimiter = ',', conflicts_with_all = ["generator", "noise"], value_parser = kind_names())]
+    kind: Vec<String>,
     /// The seed that every draw follows from.
     #[arg(long, default_value_t = 1, conflicts_with = "noise")]
     seed: u64,
@@ -51,6 +56,30 @@ pub struct Args {
     /// The dataset's folder; it must not exist. A killed run is continued by running it again.
     #[arg(short, long, value_name = "DATASET")]
     output: PathBuf,
+}
+
+/// What `--kind` takes, described.
+fn kind_names() -> PossibleValuesParser {
+    let all = PossibleValue::new(ALL_KINDS).help("every kind below, in turn");
+    let kinds = Kind::all().into_iter().map(|kind| PossibleValue::new(kind.name()).help(kind.about()));
+    PossibleValuesParser::new(std::iter::once(all).chain(kinds))
+}
+
+const ALL_KINDS: &str = "all";
+
+/// The kinds behind their names; none for none.
+fn kinds(names: &[String]) -> Result<Vec<Kind>> {
+    if names.iter().any(|name| name == ALL_KINDS) {
+        return match names {
+            [_] => Ok(Kind::all()),
+            _ => Err(Error::Usage("--kind all stands alone: it is every kind already".into())),
+        };
+    }
+    let kinds: Vec<Kind> = names.iter().map(|name| name.parse()).collect::<Result<_>>()?;
+    match kinds.iter().enumerate().find(|(at, kind)| kinds[..*at].contains(kind)) {
+        Some((_, twice)) => Err(Error::Usage(format!("--kind names {} twice", twice.name()))),
+        None => Ok(kinds),
+    }
 }
 
 impl Args {
@@ -87,7 +116,14 @@ fn resolve(args: &Args) -> Result<(Source, Origin, usize)> {
         if args.generator.is_some() || args.noise.is_some() {
             return Err(Error::Usage("--generator and --noise belong to --source pulse2pulse".into()));
         }
-        return Ok((Source::Simulator(Simulator::new(Settings::default(), args.seed)), origin, at_least_one(ecgs)?));
+        let simulator = match &kinds(&args.kind)?[..] {
+            [] => Simulator::new(Settings::default(), args.seed),
+            kinds => Simulator::of_kinds(kinds, Settings::default(), args.seed),
+        };
+        return Ok((Source::Simulator(simulator), origin, at_least_one(ecgs)?));
+    }
+    if !args.kind.is_empty() {
+        return Err(Error::Usage("--kind belongs to --source simulator".into()));
     }
     let Some(file) = &args.generator else {
         let text = "--source pulse2pulse needs --generator WHEEL: pip download --no-deps deepfake-ecg==1.1.2";

@@ -192,7 +192,7 @@ impl Importer<'_> {
                 }
             };
         }
-        Ok((Entry { id: recording.id, rhythm: whole, median, measurements, truth: None }, notes))
+        Ok((Entry { id: recording.id, rhythm: whole, median, measurements, truth: None, kind: None }, notes))
     }
 }
 

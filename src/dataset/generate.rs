@@ -2,7 +2,7 @@
 
 use crate::ecg::generator::Generator;
 use crate::ecg::measure::{Thresholds, measure};
-use crate::ecg::simulator::Simulator;
+use crate::ecg::simulator::{Kind, Simulator};
 use crate::ecg::{Measurements, Rhythm};
 use crate::progress::{Report, Step};
 use crate::{Error, Result};
@@ -29,6 +29,8 @@ pub struct Entry {
     pub measurements: Measurements,
     /// The exact values, of simulated ECGs. All entries of a dataset have them or none.
     pub truth: Option<Measurements>,
+    /// The kind, of ECGs simulated by kind. All entries of a dataset have one or none.
+    pub kind: Option<Kind>,
 }
 
 /// The noise of an ECG by its number, (8, 5000) on [−1, 1].
@@ -82,14 +84,14 @@ impl Source {
             let entries: Vec<Entry> = recordings
                 .into_par_iter()
                 .enumerate()
-                .map(|(i, (rhythm, truth))| entry(chunk.start + i as u64, rhythm, truth, thresholds))
+                .map(|(i, made)| entry(chunk.start + i as u64, made, thresholds))
                 .collect::<Result<_>>()?;
             entries.into_iter().try_for_each(&mut *take)?;
         }
         Ok(())
     }
 
-    fn recordings(&self, chunk: Range<u64>, total: u64, report: Report<'_>) -> Result<Vec<(Array2<i16>, Option<Measurements>)>> {
+    fn recordings(&self, chunk: Range<u64>, total: u64, report: Report<'_>) -> Result<Vec<Made>> {
         let first = chunk.start;
         match self {
             Source::Simulator(simulator) => {
@@ -99,7 +101,7 @@ impl Source {
                     let done = done.fetch_add(1, Ordering::Relaxed) + 1;
                     report(Step { label: LABEL, done, total, unit: "ECGs", note: "" });
                     // A conversion from float to integer saturates.
-                    (made.rhythm.samples().mapv(|v| v.round() as i16), Some(made.truth))
+                    Made { rhythm: made.rhythm.samples().mapv(|v| v.round() as i16), truth: Some(made.truth), kind: made.kind }
                 };
                 Ok(chunk.into_par_iter().map(simulate).collect())
             }
@@ -109,13 +111,21 @@ impl Source {
                 let batch = ndarray::stack(Axis(0), &views).map_err(|error| Error::Data(format!("the noise: {error}")))?;
                 let within = |step: Step<'_>| report(Step { label: LABEL, done: first + step.done, total, ..step });
                 let made = generator.generate(batch.view(), &within)?;
-                Ok(made.outer_iter().map(|rhythm| (rhythm.to_owned(), None)).collect())
+                Ok(made.outer_iter().map(|rhythm| Made { rhythm: rhythm.to_owned(), truth: None, kind: None }).collect())
             }
         }
     }
 }
 
-fn entry(ecg: u64, rhythm: Array2<i16>, truth: Option<Measurements>, thresholds: &Thresholds) -> Result<Entry> {
+/// A recording before it is measured.
+struct Made {
+    rhythm: Array2<i16>,
+    truth: Option<Measurements>,
+    kind: Option<Kind>,
+}
+
+fn entry(ecg: u64, made: Made, thresholds: &Thresholds) -> Result<Entry> {
+    let Made { rhythm, truth, kind } = made;
     let measured = measure(&Rhythm::new(rhythm.mapv(f32::from))?, thresholds);
-    Ok(Entry { id: ecg.to_string(), rhythm, median: measured.median, measurements: measured.measurements, truth })
+    Ok(Entry { id: ecg.to_string(), rhythm, median: measured.median, measurements: measured.measurements, truth, kind })
 }

@@ -2,6 +2,7 @@
 
 use super::Record;
 use crate::ecg::Measurements;
+use crate::ecg::simulator::Kind;
 use crate::intake::{self, Most};
 use crate::{Error, Result};
 use std::collections::HashMap;
@@ -37,15 +38,35 @@ pub fn write_header(out: &mut impl Write) -> std::io::Result<()> {
     write_fields(out, &COLUMNS.map(str::to_owned))
 }
 
+/// The columns behind [`COLUMNS`] in the truth of ECGs simulated by kind.
+pub(super) const KIND_COLUMNS: [&str; 2] = ["kind", "rhythm"];
+
+/// Writes the header of a table of exact values with kinds.
+pub(super) fn write_kinds_header(out: &mut impl Write) -> std::io::Result<()> {
+    let names: Vec<String> = COLUMNS.iter().chain(&KIND_COLUMNS).map(|name| name.to_string()).collect();
+    write_fields(out, &names)
+}
+
+/// Writes one row of such a table.
+pub(super) fn write_kinds_row(out: &mut impl Write, id: &str, m: &Measurements, kind: Kind) -> std::io::Result<()> {
+    let mut row = fields(id, m);
+    row.extend([kind.name(), kind.rhythm()].map(str::to_owned));
+    write_fields(out, &row)
+}
+
 /// Writes one row. Numbers have as many digits as bring back the same f64.
 ///
 /// # Errors
 /// The writer's.
 pub fn write_row(out: &mut impl Write, id: &str, m: &Measurements) -> std::io::Result<()> {
+    write_fields(out, &fields(id, m))
+}
+
+fn fields(id: &str, m: &Measurements) -> Vec<String> {
     let mut fields = vec![id.to_owned()];
     fields.extend(values(m).map(|value| value.map(|value| value.to_string()).unwrap_or_default()));
     fields.push(m.rejected.clone().unwrap_or_else(|| OK.into()));
-    write_fields(out, &fields)
+    fields
 }
 
 /// Writes a whole table.

@@ -8,6 +8,7 @@ use super::samples::{MEDIAN_LEADS, RHYTHM_LEADS, check_finite};
 use super::{Entry, InputKind, Source, table};
 use crate::ecg::Measurements;
 use crate::ecg::measure::Thresholds;
+use crate::ecg::simulator::Kind;
 use crate::files::atomic::{self, AtomicFolder};
 use crate::files::digest::sha256_file;
 use crate::files::npy::NpyWriter;
@@ -23,6 +24,8 @@ use std::time::{Duration, Instant};
 
 const VERSION_OF_PROGRAM: &str = env!("CARGO_PKG_VERSION");
 const PROGRESS: &str = "progress.json";
+/// Where an origin lists the kinds of its simulated ECGs.
+const KINDS: &str = "kinds";
 /// Time between checkpoints: little is lost to a kill, little is spent on syncing.
 const EVERY: Duration = Duration::from_secs(5);
 
@@ -96,7 +99,8 @@ impl DatasetWriter {
         let rhythm = NpyWriter::resume(at(RHYTHM), &[RHYTHM_LEADS, InputKind::Rhythm.samples()], progress.rows)?;
         let median = NpyWriter::resume(at(MEDIAN), &[MEDIAN_LEADS, InputKind::Median.samples()], progress.rows)?;
         let measurements = Table::resume(at(MEASUREMENTS), progress.measurements)?;
-        let truth = progress.truth.map(|bytes| Table::resume(at(TRUTH), bytes)).transpose()?;
+        let kinds = progress.origin.details.contains_key(KINDS);
+        let truth = progress.truth.map(|bytes| Table::of_truth(at(TRUTH), bytes, kinds)).transpose()?;
         let Progress { origin, taken, notes, .. } = progress;
         let mut writer = DatasetWriter { rhythm, median, measurements, truth, origin, folder, taken, notes, last: Instant::now() };
         writer.checkpoint()?;
@@ -144,13 +148,13 @@ impl DatasetWriter {
         let refuse = |problem: String| Error::Value { at: format!("ECG '{}'", entry.id), problem };
         entry.measurements.check().map_err(refuse)?;
         if row == 0 && entry.truth.is_some() && self.truth.is_none() {
-            self.truth = Some(Table::resume(self.folder.partial().join(TRUTH), 0)?);
+            self.truth = Some(Table::of_truth(self.folder.partial().join(TRUTH), 0, self.origin.details.contains_key(KINDS))?);
         }
         self.rhythm.append(entry.rhythm.view())?;
         self.median.append(entry.median.view())?;
         self.measurements.append(&entry.id, &entry.measurements)?;
         match (&mut self.truth, &entry.truth) {
-            (Some(table), Some(truth)) => table.append(&entry.id, truth)?,
+            (Some(table), Some(truth)) => table.append_truth(&entry.id, truth, entry.kind)?,
             (None, None) => {}
             _ => return Err(Error::Data(format!("ECG '{}': either all ECGs of a dataset have exact values or none", entry.id))),
         }
@@ -222,6 +226,11 @@ pub fn generate_folder(
 ) -> Result<Manifest> {
     origin.source = source.name().into();
     origin.details.insert("thresholds".into(), thresholds.name.into());
+    if let Source::Simulator(simulator) = source
+        && !simulator.kinds().is_empty()
+    {
+        origin.details.insert(KINDS.into(), simulator.kinds().iter().map(|kind| kind.name()).collect::<Vec<_>>().join(","));
+    }
     let mut writer = DatasetWriter::resume(&path, origin)?;
     if writer.rows() > ecgs {
         let text = format!("{ecgs} ECGs asked for, the unfinished dataset holds {} already: remove it or ask for more", writer.rows());
@@ -261,11 +270,18 @@ fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
 struct Table {
     path: PathBuf,
     out: BufWriter<File>,
+    /// Whether rows end with a kind.
+    kinds: bool,
 }
 
 impl Table {
     /// Keeps the first `keep` bytes of a table; 0 starts it.
     fn resume(path: PathBuf, keep: u64) -> Result<Self> {
+        Self::of_truth(path, keep, false)
+    }
+
+    /// The same for exact values, with or without kinds.
+    fn of_truth(path: PathBuf, keep: u64, kinds: bool) -> Result<Self> {
         let io = |source| Error::io(&path, source);
         let mut file = OpenOptions::new().write(true).create(true).truncate(keep == 0).open(&path).map_err(io)?;
         if file.metadata().map_err(io)?.len() < keep {
@@ -274,9 +290,19 @@ impl Table {
         file.set_len(keep).and_then(|()| file.seek(SeekFrom::End(0))).map_err(io)?;
         let mut out = BufWriter::new(file);
         if keep == 0 {
-            table::write_header(&mut out).map_err(io)?;
+            if kinds { table::write_kinds_header(&mut out) } else { table::write_header(&mut out) }.map_err(io)?;
         }
-        Ok(Table { out, path })
+        Ok(Table { out, path, kinds })
+    }
+
+    fn append_truth(&mut self, id: &str, truth: &Measurements, kind: Option<Kind>) -> Result<()> {
+        match kind {
+            Some(kind) if self.kinds => {
+                table::write_kinds_row(&mut self.out, id, truth, kind).map_err(|source| Error::io(&self.path, source))
+            }
+            None if !self.kinds => self.append(id, truth),
+            _ => Err(Error::Data(format!("ECG '{id}': either all ECGs of a dataset have a kind, which its origin lists, or none"))),
+        }
     }
 
     fn append(&mut self, id: &str, measurements: &Measurements) -> Result<()> {

@@ -69,6 +69,9 @@ impl Patient {
         atrial(kind, &heart, &mut waves, rng);
         ventricular(kind, &heart, &mut waves, rng);
         repolarisation(kind, &heart, &mut waves, rng);
+        if kind == Kind::Clipped {
+            waves.scale(1.6);
+        }
         let mut patient =
             Patient { rate: heart.rate, waves, premature: None, pattern: Pattern::Sinus, spikes: Vec::new(), backdrop: Backdrop::None };
         patient.set_rhythm(kind, rng);
