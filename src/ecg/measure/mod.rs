@@ -5,15 +5,23 @@
 //! is rejected with a reason.
 
 mod beats;
+mod delineation;
 mod median;
+mod p_leads;
 mod p_wave;
+mod pacing;
+mod plausible;
 mod qrs;
+mod qrs_leads;
 mod quality;
 mod shape;
+mod t_leads;
 mod t_wave;
 mod thresholds;
 
 pub use thresholds::Thresholds;
+
+use delineation::{Delineation, Rr};
 
 use super::filter::{Biquad, Frame, zero_phase};
 use super::leads::{RATE, twelve};
@@ -55,13 +63,15 @@ pub fn measure(rhythm: &Rhythm, thresholds: &Thresholds) -> Measured {
 
 /// The same, with the reason of a rejection as the error.
 fn try_measure(rhythm: &Rhythm, thresholds: &Thresholds) -> Result<Measured, String> {
-    let raw = rhythm.frames();
+    let mut raw = rhythm.frames();
     quality::check_recording(&raw)?;
+    let pulses = pacing::find(&raw);
+    pacing::remove(&mut raw, &pulses);
     let level = zero_phase(&raw, &[Biquad::high_pass(0.5, RATE)], 1000);
     let peaks = beats::detect(&level);
     let aligned = beats::align(&level, &peaks)?;
     let rate = beats::rate(&aligned);
-    let rr = 60.0 * RATE / rate;
+    let rr = Rr { mean: 60.0 * RATE / rate, before: beats::rr_before(&aligned) };
 
     // A first median finds where QRS begins and where its peak lies; the second one is built around both.
     let first = median::median(&level, &aligned.kept, None)?;
@@ -70,17 +80,18 @@ fn try_measure(rhythm: &Rhythm, thresholds: &Thresholds) -> Result<Measured, Str
     let centred: Vec<usize> = aligned.kept.iter().filter_map(|&r| r.checked_add_signed(shift)).collect();
     let onset = found.onset.saturating_add_signed(-shift);
     let mut beat = median::median(&level, &centred, Some(onset))?;
-    let qrs = qrs::delineate(&quality::weigh(&beat), thresholds)?;
-    quality::check_beat(&beat, &qrs)?;
-    zero_at(&mut beat, qrs.onset);
+    let mut found = delineation::delineate(&beat, rr, thresholds)?;
+    quality::check_beat(&beat, &found.qrs)?;
+    zero_at(&mut beat, found.qrs.onset);
 
-    let weighed = quality::weigh(&beat);
-    let t = t_wave::delineate(&weighed, &qrs, rr, thresholds);
-    let p = p_wave::delineate(&weighed, &qrs, t.as_ref().map(|t| t.end), beats::rr_before(&aligned), thresholds);
-    let next_p = p.as_ref().map_or(f64::INFINITY, |p| p.onset as f64 + rr - 4.0).min(qrs.onset as f64 + rr - 40.0);
-    let t = t_wave::last_flank(&weighed, &qrs, next_p as usize, thresholds).or(t);
-    quality::check_leads(&beat, &qrs, p.as_ref())?;
-    let p = p.filter(|p| median::repeats(&level, &centred, &beat, p.onset, p.offset));
+    let mut notes = Vec::new();
+    let paced = pacing::of_beats(&pulses, &centred, found.qrs.onset);
+    if !paced.ventricles {
+        quality::check_leads(&beat, &found.qrs, found.p.as_ref())?;
+    }
+    found.p = found.p.filter(|p| median::repeats(&level, &centred, &beat, p.onset, p.offset));
+    plausible::check(&mut found, rr.mean * MS, paced.ventricles && !paced.atria, &mut notes);
+    let Delineation { qrs, p, t, .. } = &found;
 
     let lead = |at: usize| beat[at][V5];
     // Means over 6 and 14 ms keep the noise of single samples out of J and of the extremum, which noise always enlarges.

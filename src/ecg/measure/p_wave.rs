@@ -2,7 +2,7 @@
 
 use super::Thresholds;
 use super::qrs::Qrs;
-use super::shape::{argmax, dot, magnitude, minus, moving_mean, velocity};
+use super::shape::{argmax, dot, magnitude, mean, minus, moving_mean, velocity};
 use crate::ecg::filter::{Biquad, Frame, zero_phase};
 use crate::ecg::leads::RATE;
 
@@ -15,6 +15,10 @@ pub struct PWave {
     pub peak: usize,
     /// Offset.
     pub offset: usize,
+    /// Where the search began: P cannot begin before.
+    pub from: usize,
+    /// The level at rest before it.
+    pub rest: Frame,
 }
 
 /// P is there if its RMS over leads is this much, µV.
@@ -47,11 +51,11 @@ pub fn delineate(beat: &[Frame], qrs: &Qrs, t_end: Option<usize>, rr: f64, thres
     let slope = |t: usize| dot(&minus(&smooth[t + 1], &smooth[t - 1]), &unit) / 2.0;
     let first = peak.saturating_sub(LONGEST).max(from + 1);
     let rise = argmax(&speed, peak.saturating_sub(40).max(first), peak.max(first + 1));
-    let onset = first_flank(&smooth, &speed, first, rise, &unit, thresholds.p_onset)?;
+    let (onset, rest) = first_flank(&smooth, &speed, first, rise, &unit, size, thresholds.p_onset)?;
     let last = (peak + 35).min(to);
     let fall = (peak..last).fold(peak, |best, t| if slope(t) < slope(best) { t } else { best });
     let offset = (fall..=to).find(|&t| slope(t) > thresholds.p_offset * slope(fall)).unwrap_or(to);
-    (offset > peak && peak > onset).then_some(PWave { onset, peak, offset })
+    (offset > peak && peak > onset).then_some(PWave { onset, peak, offset, from, rest })
 }
 
 /// The furthest that P begins before its peak, samples (170 ms).
@@ -65,24 +69,40 @@ const FLANK_COSINE: f64 = 0.5;
 /// A valley counts once the velocity (26-ms mean) is down to this share of the flank's.
 const VALLEY: f64 = 0.6;
 
+/// The share of P's height within which the leads are at rest.
+const RESTS: f64 = 0.35;
+
 /// Where the first flank of P begins: the leads do not rise together when the atria are not excited together. Each flank is followed backwards to
 /// where the velocity falls below a fraction of its own, but not past the valley before it: drift and U waves are nearly as fast as a small P.
-fn first_flank(smooth: &[Frame], speed: &[f64], from: usize, rise: usize, unit: &Frame, fraction: f64) -> Option<usize> {
+fn first_flank(
+    smooth: &[Frame],
+    speed: &[f64],
+    from: usize,
+    rise: usize,
+    unit: &Frame,
+    size: f64,
+    fraction: f64,
+) -> Option<(usize, Frame)> {
     let even = moving_mean(speed, 13);
     let floor = moving_mean(&speed[from..=rise], 21).iter().fold(f64::INFINITY, |a: f64, &b| a.min(b));
+    // P begins at rest: where the leads still stand away from their calmest level before it, a hump of a notched P has gone before.
+    let calm = (from..rise).fold(from, |best, t| if even[t] < even[best] { t } else { best });
+    let rest = mean(&smooth[calm.saturating_sub(8)..=calm + 8]);
+    let rests = |t: usize| t <= calm || dot(&minus(&smooth[t], &rest), unit) < RESTS * 8.0f64.sqrt() * size;
     let enough = (FLANK * speed[rise]).max(FLANK_NOISE * floor);
     let step = |t: usize| minus(&smooth[t + 1], &smooth[t - 1]);
     let mut flank = rise;
     loop {
         let low = |t: usize| speed[t] < fraction * speed[flank];
         let valley = |t: usize| even[t] < VALLEY * even[flank] && even[t] <= even[t - 1] && even[t] <= even[t + 1];
-        let onset = (from..flank).rev().find(|&t| low(t) || valley(t))?;
+        let onset = (from..flank).rev().find(|&t| (low(t) || valley(t)) && rests(t));
+        let onset = onset.or_else(|| (from..flank).rev().find(|&t| low(t) || valley(t)))?;
         let climbs = |t: usize| dot(&step(t), unit) > FLANK_COSINE * dot(&step(t), &step(t)).sqrt();
         let crest = |t: usize| speed[t] >= enough && (t - 4..=t + 4).all(|u| speed[u] <= speed[t]) && climbs(t);
         let earliest = onset.saturating_sub(FLANK_REACH).max(from + 5);
         match (earliest..onset).rev().find(|&t| crest(t)) {
             Some(earlier) => flank = earlier,
-            None => return Some(onset),
+            None => return Some((onset, rest)),
         }
     }
 }

@@ -37,8 +37,12 @@ pub fn delineate(beat: &[Frame], thresholds: &Thresholds) -> Result<Qrs, String>
     let speed = velocity(&smooth);
     let top = argmax(&speed, R_AT - 60, R_AT + 60);
     let noise = floor(&speed, top);
-    let start = walk(&speed, top, (thresholds.qrs_onset * speed[top]).max(3.0 * noise), -1);
-    let end = walk(&speed, top, (thresholds.qrs_offset * speed[top]).max(1.8 * noise), 1);
+    let (before, after) = ((thresholds.qrs_onset * speed[top]).max(3.0 * noise), (thresholds.qrs_offset * speed[top]).max(1.8 * noise));
+    let start = walk(&speed, top, before, -1).or_else(|| walk(&speed, top, before.max(SEGMENT * calm(&speed, top, -1)), -1));
+    let end = walk(&speed, top, after, 1)
+        .filter(|&end| end - top < LATEST)
+        .or_else(|| walk(&speed, top, after.max(SEGMENT * calm(&speed, top, 1)), 1))
+        .map(|end| last_flank(&speed, top, end, after));
     let (Some(onset), Some(offset)) = (start, end) else {
         return Err("QRS has no clear beginning or end (noise, or a rhythm without a baseline)".into());
     };
@@ -46,6 +50,39 @@ pub fn delineate(beat: &[Frame], thresholds: &Thresholds) -> Result<Qrs, String>
     let sizes: Vec<f64> = smooth.iter().map(|frame| magnitude(&minus(frame, &zero))).collect();
     let peak = argmax(&sizes, onset, offset + 1);
     Ok(Qrs { onset, peak, offset, noise, speed: speed[top] })
+}
+
+/// Where QRS can end without doubt, samples after its largest velocity (130 ms).
+const LATEST: usize = 65;
+/// A segment that slopes is told from QRS at this multiple of its own velocity.
+const SEGMENT: f64 = 1.5;
+
+/// The velocity of the PR or ST segment: its calmest 24 ms. In bundle branch block the ST segment slopes at once.
+fn calm(speed: &[f64], top: usize, direction: isize) -> f64 {
+    let means = moving_mean(speed, 13);
+    (25..REACH).map(|k| means[top.saturating_add_signed(direction * k as isize).min(BEAT - 1)]).fold(f64::INFINITY, f64::min)
+}
+
+/// A flank after QRS has come to rest still belongs to it if it is this share of the fastest …
+const LATE: f64 = 0.10;
+/// … this multiple of the threshold …
+const LATE_THRESHOLD: f64 = 2.5;
+/// … within this many samples (50 ms) of the rest, and soon over (30 ms): T is slower to begin and longer.
+const LATE_WITHIN: usize = 25;
+const LATE_LASTS: usize = 15;
+
+/// An S wave can rest in its trough and an r′ come late: QRS ends with its last fast flank.
+fn last_flank(speed: &[f64], top: usize, end: usize, threshold: f64) -> usize {
+    let mut end = end;
+    let enough = (LATE * speed[top]).max(LATE_THRESHOLD * threshold);
+    while end < top + LATEST {
+        let Some(start) = (end..end + LATE_WITHIN).find(|&t| speed[t] >= enough) else { break };
+        let flank = argmax(speed, start, start + LATE_LASTS);
+        let half = speed[flank] / 2.0;
+        let Some(over) = (flank..flank + LATE_LASTS).find(|&t| speed[t] < half) else { break };
+        end = (over..over + LATE_LASTS).find(|&t| speed[t] < threshold).unwrap_or(over + LATE_LASTS);
+    }
+    end
 }
 
 /// The velocity of noise alone: the lowest 40-ms mean outside QRS.

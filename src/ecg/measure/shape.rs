@@ -74,3 +74,28 @@ pub fn argmax(values: &[f64], from: usize, to: usize) -> usize {
 pub fn argmin(values: &[f64], from: usize, to: usize) -> usize {
     (from..to).fold(from, |best, t| if values[t] < values[best] { t } else { best })
 }
+
+/// One of the twelve leads at an instant: the eight, then III, aVR, aVL, aVF.
+pub fn in_lead(frame: &Frame, lead: usize) -> f64 {
+    match lead {
+        8 => frame[1] - frame[0],
+        9 => -(frame[0] + frame[1]) / 2.0,
+        10 => frame[0] - frame[1] / 2.0,
+        11 => frame[1] - frame[0] / 2.0,
+        lead => frame[lead],
+    }
+}
+
+/// What single leads say of one fiducial: where they put it together, and how far they are apart, samples.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Consensus {
+    /// The fiducial.
+    pub at: f64,
+    /// Half of the range of the middle half of the leads.
+    pub spread: f64,
+}
+
+/// Half of the range of the middle half of sorted values.
+pub fn spread(sorted: &[f64]) -> f64 {
+    (sorted[sorted.len() * 3 / 4] - sorted[sorted.len() / 4]) / 2.0
+}

@@ -12,8 +12,12 @@ pub struct Thresholds {
     pub qrs_onset: f64,
     /// QRS ends where the velocity falls below this fraction of its peak.
     pub qrs_offset: f64,
+    /// The fractions of its steepest slope at which QRS begins and ends in a single lead.
+    pub qrs_lead: (f64, f64),
     /// T ends where the projected slope falls below this fraction of the steepest.
     pub t_end: f64,
+    /// The same, in single leads.
+    pub t_end_lead: f64,
     /// P begins where the velocity falls below this fraction of its flank's maximum.
     pub p_onset: f64,
     /// P ends where the projected slope falls below this fraction of the steepest.
@@ -22,11 +26,27 @@ pub struct Thresholds {
 
 impl Thresholds {
     /// Fits GE's Marquette 12SL, the labels of the study: the default.
-    pub const MARQUETTE: Thresholds =
-        Thresholds { name: "12sl", qrs_onset: 0.045, qrs_offset: 0.042, t_end: 0.055, p_onset: 0.40, p_offset: 0.20 };
+    pub const MARQUETTE: Thresholds = Thresholds {
+        name: "12sl",
+        qrs_onset: 0.045,
+        qrs_offset: 0.042,
+        qrs_lead: (0.03, 0.03),
+        t_end: 0.055,
+        t_end_lead: 0.08,
+        p_onset: 0.40,
+        p_offset: 0.20,
+    };
     /// Fits cardiologists' marks (LUDB).
-    pub const EXPERT: Thresholds =
-        Thresholds { name: "expert", qrs_onset: 0.030, qrs_offset: 0.060, t_end: 0.13, p_onset: 0.30, p_offset: 0.20 };
+    pub const EXPERT: Thresholds = Thresholds {
+        name: "expert",
+        qrs_onset: 0.030,
+        qrs_offset: 0.060,
+        qrs_lead: (0.03, 0.03),
+        t_end: 0.13,
+        t_end_lead: 0.15,
+        p_onset: 0.30,
+        p_offset: 0.20,
+    };
 }
 
 impl Default for Thresholds {

@@ -1,0 +1,48 @@
+//! What cannot be: intervals that do not go together, or that no heart has at the rate. They are emptied, with the reason in the notes.
+
+use super::MS;
+use super::delineation::Delineation;
+
+/// PR + QT leave at least this of the mean RR interval, ms: the leads must have come to rest once.
+const REST: f64 = 10.0;
+/// The longest PR interval that is believed, ms.
+const LONGEST_PR: f64 = 450.0;
+/// The shortest PR interval, ms: no atrial impulse crosses the node or a bundle sooner.
+const SHORTEST_PR: f64 = 50.0;
+/// The shortest P wave, ms.
+const SHORTEST_P: f64 = 30.0;
+/// QTcF that is believed, ms; what QRS lasts beyond 100 ms is taken off first.
+const QTCF: (f64, f64) = (250.0, 560.0);
+/// The share of the mean RR interval that QT can take.
+const QT_OF_RR: f64 = 0.92;
+
+/// Empties what cannot be, and says why. `rr` is the mean RR interval, ms; `paced`: the ventricles are, and the atria are not.
+pub fn check(found: &mut Delineation, rr: f64, paced: bool, notes: &mut Vec<String>) {
+    let onset = found.qrs.onset as f64;
+    let qrs = (found.qrs.offset - found.qrs.onset) as f64 * MS;
+    let qt = found.t.as_ref().map(|t| (t.end as f64 - onset) * MS);
+    if let Some(qt) = qt {
+        let corrected = (qt - (qrs - 100.0).max(0.0)) / (rr / 1000.0).cbrt();
+        if !(QTCF.0..=QTCF.1).contains(&corrected) || qt > QT_OF_RR * rr {
+            notes.push(format!("no QT: T would end {qt:.0} ms after QRS onset at an RR of {:.0} ms", rr));
+            found.t = None;
+        }
+    }
+    let Some(p) = &found.p else { return };
+    let pr = (onset - p.onset as f64) * MS;
+    let duration = (p.offset - p.onset) as f64 * MS;
+    let qt = found.t.as_ref().and(qt).unwrap_or(qrs + 120.0);
+    let reason = if paced {
+        Some("no PR: the ventricles are paced".to_owned())
+    } else if !(SHORTEST_PR..=LONGEST_PR).contains(&pr) || duration < SHORTEST_P {
+        Some(format!("no PR: a P wave {pr:.0} ms before QRS that lasts {duration:.0} ms is none"))
+    } else if pr + qt > rr - REST {
+        Some(format!("no PR: {pr:.0} ms and a QT of {qt:.0} ms do not go into an RR of {:.0} ms", rr))
+    } else {
+        None
+    };
+    if let Some(reason) = reason {
+        notes.push(reason);
+        found.p = None;
+    }
+}
