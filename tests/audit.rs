@@ -2,8 +2,8 @@
 //! a wrong LRP rule, are each found and named.
 #![allow(missing_docs)]
 
-use cardiograd::attribution::{GuidedBackprop, Method, Settings};
-use cardiograd::audit::{Certificate, Check, Options, definitions, differences, digest, invariance, passages, prove, relu_rules};
+use cardiograd::attribution::{Explainer, GuidedBackprop, Method, Settings};
+use cardiograd::audit::{Certificate, Check, Options, definitions, differences, digest, invariance, passages, prove, relu_rules, samplers};
 use cardiograd::nn::{Model, architecture, initialise};
 use cardiograd::progress::silent;
 use cardiograd::random::{Stage, Stream};
@@ -214,6 +214,28 @@ fn a_rule_that_differs_from_its_formula_is_caught_and_named() {
     assert!(relu_rules(&network, &tape, None, &RuleSet::plain(), Method::Saliency, 0).unwrap().passed);
 }
 
+#[test]
+fn a_wrong_map_is_caught_by_its_formula() {
+    let network = network("stevennet").cast::<f64>();
+    let x = noise(&[1, 12, 60], 200.0, 11);
+    let few = samplers::with_few_samples(&Settings::default(), &x, 3);
+    for method in samplers::METHODS {
+        let maps = |settings: &Settings| Explainer::new(&network, settings).unwrap().explain(&x, &[0], &[method], &silent).unwrap().maps.remove(0).1;
+        let against = |map: &Tensor<f64>| samplers::against_formula(&network, &few, &x, method, map).unwrap();
+        let sound = maps(&few);
+        assert!(against(&sound).passed, "{:?}", against(&sound));
+        let mut turned = sound.to_owned();
+        let largest = slice(&sound).iter().copied().enumerate().max_by(|a, b| a.1.abs().total_cmp(&b.1.abs())).unwrap().0;
+        turned[[0, largest / 60, largest % 60]] *= -1.0;
+        let found = against(&turned.into_shared());
+        assert!(!found.passed && found.name == format!("{method} against its formula (f64)"), "{found:?}");
+    }
+    // Another reduction is another map.
+    let signed = Settings { absolute: Some(false), ..few.clone() };
+    let map = Explainer::new(&network, &signed).unwrap().explain(&x, &[0], &[Method::SmoothGrad], &silent).unwrap().maps.remove(0).1;
+    assert!(!samplers::against_formula(&network, &few, &x, Method::SmoothGrad, &map).unwrap().passed);
+}
+
 /// Hands on less than it received.
 struct Leaking;
 
@@ -255,12 +277,25 @@ fn the_command_certifies_and_catches_a_changed_weight() {
     save(sound, "sound.cgm");
 
     let audit = "--data data -n 1 --seed 4 --tolerance 0.2 --steps 400";
-    let first = run(&format!("audit sound.cgm {audit} -o certificate.json"));
+    let first = run(&format!("audit sound.cgm {audit} -o certificate.json --page certificate.html"));
     assert_eq!(first.status.code(), Some(0), "{}{}", text(&first.stdout), text(&first.stderr));
     let lines = text(&first.stdout);
-    assert!(lines.lines().skip(1).all(|line| line.starts_with("pass ")) && lines.contains("finite differences"), "{lines}");
+    let begins = |line: &str| line.starts_with("pass ") || line.starts_with("not tested ");
+    assert!(lines.lines().skip(1).all(begins) && lines.contains("finite differences") && !lines.contains('\u{1b}'), "{lines}");
+    for formula in ["inputxgradient", "smoothgrad", "integrated_gradients", "gradient_shap", "guided_gradcam"] {
+        assert!(lines.contains(&format!("{formula} against its formula")), "{formula} is not among\n{lines}");
+    }
+    assert!(lines.contains("not tested  ECGs other than those sampled"), "{lines}");
     let certificate: Certificate = serde_json::from_slice(&std::fs::read(folder.path().join("certificate.json")).unwrap()).unwrap();
     assert!(certificate.passed && certificate.ecgs.len() == 1);
+    let about = certificate.about.as_ref().expect("where and when");
+    assert!(about.model == "sound.cgm" && about.dataset == "data" && about.command.starts_with("cardiograd audit sound.cgm --data data"), "{about:?}");
+    assert!(about.model_sha256.len() == 64 && about.dataset_sha256.len() == 64 && about.date.len() == 10, "{about:?}");
+    let page = std::fs::read_to_string(folder.path().join("certificate.html")).unwrap();
+    for words in ["All ", "sound.cgm, SHA-256 ", &about.date, "Not tested", "smoothgrad against its formula", "@media print"] {
+        assert!(page.contains(words), "{words} is not on the page");
+    }
+    assert!(!page.contains("<script") && !page.to_lowercase().contains("proves"));
 
     let second = run(&format!("audit broken.cgm {audit} --certificate certificate.json --json"));
     assert_eq!(second.status.code(), Some(1));

@@ -394,12 +394,17 @@ fn a_model_that_says_its_input_takes_that_alone() {
         let text = fails(path, &with("rhythm.npy"), 1);
         assert!(text.contains("5000 samples; the model looks at median ECGs of 600") && text.contains("--any-length"), "{text}");
         let text = fails(path, &with("mv.npy"), 1);
-        assert!(text.contains("mv.npy: ECG 0: its leads span 0.4") && text.contains("multiply by 1000"), "{text}");
+        assert!(text.contains("mv.npy: ECG 0: its leads span 0.4") && text.contains("--unit mV"), "{text}");
         assert!(fails(path, &with("nv.npy"), 1).contains("divide by 1000"));
     }
     succeeds(path, "predict median.cgm -i median.npy");
     succeeds(path, "predict median.cgm -i rhythm.npy --any-length");
     succeeds(path, "predict median.cgm -i mv.npy --any-amplitude");
+    // In mV and said so: the same ECG, to the rounding of its samples.
+    let told = |arguments: &str| -> f64 { String::from_utf8(succeeds(path, arguments).stdout).unwrap().split_whitespace().next().unwrap().parse().unwrap() };
+    let (uv, mv) = (told("predict median.cgm -i median.npy"), told("predict median.cgm -i mv.npy --unit mV"));
+    assert!((uv - mv).abs() <= 1e-3 * uv.abs().max(1.0), "{uv} {mv}");
+    assert!(fails(path, "predict median.cgm -i mv.npy --unit pints", 2).contains("the units are uV, mV and V"));
     // Of other models nothing is known: they may have been trained in mV, at any length.
     succeeds(path, "predict any.cgm -i rhythm.npy");
     succeeds(path, "predict any.cgm -i mv.npy");

@@ -123,8 +123,14 @@ fn inspect_tells_files_by_their_contents() {
     assert_eq!((&value["kind"], &value["arrays"][0]["name"]), (&"npz".into(), &"block8.conv2".into()));
     for (name, kind) in [("standardconv.pt", "zip"), ("standardconv_legacy.pt", "legacy"), ("standardconv.safetensors", "safetensors")] {
         let said = ok(&["inspect", text(&data(name))]);
-        assert!(said.contains(kind) && said.contains("model.0.weight: [32, 12, 5] float32") && said.contains("SHA-256"), "{said}");
+        assert!(said.contains(kind) && said.contains("model.0.weight: 32 × 12 × 5 float32") && said.contains("SHA-256"), "{said}");
     }
+    // Figures as people read them; all digits for programs.
+    let tiny = root.path().join("tiny.npy");
+    cardiograd::files::npy::write(&tiny, arr2(&[[-0.000_029_738_254f32, 1234.5678]]).view()).unwrap();
+    let said = ok(&["inspect", text(&tiny)]);
+    assert!(said.contains("1 × 2") && said.contains("from −2.97e−5 to 1235, mean 617.3"), "{said}");
+    assert_eq!(json(&["inspect", "--json", text(&tiny)])["values"]["min"], f64::from(-0.000_029_738_254f32));
     let program = root.path().join("p");
     let net = cardiograd::nn::architecture("standardconv").unwrap();
     std::fs::write(&program, serde_json::to_vec(&net).unwrap()).unwrap();
@@ -133,7 +139,7 @@ fn inspect_tells_files_by_their_contents() {
     std::fs::create_dir(&folder).unwrap();
     std::fs::write(folder.join("results.json"), r#"{"metrics": [1, 2], "provenance": {"seed": 3}}"#).unwrap();
     let said = ok(&["inspect", text(&folder)]);
-    assert!(said.contains("metrics: 2 entries") && said.contains("\"seed\": 3"), "{said}");
+    assert!(said.contains("metrics: 2 entries") && said.contains("\n    seed: 3\n") && !said.contains('{'), "{said}");
     assert_eq!(json(&["inspect", "--json", text(&folder)])["provenance"]["seed"], 3);
     assert!(fails(1, &["inspect", text(&data("whole_model.pt"))]).contains("save model.state_dict()"));
     assert!(fails(1, &["inspect", text(root.path())]).contains("not a dataset"));

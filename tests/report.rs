@@ -3,10 +3,16 @@
 mod sample;
 
 use cardiograd::dataset::Target;
+use cardiograd::evaluation::compare::{Comparison, by_rank, groups};
+use cardiograd::evaluation::ranks;
+use cardiograd::evaluation::scores::{self, Scoring};
 use cardiograd::report::colour::{Palette, Style};
 use cardiograd::report::heatmap::{self, Heatmap};
 use cardiograd::report::svg::Svg;
-use cardiograd::report::{analysis, chart, page, paper, png, rank_chart, store, write};
+use cardiograd::report::{
+    StudyResults, against, analysis, chart, error_tables, figures, findings, page, paper, png, published, rank_chart, store, study_tables, training_chart,
+    worst, write,
+};
 use ndarray::Array2;
 use proptest::prelude::*;
 use std::path::PathBuf;
@@ -110,14 +116,20 @@ fn ten_seconds_are_drawn_on_paper() {
 fn figures_of_a_study() {
     let study = sample::study(3, 600, 60);
     let style = Style::default();
-    let analyses: Vec<_> = study.targets.iter().filter_map(|target| analysis::perturbation(target, 1)).collect();
+    let analyses: Vec<_> = study.targets.iter().filter_map(|target| analysis::perturbation(target, study.scoring, 1)).collect();
     assert_eq!(analyses.len(), 6);
     keep("curves", chart::perturbation_curves(&analyses, style));
     keep("curves_dark", chart::perturbation_curves(&analyses, Style { dark: true, ..style }));
     let ranks = keep("rank_stability", rank_chart::stability(&analyses, style));
     assert_eq!(ranks.matches("<circle").count(), 6 * 10);
     keep("predictions", chart::predictions(&study.targets[0], style));
-    keep("critical_difference", chart::critical_difference(&analyses[0], style).expect("a diagram"));
+    for analysis in &analyses {
+        let drawn = keep("critical_difference", chart::critical_difference(analysis, style).expect("a diagram"));
+        // A dot for each method of each bar: what a bar passes without a dot is told apart.
+        let bars = groups(analysis.comparison.as_ref().expect("a comparison"), 0.05);
+        assert_eq!(drawn.matches("<circle").count(), bars.iter().map(Vec::len).sum::<usize>());
+    }
+    keep("training", training_chart::training(&study, style).expect("curves"));
     let methods = study.methods();
     let values = analysis::map_correlations(&study.targets[5], &methods);
     keep("correlations", chart::correlations(Target::TV5, &methods, &values, style));
@@ -125,6 +137,154 @@ fn figures_of_a_study() {
     let saliency = methods.iter().position(|method| method == "saliency").expect("a method");
     assert!(values[random][saliency].expect("a correlation") < values[saliency][saliency + 1].expect("a correlation"));
     assert!((values[saliency][saliency].expect("a correlation") - 1.0).abs() < 1e-9);
+}
+
+/// One scoring by name in every caption and file name that depends on one; the others stand apart.
+#[test]
+fn a_study_has_one_scoring_and_names_it() {
+    for scoring in [Scoring::default(), Scoring::MedianPercentage, Scoring::Paper] {
+        let study = StudyResults { scoring, ..sample::study(1, 600, 30) };
+        let analyses: Vec<_> = study.targets.iter().filter_map(|target| analysis::perturbation(target, scoring, 1)).collect();
+        let named = format!("by the scoring {scoring} ({})", scoring.title());
+        let figures = [
+            figures::curves(&analyses, Style::default()),
+            figures::stability(&analyses, Style::default()),
+            figures::critical_difference(&analyses[0], Style::default()).expect("a diagram"),
+        ];
+        for figure in figures {
+            assert!(figure.name.ends_with(scoring.name()) && figure.caption.contains(&named), "{}: {}", figure.name, figure.caption);
+        }
+        let tables = [
+            study_tables::table4(&analyses, scoring),
+            study_tables::stability(&analyses),
+            study_tables::differences(&analyses),
+            study_tables::all_pairs(&analyses),
+            study_tables::holm(&analyses[0]).expect("p values"),
+            study_tables::ranks_by_end(&analyses[0]),
+            study_tables::experts(&analyses, "simulator"),
+        ];
+        for table in tables {
+            assert!(table.caption.contains(&named), "{}", table.caption);
+        }
+        for analysis in &analyses {
+            // The rank, the curve and the table are of one scoring: the area of the drawn curve is the table's.
+            for (curve, area) in analysis.curves.iter().zip(analysis.areas_by(scoring)) {
+                assert!((scores::area(&curve.mean, scores::END) - area.value).abs() < 1e-9 * area.value.abs());
+                assert!(area.low <= area.value && area.value <= area.high, "{area:?}");
+            }
+            let classes = analysis.classes(scoring);
+            let control = analysis.methods.iter().position(|method| method == "random").expect("the control");
+            // By the study's formula areas may be negative, and the control the winner.
+            let there = classes.contains(&Some(1)) && classes[control] == Some(3);
+            assert!(there || scoring == Scoring::Paper, "{classes:?}");
+        }
+        assert_eq!(study_tables::all_pairs(&analyses).rows.len(), 6 * 45);
+        assert_eq!(study_tables::areas(&analyses).rows.len(), 6 * 6 * 10);
+        assert!(study_tables::table4(&analyses, scoring).csv().starts_with("Method,PR interval,PR interval low,PR interval high,QRS duration,"));
+    }
+}
+
+/// With Random among the methods and without: two figures, each by its name.
+#[test]
+fn agreement_with_the_study_is_said_with_random_and_without() {
+    let study = sample::study(1, 600, 30);
+    let analysis = analysis::perturbation(&study.targets[0], study.scoring, 1).expect("an analysis");
+    let (with, without) = (analysis.against_published(true), analysis.against_published(false));
+    assert_eq!((with.methods, without.methods), (10, 9));
+    let own = analysis.areas_by(Scoring::Paper);
+    let pairs = analysis.methods.iter().zip(own).filter(|(method, _)| *method != "random");
+    let (own, theirs): (Vec<f64>, Vec<f64>) =
+        pairs.map(|(method, area)| (area.value, published::table4(method, Target::Pr).expect("an area"))).unzip();
+    assert_eq!((without.pearson, without.spearman), (ranks::pearson(&own, &theirs), ranks::spearman(&own, &theirs)));
+    assert_ne!(with.pearson, without.pearson);
+    let table = study_tables::against_published(&[analysis]);
+    assert_eq!(table.header.iter().filter(|name| name.contains("without Random")).count(), 2);
+    assert_eq!(table.header.iter().filter(|name| name.contains("Random among the methods")).count(), 2);
+}
+
+/// No winner is named that the tests cannot tell from another method; what is worse than the mean is said in those words.
+#[test]
+fn findings_claim_no_more_than_the_tests() {
+    let mut study = sample::study(1, 600, 60);
+    let mut analyses: Vec<_> = study.targets.iter().filter_map(|target| analysis::perturbation(target, study.scoring, 1)).collect();
+    let saliency = analyses[0].methods.iter().position(|method| method == "saliency").expect("a method");
+    let comparison = analyses[0].comparison.as_mut().expect("a comparison");
+    let first = by_rank(comparison)[0];
+    let text = |study: &StudyResults, analyses: &[analysis::PerturbationAnalysis]| {
+        findings::findings(study, analyses).into_iter().map(|finding| finding.text).collect::<Vec<_>>().join("\n")
+    };
+    for p in [0.5, 0.001] {
+        for other in (0..comparison.pairs.len()).filter(|other| *other != first) {
+            let p = if other == saliency { p } else { 0.001 };
+            (comparison.pairs[first][other], comparison.pairs[other][first]) = (p, p);
+        }
+        let comparison = comparison.clone();
+        let mut analyses = analyses_with(&study, comparison);
+        analyses.truncate(1);
+        let told = text(&study, &analyses);
+        assert_eq!(told.contains("PR interval: over 60 ECGs no winner can be named"), p == 0.5 && first != saliency, "{told}");
+        assert_eq!(told.contains("told apart from every other method by Holm's tests"), p == 0.001, "{told}");
+    }
+    assert!(findings::warnings(&study)[0].contains("its 2000 ECGs are simulated. Networks were trained for 5 epochs, few beside the study's 100"));
+    let section = findings::section(&study, &analyses);
+    let page = page::page(&study, &analyses);
+    for anchor in section.split("href=\"#").skip(1).map(|rest| rest.split('"').next().expect("an anchor")) {
+        assert!(page.contains(&format!("id=\"{anchor}\"")), "{anchor} is nowhere on the page");
+    }
+    assert_eq!(findings::warnings(&study).len(), 1);
+    study.targets[2].metrics[2].mae = 1.5 * study.targets[2].metrics[2].mae_of_mean;
+    let warning = findings::warnings(&study).remove(1);
+    assert!(warning.starts_with("QT interval: the network is worse than the mean: its mean absolute error is 36.00 ms"), "{warning}");
+    assert!(page::page(&study, &[]).contains("the network is worse than the mean") && !warning.contains('×'));
+    study.data.source = "import".into();
+    assert!(findings::warnings(&study).iter().all(|warning| !warning.contains("demonstration")));
+}
+
+fn analyses_with(study: &StudyResults, comparison: Comparison) -> Vec<analysis::PerturbationAnalysis> {
+    let mut analyses: Vec<_> = study.targets.iter().filter_map(|target| analysis::perturbation(target, study.scoring, 1)).collect();
+    analyses[0].comparison = Some(comparison);
+    analyses
+}
+
+/// Exact values beside measured ones, the worst ECGs with their share and a picture each, limits with intervals.
+#[test]
+fn errors_are_said_of_exact_values_of_the_worst_and_of_limits() {
+    let mut study = sample::study(2, 600, 0);
+    // ECG 1 of the test part is measured 200 ms off: it carries nearly all of the squared error.
+    study.targets[0].test[1].predicted += 200.0;
+    let metrics = error_tables::metrics(&study);
+    assert!(metrics.caption.contains("against measured values") && metrics.header.contains(&"MAE against exact".to_owned()));
+    let shares = error_tables::worst_shares(&study);
+    assert!(shares.rows[0][3].value.expect("a share") > 90.0 && shares.rows[0][5].value < shares.rows[0][4].value, "{}", shares.plain());
+    let worst = error_tables::worst(&study);
+    assert_eq!((worst.rows.len(), worst.rows[0][1].text.as_str(), worst.rows[0][1].link.as_deref()), (30, "107", Some("figures/ecg_1.svg")));
+    assert!(findings::findings(&study, &[]).iter().any(|finding| finding.anchor == "worst" && finding.text.contains("PR interval 9")));
+    let limits = error_tables::thresholds(&study);
+    let names: Vec<&str> = limits.rows.iter().map(|row| row[0].text.as_str()).collect();
+    assert_eq!(names, ["PR > 200 ms", "PR > 200 ms", "QRS > 120 ms", "QRS > 120 ms", "QTcF > 450 ms", "QTcF > 450 ms", "QTcF > 460 ms", "QTcF > 460 ms"]);
+    // Fridericia at 70 beats a minute: QT / ∛(60/70).
+    let above = study.targets[2].test.iter().filter(|p| p.truth / (60.0f64 / 70.0).cbrt() > 450.0).count();
+    assert_eq!(limits.rows[4][2].value, Some(above as f64));
+    let agreement = error_tables::agreement(&study);
+    assert!(agreement.rows[1][5].interval.as_ref().is_some_and(|(_, low, high)| low < high) && agreement.csv().contains(",Slope low,Slope high,"));
+    let pictures = worst::figures(&study, Style::default());
+    assert!(pictures.len() == 2 && pictures[1].name == "ecg_1" && pictures[1].caption.contains("PR interval measured"), "{}", pictures[1].caption);
+    keep("worst", pictures.into_iter().next_back().expect("a picture").svg);
+}
+
+#[test]
+fn two_studies_stand_side_by_side() {
+    let (here, mut there) = (sample::study(1, 600, 30), sample::study(1, 600, 25));
+    there.provenance.settings[1].1 = "100".into();
+    there.targets[0].metrics[2].mae = 99.0;
+    there.targets.pop();
+    let pair = against::Pair::new(&here, &there);
+    let tables: std::collections::BTreeMap<_, _> = pair.tables().into_iter().collect();
+    assert_eq!(tables["against_settings"].csv(), "Setting,This study,The other\nepochs,12,100\n");
+    assert!(tables["against_metrics"].csv().contains("PR interval (ms),2.2,99,"), "{}", tables["against_metrics"].csv());
+    assert_eq!((tables["against_areas"].rows.len(), tables["against_likeness"].rows.len()), (5 * 10, 5));
+    assert!(tables["against_areas"].csv().starts_with("Target,Method,Area,Area low,Area high,Area there,Area there low,"));
+    assert!(tables["against_likeness"].rows[0][1].value.expect("a correlation") > 0.8);
 }
 
 #[test]
@@ -180,7 +340,10 @@ fn a_report_is_one_file_that_needs_nothing_else() {
     assert_eq!(page.matches("role=\"img\" aria-label=").count(), page.matches("<svg").count() + page.matches("<canvas").count());
     for file in [
         "figures/figure3_intervals.svg",
-        "figures/figure7_perturbation.png",
+        "figures/figure7_perturbation_absolute_percentage.png",
+        "figures/training.svg",
+        "tables/pairs_absolute_percentage.csv",
+        "tables/thresholds.tex",
         "tables/table4_paper.csv",
         "tables/metrics.md",
         "tables/experts.html",
@@ -217,7 +380,7 @@ fn a_report_of_ten_seconds() {
 #[test]
 fn the_same_results_give_the_same_page() {
     let study = sample::study(2, 600, 12);
-    let analyse = || study.targets.iter().filter_map(|target| analysis::perturbation(target, 1)).collect::<Vec<_>>();
+    let analyse = || study.targets.iter().filter_map(|target| analysis::perturbation(target, study.scoring, 1)).collect::<Vec<_>>();
     let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("a pool");
     let single = pool.install(|| page::page(&study, &analyse()));
     assert!(single == page::page(&study, &analyse()), "the page depends on the threads");

@@ -1,10 +1,12 @@
-//! The statistics against SciPy, mpmath, scikit-learn, statsmodels, irrCAC and krippendorff (`tests/data/agreement.py`).
+//! The statistics against SciPy, mpmath, scikit-learn, statsmodels, irrCAC, krippendorff and networkx (`tests/data/agreement.py`, `errors.py`).
 
 use cardiograd::evaluation::agreement::{Votes, cohen_kappa_of, fleiss_kappa, gwet_ac1, krippendorff_alpha, mean_pairwise_kappa};
-use cardiograd::evaluation::compare::{compare, holm};
+use cardiograd::evaluation::bootstrap::Estimate;
+use cardiograd::evaluation::compare::{Comparison, compare, groups, holm};
+use cardiograd::evaluation::errors;
 use cardiograd::evaluation::ranks::{pearson, spearman};
 use cardiograd::evaluation::signed_ranks::wilcoxon;
-use cardiograd::evaluation::tails::{chi_square_tail, f_tail};
+use cardiograd::evaluation::tails::{chi_square_tail, f_tail, t_two_sided};
 use serde_json::Value;
 
 fn oracle() -> Value {
@@ -101,4 +103,58 @@ fn tails_are_those_of_scipy_and_mpmath() {
     for entry in oracle["tails"]["f"].as_array().expect("tails") {
         same(f_tail(number(entry, "x"), number(entry, "above"), number(entry, "below")), &entry["p"], &format!("F: {entry}"));
     }
+}
+
+fn errors_oracle() -> Value {
+    serde_json::from_str(include_str!("data/errors.json")).expect("JSON")
+}
+
+#[test]
+fn groups_are_the_maximal_cliques_of_networkx() {
+    for graph in errors_oracle()["graphs"].as_array().expect("graphs") {
+        let edges: Vec<(usize, usize)> = serde_json::from_value(graph["edges"].clone()).expect("edges");
+        let count = graph["n"].as_u64().expect("a number") as usize;
+        let alike = |a: usize, b: usize| a == b || edges.contains(&(a, b)) || edges.contains(&(b, a));
+        let pairs: Vec<Vec<f64>> = (0..count).map(|a| (0..count).map(|b| if alike(a, b) { 0.5 } else { 0.01 }).collect()).collect();
+        let (mean_ranks, exact) = ((1..=count).map(|rank| rank as f64).collect(), vec![vec![true; count]; count]);
+        let comparison = Comparison { mean_ranks, statistic: 0.0, p: 1.0, f: 0.0, f_p: 1.0, raw: pairs.clone(), pairs, exact };
+        let mut found = groups(&comparison, 0.05);
+        found.sort();
+        let wanted: Vec<Vec<usize>> = serde_json::from_value(graph["cliques"].clone()).expect("cliques");
+        assert_eq!(found, wanted);
+        // Every pair that is not told apart is joined, and no other.
+        for (a, b) in (0..count).flat_map(|a| (a + 1..count).map(move |b| (a, b))) {
+            assert_eq!(found.iter().any(|group| group.contains(&a) && group.contains(&b)), alike(a, b));
+        }
+    }
+}
+
+#[test]
+fn agreement_calibration_shares_and_quantiles_are_those_of_scipy_and_statsmodels() {
+    let known = errors_oracle();
+    let same = |found: Estimate, wanted: &Value, what: &str| {
+        let pairs = [found.value, found.low, found.high].into_iter().zip(numbers(wanted));
+        pairs.for_each(|(a, b)| assert!((a - b).abs() < 1e-9 * b.abs().max(1.0), "{what}: {a} is not {b}"));
+    };
+    for set in known["sets"].as_array().expect("sets") {
+        let pairs: Vec<(f64, f64)> = numbers(&set["measured"]).into_iter().zip(numbers(&set["predicted"])).collect();
+        let found = errors::agreement(&pairs).expect("agreement");
+        near(found.sd, &set["sd"], "SD");
+        for (estimate, name) in [(found.bias, "bias"), (found.lower, "lower"), (found.upper, "upper")] {
+            same(estimate, &set[name], name);
+        }
+        let found = errors::calibration(&pairs).expect("a line");
+        same(found.slope, &set["slope"], "slope");
+        same(found.intercept, &set["intercept"], "intercept");
+    }
+    for one in known["proportions"].as_array().expect("shares") {
+        let of = |name: &str| one[name].as_u64().expect("a number") as usize;
+        let (found, ends) = (errors::share(of("k"), of("n")).expect("a share"), numbers(&one["interval"]));
+        assert!((found.low - ends[0]).abs() < 1e-12 && (found.high - ends[1]).abs() < 1e-12, "{found:?} is not {ends:?}");
+    }
+    for one in known["quantiles"].as_array().expect("quantiles") {
+        let (freedom, t) = (one["freedom"].as_f64().expect("a number"), one["t"].as_f64().expect("a number"));
+        assert!((t_two_sided(0.05, freedom) / t - 1.0).abs() < 1e-9, "{freedom}: {} is not {t}", t_two_sided(0.05, freedom));
+    }
+    assert!(t_two_sided(0.05, 0.0).is_nan());
 }

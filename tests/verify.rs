@@ -27,7 +27,7 @@ fn done(folder: &Path, arguments: &str) -> String {
     text(&output.stdout)
 }
 
-/// The one line with which a result is not verified, exit code 1; each finding is a line of the output too.
+/// All that is told of a result that is not verified, exit code 1: a line for each finding, and the one line of the error.
 fn refused(folder: &Path, arguments: &str) -> String {
     failed(folder, arguments, 1)
 }
@@ -41,14 +41,17 @@ fn failed(folder: &Path, arguments: &str, code: i32) -> String {
     let output = cardiograd_on("", folder, arguments);
     let line = text(&output.stderr);
     assert!(output.status.code() == Some(code) && line.trim_end().lines().count() == 1, "{arguments}: {:?} {line}", output.status);
-    line
+    text(&output.stdout) + &line
 }
 
-/// The findings, a line each.
+/// The findings, a line each, without the word for their kind that each begins with.
 fn findings(folder: &Path, arguments: &str) -> Vec<String> {
     let output = cardiograd_on("", folder, arguments);
     assert_eq!(output.status.code(), Some(1), "{arguments}: {}{}", text(&output.stdout), text(&output.stderr));
-    text(&output.stdout).lines().map(str::to_owned).collect()
+    let told = text(&output.stdout);
+    let kinds = ["changed  ", "missing  ", "in the record  ", "extra  ", "not compared  "];
+    let finding = |line: &str| kinds.iter().find_map(|kind| line.strip_prefix(kind)).map(str::to_owned).unwrap_or_else(|| panic!("{line}"));
+    told.lines().map(finding).collect()
 }
 
 /// Changes the record of a result and seals it again, as someone does who knows of its digest.
@@ -320,6 +323,18 @@ fn a_file_dropped_together_with_its_line_is_named_and_so_is_one_that_is_added() 
     let lines = findings(path, "verify account");
     assert!(lines[0].starts_with("trace.md, made again") && lines[1] == "a.csv: the command does not make it", "{lines:?}");
     assert_eq!(lines.len(), 2);
+    // Many more: three are named, the rest counted, behind what changed; the error line counts kinds and repeats nothing.
+    (0..7).for_each(|k| std::fs::write(account.join(format!("more{k}.csv")), "1").unwrap());
+    let now = files_now(&account);
+    forge(&account, |record| record.outputs = now);
+    let output = cardiograd_on("", path, "verify account");
+    let told = text(&output.stdout);
+    let lines: Vec<&str> = told.lines().collect();
+    assert!(lines.len() == 5 && lines[0].starts_with("changed  trace.md") && lines[4] == "extra  and 5 files more that the command does not make", "{told}");
+    assert_eq!(text(&output.stderr).trim_end(), "cardiograd: account: not verified: 1 changed, 8 extra; each is a line above");
+    let quiet = text(&cardiograd_on("", path, "verify account -q").stderr);
+    assert!(quiet.contains("1 changed, 8 extra: trace.md, made again") && quiet.trim_end().lines().count() == 1, "{quiet}");
+    (0..7).for_each(|k| std::fs::remove_file(account.join(format!("more{k}.csv"))).unwrap());
     // Two that changed places, with their digests.
     std::fs::remove_file(account.join("a.csv")).unwrap();
     turn(&account.join("trace.md"), |len| len - 2);

@@ -10,6 +10,24 @@ use std::path::Path;
 /// Certificates longer than this are not read; one of StevenNet takes 15 kB.
 const LONGEST: Most = Most { bytes: 1 << 24, of: "a certificate of an audit" };
 
+/// Where and when an audit was made: what its figures do not depend on.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct About {
+    /// The model's file as it was named.
+    pub model: String,
+    /// Its digest, SHA-256.
+    pub model_sha256: String,
+    /// The dataset's folder as it was named.
+    pub dataset: String,
+    /// The digest of its manifest, which holds those of its files.
+    pub dataset_sha256: String,
+    /// The day, as in 2026-11-27, in UTC.
+    pub date: String,
+    /// The command line.
+    pub command: String,
+}
+
 /// What an audit found, for machines.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -34,6 +52,12 @@ pub struct Certificate {
     pub checks: Vec<Check>,
     /// Whether every line passed.
     pub passed: bool,
+    /// What passing says nothing of.
+    #[serde(default)]
+    pub not_covered: Vec<String>,
+    /// Where and when it was made, by whoever made it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub about: Option<About>,
 }
 
 impl Certificate {

@@ -1,5 +1,5 @@
-//! Checks that a heatmap is what it claims to be: [`prove`] measures the mathematics on sampled ECGs and gives a [`Certificate`], and
-//! [`provenance`] ties results to the bytes they came from.
+//! Tests whether heatmaps are what they claim to be: [`prove`] measures the mathematics on sampled ECGs and gives a [`Certificate`], which says what
+//! it does not cover, and [`provenance`] ties results to the bytes they came from.
 
 mod branches;
 mod certificate;
@@ -10,17 +10,29 @@ pub mod differences;
 pub mod digest;
 pub mod figure;
 pub mod invariance;
+pub mod page;
 mod precision;
 mod prove;
 pub mod provenance;
 mod rules;
-pub use certificate::Certificate;
+pub mod samplers;
+pub use certificate::{About, Certificate};
 pub use conservation::{Passage, passages};
 pub use precision::{Precision, precision};
 pub use prove::{Options, prove};
 pub use rules::relu_rules;
 
 use serde::{Deserialize, Serialize};
+
+/// What passing says nothing of, a line each.
+pub const NOT_COVERED: [&str; 6] = [
+    "ECGs other than those sampled: what holds on them may fail on another",
+    "whether the network is right, and whether a heatmap shows what a person would call its reason: challenge asks such questions",
+    "occlusion, VarGrad and the rules of LRP against their formulas: of LRP, conservation alone is tested",
+    "how noise and places on a path are drawn: the samplers are tested on given ones",
+    "settings other than the defaults: other layers, baselines, multiplied variants",
+    "reading of recordings, measuring, training and drawing",
+];
 
 /// One line of a certificate: a figure against its bound.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

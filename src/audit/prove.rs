@@ -1,10 +1,10 @@
-//! The proof: every check on sampled ECGs, one line each.
+//! The audit: every check on sampled ECGs, one line each.
 
 use super::conservation::passages;
 use super::definitions::definitions;
 use super::differences::{DIRECTIONS, adjoint, finite_differences};
 use super::invariance::{invariance, planned, variants};
-use super::{Certificate, Check, Worst, digest, precision};
+use super::{Certificate, Check, NOT_COVERED, Worst, digest, precision, samplers};
 use crate::attribution::{Explainer, MaxPoolRule, Method, Recipe, Settings};
 use crate::evaluation::ranks::larger;
 use crate::progress::{Report, Step, silent};
@@ -54,10 +54,11 @@ pub fn prove(
     let x = x.as_standard_layout().into_owned().into_shared();
     let subject = Subject { network, reference: network.cast(), settings, options, x, ids };
     type Line<'a> = fn(&Subject<'a>) -> Result<Vec<Check>>;
-    let lines: [(&str, Line<'_>); 9] = [
+    let lines: [(&str, Line<'_>); 10] = [
         ("every op against its definition", Subject::ops),
         ("gradient against finite differences", Subject::gradients),
         ("rules at ReLUs against their formulas", Subject::rules),
+        ("methods against their formulas", Subject::samplers),
         ("f32 against f64", Subject::precisions),
         ("completeness of DeepLIFT", Subject::deeplift),
         ("completeness of integrated gradients", Subject::integrated_gradients),
@@ -87,6 +88,8 @@ pub fn prove(
         ecgs: ids.to_vec(),
         passed: checks.iter().all(|check: &Check| check.passed),
         checks,
+        not_covered: NOT_COVERED.map(str::to_owned).to_vec(),
+        about: None,
     })
 }
 
@@ -125,6 +128,10 @@ impl Subject<'_> {
 
     fn rules(&self) -> Result<Vec<Check>> {
         Ok(super::rules::catalogued(&self.reference, self.settings, &cast(&self.x))?.into_iter().collect())
+    }
+
+    fn samplers(&self) -> Result<Vec<Check>> {
+        samplers::formulas(&self.reference, self.settings, &cast(&self.ecg(0)), self.options.seed)
     }
 
     fn precisions(&self) -> Result<Vec<Check>> {

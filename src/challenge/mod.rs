@@ -9,6 +9,7 @@ mod explain;
 mod findings;
 pub mod infidelity;
 pub mod localisation;
+pub mod picture;
 pub mod randomise;
 pub mod removal;
 pub mod replace;

@@ -3,22 +3,10 @@
 use super::findings::{Criterion, Findings};
 use super::replace::Replacement;
 use super::run::Challenged;
+pub use crate::evaluation::bootstrap::Estimate;
 use crate::evaluation::bootstrap::{RESAMPLES, quantile, resample};
 use serde::Serialize;
 use std::collections::BTreeMap;
-
-/// A figure with its 95 % interval.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct Estimate {
-    /// The figure on all ECGs.
-    pub value: f64,
-    /// 2.5 % quantile over resamples of ECGs.
-    pub low: f64,
-    /// 97.5 % quantile.
-    pub high: f64,
-    /// ECGs that it rests on.
-    pub ecgs: usize,
-}
 
 /// Which way a figure speaks for a method.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -41,6 +29,8 @@ pub struct Column {
     pub title: String,
     /// Which way is better.
     pub better: Better,
+    /// Whether it can rank methods by itself: a map of one constant, or of nothing but the ECG, has not got the best figure.
+    pub ranks_alone: bool,
     /// One figure per method; `None` where there is none.
     pub cells: Vec<Option<Estimate>>,
 }
@@ -114,7 +104,8 @@ pub fn columns(challenged: &Challenged, seed: u64) -> Vec<Column> {
         let layer = if all_layers { found.measures.iter().rev().find_map(|measure| measure.layer.as_deref()) } else { None };
         let cells = challenged.methods.iter().map(|m| resamples.mean(found.values_at(layer, measure, m.name())?)).collect();
         let name = if all_layers { "cascading.all".into() } else { format!("{criterion}.{measure}") };
-        all.push(Column { name, title: title.into(), better, cells });
+        let ranks_alone = criterion == Criterion::Infidelity;
+        all.push(Column { name, title: title.into(), better, ranks_alone, cells });
     }
     if let Some(found) = challenged.of(Criterion::Replacement) {
         for kind in Replacement::ALL {
@@ -127,6 +118,7 @@ pub fn columns(challenged: &Challenged, seed: u64) -> Vec<Column> {
             name: "likeness.mean".into(),
             title: "Rank correlation with the other methods".into(),
             better: Better::Neither,
+            ranks_alone: false,
             cells,
         });
     }
@@ -141,7 +133,7 @@ fn replacement_columns(challenged: &Challenged, found: &Findings, kind: Replacem
             resamples.normalised(found.values(&measure, method.name())?, bound("random_orders")?, bound("oracle")?)
         };
         let cells = challenged.methods.iter().map(|method| cell(method, resamples)).collect();
-        Column { name: format!("replacement.{measure}"), title, better, cells }
+        Column { name: format!("replacement.{measure}"), title, better, ranks_alone: true, cells }
     };
     vec![
         normalised("morf", format!("MoRF, {}: 0 random, 1 oracle", kind.title()), Better::Higher),

@@ -7,18 +7,21 @@ use super::similarity::SIMILARITIES;
 use super::summary::{Better, Column, Estimate, Resamples};
 use crate::report::tables::{Cell, Table};
 
-/// `0.45 (0.40 to 0.51)`.
-pub(super) fn text(estimate: Option<Estimate>) -> String {
-    let number = |value: f64| Cell::number(value, if value.abs() >= 100.0 { 0 } else { 2 }).text;
-    estimate.map_or_else(|| "–".into(), |e| format!("{} ({} to {})", number(e.value), number(e.low), number(e.high)))
+/// A figure and its interval, with the decimals that the larger of their sizes leaves room for.
+pub(super) fn cell(estimate: Option<Estimate>) -> Cell {
+    let most = estimate.map_or(0.0, |e| e.value.abs().max(e.low.abs()).max(e.high.abs()));
+    Cell::estimate(estimate, if most >= 100.0 { 0 } else { 2 })
 }
 
-/// One target's table: criteria in rows, methods in columns, with intervals. The best of each row is marked, the control left out.
+/// One target's table: criteria in rows, methods in columns, with intervals. The best of each row whose criterion can rank alone is marked, the control
+/// left out.
 pub fn main_table(challenged: &Challenged, columns: &[Column]) -> Table {
     let methods = challenged.methods.iter().map(|method| method.title().to_owned());
     let header = std::iter::once("Criterion".to_owned()).chain(methods);
     let caption = format!(
-        "{} ({}): every criterion and method; mean over ECGs (95 % bootstrap interval over ECGs). ↑ larger is better, ↓ smaller is better, the best is bold.",
+        "{} ({}): every criterion and method; mean over ECGs, and below it the 95 % bootstrap interval over ECGs. ↑ larger is better, ↓ smaller is better. Bold: \
+         the best of a criterion that can rank by itself; the others are passed best by a map that says nothing (of one constant, or of the ECG alone), and \
+         count only together.",
         challenged.target.title(),
         challenged.name
     );
@@ -30,15 +33,18 @@ pub fn main_table(challenged: &Challenged, columns: &[Column]) -> Table {
             Better::Neither => "",
         };
         let best = best(challenged, column);
-        let cell = |(at, estimate): (usize, &Option<Estimate>)| Cell { text: text(*estimate), value: None, best: best == Some(at) };
-        let cells = column.cells.iter().enumerate().map(cell);
+        let one = |(at, estimate): (usize, &Option<Estimate>)| Cell { best: best == Some(at), ..cell(*estimate) };
+        let cells = column.cells.iter().enumerate().map(one);
         table.rows.push(std::iter::once(Cell::text(format!("{}{arrow}", column.title))).chain(cells).collect());
     }
     table
 }
 
-/// The best method of a column; the random control does not compete.
+/// The best method of a column that can rank alone; the random control does not compete.
 pub(super) fn best(challenged: &Challenged, column: &Column) -> Option<usize> {
+    if !column.ranks_alone {
+        return None;
+    }
     let competes = |at: &usize| challenged.methods[*at] != crate::attribution::Method::Random;
     let known = (0..column.cells.len()).filter(competes).filter_map(|at| Some((at, column.cells[at]?.value)));
     match column.better {
@@ -107,10 +113,10 @@ fn row_at(
     (layer, measure): (Option<&str>, &str),
     resamples: &mut Resamples,
 ) -> Vec<Cell> {
-    let cell = |method: &crate::attribution::Method, resamples: &mut Resamples| {
-        Cell::text(text(found.values_at(layer, measure, method.name()).and_then(|values| resamples.mean(values))))
+    let one = |method: &crate::attribution::Method, resamples: &mut Resamples| {
+        cell(found.values_at(layer, measure, method.name()).and_then(|values| resamples.mean(values)))
     };
-    std::iter::once(Cell::text(name)).chain(challenged.methods.iter().map(|method| cell(method, resamples))).collect()
+    std::iter::once(Cell::text(name)).chain(challenged.methods.iter().map(|method| one(method, resamples))).collect()
 }
 
 fn similarity_table(challenged: &Challenged, found: &Findings, what: &str, resamples: &mut Resamples) -> Table {
@@ -142,7 +148,7 @@ fn replacement_table(challenged: &Challenged, found: &Findings, resamples: &mut 
             let mut cells = row(challenged, found, name, &format!("{}.{what}", kind.name()), resamples);
             for of in ["random_orders", "oracle"] {
                 let bound = found.values(&format!("{}.bounds", kind.name()), of).and_then(|values| resamples.mean(values));
-                cells.push(Cell::text(text(bound)));
+                cells.push(cell(bound));
             }
             table.rows.push(cells);
         }
@@ -170,7 +176,7 @@ fn localisation_table(challenged: &Challenged, found: &Findings, resamples: &mut
     for (measure, title) in [("share", "share of |attribution|"), ("ratio", "the same / share of points")] {
         let mut cells = row(challenged, found, title.into(), measure, resamples);
         let points = found.values("points", "segment").and_then(|values| resamples.mean(values));
-        cells.push(if measure == "share" { Cell::text(text(points)) } else { Cell::text("–") });
+        cells.push(if measure == "share" { cell(points) } else { Cell::text("–") });
         table.rows.push(cells);
     }
     table
@@ -228,7 +234,7 @@ mod tests {
             let of = |name: &str| columns.iter().find(|column| column.name == name).and_then(|column| column.cells[0]).map(|e| e.value);
             assert_eq!((of("cascading.all"), of("independent.mean.spearman_absolute")), (Some(0.75), Some(0.5)), "{layers:?}");
             for (_, table) in details(&challenged, 1) {
-                let rows: Vec<(&str, &str)> = table.rows.iter().map(|row| (row[0].text.as_str(), &row[1].text[..4])).collect();
+                let rows: Vec<(&str, &str)> = table.rows.iter().map(|row| (row[0].text.as_str(), row[1].text.as_str())).collect();
                 let names: Vec<String> = layers.iter().map(|layer| format!("spearman absolute, layer {}", plainly(layer))).collect();
                 assert_eq!(rows, [(&*names[0], "0.25"), (&*names[1], "0.75"), ("spearman absolute, mean", "0.50")]);
                 assert_eq!((table.csv().lines().count(), table.markdown().lines().count()), (4, 7));

@@ -1,12 +1,14 @@
-//! What a challenge leaves in its folder: `challenge.html`, `.md`, `.csv`, `.json`, and every table under `tables/`.
+//! What a challenge leaves in its folder: `challenge.html`, `.md`, `.csv`, `.json`, a picture of each network's criteria, and every table under `tables/`.
 
 use super::run::Challenged;
 use super::settings::Settings;
 use super::summary::{Column, columns};
 use super::tables::{details, long_table, main_table};
 use super::words::summary_words;
+use super::picture;
 use crate::files::atomic;
-use crate::report::svg::escape;
+use crate::report::colour::Style;
+use crate::report::svg::{Svg, escape};
 use crate::report::tables::Table;
 use crate::{Error, Result};
 use serde::Serialize;
@@ -38,10 +40,13 @@ pub fn write(folder: &Path, all: &[Challenged], about: &About) -> Result<()> {
     let save = |name: String, table: &Table| -> Result<()> {
         atomic::write(tables.join(format!("{name}.csv")), table.csv().as_bytes())?;
         atomic::write(tables.join(format!("{name}.md")), table.markdown().as_bytes())?;
+        atomic::write(tables.join(format!("{name}.tex")), table.latex().as_bytes())?;
         atomic::write(tables.join(format!("{name}.html")), table.html().as_bytes())
     };
     let (mut markdown, mut html) = (opening_markdown(about), opening_html(about));
     for (challenged, columns) in &scored {
+        let picture = || picture::criteria(challenged, columns, Style::default());
+        atomic::write(folder.join(format!("{}.svg", challenged.name)), picture().finish().as_bytes())?;
         let (main, details) = (main_table(challenged, columns), details(challenged, seed));
         let words = sentences(challenged, columns);
         save(challenged.name.clone(), &main)?;
@@ -49,7 +54,7 @@ pub fn write(folder: &Path, all: &[Challenged], about: &About) -> Result<()> {
             save(format!("{}_{name}", challenged.name), table)?;
         }
         section_markdown(&mut markdown, challenged, &words, &main, &details);
-        section_html(&mut html, challenged, &words, &main, &details);
+        section_html(&mut html, challenged, &words, (picture(), &main), &details);
     }
     atomic::write(folder.join("challenge.csv"), long_table(&scored).csv().as_bytes())?;
     atomic::write(folder.join("challenge.md"), markdown.as_bytes())?;
@@ -87,7 +92,7 @@ pub fn json(all: &[Challenged], about: &About) -> serde_json::Value {
 }
 
 const QUESTION: &str = "Do these heatmaps deserve trust?";
-const READING: &str = "Every criterion shows one way in which a heatmap can be wrong; none shows that it is right. The row of the random control shows what maps \
+const READING: &str = "Every criterion shows one way in which a heatmap can be wrong; none shows that it is right. The column of the random control shows what maps \
                        that have nothing to do with the network reach. docs/CHALLENGE.md defines every criterion.";
 
 fn opening_markdown(about: &About) -> String {
@@ -103,23 +108,26 @@ fn section_markdown(page: &mut String, challenged: &Challenged, words: &[String]
     }
 }
 
+/// A table of eleven methods needs the width of the window; figures and their intervals stand below each other.
+const WIDE: &str = "main,header,footer{max-width:1500px}td{padding:3px 5px;font-size:13px}thead th{padding:4px 5px}";
+
 const CLOSING: &str =
     "</main><footer>Made by cardiograd. Research software: not a medical device, not for diagnosis.</footer></body></html>\n";
 
 fn opening_html(about: &About) -> String {
     format!(
         "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
-         <title>{QUESTION}</title><style>{CSS}</style></head><body><header><h1>{QUESTION}</h1><p class=\"lead\">{READING}</p><p>{}, seed {}.</p></header><main id=\"main\">",
+         <title>{QUESTION}</title><style>{CSS}{WIDE}</style></head><body><header><h1>{QUESTION}</h1><p class=\"lead\">{READING}</p><p>{}, seed {}.</p></header><main id=\"main\">",
         escape(&about.version),
         about.settings.seed
     )
 }
 
-fn section_html(page: &mut String, challenged: &Challenged, words: &[String], main: &Table, details: &[(&str, Table)]) {
+fn section_html(page: &mut String, challenged: &Challenged, words: &[String], (picture, main): (Svg, &Table), details: &[(&str, Table)]) {
     let title = escape(&format!("{} ({})", challenged.target.title(), challenged.name));
     let _ = write!(page, "<section><h2>{title}</h2><ul>");
     words.iter().for_each(|sentence| *page += &format!("<li>{}</li>", escape(sentence)));
-    *page += "</ul>";
+    let _ = write!(page, "</ul><figure>{}<figcaption>{}</figcaption></figure>", picture.inline(), escape(picture::READING));
     scrolled(page, main);
     *page += "<details><summary>Details</summary>";
     details.iter().for_each(|(_, table)| scrolled(page, table));

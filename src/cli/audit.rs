@@ -4,13 +4,14 @@ use super::numbers::{ECGS, RUNS, up_to};
 use super::outputs::one_output;
 use super::places::{Output, Places};
 use super::provenance::forget;
-use super::{Globals, Progress, print};
+use super::{Globals, Progress, Tone, print, print_toned};
 use crate::atomic::OutputLock;
 use crate::attribution::Settings;
 use crate::audit::figure::words;
-use crate::audit::{Certificate, Options, prove};
+use crate::audit::{About, Certificate, Options, page, prove};
 use crate::dataset::{Dataset, InputKind};
 use crate::ecg::leads::LEADS;
+use crate::files::digest::sha256_file;
 use crate::nn::load_model;
 use crate::random::{Stage, Stream};
 use crate::tape::Tensor;
@@ -47,6 +48,9 @@ pub struct Args {
     /// Where the certificate goes, as JSON.
     #[arg(long, short, value_name = "CERTIFICATE.json")]
     output: Option<PathBuf>,
+    /// Where the certificate goes as a page to print.
+    #[arg(long, value_name = "CERTIFICATE.html")]
+    page: Option<PathBuf>,
     /// The certificate of an earlier audit: program, every parameter and the ECGs must be the same bits.
     #[arg(long, value_name = "EARLIER.json")]
     certificate: Option<PathBuf>,
@@ -57,7 +61,7 @@ impl Args {
     pub(super) fn places(&self) -> Places {
         let arch = self.arch.iter().map(PathBuf::from);
         let reads = [&self.model, &self.data].into_iter().chain(&self.certificate).cloned().chain(arch).collect();
-        Places { reads, writes: self.output.iter().cloned().map(Output::File).collect() }
+        Places { reads, writes: self.output.iter().chain(&self.page).cloned().map(Output::File).collect() }
     }
 }
 
@@ -82,10 +86,15 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     if let Some(earlier) = &earlier {
         certificate.hold_against(earlier);
     }
+    certificate.about = Some(about(args, &data)?);
     let text = serde_json::to_string_pretty(&certificate).map_err(|error| Error::Data(format!("writing the certificate: {error}")))?;
     if let Some(path) = &args.output {
         forget(path)?;
         crate::atomic::write(path, format!("{text}\n").as_bytes())?;
+    }
+    if let Some(path) = &args.page {
+        forget(path)?;
+        crate::atomic::write(path, page::html(&certificate).as_bytes())?;
     }
     if !globals.quiet {
         if globals.json { print(&text)? } else { tell(&certificate)? }
@@ -117,9 +126,52 @@ fn tell(certificate: &Certificate) -> Result<()> {
         certificate.kernel
     ))?;
     for check in &certificate.checks {
-        let word = if check.passed { "pass" } else { "FAIL" };
+        let (tone, word) = if check.passed { (Tone::Good, "pass") } else { (Tone::Bad, "FAIL") };
         let figure = words(check.figure).map_or_else(|| format!("{:9.2e}", check.figure), str::to_owned);
-        print(format!("{word}  {:<52} {figure} (bound {:.0e})  {}", check.name, check.bound, check.detail))?;
+        print_toned(tone, word, format!("{:<52} {figure} (bound {:.0e})  {}", check.name, check.bound, check.detail))?;
     }
-    Ok(())
+    certificate.not_covered.iter().try_for_each(|line| print_toned(Tone::Warning, "not tested", line))
+}
+
+/// Where and when the audit is made.
+fn about(args: &Args, data: &Dataset) -> Result<About> {
+    let words: Vec<String> = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
+    Ok(About {
+        model: args.model.display().to_string(),
+        model_sha256: sha256_file(&args.model)?,
+        dataset: args.data.display().to_string(),
+        dataset_sha256: data.digest().to_owned(),
+        date: today(),
+        command: format!("cardiograd {}", words.join(" ")),
+    })
+}
+
+/// The day in UTC, as in 2026-11-27.
+fn today() -> String {
+    let seconds = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    day(seconds / 86_400)
+}
+
+/// The day that is `days` after 1970-01-01, in the Gregorian calendar; years begin in March, so that a leap day is the last of its year.
+fn day(days: u64) -> String {
+    let days = days + 719_468;
+    let (era, of_era) = (days / 146_097, days % 146_097);
+    let year = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year + year / 4 - year / 100);
+    let month = (5 * of_year + 2) / 153;
+    let date = of_year - (153 * month + 2) / 5 + 1;
+    let (month, next) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };
+    format!("{:04}-{month:02}-{date:02}", era * 400 + year + next)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::day;
+
+    #[test]
+    fn days_are_those_of_the_calendar() {
+        // date -u -d @$((86400 * days)) +%F
+        let known = [(0, "1970-01-01"), (59, "1970-03-01"), (11_016, "2000-02-29"), (11_017, "2000-03-01"), (20_784, "2026-11-27"), (47_541, "2100-03-01")];
+        known.into_iter().for_each(|(days, date)| assert_eq!(day(days), date));
+    }
 }

@@ -4,7 +4,7 @@
 use crate::error::printable;
 use crate::{Error, Result};
 use std::fmt::Display;
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::process::ExitCode;
 use std::sync::{Mutex, PoisonError};
 
@@ -17,13 +17,69 @@ fn ended<R>(look: impl FnOnce(&mut Option<io::Error>) -> R) -> R {
 
 /// Writes one line to standard output, control characters of files escaped; nothing once that has failed. Never an error: [`end`] tells of it after the work.
 pub(crate) fn print(line: impl Display) -> Result<()> {
+    write_line(&printable(&line.to_string()));
+    Ok(())
+}
+
+fn write_line(line: &str) {
     ended(|ended| {
         if ended.is_none() {
             let mut out = io::stdout().lock();
-            *ended = writeln!(out, "{}", printable(&line.to_string())).and_then(|()| out.flush()).err();
+            *ended = writeln!(out, "{line}").and_then(|()| out.flush()).err();
         }
     });
+}
+
+/// What the first word of a line says, and its colour where there are colours.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Tone {
+    /// Passed, verified: green.
+    Good,
+    /// Failed, changed: red.
+    Bad,
+    /// To be minded: yellow.
+    Warning,
+}
+
+/// Columns of a terminal that does not say how many it has.
+const COLUMNS: usize = 100;
+
+/// Writes a line that begins with a word of a tone. On a terminal the word is coloured, unless `NO_COLOR` is set, and the rest wraps below itself;
+/// elsewhere it is one line of plain text.
+pub(crate) fn print_toned(tone: Tone, word: &str, rest: impl Display) -> Result<()> {
+    let terminal = io::stdout().is_terminal();
+    let coloured = terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let columns = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok()).unwrap_or(COLUMNS);
+    let (word, rest) = (printable(word).into_owned(), rest.to_string());
+    let text = if terminal { wrapped(&printable(&rest), word.chars().count() + 2, columns) } else { printable(&rest).into_owned() };
+    write_line(&format!("{}  {text}", painted(&word, tone, coloured)));
     Ok(())
+}
+
+fn painted(word: &str, tone: Tone, coloured: bool) -> String {
+    let colour = match tone {
+        Tone::Good => 32,
+        Tone::Bad => 31,
+        Tone::Warning => 33,
+    };
+    if coloured { format!("\u{1b}[1;{colour}m{word}\u{1b}[0m") } else { word.to_owned() }
+}
+
+/// Text broken between words into lines of at most `columns`, all but the first indented; a word longer than a line has one of its own.
+fn wrapped(text: &str, indent: usize, columns: usize) -> String {
+    let room = columns.saturating_sub(indent).max(20);
+    let (mut out, mut used) = (String::new(), 0);
+    for word in text.split_inclusive(' ') {
+        let length = word.trim_end().chars().count();
+        if used > 0 && used + length > room {
+            out.truncate(out.trim_end().len());
+            out += &format!("\n{:indent$}", "");
+            used = 0;
+        }
+        out += word;
+        used += word.chars().count();
+    }
+    out
 }
 
 /// Whether nobody reads what is printed any more: time to stop, for a command that does nothing but print.
@@ -56,4 +112,22 @@ pub(super) fn show(message: &clap::Error) -> ExitCode {
     }
     ended(|ended| *ended = printed.err());
     end(Ok(()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn colours_are_for_terminals_and_lines_wrap_below_themselves() {
+        assert_eq!(painted("FAIL", Tone::Bad, true), "\u{1b}[1;31mFAIL\u{1b}[0m");
+        assert_eq!([painted("pass", Tone::Good, false), painted("note", Tone::Warning, false)], ["pass", "note"]);
+        let text = "completeness of DeepLIFT (f64) 1.00e-12 (bound 1e-6) ECG 5";
+        let lines = wrapped(text, 6, 40);
+        assert!(lines.lines().all(|line| line.chars().count() <= 40) && lines.lines().skip(1).all(|line| line.starts_with("      ")), "{lines}");
+        assert_eq!(lines.split_whitespace().collect::<Vec<_>>(), text.split_whitespace().collect::<Vec<_>>());
+        assert_eq!((wrapped(text, 6, 200), wrapped("", 6, 40)), (text.to_owned(), String::new()));
+        let long = "x".repeat(90);
+        assert_eq!(wrapped(&format!("a {long} b"), 2, 30).lines().count(), 3);
+    }
 }

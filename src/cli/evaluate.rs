@@ -1,9 +1,11 @@
 //! `cardiograd evaluate`.
 
 use super::models::{Loaded, ModelOptions};
-use super::{Globals, Progress, print};
+use super::{Globals, Progress, Tone, print, print_toned};
 use crate::dataset::{Dataset, InputKind, Part, Target};
 use crate::nn::{Examples, Metrics, predict_ecgs};
+use crate::report::findings::words_for_the_mean;
+use crate::report::results::ExactErrors;
 use crate::{Error, Result};
 use std::path::{Path, PathBuf};
 
@@ -35,26 +37,43 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     let mut rows = Vec::new();
     for (path, loaded) in &models {
         let progress = Progress::new(globals.quiet);
-        let metrics = evaluate(args, &dataset, path, loaded, &progress)?;
+        let (metrics, exact) = evaluate(args, &dataset, path, loaded, &progress)?;
         let same_data = loaded.model.provenance.as_ref().map(|about| about.dataset == digest);
-        rows.push((*path, loaded.target, metrics, same_data));
+        rows.push((*path, loaded.target, metrics, exact, same_data));
     }
     if globals.quiet {
         return Ok(());
     }
     if globals.json {
-        let row = |(path, target, metrics, same): &(&PathBuf, Target, Metrics, Option<bool>)| serde_json::json!({ "model": path.display().to_string(), "target": target, "unit": target.unit(), "metrics": metrics, "trained_on_this_dataset": same });
+        let row = |(path, target, metrics, exact, same): &(&PathBuf, Target, Metrics, Option<ExactErrors>, Option<bool>)| serde_json::json!({ "model": path.display().to_string(), "target": target, "unit": target.unit(), "metrics": metrics, "against_exact": exact, "trained_on_this_dataset": same });
         return print(serde_json::Value::from(rows.iter().map(row).collect::<Vec<_>>()));
     }
     print(HEADER)?;
-    for (path, target, metrics, same_data) in rows {
-        let note = if same_data == Some(false) { "  (trained on another dataset)" } else { "" };
-        print(format!("{}  {}{note}", line(target, &metrics), path.display()))?;
+    for (path, target, metrics, _, same_data) in &rows {
+        let note = if *same_data == Some(false) { "  (trained on another dataset)" } else { "" };
+        print(format!("{}  {}{note}", line(*target, metrics), path.display()))?;
+    }
+    for (path, target, metrics, exact, _) in rows {
+        let unit = target.unit();
+        if let Some(e) = exact {
+            print(format!(
+                "{}: against the exact values of {} ECGs MAE {:.3} {unit}, RMSE {:.3} {unit}; the measurement itself errs by {:.3} and {:.3} {unit}",
+                path.display(),
+                e.n,
+                e.mae,
+                e.rmse,
+                e.mae_of_measured,
+                e.rmse_of_measured
+            ))?;
+        }
+        if metrics.mae >= metrics.mae_of_mean {
+            print_toned(Tone::Warning, "warning", format!("{}: {}", path.display(), words_for_the_mean(metrics.mae, metrics.mae_of_mean, unit)))?;
+        }
     }
     Ok(())
 }
 
-fn evaluate(args: &Args, dataset: &Dataset, path: &Path, loaded: &Loaded, progress: &Progress) -> Result<Metrics> {
+fn evaluate(args: &Args, dataset: &Dataset, path: &Path, loaded: &Loaded, progress: &Progress) -> Result<(Metrics, Option<ExactErrors>)> {
     let Loaded { model, target, input, .. } = loaded;
     let (target, input) = (*target, *input);
     let split = dataset.split(args.seed.unwrap_or_else(|| loaded.split_seed(0)));
@@ -70,7 +89,9 @@ fn evaluate(args: &Args, dataset: &Dataset, path: &Path, loaded: &Loaded, progre
     let inputs = |ecgs: &[usize]| dataset.inputs(ecgs, input);
     let label = format!("evaluating {}", path.display());
     let predicted = predict_ecgs(&model.network, &inputs, &examples.ecgs, &label, &|step| progress.step(step))?;
-    Ok(Metrics::new(args.split, &predicted, &examples.values, train_mean))
+    let all = examples.ecgs.iter().zip(examples.values.iter().zip(&predicted));
+    let exact = ExactErrors::of(all.map(|(ecg, (measured, predicted))| (dataset.exact(*ecg, target), *measured, *predicted)));
+    Ok((Metrics::new(args.split, &predicted, &examples.values, train_mean), exact))
 }
 
 /// What tells one dataset from another: the digest of its manifest, which holds the digests of its files.
@@ -81,7 +102,7 @@ pub(super) fn dataset_digest(dataset: &Dataset) -> String {
 /// The head of [`line`]s.
 pub(super) const HEADER: &str = "target  part            n        MAE       RMSE   MAE of mean   gain";
 
-/// One network's errors on one part; `gain` is how many times better than predicting the training mean.
+/// One network's errors on one part, against measured values; `gain` is how many times better than predicting the training mean.
 pub(super) fn line(target: Target, metrics: &Metrics) -> String {
     let Metrics { part, n, mae, rmse, mae_of_mean, .. } = metrics;
     let unit = target.unit();

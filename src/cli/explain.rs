@@ -132,6 +132,7 @@ struct Found {
 fn explained(args: &Args, globals: &Globals) -> Result<Explained> {
     let methods = Method::parse_list(&args.method)?;
     let model = load_model(&args.model, args.arch.as_deref())?;
+    super::models::warn_if_worse_than_mean(&model, globals);
     let done = match args.precision {
         Precision::F32 => explain::<f32>(&model.network, args, &methods, &model, globals)?,
         Precision::F64 => explain::<f64>(&model.network.cast(), args, &methods, &model, globals)?,
@@ -186,7 +187,7 @@ fn explain<T: Real + Element>(
     model: &Model,
     globals: &Globals,
 ) -> Result<Explained> {
-    let ecgs = Ecgs::open(&args.input, model, args.inputs)?;
+    let ecgs = Ecgs::open(&args.input, model, &args.inputs)?;
     let columns = columns(model, &ecgs.example(), args.column)?;
     let [_, samples] = ecgs.example();
     let mut settings = args.settings(model, samples)?;

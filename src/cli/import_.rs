@@ -1,7 +1,7 @@
 //! `cardiograd import`: recordings of any kind into a dataset, measured, with what was done to them.
 
 use super::generate::report;
-use super::measure::Said;
+use super::measure::{MOST_MICROVOLTS, Said, whole_microvolts};
 use super::places::{Output, Places};
 use super::provenance::tell_of_earlier_work;
 use super::sources::{Taken, files_of};
@@ -161,8 +161,7 @@ impl Importer<'_> {
 
     fn entry(&self, at: usize) -> Result<(Entry, Vec<String>)> {
         let path = self.source.path(at);
-        let recording = self.source.read(at)?;
-        let (rhythm, mut notes) = recording.rhythm(path)?;
+        let (rhythm, recording, mut notes) = self.args.said.rhythm(&self.source, at)?;
         let rhythm = ten_seconds(rhythm, path, &mut notes)?;
         let whole = microvolts(&rhythm, path, &mut notes)?;
         // What is measured is what the dataset holds: whole µV.
@@ -215,18 +214,11 @@ fn ten_seconds(rhythm: Rhythm, path: &Path, notes: &mut Vec<String>) -> Result<A
 
 /// Whole µV in 16 bits; a lead that lies outside them is first set on its mean.
 fn microvolts(samples: &Array2<f32>, path: &Path, notes: &mut Vec<String>) -> Result<Array2<i16>> {
-    let fits = |x: f32| x.abs() < 32_000.0;
-    let mut samples = samples.clone();
-    for mut lead in samples.rows_mut() {
-        if !lead.iter().all(|&x| fits(x)) {
-            let mean = lead.mean().unwrap_or(0.0);
-            lead.mapv_inplace(|x| x - mean);
-            notes.push("electrode offset removed".into());
-        }
-    }
-    match samples.iter().find(|&&x| !fits(x)) {
+    let (samples, moved) = whole_microvolts(samples.clone());
+    notes.extend(std::iter::repeat_n("electrode offset removed".to_owned(), moved));
+    match samples.iter().find(|x| x.abs() >= MOST_MICROVOLTS) {
         Some(x) => Err(Error::format(path, format!("a sample of {:.1} mV is more than a dataset can hold (32 mV)", x / 1000.0))),
-        None => Ok(samples.mapv(|x| x.round() as i16)),
+        None => Ok(samples.mapv(|x| x as i16)),
     }
 }
 

@@ -1,19 +1,21 @@
 //! ECGs in an array file, as `--input X.npy` brings them: (N, C, L) or, for one ECG, (C, L), in µV, of any number type.
 
+use super::amplitude;
+use super::measure::unit;
 use crate::ecg::leads::LEADS;
 use crate::files::npy::{Dtype, NpyRows};
 use crate::nn::Model;
 use crate::{Error, Result};
-use ndarray::{Array3, ArrayD, ArrayView1, ArrayView2};
+use ndarray::{Array3, ArrayD, ArrayView2};
 use std::ops::Range;
 use std::path::Path;
 
-/// The least and the largest median over leads of max − min that an ECG in µV can have.
-const AMPLITUDES: std::ops::RangeInclusive<f64> = 50.0..=20_000.0;
-
-/// What insists on ECGs that a model of a known input would refuse.
-#[derive(clap::Args, Clone, Copy, Debug, Default)]
+/// What is said of ECGs, and what insists on those that a model of a known input would refuse.
+#[derive(clap::Args, Clone, Debug, Default)]
 pub(super) struct InputOptions {
+    /// The unit of the ECGs: uV, mV or V [default: uV].
+    #[arg(long, value_name = "UNIT")]
+    unit: Option<String>,
     /// Take ECGs of another length than the model was trained on.
     #[arg(long)]
     any_length: bool,
@@ -29,6 +31,8 @@ pub(super) struct Ecgs {
     shape: [usize; 3],
     /// Whether amplitudes that cannot be µV are refused.
     in_microvolts: bool,
+    /// µV of one unit of the file.
+    factor: f64,
 }
 
 impl Ecgs {
@@ -37,7 +41,11 @@ impl Ecgs {
     ///
     /// # Errors
     /// [`Error::Format`] if the array has another number of axes, holds no ECG, or its ECGs do not fit the model; as [`NpyRows::open`].
-    pub fn open(path: &Path, model: &Model, options: InputOptions) -> Result<Self> {
+    pub fn open(path: &Path, model: &Model, options: &InputOptions) -> Result<Self> {
+        let factor = match options.unit.as_deref() {
+            None => 1.0,
+            Some(name) => unit(name)?.microvolts(),
+        };
         let rows = NpyRows::open(path)?;
         let shape = match rows.header().shape[..] {
             [ecgs, channels, samples] => [ecgs, channels, samples],
@@ -54,7 +62,7 @@ impl Ecgs {
             return Err(Error::format(path, format!("{what}: give those, or insist with --any-length")));
         }
         model.network.program().shapes(&[vec![1, channels, samples]]).map_err(|error| Error::format(path, error.to_string()))?;
-        Ok(Ecgs { rows, shape, in_microvolts: model.input.is_some() && !options.any_amplitude })
+        Ok(Ecgs { rows, shape, in_microvolts: model.input.is_some() && !options.any_amplitude, factor })
     }
 
     /// The shape of one ECG.
@@ -67,7 +75,7 @@ impl Ecgs {
         self.shape[0]
     }
 
-    /// Some of the ECGs, (N, C, L), exactly as in the file.
+    /// Some of the ECGs, (N, C, L), in µV: as in the file, which is in µV unless its unit is said.
     ///
     /// # Errors
     /// [`Error::Value`] for a NaN or infinite sample, by ECG, lead and sample, and for an ECG that cannot be in µV; [`Error::Io`].
@@ -77,7 +85,7 @@ impl Ecgs {
         let rows = if single { 0..channels } else { ecgs.clone() };
         let mut values = Vec::with_capacity(ecgs.len() * channels * samples);
         for row in rows {
-            values.extend(self.row(row)?);
+            values.extend(self.row(row)?.into_iter().map(|value| value * self.factor));
         }
         let batch = Array3::from_shape_vec((ecgs.len(), channels, samples), values)
             .map_err(|error| Error::format(self.rows.path(), error.to_string()))?;
@@ -93,24 +101,12 @@ impl Ecgs {
         }
     }
 
-    /// Refuses an ECG whose leads are so small or so large that it is in another unit than µV.
+    /// Refuses an ECG that cannot be in µV, where the model looks at such.
     fn check_amplitude(&self, ecg: usize, samples: ArrayView2<'_, f64>) -> Result<()> {
-        let extent = |lead: ArrayView1<'_, f64>| {
-            let (low, high) = lead.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), v| (low.min(*v), high.max(*v)));
-            high - low
-        };
-        let mut extents: Vec<f64> = samples.outer_iter().map(extent).collect();
-        extents.sort_by(f64::total_cmp);
-        let median = (extents[(extents.len() - 1) / 2] + extents[extents.len() / 2]) / 2.0;
-        if !self.in_microvolts || AMPLITUDES.contains(&median) {
+        if !self.in_microvolts {
             return Ok(());
         }
-        let hint = if median < *AMPLITUDES.start() { "if they are in mV, multiply by 1000" } else { "if they are in nV, divide by 1000" };
-        let at = format!("{}: ECG {ecg}", self.rows.path().display());
-        let problem = format!(
-            "its leads span {median:.4} (median over leads of max − min), which cannot be µV: {hint}, or insist with --any-amplitude"
-        );
-        Err(Error::Value { at, problem })
+        amplitude::check(|| format!("{}: ECG {ecg}", self.rows.path().display()), samples)
     }
 
     fn check_finite(&self, ecg: usize, samples: ArrayView2<'_, f64>) -> Result<()> {

@@ -9,7 +9,11 @@ use crate::files::npy::{self, Header, NpyArray};
 use crate::files::state_dict::{self, Kind, StateDict};
 use crate::files::{npz, state_dict::Tensor};
 use crate::intake::{self, Most};
-use crate::nn::{Checkpoint, Model, parse_program};
+use crate::nn::{Checkpoint, Model, TrainSettings, Weights, parse_program};
+use crate::report::StudyResults;
+use crate::report::findings::{warnings, words_for_the_mean};
+use crate::report::study_tables::named;
+use crate::trace::formula::{number, sizes};
 use crate::{Error, Result};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -154,7 +158,7 @@ fn array(path: &Path) -> Result<Findings> {
         (false, true) => ", big-endian",
         (true, true) => ", Fortran order, big-endian",
     };
-    let mut lines = vec![format!("{}: NumPy array {:?} {}{order}", path.display(), header.shape, header.dtype.name())];
+    let mut lines = vec![format!("{}: NumPy array of {} {}{order}", path.display(), shape_of(&header.shape), header.dtype.name())];
     let mut value = json!({ "kind": "npy", "shape": header.shape, "dtype": header.dtype.name(), "fortran_order": header.fortran });
     if length <= READ_WHOLE {
         let range = Range::of(npy::read(path)?);
@@ -169,7 +173,7 @@ fn arrays(path: &Path) -> Result<Findings> {
     npz::each(path, &mut |name, array| {
         let (shape, dtype) = (array.shape().to_vec(), array.dtype().name());
         let range = Range::of(array);
-        lines.push(format!("  {name}: {shape:?} {dtype}, {}", range.line()));
+        lines.push(format!("  {name}: {} {dtype}, {}", shape_of(&shape), range.line()));
         values.push(json!({ "name": name, "shape": shape, "dtype": dtype, "values": range.value() }));
         Ok(())
     })?;
@@ -204,7 +208,7 @@ impl Range {
         if self.count == 0 {
             format!("no finite value{strange}")
         } else {
-            format!("from {} to {}, mean {}{strange}", self.min, self.max, self.mean)
+            format!("from {} to {}, mean {}{strange}", number(self.min), number(self.max), number(self.mean))
         }
     }
 
@@ -219,7 +223,7 @@ impl Range {
 fn weights(path: &Path, kind: Kind, dict: &StateDict) -> Findings {
     let values: usize = dict.iter().map(|(_, tensor)| tensor.elements()).sum();
     let mut lines = vec![format!("{}: {}, {} tensors, {values} values", path.display(), kind.title(), dict.len())];
-    lines.extend(dict.iter().map(|(name, tensor)| format!("  {name}: {:?} {}", tensor.shape(), tensor.dtype())));
+    lines.extend(dict.iter().map(|(name, tensor)| format!("  {name}: {} {}", shape_of(tensor.shape()), tensor.dtype())));
     let describe = |(name, tensor): (&str, &Tensor)| json!({ "name": name, "shape": tensor.shape(), "dtype": tensor.dtype() });
     let tensors: Vec<Value> = dict.iter().map(describe).collect();
     Findings::new(lines, json!({ "kind": "state_dict", "format": kind.title(), "values": values, "tensors": tensors }))
@@ -231,19 +235,70 @@ fn program_or_results(path: &Path) -> Result<Findings> {
     if value.get("nodes").is_some() {
         return Ok(program(path, &text));
     }
-    let mut lines = vec![format!("{}: results in JSON, not a program", path.display())];
-    for (name, part) in value.as_object().into_iter().flatten() {
-        lines.push(match part {
-            Value::Array(items) => format!("  {name}: {} entries", items.len()),
-            // Where results come from is shown whole: that is what one inspects them for.
-            Value::Object(_) if name == "provenance" => format!("  {name}: {part:#}").replace('\n', "\n  "),
-            Value::Object(items) => format!("  {name}: {}", items.keys().cloned().collect::<Vec<_>>().join(", ")),
-            plain => format!("  {name}: {plain}"),
-        });
-    }
     let provenance = value.get("provenance").cloned().unwrap_or(Value::Null);
     let parts: Vec<&String> = value.as_object().into_iter().flat_map(|parts| parts.keys()).collect();
-    Ok(Findings::new(lines, json!({ "kind": "results", "parts": parts, "provenance": provenance })))
+    let told = json!({ "kind": "results", "parts": parts, "provenance": provenance });
+    if let Ok(study) = serde_json::from_str::<StudyResults>(&text) {
+        return Ok(Findings::new(study_lines(path, &study), json!({ "kind": "study", "parts": parts, "provenance": provenance })));
+    }
+    let mut lines = vec![format!("{}: results in JSON, neither a program nor a study of this version", path.display())];
+    for (name, part) in value.as_object().into_iter().flatten() {
+        lines.push(format!("  {name}{}", briefly(part)));
+        // Where results come from is shown one step deeper: that is what one inspects them for.
+        let within = part.as_object().into_iter().flatten().filter(|_| name == "provenance");
+        lines.extend(within.map(|(name, part)| format!("    {name}{}", briefly(part))));
+    }
+    Ok(Findings::new(lines, told))
+}
+
+/// What a part of a JSON file holds, for people.
+fn briefly(part: &Value) -> String {
+    match part {
+        Value::Array(items) => format!(": {} entries", items.len()),
+        Value::Object(items) => format!(": {}", items.keys().cloned().collect::<Vec<_>>().join(", ")),
+        Value::String(text) => format!(": {text}"),
+        Value::Number(value) => format!(": {}", value.as_f64().map_or_else(|| value.to_string(), number)),
+        plain => format!(": {plain}"),
+    }
+}
+
+/// A study for people: what it was made from, what its networks err by, and what is to be minded.
+fn study_lines(path: &Path, study: &StudyResults) -> Vec<String> {
+    let made = &study.provenance;
+    let mut lines = vec![format!(
+        "{}: a study of {} ECGs (source: {}), {} networks that look at {} ECGs, {} ECGs with heatmaps",
+        path.display(),
+        study.data.ecgs,
+        study.data.source,
+        study.targets.len(),
+        study.input,
+        study.ecgs.ids.len()
+    )];
+    lines.push(format!("  made by {}, seed {}: {}", made.version, made.seed, made.command));
+    lines.push(format!("  methods are ranked {}", named(study.scoring)));
+    for target in &study.targets {
+        let (name, unit) = (target.target.title(), target.target.unit());
+        let Some(test) = target.split("test") else { continue };
+        let exact = test.exact.map_or_else(String::new, |e| format!(", MAE against exact values {} {unit}", number(e.mae)));
+        let beside = words_for_the_mean(test.mae, test.mae_of_mean, unit);
+        lines.push(format!("  {name}: test MAE {} {unit}, RMSE {} {unit} on {} ECGs{exact}; {beside}", number(test.mae), number(test.rmse), test.n));
+    }
+    lines.extend(made.settings.iter().map(|(name, value)| format!("  {name}: {value}")));
+    lines.extend(made.digests.iter().map(|(name, digest)| format!("  {name} {digest}")));
+    lines.extend(warnings(study).into_iter().map(|warning| format!("  Note: {warning}")));
+    lines
+}
+
+/// Settings of a training for people.
+fn in_words(settings: &TrainSettings) -> String {
+    let TrainSettings { epochs, batch, learning_rate, schedule, standardise, seed } = settings;
+    let standardised = if *standardise { "standardised while training" } else { "raw values" };
+    format!("settings: {epochs} epochs of batches of {batch}, learning rate {learning_rate} ({schedule}), {standardised}, seed {seed}")
+}
+
+/// A shape as people write it.
+fn shape_of(shape: &[usize]) -> String {
+    if shape.is_empty() { "one value".into() } else { sizes(shape) }
 }
 
 /// A program, or everything that is wrong with it.
@@ -272,21 +327,25 @@ fn model(path: &Path, model: &Model) -> Findings {
     let mut lines = vec![format!("{}: a cardiograd model that predicts {predicts} from {input}", path.display())];
     if let Some(made) = &model.provenance {
         let settings = &made.settings;
+        let weights = match made.weights {
+            Weights::Best => "the best",
+            Weights::Last => "the last",
+        };
         lines.push(format!(
-            "  trained by {}, {} epochs, best epoch {}, weights {:?}",
+            "  trained by {}, {} epochs of which {} was the best on the validation part; weights of {weights}",
             made.version,
             made.epochs.len(),
-            made.best_epoch + 1,
-            made.weights
+            made.best_epoch + 1
         ));
-        lines.push(format!("  {settings:?}"));
+        lines.push(format!("  {}", in_words(settings)));
         if !made.dataset.is_empty() {
             lines.push(format!("  on the dataset {}", made.dataset));
         }
         for m in &made.metrics {
             let unit = model.unit();
-            let mean = format!("predicting the mean {:.3} and {:.3}", m.mae_of_mean, m.rmse_of_mean);
-            lines.push(format!("  {}: MAE {:.3} {unit}, RMSE {:.3} {unit} on {} ECGs ({mean})", m.part, m.mae, m.rmse, m.n));
+            let [mae, rmse] = [m.mae, m.rmse].map(number);
+            let beside = words_for_the_mean(m.mae, m.mae_of_mean, unit);
+            lines.push(format!("  {}: MAE {mae} {unit}, RMSE {rmse} {unit} on {} ECGs; {beside}", m.part, m.n));
         }
     }
     lines.extend(program.to_string().lines().map(|line| format!("  {line}")));

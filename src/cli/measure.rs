@@ -1,16 +1,19 @@
 //! `cardiograd measure`: intervals, amplitudes and fiducials of any recordings, a row each.
 
+use super::amplitude;
 use super::console::unread;
 use super::places::{Output, Places};
 use super::provenance::forget;
 use super::{Globals, Progress, print};
 use crate::dataset::{write_header, write_row};
 use crate::ecg::measure::{Measured, Thresholds, measure};
-use crate::ecg::read::{Given, Source, Unit};
+use crate::ecg::read::{Given, Recording, Source, Unit};
+use crate::ecg::{Measurements, Rhythm};
 use crate::files::atomic::AtomicFile;
 use crate::files::npy::NpyWriter;
 use crate::progress::Step;
 use crate::{Error, Result};
+use ndarray::Array2;
 use rayon::prelude::*;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -19,8 +22,14 @@ use std::path::PathBuf;
 /// Recordings in flight.
 const CHUNK: usize = 64;
 
+/// What the columns are, for `--help`.
+const COLUMNS: &str = "Columns: pr_ms, qrs_ms, qt_ms in ms and rate_bpm in beats per minute, to 0.1; r_v5_uv, j_v5_uv, t_v5_uv in µV, to 0.1; p_onset, p_offset, \
+                       qrs_onset, qrs_offset, t_offset in samples of the median beat (500 Hz, 2 ms each; the R peak is at sample 240); status is ok or why \
+                       the ECG could not be measured. An absent measurement is an empty field. Samples are taken in whole µV, as a dataset holds them.";
+
 /// Arguments of `cardiograd measure`.
 #[derive(clap::Args, Debug)]
+#[command(after_help = COLUMNS)]
 pub struct Args {
     /// Recordings: a dataset, WFDB (.hea), MUSE XML, OSF .asc, CSV with lead names, .npy or .npz (N, 8 or 12, T), or folders of one kind. Ids are
     /// the files' names, with :ROW for arrays of several ECGs, or a dataset's own; where two would be the same, the paths as given take their place.
@@ -48,6 +57,17 @@ pub(super) struct Said {
     /// The sampling rate of files that do not say, Hz [arrays: 500].
     #[arg(long, value_name = "HZ")]
     pub(super) rate: Option<f64>,
+    /// Take arrays whose amplitudes cannot be µV.
+    #[arg(long)]
+    any_amplitude: bool,
+}
+
+/// The unit of a name.
+///
+/// # Errors
+/// [`Error::Usage`] for a unit that is not known.
+pub(super) fn unit(name: &str) -> Result<Unit> {
+    Unit::named(name).ok_or_else(|| Error::Usage(format!("--unit {name}: the units are uV, mV and V")))
 }
 
 impl Said {
@@ -56,12 +76,71 @@ impl Said {
     /// # Errors
     /// [`Error::Usage`] for a unit that is not known or a rate that cannot be used.
     pub(super) fn given(&self) -> Result<Given> {
-        let unknown = |unit: &str| Error::Usage(format!("--unit {unit}: the units are uV, mV and V"));
-        let unit = self.unit.as_deref().map(|unit| Unit::named(unit).ok_or_else(|| unknown(unit))).transpose()?;
+        let unit = self.unit.as_deref().map(unit).transpose()?;
         if let Some(rate) = self.rate.filter(|rate| !(250.0..=1000.0).contains(rate)) {
             return Err(Error::Usage(format!("--rate {rate}: rates from 250 to 1000 Hz can be used")));
         }
         Ok(Given { unit, rate: self.rate })
+    }
+
+    /// A recording as this program measures it, in whole µV: what a dataset holds, so that `measure` and `import` say the same of one recording.
+    /// The samples of an array that does not say its unit must be such as µV can be.
+    ///
+    /// # Errors
+    /// As [`Source::read`]; [`Error::Value`] for an array that is in another unit.
+    pub(super) fn rhythm(&self, source: &Source, at: usize) -> Result<(Rhythm, Recording, Vec<String>)> {
+        let path = source.path(at);
+        let recording = source.read(at)?;
+        let (rhythm, notes) = recording.rhythm(path)?;
+        let array = path.extension().is_some_and(|end| ["npy", "npz"].iter().any(|name| end.eq_ignore_ascii_case(name)));
+        if array && self.unit.is_none() && !self.any_amplitude && !is_flat(&rhythm) {
+            amplitude::check(|| format!("{}: ECG {at}", path.display()), rhythm.samples())?;
+        }
+        Ok((rhythm, recording, notes))
+    }
+}
+
+/// Whether nothing at all is in the leads: an ECG without signal is measured as such, in whatever unit.
+fn is_flat(rhythm: &Rhythm) -> bool {
+    rhythm.samples().rows().into_iter().all(|lead| lead.iter().all(|value| *value == lead[0]))
+}
+
+/// No sample of a dataset is larger, µV.
+pub(super) const MOST_MICROVOLTS: f32 = 32_000.0;
+
+/// Samples (8, T) in whole µV, a lead that lies outside of 16 bits first set on its mean; and how many leads were.
+pub(super) fn whole_microvolts(mut samples: Array2<f32>) -> (Array2<f32>, usize) {
+    let mut moved = 0;
+    for mut lead in samples.rows_mut() {
+        if !lead.iter().all(|x| x.abs() < MOST_MICROVOLTS) {
+            let mean = lead.mean().unwrap_or(0.0);
+            lead.mapv_inplace(|x| x - mean);
+            moved += 1;
+        }
+    }
+    samples.mapv_inplace(f32::round);
+    (samples, moved)
+}
+
+/// A measurement as it is meant: times to 0.1 ms, rates to 0.1 per minute, amplitudes to 0.1 µV, fiducials to the sample. The text and the JSON of
+/// `measure` are these; a dataset keeps all digits, which networks are trained on.
+fn rounded(m: &Measurements) -> Measurements {
+    let tenth = |value: Option<f64>| value.map(|value| (value * 10.0).round() / 10.0);
+    let sample = |value: Option<f64>| value.map(f64::round);
+    Measurements {
+        pr_ms: tenth(m.pr_ms),
+        qrs_ms: tenth(m.qrs_ms),
+        qt_ms: tenth(m.qt_ms),
+        rate_bpm: tenth(m.rate_bpm),
+        r_v5_uv: tenth(m.r_v5_uv),
+        j_v5_uv: tenth(m.j_v5_uv),
+        t_v5_uv: tenth(m.t_v5_uv),
+        p_onset: sample(m.p_onset),
+        p_offset: sample(m.p_offset),
+        qrs_onset: sample(m.qrs_onset),
+        qrs_offset: sample(m.qrs_offset),
+        t_offset: sample(m.t_offset),
+        ..m.clone()
     }
 }
 
@@ -97,7 +176,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     for (source, ids) in sources.iter().zip(&ids) {
         for first in (0..source.len()).step_by(CHUNK) {
             let chunk: Vec<usize> = (first..source.len().min(first + CHUNK)).collect();
-            let measured: Vec<Measured> = chunk.into_par_iter().map(|at| one(source, at, &thresholds)).collect::<Result<_>>()?;
+            let measured: Vec<Measured> = chunk.into_par_iter().map(|at| one(args, source, at, &thresholds)).collect::<Result<_>>()?;
             ids[first..].iter().zip(&measured).try_for_each(|(id, measured)| sink.take(id, measured))?;
             if sink.only_prints() && unread() {
                 return Ok(());
@@ -109,9 +188,9 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     sink.finish(args, globals)
 }
 
-fn one(source: &Source, at: usize, thresholds: &Thresholds) -> Result<Measured> {
-    let (rhythm, _) = source.read(at)?.rhythm(source.path(at))?;
-    Ok(measure(&rhythm, thresholds))
+fn one(args: &Args, source: &Source, at: usize, thresholds: &Thresholds) -> Result<Measured> {
+    let (rhythm, _, _) = args.said.rhythm(source, at)?;
+    Ok(measure(&Rhythm::new(whole_microvolts(rhythm.into_samples()).0)?, thresholds))
 }
 
 impl Sink {
@@ -136,7 +215,7 @@ impl Sink {
     }
 
     fn take(&mut self, id: &str, measured: &Measured) -> Result<()> {
-        let m = &measured.measurements;
+        let m = &rounded(&measured.measurements);
         self.count += 1;
         if let Some(reason) = &m.rejected {
             *self.rejected.entry(reason.split(':').next().unwrap_or(reason).to_owned()).or_default() += 1;

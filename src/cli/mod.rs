@@ -1,5 +1,6 @@
 //! The command line: arguments → resolved configuration → one command a file.
 
+mod amplitude;
 mod audit;
 mod challenge;
 mod console;
@@ -37,7 +38,7 @@ use clap::{Parser, Subcommand};
 use numbers::{THREADS, up_to};
 use std::process::ExitCode;
 
-pub(crate) use console::print;
+pub(crate) use console::{Tone, print, print_toned};
 pub use progress::Progress;
 
 /// Train networks on 12-lead ECGs, explain them with gradient heatmaps, and judge the heatmaps.
@@ -50,8 +51,9 @@ struct Arguments {
     command: Command,
 }
 
-/// Options that every command takes.
+/// Options that every command takes; help lists them apart.
 #[derive(clap::Args, Clone, Debug)]
+#[command(next_help_heading = "Options of every command")]
 pub struct Globals {
     /// Threads to use [default: one per core]; results do not depend on it.
     #[arg(long, global = true, value_name = "N", value_parser = up_to::<THREADS>)]
@@ -86,7 +88,7 @@ enum Command {
     Trace(trace::Args),
     /// Judge heatmaps by perturbing what they highlight.
     Perturb(perturb::Args),
-    /// Prove on sampled ECGs that heatmaps are what they claim to be: pass or fail per line, and a certificate.
+    /// Test on sampled ECGs whether heatmaps are what they claim to be: pass or fail per line, what is not tested, and a certificate.
     Audit(audit::Args),
     /// Make a result again from what its record says it was made from, and compare.
     Verify(verify::Args),

@@ -1,11 +1,14 @@
 //! Models on the command line, with what is to be known of them: the file's own word, or options where it says nothing.
 
+use super::Globals;
+use super::console::complain;
 use super::outputs::one_output;
 use super::provenance::{Input, program_file};
-use crate::dataset::{InputKind, Target};
+use crate::dataset::{InputKind, Part, Target};
 use crate::ecg::leads::LEADS;
 use crate::files::digest::sha256_file;
 use crate::nn::{Model, load_model};
+use crate::report::findings::words_for_the_mean;
 use crate::{Error, Result};
 use std::path::Path;
 
@@ -85,4 +88,12 @@ pub(super) fn names_differ<'a>(names: impl Iterator<Item = &'a str>) -> Result<(
         }
     }
     Ok(())
+}
+
+/// Says on standard error that a model is worse than the mean, where its file knows: what it predicts and its heatmaps are then of little worth.
+pub(super) fn warn_if_worse_than_mean(model: &Model, globals: &Globals) {
+    let test = model.provenance.as_ref().and_then(|about| about.metrics(Part::Test)).filter(|test| test.mae >= test.mae_of_mean);
+    if let Some(test) = test.filter(|_| !globals.quiet) {
+        complain(format_args!("cardiograd: warning: {}\n", words_for_the_mean(test.mae, test.mae_of_mean, model.unit())));
+    }
 }

@@ -14,6 +14,7 @@ use crate::evaluation::scores::Scoring;
 use crate::files::npz::NpzWriter;
 use crate::nn::Examples;
 use crate::progress::Report;
+use crate::report::study_tables::named;
 use crate::study::{Judge, Perturbed, area_table, write_area_tables};
 use crate::{Error, Result};
 use ndarray::Array1;
@@ -197,7 +198,7 @@ fn tell(args: &Args, networks: &[Perturbed], left_out: &[LeftOut], globals: &Glo
         }
         return print(format!("{told:#}"));
     }
-    print("Area under the error curve to iteration 15 (the study's Table 4):")?;
+    print(format!("Area under the error curve to iteration 15, {} as in table4.csv:", named(Scoring::Paper)))?;
     table.plain().lines().try_for_each(print)?;
     let excluded: usize = networks.iter().map(|network| network.excluded().len()).sum();
     let ecgs: Vec<String> = networks.iter().map(|network| format!("{} {}", network.ecgs.len(), network.name)).collect();

@@ -1,6 +1,7 @@
 //! `cardiograd predict`.
 
 use super::inputs::{Ecgs, InputOptions};
+use super::models::warn_if_worse_than_mean;
 use super::outputs::{Column, columns};
 use super::provenance::{Files, Input, Recorded, program_file, publish};
 use super::{Globals, Progress, print};
@@ -60,7 +61,8 @@ pub(super) fn make(args: &Args, globals: &Globals) -> Result<()> {
 /// The predictions, written to `place` if they go to a file.
 fn make_at(args: &Args, globals: &Globals, place: Option<&Path>) -> Result<()> {
     let model = load_model(&args.model, args.arch.as_deref())?;
-    let ecgs = Ecgs::open(&args.input, &model, args.inputs)?;
+    warn_if_worse_than_mean(&model, globals);
+    let ecgs = Ecgs::open(&args.input, &model, &args.inputs)?;
     let columns = columns(&model, &ecgs.example(), args.column)?;
     let progress = Progress::new(globals.quiet);
     // Batches are contiguous: `predict_outputs` goes through the indices in order.

@@ -244,12 +244,18 @@ fn curves(files: &[PathBuf], style: Style) -> Result<Svg> {
     let views: Vec<_> = read.iter().map(|curve| curve.1.view()).collect();
     let rows = usable(&truth, &views);
     if rows.is_empty() {
-        return Err(Error::Data("no ECG of these curves can be scored: true values are 0 or predictions are not finite".into()));
+        return Err(Error::Data("no ECG of these curves can be scored: measured values are 0 or predictions are not finite".into()));
     }
-    let scored: Vec<Array2<f64>> = views.iter().map(|view| scores(*view, &truth, 1.0, Scoring::AbsolutePercentage, &rows)).collect();
+    let scoring = Scoring::default();
+    let scored: Vec<Array2<f64>> = views.iter().map(|view| scores(*view, &truth, 1.0, scoring, &rows)).collect();
     let names = read.into_iter().map(|curve| curve.0).collect();
     Ok(chart::curve_panels(
-        &[LabelledCurves { title: format!("{} ECGs", rows.len()), methods: names, curves: analysis::curves(&scored, 1) }],
+        &[LabelledCurves {
+            title: format!("{} ECGs", rows.len()),
+            scoring,
+            methods: names,
+            curves: analysis::curves(&scored, scoring, 1),
+        }],
         style,
     ))
 }

@@ -12,6 +12,10 @@ use crate::dataset::{InputKind, Target};
 use crate::evaluation::scores::Scoring;
 use crate::nn::{ARCHITECTURES, Preset, load_program};
 use crate::report::StudyResults;
+use crate::report::against::Pair;
+use crate::report::findings::warnings;
+use crate::report::store::{self, RESULTS};
+use crate::report::study_tables::named;
 use crate::study::{DataSource, Perturbed, StudySettings, area_table, run as run_study};
 use crate::{Error, Result};
 use std::path::{Path, PathBuf};
@@ -58,12 +62,24 @@ pub struct Args {
     /// Points to perturb [default: of the preset].
     #[arg(long, value_name = "N", value_parser = up_to::<ROUNDS>)]
     iterations: Option<usize>,
+    /// The scoring by which methods are ranked, drawn and tested: paper, absolute_percentage, median_percentage, physical, per_sd or change.
+    #[arg(long, value_name = "NAME", default_value = "absolute_percentage")]
+    scoring: Scoring,
+    /// The folder of another study, to be held side by side with this one in against.html and tables.
+    #[arg(long, value_name = "DIR", value_parser = results_of)]
+    against: Option<PathBuf>,
     /// The seed that every draw follows from.
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// The study's folder. Run again after an interruption: finished stages are not repeated.
     #[arg(long, short, value_name = "DIR")]
     output: PathBuf,
+}
+
+/// The file that stands for a study's folder among inputs.
+fn results_of(folder: &str) -> std::result::Result<PathBuf, String> {
+    let folder = PathBuf::from(folder);
+    Ok(if folder.file_name().is_some_and(|name| name == RESULTS) { folder } else { folder.join(RESULTS) })
 }
 
 /// Runs the command, and records where the results come from.
@@ -84,6 +100,7 @@ impl Recorded for Args {
         let mut inputs = Vec::new();
         inputs.extend(self.generator.as_mut().map(|path| ("generator", Input::Path(path))));
         inputs.extend(self.data.as_mut().map(|path| ("data", Input::Path(path))));
+        inputs.extend(self.against.as_mut().map(|path| ("against", Input::Path(path))));
         if !ARCHITECTURES.contains(&self.arch.as_str()) {
             inputs.push(("arch", Input::Text(&mut self.arch)));
         }
@@ -130,7 +147,12 @@ fn studied(args: &Args, settings: &StudySettings, globals: &Globals) -> Result<S
             let _ = print(line);
         }
     };
+    // What cannot be read is refused before the work.
+    let other = args.against.as_deref().and_then(Path::parent).map(store::load).transpose()?;
     let results = run_study(&args.output, settings, &|step| progress.step(step), &notice)?;
+    if let Some(other) = &other {
+        Pair::new(&results, other).write(&args.output)?;
+    }
     progress.finish();
     Ok(results)
 }
@@ -161,6 +183,7 @@ impl Args {
             heatmap_ecgs: self.heatmap_ecgs.unwrap_or(fresh.heatmap_ecgs),
             perturb_ecgs: self.perturb_ecgs.unwrap_or(fresh.perturb_ecgs),
             iterations: self.iterations.unwrap_or(fresh.iterations),
+            scoring: self.scoring,
             ..fresh
         })
     }
@@ -209,9 +232,10 @@ fn summary(folder: &Path, results: &StudyResults) -> serde_json::Value {
 }
 
 fn tell(folder: &Path, results: &StudyResults) -> Result<()> {
-    print("\nArea under the error curve to iteration 15 (the study's Table 4):")?;
-    let table = area_table(&Perturbed::of(results), Scoring::Paper);
+    print(format!("\nArea under the error curve to iteration 15, {}:", named(results.scoring)))?;
+    let table = area_table(&Perturbed::of(results), results.scoring);
     table.plain().lines().try_for_each(print)?;
+    warnings(results).iter().try_for_each(|warning| print(format!("\n{warning}")))?;
     let [(_, report), ..] = places(folder);
     print(format!("\nOpen {}; models, heatmaps, curves, figures and tables are beside it.", report.display()))
 }

@@ -16,6 +16,7 @@ use crate::nn::{Model, load_model};
 use crate::report::colour::Style;
 use crate::report::heatmap::{self, Heatmap};
 use crate::tape::{Network, Real, Tensor};
+use crate::files::digest::sha256_file;
 use crate::trace::formula::number;
 use crate::trace::page::{self, About};
 use crate::trace::{Arrays, Trace, graph, trace};
@@ -108,7 +109,7 @@ pub(super) fn make(args: &Args) -> Result<()> {
 fn account_of(args: &Args) -> Result<(AtomicFolder, Trace)> {
     let folder = AtomicFolder::create(&args.output)?;
     let model = load_model(&args.model, args.arch.as_deref())?;
-    let ecgs = Ecgs::open(&args.input, &model, args.inputs)?;
+    let ecgs = Ecgs::open(&args.input, &model, &args.inputs)?;
     let column = columns(&model, &ecgs.example(), args.column.map(Column::One))?[0];
     if args.ecg >= ecgs.len() {
         let last = ecgs.len() - 1;
@@ -154,8 +155,11 @@ fn about(args: &Args, model: &Model, trace: &Trace, x: &ndarray::Array3<f64>) ->
     let column = args.column.map(|column| ("Output", column.to_string()));
     let facts = [
         ("Model", name(&names.model)),
+        ("Model's SHA-256", sha256_file(&args.model)?),
         ("Target", target),
         ("Input", format!("{}, ECG {}", name(&names.input), args.ecg)),
+        ("Input's SHA-256", sha256_file(&args.input)?),
+        ("ECG in", "µV, 500 Hz".to_owned()),
         ("Method", args.method.name().to_owned()),
         ("Baseline", names.baseline),
         ("Precision", precision.to_owned()),
@@ -172,7 +176,7 @@ fn about(args: &Args, model: &Model, trace: &Trace, x: &ndarray::Array3<f64>) ->
     let unit = if model.target.is_some() { format!("{}/µV", model.unit()) } else { String::new() };
     let drawn = Heatmap { ecg: ecg.view(), map: map.view(), title: args.method.title(), unit: &unit, fiducials: None };
     let picture = (ecg.nrows() == LEADS.len()).then(|| heatmap::full(&drawn, Style::default()).inline());
-    Ok(About { facts, picture })
+    Ok(About { facts, picture, unit: model.unit().to_owned() })
 }
 
 fn write(args: &Args, trace: &Trace, about: &About, folder: &Path) -> Result<()> {

@@ -4,7 +4,7 @@
 //! leaving it out of the record.
 
 use super::provenance::{OUTPUT, Recorded, options};
-use super::{Arguments, Command, Globals, explain, perturb, predict, print, study, trace, train};
+use super::{Arguments, Command, Globals, Tone, explain, perturb, predict, print, print_toned, study, trace, train};
 use crate::atomic::WorkFolder;
 use crate::audit::compare::{BOUND_F32, Difference, compare};
 use crate::audit::digest::{has_kernel, kernel};
@@ -91,20 +91,56 @@ impl Verdict {
                 "command": record.command, "version": record.version, "kernel": record.kernel, "kernel_here": self.kernel,
             }))?;
         } else if !globals.quiet {
-            problems.iter().copied().chain(&self.reasons).try_for_each(print)?;
+            self.lines().iter().try_for_each(|(word, line)| print_toned(Tone::Bad, word, line))?;
+            self.reasons.iter().try_for_each(|reason| print_toned(Tone::Warning, "not compared", reason))?;
             match outcome {
-                "same" => print(format!("{result}: verified; {}", self.notes.join("; ")))?,
+                "same" => print_toned(Tone::Good, "verified", format!("{result}: {}", self.notes.join("; ")))?,
                 "digests_as_recorded" => print(format!("{result}: {}; nothing was made again", self.notes.join("; ")))?,
                 _ => (),
             }
         }
+        let told = !globals.quiet && !globals.json;
         match outcome {
-            "different" => Err(Error::Data(format!("{result}: not verified: {}", some(&problems)))),
+            "different" if told => Err(Error::Data(format!("{result}: not verified: {}; each is a line above", self.counted()))),
+            "different" => Err(Error::Data(format!("{result}: not verified: {}: {}", self.counted(), some(&problems)))),
             "not_compared" => {
                 Err(Error::Unverified(format!("{result}: not verified, it could not be compared: {}", self.reasons.join("; "))))
             }
             _ => Ok(()),
         }
+    }
+}
+
+impl Verdict {
+    /// A line for each finding, with a word for its kind. Of files that are there too many, a few are named and the rest counted: nothing of the result
+    /// hangs on them.
+    fn lines(&self) -> Vec<(&'static str, String)> {
+        const FEW: usize = 3;
+        let (extra, others): (Vec<&Finding>, Vec<&Finding>) = self.findings.iter().partition(|finding| finding.kind == Kind::Extra);
+        let mut lines: Vec<(&'static str, String)> = others.iter().map(|finding| (word(finding.kind), finding.text.clone())).collect();
+        let named = if extra.len() > FEW + 1 { FEW } else { extra.len() };
+        lines.extend(extra.iter().take(named).map(|finding| (word(Kind::Extra), finding.text.clone())));
+        if extra.len() > named {
+            lines.push((word(Kind::Extra), format!("and {} files more that the command does not make", extra.len() - named)));
+        }
+        lines
+    }
+
+    /// `2 changed, 1 missing`.
+    fn counted(&self) -> String {
+        let count = |kind: Kind| self.findings.iter().filter(|finding| finding.kind == kind).count();
+        let kinds = [Kind::Changed, Kind::Missing, Kind::Record, Kind::Extra].map(|kind| (count(kind), word(kind)));
+        kinds.into_iter().filter(|(n, _)| *n > 0).map(|(n, word)| format!("{n} {word}")).collect::<Vec<_>>().join(", ")
+    }
+}
+
+/// The word for a kind of finding.
+fn word(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Changed => "changed",
+        Kind::Missing => "missing",
+        Kind::Record => "in the record",
+        Kind::Extra => "extra",
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::samples::{MEDIAN_LEADS, RHYTHM_LEADS, check_finite};
 use super::{Dataset, InputKind, Samples, read_table};
+use crate::ecg::Measurements;
 use crate::files::digest::{sha256, sha256_file};
 use crate::files::npy::{Dtype, NpyRows};
 use crate::intake::{self, Most};
@@ -207,6 +208,16 @@ impl Samples for FolderSamples {
     }
 }
 
+/// The table of exact values, which must be of the same ECGs in the same order as the measurements.
+fn exact(path: &Path, records: &[super::Record]) -> Result<Vec<Measurements>> {
+    let truth = read_table(path)?;
+    let differs = truth.iter().zip(records).position(|(truth, record)| truth.id != record.id);
+    match differs.or((truth.len() != records.len()).then(|| truth.len().min(records.len()))) {
+        None => Ok(truth.into_iter().map(|record| record.measurements).collect()),
+        Some(row) => Err(Error::format(path, format!("row {}: it is not of the ECG that {MEASUREMENTS} has there", row + 1))),
+    }
+}
+
 impl Dataset {
     /// Opens a dataset folder. Its tables must be the bytes that the manifest lists; samples stay in their files until they are asked for, and are
     /// not held against the manifest: see [`Dataset::open_checked`].
@@ -224,8 +235,9 @@ impl Dataset {
         let samples = FolderSamples::open(folder, manifest.ecgs)?;
         let mut tables = [MEASUREMENTS, TRUTH].into_iter().filter(|name| *name == MEASUREMENTS || manifest.digests.contains_key(*name));
         tables.try_for_each(|name| manifest.check(folder, name, &sha256_file(folder.join(name))?))?;
+        let truth = if manifest.digests.contains_key(TRUTH) { exact(&folder.join(TRUTH), &records)? } else { Vec::new() };
         let mut dataset = Dataset::new(Box::new(samples), records)?;
-        (dataset.manifest, dataset.digest) = (Some(manifest), digest);
+        (dataset.truth, dataset.manifest, dataset.digest) = (truth, Some(manifest), digest);
         Ok(dataset)
     }
 

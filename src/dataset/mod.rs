@@ -42,6 +42,8 @@ pub struct Record {
 pub struct Dataset {
     records: Vec<Record>,
     samples: Box<dyn Samples>,
+    /// Exact values by ECG, empty where none are known.
+    truth: Vec<Measurements>,
     #[cfg(feature = "files")]
     manifest: Option<folder::Manifest>,
     #[cfg(feature = "files")]
@@ -66,6 +68,7 @@ impl Dataset {
         Ok(Dataset {
             records,
             samples,
+            truth: Vec::new(),
             #[cfg(feature = "files")]
             manifest: None,
             #[cfg(feature = "files")]
@@ -111,6 +114,17 @@ impl Dataset {
     /// Beyond the last ECG.
     pub fn target(&self, i: usize, target: Target) -> Option<f64> {
         target.value(self.measurements(i))
+    }
+
+    /// The exact value of `target` in ECG `i`, which only a simulator can tell: what was measured is measured with an error. `None` where it is
+    /// not known.
+    pub fn exact(&self, i: usize, target: Target) -> Option<f64> {
+        self.truth.get(i).and_then(|truth| target.value(truth))
+    }
+
+    /// Whether exact values are known.
+    pub fn has_exact(&self) -> bool {
+        !self.truth.is_empty()
     }
 
     /// The 8 independent leads of ECG `i`, (8, 5000) µV.

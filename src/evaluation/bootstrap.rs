@@ -3,6 +3,20 @@
 use crate::random::{Stage, Stream};
 use rand::RngExt;
 use rayon::prelude::*;
+use serde::Serialize;
+
+/// A figure with its 95 % interval.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Estimate {
+    /// The figure on all ECGs.
+    pub value: f64,
+    /// Lower end, of a bootstrap the 2.5 % quantile over resamples of ECGs.
+    pub low: f64,
+    /// Upper end.
+    pub high: f64,
+    /// ECGs that it rests on.
+    pub ecgs: usize,
+}
 
 /// Resamples for an interval of 95 %.
 pub const RESAMPLES: usize = 2000;

@@ -23,6 +23,8 @@ pub struct Comparison {
     pub f_p: f64,
     /// p value of each pair after Holm's correction, symmetric, 1 on the diagonal.
     pub pairs: Vec<Vec<f64>>,
+    /// The same before the correction.
+    pub raw: Vec<Vec<f64>>,
     /// Whether the pair's p value before correction is exact, symmetric, true on the diagonal.
     pub exact: Vec<Vec<bool>>,
 }
@@ -51,12 +53,14 @@ pub fn compare(values: &[Vec<f64>]) -> Option<Comparison> {
     // Equal values differ by 0, infinite ones too.
     let difference = |a: f64, b: f64| if a == b { 0.0 } else { a - b };
     let of = |(a, b): &(usize, usize)| wilcoxon(&values.iter().map(|block| difference(block[*a], block[*b])).collect::<Vec<f64>>());
-    let raw: Vec<SignedRanks> = indices.par_iter().map(of).collect();
+    let tests: Vec<SignedRanks> = indices.par_iter().map(of).collect();
     let mut pairs = vec![vec![1.0; methods]; methods];
+    let mut raw = pairs.clone();
     let mut exact = vec![vec![true; methods]; methods];
-    let adjusted = holm(&raw.iter().map(|test| test.p).collect::<Vec<f64>>());
-    for (((a, b), p), test) in indices.into_iter().zip(adjusted).zip(&raw) {
+    let adjusted = holm(&tests.iter().map(|test| test.p).collect::<Vec<f64>>());
+    for (((a, b), p), test) in indices.into_iter().zip(adjusted).zip(&tests) {
         (pairs[a][b], pairs[b][a]) = (p, p);
+        (raw[a][b], raw[b][a]) = (test.p, test.p);
         (exact[a][b], exact[b][a]) = (test.exact, test.exact);
     }
     let (n, freedom) = (values.len() as f64, (methods - 1) as f64);
@@ -70,6 +74,7 @@ pub fn compare(values: &[Vec<f64>]) -> Option<Comparison> {
         f,
         f_p: f_tail(f, freedom, freedom * (n - 1.0)),
         pairs,
+        raw,
         exact,
     })
 }
@@ -104,22 +109,45 @@ pub fn holm(p: &[f64]) -> Vec<f64> {
     adjusted
 }
 
-/// Groups of methods, neighbours in mean rank, of which no pair differs at level `alpha`: the bars of a critical-difference diagram.
-/// Only groups of two and more that are in no larger one; indices in order of mean rank.
+/// The largest groups of methods of which no pair differs at level `alpha` (the maximal cliques of "not told apart", by Bron and Kerbosch 1973):
+/// the bars of a critical-difference diagram. A group need not be a run of neighbours in mean rank, since the tests look at pairs and not at
+/// ranks. Groups of two and more, each in order of mean rank, those that begin first first.
 pub fn groups(comparison: &Comparison, alpha: f64) -> Vec<Vec<usize>> {
+    let count = comparison.mean_ranks.len();
+    let alike = |a: usize, b: usize| a != b && comparison.pairs[a][b] >= alpha;
+    let order = by_rank(comparison);
+    let mut groups = cliques(&alike, Vec::new(), (0..count).collect(), Vec::new());
+    groups.retain(|group| group.len() > 1);
+    let place = |method: usize| order.iter().position(|other| *other == method).unwrap_or(count);
+    groups.iter_mut().for_each(|group| group.sort_by_key(|method| place(*method)));
+    groups.sort_by_key(|group| group.iter().map(|method| place(*method)).collect::<Vec<usize>>());
+    groups
+}
+
+/// The methods from the best mean rank down.
+pub fn by_rank(comparison: &Comparison) -> Vec<usize> {
     let mut order: Vec<usize> = (0..comparison.mean_ranks.len()).collect();
     order.sort_by(|a, b| comparison.mean_ranks[*a].total_cmp(&comparison.mean_ranks[*b]));
-    let mut groups = Vec::new();
-    let mut reached = 0;
-    for first in 0..order.len() {
-        let alike = |last: usize| (first..=last).all(|i| (i + 1..=last).all(|j| comparison.pairs[order[i]][order[j]] >= alpha));
-        let last = (first..order.len()).take_while(|last| alike(*last)).last().unwrap_or(first);
-        if last > first && last + 1 > reached {
-            groups.push(order[first..=last].to_vec());
-            reached = last + 1;
-        }
+    order
+}
+
+/// The maximal cliques that hold all of `chosen`, some of `open` and none of `closed`.
+fn cliques(alike: &dyn Fn(usize, usize) -> bool, chosen: Vec<usize>, mut open: Vec<usize>, mut closed: Vec<usize>) -> Vec<Vec<usize>> {
+    if open.is_empty() && closed.is_empty() {
+        return vec![chosen];
     }
-    groups
+    // A clique without the pivot holds something that is not alike to it: only such are tried.
+    let among = |node: usize| open.iter().filter(|other| alike(node, **other)).count();
+    let pivot = open.iter().chain(&closed).copied().max_by_key(|node| among(*node));
+    let tried: Vec<usize> = open.iter().copied().filter(|node| pivot.is_none_or(|pivot| !alike(pivot, *node))).collect();
+    let mut all = Vec::new();
+    for node in tried {
+        let of = |nodes: &[usize]| nodes.iter().copied().filter(|other| alike(node, *other)).collect::<Vec<usize>>();
+        all.extend(cliques(alike, [&chosen[..], &[node]].concat(), of(&open), of(&closed)));
+        open.retain(|other| *other != node);
+        closed.push(node);
+    }
+    all
 }
 
 #[cfg(test)]
@@ -143,6 +171,24 @@ mod tests {
         assert!(comparison.p < 1e-6 && comparison.pairs[0][2] < 1e-6 && comparison.pairs[0][1] > 0.05);
         assert_eq!(groups(&comparison, 0.05).len(), 1);
         assert!(compare(&values[..1]).is_none());
+    }
+
+    /// A comparison of which only the pairs' p values and ranks matter.
+    fn told(mean_ranks: Vec<f64>, alike: &[(usize, usize)]) -> Comparison {
+        let count = mean_ranks.len();
+        let pairs = (0..count).map(|a| (0..count).map(|b| if a == b || alike.contains(&(a, b)) || alike.contains(&(b, a)) { 0.5 } else { 0.01 }).collect());
+        let pairs: Vec<Vec<f64>> = pairs.collect();
+        let exact = vec![vec![true; count]; count];
+        Comparison { mean_ranks, statistic: 0.0, p: 1.0, f: 0.0, f_p: 1.0, raw: pairs.clone(), pairs, exact }
+    }
+
+    /// What a run of neighbours leaves out: the first and the last are not told apart, though the one between differs from both.
+    #[test]
+    fn a_pair_that_is_not_told_apart_is_joined_wherever_its_ranks_are() {
+        assert_eq!(groups(&told(vec![1.0, 2.0, 3.0], &[(0, 2)]), 0.05), [vec![0, 2]]);
+        let comparison = told(vec![4.0, 1.0, 3.0, 2.0], &[(1, 3), (3, 0), (1, 0), (2, 0)]);
+        assert_eq!(groups(&comparison, 0.05), [vec![1, 3, 0], vec![2, 0]]);
+        assert!(groups(&told(vec![1.0, 2.0], &[]), 0.05).is_empty());
     }
 
     #[test]

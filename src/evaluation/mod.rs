@@ -1,8 +1,9 @@
-//! Judging heatmaps: perturbation, scores, agreement.
+//! Judging heatmaps and predictions: perturbation, scores, agreement, errors.
 
 pub mod agreement;
 pub mod bootstrap;
 pub mod compare;
+pub mod errors;
 pub mod perturbation;
 pub mod ranks;
 pub mod scores;

@@ -2,19 +2,23 @@
 
 use super::bootstrap::quantile;
 use super::ranks::descending;
+use crate::{Error, Result};
 use ndarray::{Array2, ArrayView1, ArrayView2, Axis};
+use serde::{Deserialize, Serialize};
 
 /// The last iteration of the study's area.
 pub const END: usize = 15;
 /// The ends at which the study checked its ranking.
 pub const ENDS: std::ops::RangeInclusive<usize> = 10..=25;
 
-/// What is plotted against the number of perturbed points, and summed to an area. y is the true value, ŷ the prediction at an iteration.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What is plotted against the number of perturbed points, and summed to an area. y is the measured value, ŷ the prediction at an iteration.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Scoring {
     /// |y − ŷ| / y, mean over ECGs: the study's formula, negative for negative y.
     Paper,
-    /// |y − ŷ| / |y|, mean over ECGs.
+    /// |y − ŷ| / |y|, mean over ECGs: what a study ranks by unless it is told another.
+    #[default]
     AbsolutePercentage,
     /// |y − ŷ| / |y|, median over ECGs.
     MedianPercentage,
@@ -22,7 +26,7 @@ pub enum Scoring {
     Physical,
     /// |y − ŷ| / SD(y), mean over ECGs.
     PerSd,
-    /// |f(x′) − f(x)| in the target's unit, mean over ECGs: what the perturbation moved, whatever the truth.
+    /// |f(x′) − f(x)| in the target's unit, mean over ECGs: what the perturbation moved, whatever was measured.
     Change,
 }
 
@@ -67,6 +71,22 @@ impl Scoring {
     }
 }
 
+impl std::str::FromStr for Scoring {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let known = || Scoring::ALL.map(Scoring::name).join(" ");
+        let found = Scoring::ALL.into_iter().find(|scoring| scoring.name() == text);
+        found.ok_or_else(|| Error::Usage(format!("unknown scoring '{text}': the scorings are {}", known())))
+    }
+}
+
+impl std::fmt::Display for Scoring {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
 /// Scores of one method on some of its rows, (rows, iterations + 1). `predictions` is (n, iterations + 1), `truth` (n).
 pub fn scores(predictions: ArrayView2<'_, f32>, truth: &[f64], sd: f64, scoring: Scoring, rows: &[usize]) -> Array2<f64> {
     Array2::from_shape_fn((rows.len(), predictions.ncols()), |(i, iteration)| {
@@ -78,9 +98,9 @@ pub fn scores(predictions: ArrayView2<'_, f32>, truth: &[f64], sd: f64, scoring:
 /// Why a row cannot be scored on every method; `None` where it can. `methods` are (n, iterations + 1) each.
 pub fn exclusion(truth: f64, methods: &[ArrayView2<'_, f32>], row: usize) -> Option<&'static str> {
     if !truth.is_finite() {
-        Some("the true value is not finite")
+        Some("the measured value is not finite")
     } else if truth == 0.0 {
-        Some("the true value is 0: a percentage of it is infinite")
+        Some("the measured value is 0: a percentage of it is infinite")
     } else if methods.iter().any(|predictions| predictions.row(row).iter().any(|p| !p.is_finite())) {
         Some("a prediction is not finite")
     } else {
@@ -88,7 +108,7 @@ pub fn exclusion(truth: f64, methods: &[ArrayView2<'_, f32>], row: usize) -> Opt
     }
 }
 
-/// The rows that every method can be scored on: true value not 0, every prediction of every method finite.
+/// The rows that every method can be scored on: measured value not 0, every prediction of every method finite.
 pub fn usable(truth: &[f64], methods: &[ArrayView2<'_, f32>]) -> Vec<usize> {
     (0..truth.len()).filter(|row| exclusion(truth[*row], methods, *row).is_none()).collect()
 }
@@ -177,7 +197,7 @@ mod tests {
         let paper = curves(&truth, 1.0, &both, Scoring::Paper);
         assert_eq!(paper, [vec![1.0, 2.0], vec![1.0, 2.0]]);
         let change = curves(&[3.0, 0.0], 1.0, &[whole.view()], Scoring::Change);
-        assert_eq!(change, [vec![0.0, 1.0]], "a true value of 0 is left out for every scoring, so that all use the same ECGs");
+        assert_eq!(change, [vec![0.0, 1.0]], "a measured value of 0 is left out for every scoring, so that all use the same ECGs");
     }
 
     #[test]

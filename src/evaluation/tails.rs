@@ -1,4 +1,4 @@
-//! Upper tails of the χ² and F distributions, for degrees of freedom that are whole numbers.
+//! Upper tails of the χ² and F distributions, and a quantile of Student's t, for degrees of freedom that are whole numbers.
 
 /// Upper tail of the χ² distribution with `freedom` degrees of freedom.
 pub fn chi_square_tail(x: f64, freedom: f64) -> f64 {
@@ -20,6 +20,25 @@ pub fn f_tail(x: f64, above: f64, below: f64) -> f64 {
     }
     let whole = below + above * x;
     if whole.is_infinite() { 0.0 } else { beta(below / 2.0, above / 2.0, below / whole, above * x / whole) }
+}
+
+/// The value that |t| of Student's distribution exceeds with the probability `tail`: the half width of an interval in standard errors. NaN with
+/// no degree of freedom, where nothing is known of the spread.
+pub fn t_two_sided(tail: f64, freedom: f64) -> f64 {
+    if freedom < 1.0 || !(tail > 0.0 && tail < 1.0) {
+        return f64::NAN;
+    }
+    let beyond = |t: f64| f_tail(t * t, 1.0, freedom);
+    let (mut low, mut high) = (0.0, 1.0);
+    while beyond(high) > tail {
+        high *= 2.0;
+    }
+    // Halved until its ends are neighbours.
+    for _ in 0..200 {
+        let middle = 0.5 * (low + high);
+        if beyond(middle) > tail { low = middle } else { high = middle }
+    }
+    0.5 * (low + high)
 }
 
 /// The regularised incomplete beta function I(a, b) at x, with y = 1 − x given beside it lest its digits be lost; by its continued fraction

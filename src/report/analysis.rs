@@ -1,9 +1,10 @@
 //! What the curves and maps of a study say: areas, ranks and their stability, differences between methods, correlations.
 
 use super::published;
+use super::resampled::Resampled;
 use super::results::{PerturbationResults, TargetResults};
 use crate::dataset::Target;
-use crate::evaluation::bootstrap::{quantile, resample};
+use crate::evaluation::bootstrap::{Estimate, quantile};
 use crate::evaluation::compare::{Comparison, compare};
 use crate::evaluation::ranks::{ascending, descending, pearson, spearman};
 use crate::evaluation::scores::{self, END, Scoring, area, curve};
@@ -12,7 +13,7 @@ use rayon::prelude::*;
 
 /// Resamples behind the bands of the curves.
 const BAND_RESAMPLES: usize = 200;
-/// Resamples behind the intervals of ranks.
+/// Resamples behind the intervals of areas and ranks.
 const RANK_RESAMPLES: usize = 1000;
 
 /// What perturbation says about the methods for one target.
@@ -24,13 +25,15 @@ pub struct PerturbationAnalysis {
     pub methods: Vec<String>,
     /// ECGs scored: the same for all methods.
     pub ecgs: usize,
-    /// Area to iteration 15 per scoring and method.
-    pub areas: Vec<(Scoring, Vec<f64>)>,
-    /// Mean curve per method, by mean |y − ŷ| / |y|, with its bootstrap band at some iterations.
+    /// The study's one scoring, of which curves, ranks, stability and comparison are.
+    pub scoring: Scoring,
+    /// Area to iteration 15 per scoring and method, with its interval over resamples of ECGs.
+    pub areas: Vec<(Scoring, Vec<Estimate>)>,
+    /// The curve of each method, with its bootstrap band at some iterations.
     pub curves: Vec<Curve>,
-    /// For each end from 10 to 25: the rank of each method by the study's scoring, 1 is best.
+    /// For each end from 10 to 25: the rank of each method, 1 is best.
     pub ranks_by_end: Vec<(usize, Vec<f64>)>,
-    /// How firm each method's rank is over resamples of ECGs, by mean |y − ŷ| / |y|.
+    /// How firm each method's rank is over resamples of ECGs.
     pub stability: Vec<RankStability>,
     /// Friedman and Wilcoxon on the areas of single ECGs; `None` with fewer than two ECGs or methods.
     pub comparison: Option<Comparison>,
@@ -50,6 +53,8 @@ pub struct Curve {
 pub struct LabelledCurves {
     /// Printed above.
     pub title: String,
+    /// What is drawn.
+    pub scoring: Scoring,
     /// The methods.
     pub methods: Vec<String>,
     /// Their curves.
@@ -69,30 +74,36 @@ pub struct RankStability {
     pub best: f64,
 }
 
-/// Analyses one target. `None` when there is no perturbation or nothing that can be scored.
-pub fn perturbation(results: &TargetResults, seed: u64) -> Option<PerturbationAnalysis> {
+/// Analyses one target by the study's scoring. `None` when there is no perturbation or nothing that can be scored.
+pub fn perturbation(results: &TargetResults, scoring: Scoring, seed: u64) -> Option<PerturbationAnalysis> {
     let perturbed = sorted(results.perturbation.as_ref()?);
     let views: Vec<ArrayView2<'_, f32>> = perturbed.methods.iter().map(|method| method.predictions.view()).collect();
     let rows = scores::usable(&perturbed.truth, &views);
     if rows.is_empty() || views.is_empty() {
         return None;
     }
-    let curves_by = |scoring| scores::curves(&perturbed.truth, perturbed.target_sd, &views, scoring);
-    let paper = curves_by(Scoring::Paper);
-    let areas = Scoring::ALL.into_par_iter().map(|scoring| (scoring, curves_by(scoring).iter().map(|curve| area(curve, END)).collect()));
-    let percentage =
-        |view: &ArrayView2<'_, f32>| scores::scores(*view, &perturbed.truth, perturbed.target_sd, Scoring::AbsolutePercentage, &rows);
-    let scored: Vec<Array2<f64>> = views.par_iter().map(percentage).collect();
+    let mut resampled = Resampled::new(seed, RANK_RESAMPLES);
+    let scores_of = |view: &ArrayView2<'_, f32>, by: Scoring, rows: &[usize]| scores::scores(*view, &perturbed.truth, perturbed.target_sd, by, rows);
+    let scored: Vec<Array2<f64>> = views.par_iter().map(|view| scores_of(view, scoring, &rows)).collect();
+    // The study's scripts drop rows for each method by itself; every other scoring compares methods on the same ECGs.
+    let own_rows = |view: &ArrayView2<'_, f32>, by: Scoring| match by {
+        Scoring::Paper => scores::finite_rows(*view, &perturbed.truth),
+        _ => rows.clone(),
+    };
+    let mut area_of = |view: &ArrayView2<'_, f32>, by: Scoring| resampled.area(&scores_of(view, by, &own_rows(view, by)), by);
+    let areas = Scoring::ALL.into_iter().map(|by| (by, views.iter().map(|view| area_of(view, by)).collect())).collect();
     let singles = Array2::from_shape_fn((rows.len(), views.len()), |(i, m)| area(scored[m].row(i), END));
     let blocks: Vec<Vec<f64>> = singles.rows().into_iter().map(|row| row.to_vec()).collect();
+    let curves = curves(&scored, scoring, seed);
     Some(PerturbationAnalysis {
         target: results.target,
         methods: perturbed.methods.iter().map(|method| method.method.clone()).collect(),
         ecgs: rows.len(),
-        areas: areas.collect(),
-        curves: curves(&scored, seed),
-        ranks_by_end: scores::ranks_by_end(&paper),
-        stability: stability(&singles, seed),
+        scoring,
+        areas,
+        ranks_by_end: scores::ranks_by_end(&curves.iter().map(|curve| curve.mean.clone()).collect::<Vec<_>>()),
+        curves,
+        stability: stability(&scored, scoring, &mut resampled),
         comparison: compare(&blocks),
     })
 }
@@ -106,38 +117,28 @@ fn sorted(results: &PerturbationResults) -> PerturbationResults {
     sorted
 }
 
-/// How often each of `n` units is drawn in each of `resamples` resamples, over n: a mean is then a product.
-fn weights(n: usize, resamples: usize, seed: u64) -> Array2<f64> {
-    let mut weights = Array2::zeros((resamples, n));
-    for (number, mut row) in weights.rows_mut().into_iter().enumerate() {
-        for unit in resample(n, seed, number) {
-            row[unit] += 1.0 / n as f64;
-        }
-    }
-    weights
-}
-
-/// The mean curve of each method and its band, from scores (n, iterations + 1) on the same ECGs.
-pub fn curves(scores: &[Array2<f64>], seed: u64) -> Vec<Curve> {
+/// The curve of each method and its band, from scores (n, iterations + 1) on the same ECGs.
+pub fn curves(scores: &[Array2<f64>], scoring: Scoring, seed: u64) -> Vec<Curve> {
     let iterations = scores[0].ncols();
     let at: Vec<usize> = (0..iterations).filter(|t| *t <= 25 || t % 5 == 0 || t + 1 == iterations).collect();
-    let weights = weights(scores[0].nrows(), BAND_RESAMPLES, seed);
-    let band = |scores: &Array2<f64>| {
-        let means = weights.dot(&scores.select(Axis(1), &at));
+    let mut resampled = Resampled::new(seed, BAND_RESAMPLES);
+    let mut band = |scores: &Array2<f64>| {
+        let centres = resampled.centres(&scores.select(Axis(1), &at), scoring);
         let limits = |(j, t): (usize, &usize)| {
-            let mut sorted = means.column(j).to_vec();
+            let mut sorted = centres.column(j).to_vec();
             sorted.sort_by(f64::total_cmp);
             Some((*t, quantile(&sorted, 0.025)?, quantile(&sorted, 0.975)?))
         };
         at.iter().enumerate().filter_map(limits).collect()
     };
-    scores.iter().map(|scores| Curve { mean: curve(scores, Scoring::AbsolutePercentage), band: band(scores) }).collect()
+    scores.iter().map(|scores| Curve { mean: curve(scores, scoring), band: band(scores) }).collect()
 }
 
-fn stability(singles: &Array2<f64>, seed: u64) -> Vec<RankStability> {
-    let whole = descending(&singles.mean_axis(Axis(0)).map(|mean| mean.to_vec()).unwrap_or_default());
-    let means = weights(singles.nrows(), RANK_RESAMPLES, seed).dot(singles);
-    let ranks: Vec<Vec<f64>> = means.rows().into_iter().map(|row| descending(&row.to_vec())).collect();
+fn stability(scored: &[Array2<f64>], scoring: Scoring, resampled: &mut Resampled) -> Vec<RankStability> {
+    let whole = descending(&scored.iter().map(|scores| area(&curve(scores, scoring), END)).collect::<Vec<f64>>());
+    let areas: Vec<Vec<f64>> = scored.iter().map(|scores| resampled.areas(scores, scoring)).collect();
+    let of_resample = |number: usize| descending(&areas.iter().map(|areas| areas[number]).collect::<Vec<f64>>());
+    let ranks: Vec<Vec<f64>> = (0..RANK_RESAMPLES).map(of_resample).collect();
     let of = |(m, rank): (usize, &f64)| {
         let mut own: Vec<f64> = ranks.iter().map(|ranks| ranks[m]).collect();
         own.sort_by(f64::total_cmp);
@@ -148,15 +149,44 @@ fn stability(singles: &Array2<f64>, seed: u64) -> Vec<RankStability> {
     whole.iter().enumerate().map(of).collect()
 }
 
+/// How alike two rankings of the methods are.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Likeness {
+    /// Pearson's correlation of the areas.
+    pub pearson: Option<f64>,
+    /// Spearman's.
+    pub spearman: Option<f64>,
+    /// Methods in both.
+    pub methods: usize,
+}
+
+/// The study's words for how a method did, from the range between the random control and the winner: best, medium, poor.
+pub const CLASSES: [&str; 3] = ["best", "medium", "poor"];
+
+/// The class of an area, 1 to 3: the thirds of the range from the random control's area to the winner's, from the winner down; what is below
+/// the control is poor. `None` where there is no control or it is not below the winner.
+pub fn class(area: f64, random: f64, winner: f64) -> Option<usize> {
+    let place = (area - random) / (winner - random);
+    (winner > random && place.is_finite()).then(|| if place > 2.0 / 3.0 { 1 } else if place > 1.0 / 3.0 { 2 } else { 3 })
+}
+
 impl PerturbationAnalysis {
     /// Its panel of Figure 7.
     pub fn panel(&self) -> LabelledCurves {
-        LabelledCurves { title: self.target.title().into(), methods: self.methods.clone(), curves: self.curves.clone() }
+        LabelledCurves { title: self.target.title().into(), scoring: self.scoring, methods: self.methods.clone(), curves: self.curves.clone() }
     }
 
-    /// The areas by one scoring.
-    pub fn areas_by(&self, scoring: Scoring) -> &[f64] {
+    /// The areas by one scoring, with their intervals.
+    pub fn areas_by(&self, scoring: Scoring) -> &[Estimate] {
         self.areas.iter().find(|areas| areas.0 == scoring).map_or(&[], |areas| &areas.1)
+    }
+
+    /// The class of each method by one scoring, as [`class`] tells it.
+    pub fn classes(&self, scoring: Scoring) -> Vec<Option<usize>> {
+        let areas = self.areas_by(scoring);
+        let random = self.methods.iter().position(|method| method == "random").map_or(f64::NAN, |at| areas[at].value);
+        let winner = areas.iter().map(|area| area.value).fold(f64::NEG_INFINITY, f64::max);
+        areas.iter().map(|area| class(area.value, random, winner)).collect()
     }
 
     /// Whether the ranking is the same for every end from 10 to 25, as the study found.
@@ -164,18 +194,30 @@ impl PerturbationAnalysis {
         self.ranks_by_end.windows(2).all(|pair| pair[0].1 == pair[1].1)
     }
 
-    /// Correlation of the areas (study's scoring) with Table 4 as published, over the methods in both: Pearson, Spearman.
-    pub fn against_published(&self) -> (Option<f64>, Option<f64>) {
+    /// The methods that no test tells apart from the one of the best mean rank, that one first.
+    pub fn best(&self) -> Vec<&str> {
+        let Some(comparison) = &self.comparison else { return Vec::new() };
+        let order = crate::evaluation::compare::by_rank(comparison);
+        let alike = order.iter().filter(|method| comparison.pairs[order[0]][**method] >= 0.05);
+        alike.map(|method| self.methods[*method].as_str()).collect()
+    }
+
+    /// Correlation of the areas by the study's formula with Table 4 as published, over the methods in both, with the random control or without.
+    pub fn against_published(&self, with_random: bool) -> Likeness {
         let areas = self.areas_by(Scoring::Paper);
-        let found = self.methods.iter().zip(areas).filter_map(|(method, own)| Some((*own, published::table4(method, self.target)?)));
-        let (own, theirs): (Vec<f64>, Vec<f64>) = found.unzip();
-        (pearson(&own, &theirs), spearman(&own, &theirs))
+        let both = |(method, own): (&String, &Estimate)| {
+            let wanted = with_random || method != "random";
+            Some((own.value, published::table4(method, self.target).filter(|_| wanted)?))
+        };
+        let (own, theirs): (Vec<f64>, Vec<f64>) = self.methods.iter().zip(areas).filter_map(both).unzip();
+        Likeness { pearson: pearson(&own, &theirs), spearman: spearman(&own, &theirs), methods: own.len() }
     }
 
     /// Experts against perturbation, over the nine methods: (method, rank by the published votes on full heatmaps, rank by area), and Spearman.
     pub fn against_experts(&self) -> (Vec<(String, f64, f64)>, Option<f64>) {
-        let areas = self.areas_by(Scoring::Paper);
-        let found = |(method, area): (&String, &f64)| Some((method.clone(), f64::from(published::votes(method, self.target)?.0), *area));
+        let areas = self.areas_by(self.scoring);
+        let found =
+            |(method, area): (&String, &Estimate)| Some((method.clone(), f64::from(published::votes(method, self.target)?.0), area.value));
         let rows: Vec<(String, f64, f64)> = self.methods.iter().zip(areas).filter_map(found).collect();
         let votes = descending(&rows.iter().map(|row| row.1).collect::<Vec<f64>>());
         let objective = descending(&rows.iter().map(|row| row.2).collect::<Vec<f64>>());
@@ -208,4 +250,17 @@ pub fn map_correlations(results: &TargetResults, methods: &[String]) -> Vec<Vec<
         (!known.is_empty()).then(|| known.iter().sum::<f64>() / known.len() as f64)
     };
     (0..count).map(|a| (0..count).map(|b| mean(a, b)).collect()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Table 4 of the paper prints no classes but says how they come about: from the range between random control and winner.
+    #[test]
+    fn classes_are_thirds_of_the_range_from_random_to_winner() {
+        let qrs = [1.91, 1.65, 1.21, 1.20, 0.58, 0.47];
+        assert_eq!(qrs.map(|area| class(area, 0.58, 1.91)), [Some(1), Some(1), Some(2), Some(2), Some(3), Some(3)]);
+        assert_eq!([class(1.0, 2.0, 2.0), class(1.0, f64::NAN, 2.0), class(f64::NAN, 0.0, 1.0)], [None; 3]);
+    }
 }

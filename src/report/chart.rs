@@ -1,4 +1,4 @@
-//! Charts: axes, and what is drawn in them. Curves (Figure 7), predicted against true, Bland–Altman, critical differences.
+//! Charts: axes, and what is drawn in them. Curves (Figure 7), predicted against measured, Bland–Altman, critical differences.
 
 use super::analysis::{LabelledCurves, PerturbationAnalysis};
 use super::colour::{Style, series};
@@ -80,7 +80,7 @@ fn ends(values: impl IntoIterator<Item = f64>) -> (f64, f64) {
     (low - margin, high + margin)
 }
 
-/// Figure 7: mean absolute percentage error against the number of perturbed points, one panel per target, with 95 % bootstrap bands.
+/// Figure 7: the error by the study's scoring against the number of perturbed points, one panel per target, with 95 % bootstrap bands.
 pub fn perturbation_curves(analyses: &[PerturbationAnalysis], style: Style) -> Svg {
     curve_panels(&analyses.iter().map(PerturbationAnalysis::panel).collect::<Vec<_>>(), style)
 }
@@ -92,7 +92,8 @@ pub fn curve_panels(panels: &[LabelledCurves], style: Style) -> Svg {
     let rows = panels.len().div_ceil(columns).max(1);
     let (width, height) = if columns == 1 { (720.0, 420.0) } else { (330.0, 250.0) };
     let legend = 52.0;
-    let name = "Region perturbation: mean |y − ŷ| / |y| against the number of perturbed points, by method, with 95 % bootstrap bands";
+    let scoring = panels.first().map(|one| one.scoring).unwrap_or_default();
+    let name = format!("Region perturbation: {} against the number of perturbed points, by method, with 95 % bootstrap bands", scoring.title());
     let mut svg = Svg::new(columns as f64 * width + 10.0, rows as f64 * height + legend, name, inks.ground);
     for (i, one) in panels.iter().enumerate() {
         let (x, y) = ((i % columns) as f64 * width, (i / columns) as f64 * height);
@@ -114,11 +115,13 @@ pub fn curve_panels(panels: &[LabelledCurves], style: Style) -> Svg {
 fn panel(svg: &mut Svg, analysis: &LabelledCurves, frame: (f64, f64, f64, f64), style: Style) {
     let last = analysis.curves.iter().map(|curve| curve.mean.len()).max().unwrap_or(1).saturating_sub(1).max(1);
     let values = analysis.curves.iter().flat_map(|curve| curve.mean.iter().copied().chain(curve.band.iter().map(|band| band.2)));
-    let axes = Axes { frame, x: (0.0, last as f64), y: (0.0, ends(values).1) };
+    // The study's formula is negative where most of the measured values are.
+    let lowest = ends(analysis.curves.iter().flat_map(|curve| curve.mean.iter().copied().chain(curve.band.iter().map(|band| band.1)))).0;
+    let axes = Axes { frame, x: (0.0, last as f64), y: (lowest.min(0.0), ends(values).1) };
     let (left, _) = axes.at(0.0, 0.0);
     let (right, _) = axes.at(crate::evaluation::scores::END as f64, 0.0);
     svg.rect(left, frame.1, right - left, frame.3, &format!("fill=\"{}\" fill-opacity=\".35\"", style.inks().rule));
-    axes.draw(svg, ("perturbed points (shaded: the area of Table 4)", "|y − ŷ| / |y|"), style);
+    axes.draw(svg, ("perturbed points (shaded: the area to 15)", analysis.scoring.title()), style);
     for (method, curve) in analysis.methods.iter().zip(&analysis.curves) {
         let (colour, _) = series(method);
         let there = curve.band.iter().map(|(t, low, _)| axes.at(*t as f64, *low));
@@ -146,16 +149,16 @@ fn dots(svg: &mut Svg, axes: &Axes, points: &[(f64, f64)], colour: &str) {
     svg.path(&d, &format!("fill=\"none\" stroke=\"{colour}\" stroke-width=\"3.2\" stroke-linecap=\"round\" stroke-opacity=\".45\""));
 }
 
-/// Predicted against true, and Bland–Altman beside it, on the test split.
+/// Predicted against measured, and Bland–Altman beside it, on the test split.
 pub fn predictions(results: &TargetResults, style: Style) -> Svg {
     let inks = style.inks();
     let unit = results.target.unit();
-    let name = format!("{}: predicted against true values, and their difference against their mean (Bland–Altman)", results.target.title());
+    let name = format!("{}: predicted against measured values, and their difference against their mean (Bland–Altman)", results.target.title());
     let mut svg = Svg::new(720.0, 300.0, name, inks.ground);
     let pairs: Vec<(f64, f64)> = results.test.iter().map(|p| (p.truth, p.predicted)).collect();
     let both = ends(pairs.iter().flat_map(|p| [p.0, p.1]));
     let left = Axes { frame: (62.0, 30.0, 280.0, 220.0), x: both, y: both };
-    left.draw(&mut svg, (&format!("true, {unit}"), &format!("predicted, {unit}")), style);
+    left.draw(&mut svg, (&format!("measured, {unit}"), &format!("predicted, {unit}")), style);
     svg.line(left.at(both.0, both.0), left.at(both.1, both.1), &format!("stroke=\"{}\" stroke-dasharray=\"4 3\"", inks.muted));
     dots(&mut svg, &left, &pairs, "#0072b2");
     let shown = if pairs.len() > POINTS { format!(" (every {}th shown)", pairs.len().div_ceil(POINTS)) } else { String::new() };
@@ -174,7 +177,7 @@ fn bland_altman(svg: &mut Svg, pairs: &[(f64, f64)], unit: &str, style: Style) {
     let limits = [bias - 1.96 * sd, bias, bias + 1.96 * sd];
     let right =
         Axes { frame: (424.0, 30.0, 230.0, 220.0), x: ends(points.iter().map(|p| p.0)), y: ends(points.iter().map(|p| p.1).chain(limits)) };
-    right.draw(svg, (&format!("mean of true and predicted, {unit}"), &format!("predicted − true, {unit}")), style);
+    right.draw(svg, (&format!("mean of measured and predicted, {unit}"), &format!("predicted − measured, {unit}")), style);
     dots(svg, &right, &points, "#0072b2");
     let middle = right.at(0.0, bias).1;
     for (limit, (name, away)) in limits.into_iter().zip([("−1.96 SD", 23.0), ("bias", 0.0), ("+1.96 SD", -23.0)]) {
@@ -187,7 +190,7 @@ fn bland_altman(svg: &mut Svg, pairs: &[(f64, f64)], unit: &str, style: Style) {
     }
 }
 
-/// The critical-difference diagram of one target: mean ranks over ECGs; a bar joins methods that no test tells apart.
+/// The critical-difference diagram of one target: mean ranks over ECGs; the dots of a bar are methods that no test tells apart.
 pub fn critical_difference(analysis: &PerturbationAnalysis, style: Style) -> Option<Svg> {
     let comparison = analysis.comparison.as_ref()?;
     let inks = style.inks();
@@ -197,7 +200,7 @@ pub fn critical_difference(analysis: &PerturbationAnalysis, style: Style) -> Opt
     let at = |rank: f64| left + (right - left) * (rank - 1.0) / (count as f64 - 1.0);
     let bar_space = 7.0 * bars.len() as f64 + 8.0;
     let half = count.div_ceil(2);
-    let name = format!("{}: mean ranks of the methods over ECGs; bars join methods that do not differ", analysis.target.title());
+    let name = format!("{}: mean ranks of the methods over ECGs; the dots of a bar are methods that no test tells apart", analysis.target.title());
     let mut svg = Svg::new(720.0, top + bar_space + 17.0 * half as f64 + 12.0, name, inks.ground);
     let p = if comparison.p < 1e-4 { "p < 0.0001".to_owned() } else { format!("p = {:.4}", comparison.p) };
     let heading = format!(
@@ -234,7 +237,8 @@ pub fn critical_difference(analysis: &PerturbationAnalysis, style: Style) -> Opt
         let ranks = bar.iter().map(|m| comparison.mean_ranks[*m]);
         let (low, high) = ranks.fold((f64::INFINITY, 0.0_f64), |(l, h), r| (l.min(r), h.max(r)));
         let y = top + 8.0 + 7.0 * k as f64;
-        svg.line((at(low) - 4.0, y), (at(high) + 4.0, y), &format!("stroke=\"{}\" stroke-width=\"3.5\"", inks.ink));
+        svg.line((at(low), y), (at(high), y), &format!("stroke=\"{}\" stroke-width=\"1.4\"", inks.ink));
+        bar.iter().for_each(|m| svg.circle((at(comparison.mean_ranks[*m]), y), 2.6, &format!("fill=\"{}\"", inks.ink)));
     }
     Some(svg)
 }

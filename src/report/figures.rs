@@ -8,7 +8,9 @@ use super::methods::{NINE, title};
 use super::paper;
 use super::rank_chart;
 use super::results::{StudyResults, TargetResults};
+use super::study_tables::{counts, named};
 use super::svg::Svg;
+use super::training_chart;
 use crate::dataset::{InputKind, Target};
 use ndarray::Axis;
 
@@ -119,6 +121,7 @@ pub fn all(results: &StudyResults, analyses: &[PerturbationAnalysis], style: Sty
         figures.push(stability(analyses, style));
         figures.extend(analyses.iter().filter_map(|analysis| critical_difference(analysis, style)));
     }
+    figures.extend(training(results, style));
     let methods = results.methods();
     for target in &results.targets {
         if !target.maps.is_empty() {
@@ -133,20 +136,33 @@ pub fn all(results: &StudyResults, analyses: &[PerturbationAnalysis], style: Sty
 
 /// Figure 7.
 pub fn curves(analyses: &[PerturbationAnalysis], style: Style) -> Figure {
-    let ecgs: Vec<String> = analyses.iter().map(|a| a.ecgs.to_string()).collect();
+    let scoring = analyses.first().map(|a| a.scoring).unwrap_or_default();
     let caption = format!(
-        "Region perturbation: mean |y − ŷ| / |y| while the points that a heatmap ranks first are perturbed one by one, with 95 % bootstrap bands \
-         over {} ECGs. Steeper is better.",
-        if ecgs.windows(2).all(|pair| pair[0] == pair[1]) { ecgs[0].clone() } else { ecgs.join(" / ") }
+        "Region perturbation: the error {} while the points that a heatmap ranks first are perturbed one by one, with 95 % bootstrap bands over {} ECGs. \
+         Steeper is better.",
+        named(scoring),
+        counts(analyses)
     );
-    Figure::new("figure7_perturbation", caption, chart::perturbation_curves(analyses, style))
+    Figure::new(format!("figure7_perturbation_{scoring}"), caption, chart::perturbation_curves(analyses, style))
+}
+
+/// How the networks were trained.
+pub fn training(results: &StudyResults, style: Style) -> Option<Figure> {
+    let svg = training_chart::training(results, style)?;
+    let caption = "Training: root mean squared error of each epoch, on the training batches as they came (with the weights changing) and on the validation split \
+                   after it.";
+    Some(Figure::new("training", caption, svg))
 }
 
 /// Ranks and how firm they are.
 pub fn stability(analyses: &[PerturbationAnalysis], style: Style) -> Figure {
-    let caption = "Rank of each method by the area under its mean |y − ŷ| / |y| (dot: to iteration 15; dark line: range over every end from 10 to 25; \
-                   wide bar: 95 % of bootstrap resamples of ECGs). 1 is best.";
-    Figure::new("rank_stability", caption, rank_chart::stability(analyses, style))
+    let scoring = analyses.first().map(|a| a.scoring).unwrap_or_default();
+    let caption = format!(
+        "Rank of each method by the area under its curve, {} (dot: to iteration 15; dark line: range over every end from 10 to 25; wide bar: 95 % of \
+         bootstrap resamples of ECGs). 1 is best.",
+        named(scoring)
+    );
+    Figure::new(format!("rank_stability_{scoring}"), caption, rank_chart::stability(analyses, style))
 }
 
 /// The critical-difference diagram of one target.
@@ -154,10 +170,12 @@ pub fn critical_difference(analysis: &PerturbationAnalysis, style: Style) -> Opt
     let svg = chart::critical_difference(analysis, style)?;
     let how = analysis.comparison.as_ref().map_or_else(String::new, |comparison| format!(" ({})", comparison.how()));
     let caption = format!(
-        "{}: mean rank of each method over ECGs; a bar joins methods that Wilcoxon's test{how} with Holm's correction does not tell apart at 5 %.",
-        analysis.target.title()
+        "{}: mean rank of each method over ECGs, {}; the dots of a bar are methods of which Wilcoxon's test{how} with Holm's correction tells no pair \
+         apart at 5 %. A method that a bar passes without a dot is told apart from one of them.",
+        analysis.target.title(),
+        named(analysis.scoring)
     );
-    Some(Figure::new(format!("critical_difference_{}", analysis.target), caption, svg))
+    Some(Figure::new(format!("critical_difference_{}_{}", analysis.target, analysis.scoring), caption, svg))
 }
 
 /// Correlation between the methods' maps for one target.
@@ -170,7 +188,7 @@ pub fn correlation(target: &TargetResults, methods: &[String], style: Style) -> 
 
 /// Predicted against true and Bland–Altman for one target.
 pub fn predictions(target: &TargetResults, style: Style) -> Figure {
-    let caption = format!("{}: predicted against true values, and Bland–Altman, on the test split.", target.target.title());
+    let caption = format!("{}: predicted against measured values, and Bland–Altman, on the test split.", target.target.title());
     Figure::new(format!("predictions_{}", target.target), caption, chart::predictions(target, style))
 }
 

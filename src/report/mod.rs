@@ -1,10 +1,13 @@
 //! What people look at: tables, pictures and the HTML report.
 
+pub mod against;
 pub mod analysis;
 pub mod chart;
 pub mod colour;
 pub(crate) mod embed;
+pub mod error_tables;
 pub mod figures;
+pub mod findings;
 pub mod heatmap;
 pub mod lane;
 pub mod methods;
@@ -13,12 +16,15 @@ pub mod paper;
 pub mod png;
 pub mod published;
 pub mod rank_chart;
+mod resampled;
 pub mod results;
 pub mod scale;
 pub mod store;
 pub mod study_tables;
 pub mod svg;
 pub mod tables;
+pub mod training_chart;
+pub mod worst;
 pub mod write;
 
 pub use results::StudyResults;

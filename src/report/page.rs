@@ -6,6 +6,7 @@ use super::embed::embed;
 use super::figures::{self, Figure};
 use super::methods::title;
 use super::results::StudyResults;
+use super::{error_tables, findings};
 use super::study_tables as tables;
 use super::svg::escape;
 use super::tables::{Cell, Table};
@@ -25,9 +26,10 @@ pub fn page(results: &StudyResults, analyses: &[PerturbationAnalysis]) -> String
     let mut page = head(results);
     let explorable = !results.ecgs.ids.is_empty() && !methods.is_empty();
     page += "<main id=\"main\">";
+    page += &findings::section(results, analyses);
     heatmaps(&mut page, results, style, explorable);
     perturbation(&mut page, results, analyses, style);
-    experts(&mut page, analyses);
+    experts(&mut page, results, analyses);
     correlations(&mut page, results, &methods, style);
     models(&mut page, results, style);
     data(&mut page, results);
@@ -72,7 +74,7 @@ fn head(results: &StudyResults) -> String {
         "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
          <title>Heatmaps of ECG networks: a study</title><style>{CSS}</style></head><body>\
          <a class=\"skip\" href=\"#main\">Skip to the content</a><header><h1>Heatmaps of ECG networks</h1><p class=\"lead\">{}</p>\
-         <nav aria-label=\"Sections\"><a href=\"#heatmaps\">Heatmaps</a><a href=\"#perturbation\">Perturbation</a><a href=\"#experts\">Experts</a>\
+         <nav aria-label=\"Sections\"><a href=\"#findings\">Findings</a><a href=\"#heatmaps\">Heatmaps</a><a href=\"#perturbation\">Perturbation</a><a href=\"#experts\">Experts</a>\
          <a href=\"#alike\">Likeness</a><a href=\"#models\">Networks</a><a href=\"#data\">Data</a><a href=\"#again\">Run it again</a></nav></header>",
         escape(&summary)
     )
@@ -120,33 +122,38 @@ fn perturbation(page: &mut String, results: &StudyResults, analyses: &[Perturbat
     *page += "<p>Noise is added to the points of the ECG one after the other, those that the heatmap ranks first coming first. A heatmap that found \
               what the network uses makes the prediction fail soon. The same noise is used for every method, and every method is judged on the same ECGs.</p>";
     figure(page, figures::curves(analyses, style));
-    table(page, &tables::table4(analyses, Scoring::Paper));
-    *page += "<details><summary>The same areas in other scorings, and as published</summary>";
-    Scoring::ALL.into_iter().skip(1).for_each(|scoring| table(page, &tables::table4(analyses, scoring)));
-    table(page, &tables::table4_published());
-    *page += "</details><h3>How firm are the ranks?</h3>";
+    table(page, &tables::table4(analyses, results.scoring));
+    *page += "<h3 id=\"firm\">How firm are the ranks?</h3>";
     figure(page, figures::stability(analyses, style));
     table(page, &tables::stability(analyses));
     *page += "<details><summary>Ranks at every end from 10 to 25</summary>";
     analyses.iter().for_each(|analysis| table(page, &tables::ranks_by_end(analysis)));
-    *page += "</details><h3>Do the methods differ?</h3>";
+    *page += "</details><h3 id=\"differ\">Do the methods differ?</h3>";
     table(page, &tables::differences(analyses));
     analyses.iter().filter_map(|analysis| figures::critical_difference(analysis, style)).for_each(|diagram| figure(page, diagram));
+    *page += "<details><summary>p of every pair of methods</summary>";
+    analyses.iter().filter_map(tables::holm).for_each(|holm| table(page, &holm));
+    *page += "</details><h3 id=\"scorings\">Other scorings</h3><p>What stands above is by one scoring. These are the same areas by the others, which rank the methods in \
+              their own ways, and the table that the study published.</p><details><summary>Table 4 by other scorings, and as published</summary>";
+    let others = Scoring::ALL.into_iter().filter(|scoring| *scoring != results.scoring);
+    others.for_each(|scoring| table(page, &tables::table4(analyses, scoring)));
+    table(page, &tables::table4_published());
+    *page += "</details>";
     let exclusions = tables::exclusions(results);
     let _ = write!(page, "<details><summary>ECGs left out: {}</summary>", exclusions.rows.len());
     table(page, &exclusions);
     *page += "</details></section>";
 }
 
-fn experts(page: &mut String, analyses: &[PerturbationAnalysis]) {
+fn experts(page: &mut String, results: &StudyResults, analyses: &[PerturbationAnalysis]) {
     *page += "<section id=\"experts\"><h2>Experts against perturbation</h2><p>Three experts chose, blinded, the heatmap that best explained each measurement \
-              (Storås, Mæland, Isaksen et al., JAMIA). Their ranks, by votes on full heatmaps, stand beside the ranks found here. \
-              <code>cardiograd survey</code> runs such a review on this study's heatmaps.</p>";
+              (Storås, Mæland, Isaksen et al., JAMIA), on 51 ECGs of Pulse2pulse and the study's own networks. Their ranks, by votes on full heatmaps, stand beside the \
+              ranks found here, on this study's ECGs and networks: the two sides share the methods, not the ECGs. <code>cardiograd survey</code> runs such a review on this study's heatmaps.</p>";
     if analyses.is_empty() {
         *page += "<p>Perturbation was not run, so there is nothing to compare.</p></section>";
         return;
     }
-    table(page, &tables::experts(analyses));
+    table(page, &tables::experts(analyses, &results.data.source));
     table(page, &tables::against_published(analyses));
     *page += "</section>";
 }
@@ -164,7 +171,15 @@ fn correlations(page: &mut String, results: &StudyResults, methods: &[String], s
 
 fn models(page: &mut String, results: &StudyResults, style: Style) {
     *page += "<section id=\"models\"><h2>Networks</h2>";
-    table(page, &tables::metrics(results));
+    table(page, &error_tables::metrics(results));
+    *page += "<h3 id=\"agreement\">Agreement</h3>";
+    table(page, &error_tables::agreement(results));
+    *page += "<h3 id=\"thresholds\">Limits</h3>";
+    table(page, &error_tables::thresholds(results));
+    *page += "<h3 id=\"worst\">Largest errors</h3>";
+    table(page, &error_tables::worst_shares(results));
+    table(page, &error_tables::worst(results));
+    figures::training(results, style).into_iter().for_each(|training| figure(page, training));
     results.targets.iter().filter(|target| !target.test.is_empty()).for_each(|target| figure(page, figures::predictions(target, style)));
     *page += "</section>";
 }

@@ -17,7 +17,7 @@ const NAMES: f64 = 132.0;
 const WIDTH: f64 = 336.0;
 
 /// One panel per target, up to three in a row; methods from the best rank down. A wide bar is the 95 % interval over bootstrap resamples of
-/// ECGs, a dark line the range over ends 10 to 25, a dot the rank to iteration 15; all by mean |y − ŷ| / |y|.
+/// ECGs, a dark line the range over ends 10 to 25, a dot the rank to iteration 15; all by the study's scoring.
 pub fn stability(analyses: &[PerturbationAnalysis], style: Style) -> Svg {
     let columns = analyses.len().clamp(1, 3);
     let lines = analyses.iter().map(|analysis| analysis.methods.len()).max().unwrap_or(0);

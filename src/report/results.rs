@@ -2,6 +2,9 @@
 
 use crate::dataset::{InputKind, Target};
 use crate::ecg::Measurements;
+use crate::evaluation::errors::errors;
+use crate::evaluation::scores::Scoring;
+use crate::nn::Epoch;
 use crate::{Error, Result};
 use ndarray::{Array2, Array3};
 use serde::{Deserialize, Deserializer, Serialize};
@@ -14,10 +17,16 @@ pub struct StudyResults {
     pub provenance: Provenance,
     /// What the networks look at.
     pub input: InputKind,
+    /// The one scoring of perturbation by which this study ranks, draws and tests; others stand beside it.
+    #[serde(default)]
+    pub scoring: Scoring,
     /// Where the ECGs came from and how they are distributed.
     pub data: DataDescription,
     /// The ECGs whose heatmaps were kept (the study's 51).
     pub ecgs: Ecgs,
+    /// The test ECGs with the largest errors of any target.
+    #[serde(default)]
+    pub worst: Worst,
     /// One entry per target, in the study's order.
     pub targets: Vec<TargetResults>,
 }
@@ -90,6 +99,16 @@ pub struct Ecgs {
     pub measurements: Vec<Measurements>,
 }
 
+/// Test ECGs with large errors, W of them.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Worst {
+    /// Their indices in the dataset, in its order.
+    pub index: Vec<u64>,
+    /// Names, (W, 12, L) inputs and measurements.
+    pub ecgs: Ecgs,
+}
+
 /// What was found for one target.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -98,7 +117,10 @@ pub struct TargetResults {
     pub target: Target,
     /// Errors on each split.
     pub metrics: Vec<SplitMetrics>,
-    /// Predicted against true on the test split.
+    /// Every epoch of the training; empty when not known.
+    #[serde(default)]
+    pub epochs: Vec<Epoch>,
+    /// Predicted against measured on the test split.
     pub test: Vec<Prediction>,
     /// What the network predicted for each kept ECG (E), in the target's unit; empty when not known.
     pub predicted: Vec<f64>,
@@ -129,6 +151,44 @@ pub struct SplitMetrics {
     /// Root mean squared error of predicting the training mean.
     #[serde(deserialize_with = "or_unknown")]
     pub rmse_of_mean: f64,
+    /// The errors against the exact values, where the dataset knows them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exact: Option<ExactErrors>,
+}
+
+/// Errors against exact values, in the target's unit: those of the network, and those of what it was trained on.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExactErrors {
+    /// ECGs with an exact value.
+    pub n: usize,
+    /// Mean absolute error of the network.
+    pub mae: f64,
+    /// Root mean squared error of the network.
+    pub rmse: f64,
+    /// Mean absolute error of the measurements.
+    pub mae_of_measured: f64,
+    /// Root mean squared error of the measurements.
+    pub rmse_of_measured: f64,
+}
+
+impl ExactErrors {
+    /// Those of ECGs given as exact, measured and predicted value. `None` where no exact value is known.
+    pub fn of(all: impl Iterator<Item = (Option<f64>, f64, f64)>) -> Option<Self> {
+        let known: Vec<(f64, f64, f64)> = all.filter_map(|(exact, measured, predicted)| Some((exact?, measured, predicted))).collect();
+        let network = errors(&known.iter().map(|(exact, _, predicted)| (*exact, *predicted)).collect::<Vec<_>>())?;
+        let measured = errors(&known.iter().map(|(exact, measured, _)| (*exact, *measured)).collect::<Vec<_>>())?;
+        let (mae_of_measured, rmse_of_measured) = (measured.mae, measured.rmse);
+        Some(ExactErrors { n: network.n, mae: network.mae, rmse: network.rmse, mae_of_measured, rmse_of_measured })
+    }
+}
+
+impl SplitMetrics {
+    /// Whether the network is no better than always predicting the training mean: what its heatmaps explain then means little. Nothing is known
+    /// where a figure is not a number.
+    pub fn is_worse_than_mean(&self) -> bool {
+        self.mae >= self.mae_of_mean
+    }
 }
 
 /// One prediction on the test split.
@@ -141,6 +201,19 @@ pub struct Prediction {
     pub truth: f64,
     /// The network's.
     pub predicted: f64,
+    /// The exact value, where the dataset knows it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exact: Option<f64>,
+    /// The measured rate, beats per minute, by which a QT interval is corrected.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate_bpm: Option<f64>,
+}
+
+impl Prediction {
+    /// Measured and predicted value.
+    pub fn pair(&self) -> (f64, f64) {
+        (self.truth, self.predicted)
+    }
 }
 
 /// The heatmaps of one method.
@@ -194,6 +267,7 @@ impl StudyResults {
             return Err(Error::shape("the study's ECGs", ("E", 12, "L"), (ecgs, leads, samples)));
         }
         finite("the study's ECGs", self.ecgs.inputs.iter())?;
+        self.worst.check(samples)?;
         for d in &self.data.targets {
             finite(&format!("the distribution of {}", d.target), known(&[d.mean, d.sd, d.min, d.median, d.max]))?;
         }
@@ -206,6 +280,11 @@ impl StudyResults {
     /// The results of one target.
     pub fn target(&self, target: Target) -> Option<&TargetResults> {
         self.targets.iter().find(|results| results.target == target)
+    }
+
+    /// The value of a setting, as a person reads it.
+    pub fn setting(&self, name: &str) -> Option<&str> {
+        self.provenance.settings.iter().find(|setting| setting.0 == name).map(|setting| setting.1.as_str())
     }
 
     /// The methods that have heatmaps for any target, in the study's order.
@@ -221,6 +300,25 @@ impl StudyResults {
     }
 }
 
+impl Worst {
+    /// The name of an ECG by its index in the dataset.
+    pub fn id(&self, index: u64) -> Option<&str> {
+        self.index.iter().position(|other| *other == index).map(|at| self.ecgs.ids[at].as_str())
+    }
+
+    fn check(&self, samples: usize) -> Result<()> {
+        let Worst { index, ecgs } = self;
+        let (found, shape) = ((ecgs.ids.len(), ecgs.measurements.len(), ecgs.inputs.dim()), (index.len(), 12, samples));
+        if index.is_empty() {
+            return Ok(());
+        }
+        if found != (index.len(), index.len(), shape) {
+            return Err(Error::shape("the ECGs of the largest errors", (index.len(), index.len(), shape), found));
+        }
+        finite("the ECGs of the largest errors", ecgs.inputs.iter())
+    }
+}
+
 impl TargetResults {
     fn check(&self, shape: (usize, usize, usize)) -> Result<()> {
         for MethodMaps { method, maps } in &self.maps {
@@ -233,16 +331,18 @@ impl TargetResults {
         for m in &self.metrics {
             finite(&format!("the {} errors for {}", m.split, self.target), known(&[m.mae, m.rmse, m.mae_of_mean, m.rmse_of_mean]))?;
         }
-        finite(
-            &format!("predictions for {}", self.target),
-            self.predicted.iter().chain(self.test.iter().flat_map(|p| [&p.truth, &p.predicted])),
-        )?;
+        let figures = |p: &Prediction| [Some(p.truth), Some(p.predicted), p.exact, p.rate_bpm];
+        let all: Vec<f64> = self.predicted.iter().copied().chain(self.test.iter().flat_map(figures).flatten()).collect();
+        finite(&format!("predictions for {}", self.target), &all)?;
+        let exact = self.metrics.iter().filter_map(|m| m.exact);
+        let all: Vec<f64> = exact.flat_map(|e| [e.mae, e.rmse, e.mae_of_measured, e.rmse_of_measured]).collect();
+        finite(&format!("errors against exact values for {}", self.target), &all)?;
         let Some(perturbation) = &self.perturbation else { return Ok(()) };
         finite(&format!("the SD of {}", self.target), known(&[perturbation.target_sd]))?;
-        finite(&format!("true values of the ECGs perturbed for {}", self.target), &perturbation.truth)?;
+        finite(&format!("measured values of the ECGs perturbed for {}", self.target), &perturbation.truth)?;
         let n = perturbation.ecgs.len();
         if perturbation.truth.len() != n {
-            return Err(Error::shape(format!("true values of the ECGs perturbed for {}", self.target), n, perturbation.truth.len()));
+            return Err(Error::shape(format!("measured values of the ECGs perturbed for {}", self.target), n, perturbation.truth.len()));
         }
         for MethodCurves { method, predictions } in &perturbation.methods {
             if predictions.nrows() != n {

@@ -1,6 +1,6 @@
 //! A study's results in a folder: `results.json`, the ECGs and heatmaps as `.npy` under `heatmaps/`, the perturbed predictions under `curves/`.
 //!
-//! `heatmaps/ecgs.npy` (E, 12, L), `heatmaps/TARGET/METHOD.npy` (E, 12, L), `curves/TARGET/METHOD.npy` (n, iterations + 1).
+//! `heatmaps/ecgs.npy` (E, 12, L), `heatmaps/worst.npy` (W, 12, L), `heatmaps/TARGET/METHOD.npy` (E, 12, L), `curves/TARGET/METHOD.npy` (n, iterations + 1).
 
 use super::results::{MethodCurves, MethodMaps, StudyResults};
 use crate::files::{atomic, npy};
@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 
 /// The file that describes a study.
 pub const RESULTS: &str = "results.json";
+/// The inputs of the ECGs with the largest errors.
+const WORST: &str = "heatmaps/worst.npy";
 /// That of the study takes 10 MB: what was predicted for each ECG of the test part.
 const LARGEST: Most = Most { bytes: 1 << 30, of: "the results of a study" };
 
@@ -23,6 +25,11 @@ pub fn save(folder: &Path, results: &StudyResults) -> Result<()> {
     make(folder)?;
     make(&folder.join("heatmaps"))?;
     npy::write(folder.join("heatmaps/ecgs.npy"), results.ecgs.inputs.view())?;
+    if !results.worst.index.is_empty() {
+        npy::write(folder.join(WORST), results.worst.ecgs.inputs.view())?;
+    } else {
+        atomic::remove_if_there(&folder.join(WORST))?;
+    }
     for target in &results.targets {
         let maps = folder.join("heatmaps").join(target.target.name());
         make(&maps)?;
@@ -47,10 +54,13 @@ pub fn save(folder: &Path, results: &StudyResults) -> Result<()> {
 pub fn load(folder: &Path) -> Result<StudyResults> {
     let path = folder.join(RESULTS);
     let mut results: StudyResults = intake::json(&path, LARGEST)?;
-    for (at, measured) in results.ecgs.measurements.iter().enumerate() {
+    for (at, measured) in results.ecgs.measurements.iter().chain(&results.worst.ecgs.measurements).enumerate() {
         measured.check().map_err(|problem| Error::format(&path, format!("kept ECG {at}: {problem}")))?;
     }
     results.ecgs.inputs = array::<Ix3>(&folder.join("heatmaps/ecgs.npy"))?;
+    if !results.worst.index.is_empty() {
+        results.worst.ecgs.inputs = array::<Ix3>(&folder.join(WORST))?;
+    }
     for target in &mut results.targets {
         for (method, path) in methods_in(&folder.join("heatmaps").join(target.target.name()))? {
             target.maps.push(MethodMaps { method, maps: array::<Ix3>(&path)? });

@@ -1,4 +1,5 @@
-//! The tables of a study: errors, data, Table 4 in every scoring, ranks, differences, correlations, experts against perturbation.
+//! The tables of perturbation: Table 4 in every scoring, ranks, differences, correlations, experts against perturbation.
+//! Those of the networks' errors are in [`super::error_tables`].
 
 use super::analysis::PerturbationAnalysis;
 use super::methods::{short, title};
@@ -6,35 +7,12 @@ use super::published;
 use super::results::StudyResults;
 use super::tables::{Cell, Table};
 use crate::dataset::Target;
+use crate::evaluation::compare::Comparison;
 use crate::evaluation::scores::Scoring;
 
 /// The name of a target in a column.
 pub fn column(target: Target) -> String {
     format!("{} ({})", target.title(), target.unit())
-}
-
-/// Errors of each network on each split, beside those of predicting the training mean and the study's on the test split.
-pub fn metrics(results: &StudyResults) -> Table {
-    let header = ["Target", "Split", "ECGs", "MAE", "RMSE", "MAE of the mean", "RMSE of the mean", "Study's MAE", "Study's RMSE"];
-    let mut table = Table::new("Prediction errors, in the target's unit", header);
-    for target in &results.targets {
-        let published = published::test_errors(target.target);
-        for split in &target.metrics {
-            let theirs = (split.split == "test").then_some(published);
-            table.rows.push(vec![
-                Cell::text(column(target.target)),
-                Cell::text(&split.split),
-                Cell::number(split.n as f64, 0),
-                Cell::number(split.mae, 2),
-                Cell::number(split.rmse, 2),
-                Cell::number(split.mae_of_mean, 2),
-                Cell::number(split.rmse_of_mean, 2),
-                Cell::maybe(theirs.map(|t| t.0), 2),
-                Cell::maybe(theirs.map(|t| t.1), 2),
-            ]);
-        }
-    }
-    table
 }
 
 /// How the measurements are distributed.
@@ -47,37 +25,79 @@ pub fn data(results: &StudyResults) -> Table {
     table
 }
 
-/// Table 4: area to iteration 15, methods × targets, by one scoring. The largest of each target is marked, the control left out.
+/// Table 4: area to iteration 15, methods × targets, by one scoring, with intervals and the study's classes. The largest of each target is marked.
 pub fn table4(analyses: &[PerturbationAnalysis], scoring: Scoring) -> Table {
     let header = std::iter::once("Method".to_owned()).chain(analyses.iter().map(|a| a.target.title().to_owned()));
-    let mut table = Table::new(format!("Table 4. Area under the error curve to iteration 15: {}", scoring.title()), header);
+    let caption = format!(
+        "Table 4. Area under the error curve to iteration 15, {}; below it the 95 % bootstrap interval over {} ECGs. In parentheses the study's class: \
+         best (1), medium (2), poor (3), thirds of the range from the random control to the winner. The largest area is bold, which no test stands behind.",
+        named(scoring),
+        counts(analyses)
+    );
+    let mut table = Table::new(caption, header);
     for method in methods(analyses) {
-        let area = |a: &PerturbationAnalysis| Some(a.areas_by(scoring)[a.methods.iter().position(|name| *name == method)?]);
-        let cells = analyses.iter().map(|a| area(a).map_or_else(|| Cell::text("–"), significant));
-        table.rows.push(std::iter::once(Cell::text(title(&method))).chain(cells).collect());
+        let cell = |a: &PerturbationAnalysis| {
+            let Some(at) = a.methods.iter().position(|name| *name == method) else { return Cell::text("–") };
+            let area = a.areas_by(scoring)[at];
+            let class = a.classes(scoring)[at].map_or_else(String::new, |class| format!(" ({class})"));
+            Cell::estimate(Some(area), digits(area.value)).with(&class)
+        };
+        table.rows.push(std::iter::once(Cell::text(title(&method))).chain(analyses.iter().map(cell)).collect());
     }
     table.mark_largest(usize::MAX);
     table
 }
 
-/// Three significant digits, at least two decimals below ten.
-fn significant(value: f64) -> Cell {
-    let digits = if value.abs() >= 100.0 {
-        0
-    } else if value.abs() >= 10.0 {
-        1
-    } else if value.abs() >= 0.1 {
-        2
-    } else {
-        4
-    };
-    Cell::number(value, digits)
+/// The name of a scoring for captions: what it is, and its name in files.
+pub fn named(scoring: Scoring) -> String {
+    format!("by the scoring {} ({})", scoring.name(), scoring.title())
+}
+
+/// The ECGs of each target, or of all where they are the same.
+pub fn counts(analyses: &[PerturbationAnalysis]) -> String {
+    let ecgs: Vec<String> = analyses.iter().map(|a| a.ecgs.to_string()).collect();
+    match ecgs.first() {
+        Some(first) if ecgs.iter().all(|other| other == first) => first.clone(),
+        _ => ecgs.join(" / "),
+    }
+}
+
+/// Every area of every scoring as one long table for programs.
+pub fn areas(analyses: &[PerturbationAnalysis]) -> Table {
+    let mut table = Table::new(
+        "Areas under the error curve to iteration 15, by every scoring",
+        ["target", "scoring", "of_the_study", "method", "value", "low", "high", "ecgs", "class"],
+    );
+    for analysis in analyses {
+        for scoring in Scoring::ALL {
+            let classes = analysis.classes(scoring);
+            for ((method, area), class) in analysis.methods.iter().zip(analysis.areas_by(scoring)).zip(classes) {
+                let own = if scoring == analysis.scoring { "yes" } else { "no" };
+                let mut row = [analysis.target.name(), scoring.name(), own, method].map(Cell::text).to_vec();
+                row.extend([area.value, area.low, area.high].map(|v| Cell::number(v, 4)));
+                row.push(Cell::number(area.ecgs as f64, 0));
+                row.push(Cell::maybe(class.map(|class| class as f64), 0));
+                table.rows.push(row);
+            }
+        }
+    }
+    table
+}
+
+/// Decimals for three significant digits, at least two below ten.
+pub(super) fn digits(value: f64) -> usize {
+    match value.abs() {
+        size if size >= 100.0 => 0,
+        size if size >= 10.0 => 1,
+        size if size >= 0.1 => 2,
+        _ => 4,
+    }
 }
 
 /// The study's Table 4.
 pub fn table4_published() -> Table {
     let header = std::iter::once("Method".to_owned()).chain(Target::STUDY.map(|t| t.title().to_owned()));
-    let mut table = Table::new("Table 4 as published (5000 test ECGs)", header);
+    let mut table = Table::new(format!("Table 4 as published (5000 test ECGs of Pulse2pulse), {}", named(Scoring::Paper)), header);
     let mut names: Vec<String> = super::methods::NINE.iter().map(|name| (*name).to_owned()).chain(["random".to_owned()]).collect();
     super::methods::sort(&mut names);
     for method in names {
@@ -88,10 +108,14 @@ pub fn table4_published() -> Table {
     table
 }
 
-/// Ranks by the study's scoring at every end from 10 to 25.
+/// Ranks at every end from 10 to 25.
 pub fn ranks_by_end(analysis: &PerturbationAnalysis) -> Table {
     let verdict = if analysis.same_at_every_end() { "the same at every end" } else { "it changes with the end" };
-    let caption = format!("{}: rank by area to each iteration from 10 to 25, 1 is best; {verdict}", analysis.target.title());
+    let caption = format!(
+        "{}: rank by area to each iteration from 10 to 25, {}, 1 is best; {verdict}",
+        analysis.target.title(),
+        named(analysis.scoring)
+    );
     let header = std::iter::once("Method".to_owned()).chain(analysis.ranks_by_end.iter().map(|(end, _)| end.to_string()));
     let mut table = Table::new(caption, header);
     for (m, method) in analysis.methods.iter().enumerate() {
@@ -108,13 +132,18 @@ fn rank(value: f64) -> Cell {
 /// Rank of each method with its 95 % interval over resamples of ECGs, and how often it is best.
 pub fn stability(analyses: &[PerturbationAnalysis]) -> Table {
     let header = std::iter::once("Method".to_owned()).chain(analyses.iter().map(|a| a.target.title().to_owned()));
-    let caption = "Rank by mean |y − ŷ| / |y| to iteration 15, with its 95 % bootstrap interval over ECGs and the share of resamples in which it is best";
+    let caption = format!(
+        "Rank by area to iteration 15, {}: the 95 % bootstrap interval over ECGs, and the share of resamples in which it is best",
+        analyses.first().map_or_else(String::new, |a| named(a.scoring))
+    );
     let mut table = Table::new(caption, header);
     for method in methods(analyses) {
         let cell = |a: &PerturbationAnalysis| {
             let Some(m) = a.methods.iter().position(|name| *name == method) else { return Cell::text("–") };
             let s = a.stability[m];
-            Cell::text(format!("{} ({}–{}), {:.0} %", brief_rank(s.rank), brief_rank(s.low), brief_rank(s.high), 100.0 * s.best))
+            let mut cell = Cell::valued(format!("{}, {:.0} %", brief_rank(s.rank), 100.0 * s.best), s.rank);
+            cell.interval = Some((format!("{} to {}", brief_rank(s.low), brief_rank(s.high)), s.low, s.high));
+            cell
         };
         table.rows.push(std::iter::once(Cell::text(title(&method))).chain(analyses.iter().map(cell)).collect());
     }
@@ -128,21 +157,22 @@ fn brief_rank(value: f64) -> String {
 
 /// Friedman's test per target.
 pub fn differences(analyses: &[PerturbationAnalysis]) -> Table {
-    let mut table = Table::new(
-        "Friedman's test over ECGs, and pairs of methods that differ by Wilcoxon's test with Holm's correction at 5 %",
-        ["Target", "ECGs", "χ²", "p", "Pairs that differ", "Pairs", "F (Iman–Davenport)", "p of F", "p of pairs"],
+    let caption = format!(
+        "Friedman's test over ECGs, and pairs of methods that differ by Wilcoxon's test with Holm's correction at 5 %, on the areas of single ECGs {}",
+        analyses.first().map_or_else(String::new, |a| named(a.scoring))
     );
+    let header = ["Target", "ECGs", "χ²", "p", "Pairs that differ", "Pairs", "F (Iman–Davenport)", "p of F", "p of pairs"];
+    let mut table = Table::new(caption, header);
     for analysis in analyses {
         let Some(c) = &analysis.comparison else { continue };
-        let count = c.pairs.len();
-        let differ = (0..count).flat_map(|a| (a + 1..count).map(move |b| (a, b))).filter(|(a, b)| c.pairs[*a][*b] < 0.05).count();
+        let differ = pairs(c).into_iter().filter(|(a, b)| c.pairs[*a][*b] < 0.05).count();
         table.rows.push(vec![
             Cell::text(analysis.target.title()),
             Cell::number(analysis.ecgs as f64, 0),
             Cell::number(c.statistic, 1),
             small(c.p),
             Cell::number(differ as f64, 0),
-            Cell::number((count * (count - 1) / 2) as f64, 0),
+            Cell::number(pairs(c).len() as f64, 0),
             if c.f.is_infinite() { Cell::text("∞") } else { Cell::number(c.f, 1) },
             small(c.f_p),
             Cell::text(c.how()),
@@ -151,28 +181,95 @@ pub fn differences(analyses: &[PerturbationAnalysis]) -> Table {
     table
 }
 
-/// A p value.
-fn small(p: f64) -> Cell {
-    Cell { text: if p < 1e-4 { "< 0.0001".into() } else { format!("{p:.4}") }, value: Some(p), best: false }
+/// The pairs of methods of a comparison, each once.
+fn pairs(comparison: &Comparison) -> Vec<(usize, usize)> {
+    let count = comparison.pairs.len();
+    (0..count).flat_map(|a| (a + 1..count).map(move |b| (a, b))).collect()
 }
 
-/// Correlation of the areas with Table 4 as published, and of the published expert ranks with the ranks found here.
-pub fn against_published(analyses: &[PerturbationAnalysis]) -> Table {
-    let header = ["Target", "Areas and Table 4: Pearson", "Areas and Table 4: Spearman", "Experts' rank and rank found here: Spearman"];
-    let mut table = Table::new("Agreement with the study", header);
+/// Every pair of methods of every target as one long table: p before and after Holm's correction.
+pub fn all_pairs(analyses: &[PerturbationAnalysis]) -> Table {
+    let header = ["Target", "Method", "Other method", "Mean rank", "Other mean rank", "p", "p (Holm)", "Exact", "Differ at 5 %"];
+    let caption = format!(
+        "Wilcoxon's test of every pair of methods, on the areas of single ECGs {}; Holm's correction is over the pairs of one target",
+        analyses.first().map_or_else(String::new, |a| named(a.scoring))
+    );
+    let mut table = Table::new(caption, header);
+    let word = |yes: bool| Cell::text(if yes { "yes" } else { "no" });
     for analysis in analyses {
-        let (linear, ranked) = analysis.against_published();
+        let Some(c) = &analysis.comparison else { continue };
+        for (a, b) in pairs(c) {
+            let mut row = vec![Cell::text(analysis.target.title())];
+            row.extend([a, b].map(|m| Cell::text(title(&analysis.methods[m]))));
+            row.extend([a, b].map(|m| Cell::number(c.mean_ranks[m], 2)));
+            row.extend([small(c.raw[a][b]), small(c.pairs[a][b]), word(c.exact[a][b]), word(c.pairs[a][b] < 0.05)]);
+            table.rows.push(row);
+        }
+    }
+    table
+}
+
+/// Holm's p of every pair of methods of one target, methods × methods in order of mean rank.
+pub fn holm(analysis: &PerturbationAnalysis) -> Option<Table> {
+    let c = analysis.comparison.as_ref()?;
+    let order = crate::evaluation::compare::by_rank(c);
+    let header = std::iter::once("Method".to_owned()).chain(order.iter().map(|m| short(&analysis.methods[*m]).to_owned()));
+    let caption = format!(
+        "{}: p of each pair of methods by Wilcoxon's test with Holm's correction, {}; from the best mean rank down",
+        analysis.target.title(),
+        named(analysis.scoring)
+    );
+    let mut table = Table::new(caption, header);
+    for a in &order {
+        let cells = order.iter().map(|b| if a == b { Cell::text("–") } else { small(c.pairs[*a][*b]) });
+        table.rows.push(std::iter::once(Cell::text(title(&analysis.methods[*a]))).chain(cells).collect());
+    }
+    Some(table)
+}
+
+/// A p value.
+fn small(p: f64) -> Cell {
+    Cell::valued(if p < 1e-4 { "< 0.0001".into() } else { format!("{p:.4}") }, p)
+}
+
+/// Correlation of the areas with Table 4 as published, with the random control and without, and of the published expert ranks with the ranks
+/// found here.
+pub fn against_published(analyses: &[PerturbationAnalysis]) -> Table {
+    let header = [
+        "Target",
+        "Pearson, Random among the methods",
+        "Pearson, without Random",
+        "Spearman, Random among the methods",
+        "Spearman, without Random",
+        "Experts' rank and rank found here: Spearman",
+    ];
+    let caption = format!(
+        "Agreement with the study. Columns 2 to 5: areas found here and Table 4 as published, both {}. The random control is no method: \
+         the figures without it say how alike the methods' areas are. Last column: published votes \
+         of three experts on full heatmaps, and areas found here {}",
+        named(Scoring::Paper),
+        analyses.first().map_or_else(String::new, |a| named(a.scoring))
+    );
+    let mut table = Table::new(caption, header);
+    for analysis in analyses {
+        let (with, without) = (analysis.against_published(true), analysis.against_published(false));
         let experts = analysis.against_experts().1;
-        let cells = [linear, ranked, experts].map(|value| Cell::maybe(value, 2));
+        let cells = [with.pearson, without.pearson, with.spearman, without.spearman, experts].map(|value| Cell::maybe(value, 2));
         table.rows.push(std::iter::once(Cell::text(analysis.target.title())).chain(cells).collect());
     }
     table
 }
 
 /// Experts' rank (published votes on full heatmaps) against the rank by area, per method and target.
-pub fn experts(analyses: &[PerturbationAnalysis]) -> Table {
+pub fn experts(analyses: &[PerturbationAnalysis], source: &str) -> Table {
     let header = std::iter::once("Method".to_owned()).chain(analyses.iter().map(|a| a.target.title().to_owned()));
-    let mut table = Table::new("Rank by the study's experts (full heatmaps) → rank by perturbation here, among the nine methods", header);
+    let caption = format!(
+        "Rank by the study's experts (full heatmaps of 51 Pulse2pulse ECGs, the study's networks) → rank by perturbation here ({} ECGs of this study, source \
+         {source}, its own networks; {}), among the nine methods",
+        counts(analyses),
+        analyses.first().map_or_else(String::new, |a| named(a.scoring))
+    );
+    let mut table = Table::new(caption, header);
     for method in super::methods::NINE {
         let cell = |a: &PerturbationAnalysis| {
             let ranks = a.against_experts().0;

@@ -1,11 +1,11 @@
-//! Everything that people look at, written under a study's folder: `report.html`, `figures/*.svg` and `.png`, `tables/*.csv`, `.md`, `.html`.
+//! Everything that people look at, written under a study's folder: `report.html`, `figures/*.svg` and `.png`, `tables/*.csv`, `.md`, `.tex`, `.html`.
 
 use super::analysis::{self, PerturbationAnalysis};
 use super::colour::Style;
 use super::results::StudyResults;
 use super::study_tables as tables;
 use super::tables::Table;
-use super::{figures, page, png};
+use super::{error_tables, figures, page, png, worst};
 use crate::evaluation::scores::Scoring;
 use crate::files::atomic;
 use crate::{Error, Result};
@@ -27,6 +27,7 @@ pub fn write(folder: &Path, results: &StudyResults) -> Result<()> {
         let path = |ending: &str| folder.join(format!("tables/{name}.{ending}"));
         atomic::write(path("csv"), table.csv().as_bytes())?;
         atomic::write(path("md"), table.markdown().as_bytes())?;
+        atomic::write(path("tex"), table.latex().as_bytes())?;
         atomic::write(path("html"), table.html().as_bytes())?;
     }
     atomic::write(folder.join("report.html"), page::page(results, &analyses).as_bytes())
@@ -42,7 +43,7 @@ pub fn figures(folder: &Path, results: &StudyResults, style: Style) -> Result<()
 }
 
 fn analyses(results: &StudyResults) -> Vec<PerturbationAnalysis> {
-    results.targets.iter().filter_map(|target| analysis::perturbation(target, results.provenance.seed)).collect()
+    results.targets.iter().filter_map(|target| analysis::perturbation(target, results.scoring, results.provenance.seed)).collect()
 }
 
 fn drawn(folder: &Path, results: &StudyResults, analyses: &[PerturbationAnalysis], style: Style) -> Result<()> {
@@ -53,6 +54,10 @@ fn drawn(folder: &Path, results: &StudyResults, analyses: &[PerturbationAnalysis
         atomic::write(folder.join(format!("{}.svg", figure.name)), svg.as_bytes())?;
         atomic::write(folder.join(format!("{}.png", figure.name)), &png::png(&svg, ZOOM)?)?;
     }
+    for figure in worst::figures(results, style) {
+        figure.svg.check()?;
+        atomic::write(folder.join(format!("{}.svg", figure.name)), figure.svg.finish().as_bytes())?;
+    }
     Ok(())
 }
 
@@ -62,16 +67,22 @@ fn make(folder: &Path) -> Result<()> {
 
 /// Every table with the name of its file.
 fn all_tables(results: &StudyResults, analyses: &[PerturbationAnalysis]) -> Vec<(String, Table)> {
-    let mut all = vec![("metrics".to_owned(), tables::metrics(results)), ("data".to_owned(), tables::data(results))];
+    let mut all = vec![("metrics".to_owned(), error_tables::metrics(results)), ("data".to_owned(), tables::data(results))];
+    all.push(("agreement".into(), error_tables::agreement(results)));
+    all.push(("thresholds".into(), error_tables::thresholds(results)));
+    all.push(("worst_ecgs".into(), error_tables::worst(results)));
+    all.push(("worst_shares".into(), error_tables::worst_shares(results)));
     if !analyses.is_empty() {
         all.extend(Scoring::ALL.map(|scoring| (format!("table4_{}", scoring.name()), tables::table4(analyses, scoring))));
         all.push(("table4_published".into(), tables::table4_published()));
-        all.push(("rank_stability".into(), tables::stability(analyses)));
-        all.push(("differences".into(), tables::differences(analyses)));
-        all.push(("experts".into(), tables::experts(analyses)));
+        all.push(("areas".into(), tables::areas(analyses)));
+        all.push((format!("rank_stability_{}", results.scoring), tables::stability(analyses)));
+        all.push((format!("differences_{}", results.scoring), tables::differences(analyses)));
+        all.push((format!("pairs_{}", results.scoring), tables::all_pairs(analyses)));
+        all.push(("experts".into(), tables::experts(analyses, &results.data.source)));
         all.push(("against_published".into(), tables::against_published(analyses)));
         all.push(("exclusions".into(), tables::exclusions(results)));
-        all.extend(analyses.iter().map(|a| (format!("ranks_by_end_{}", a.target), tables::ranks_by_end(a))));
+        all.extend(analyses.iter().map(|a| (format!("ranks_by_end_{}_{}", a.target, a.scoring), tables::ranks_by_end(a))));
     }
     all.extend(page::correlation_tables(results));
     all

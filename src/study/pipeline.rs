@@ -13,14 +13,18 @@ use crate::files::{digest::sha256_file, npy};
 use crate::intake::{self, Most};
 use crate::nn::{Examples, load_program, predict_ecgs};
 use crate::progress::Report;
+use crate::evaluation::errors;
+use crate::report::error_tables::LISTED;
+use crate::report::findings::words_for_the_mean;
 use crate::report::results::{
-    Ecgs, MethodCurves, MethodMaps, PerturbationResults, Prediction, Provenance, SplitMetrics, StudyResults, TargetResults,
+    Ecgs, ExactErrors, MethodCurves, MethodMaps, PerturbationResults, Prediction, Provenance, SplitMetrics, StudyResults, TargetResults, Worst,
 };
 use crate::report::{store, write};
 use crate::tape::Program;
 use crate::{Error, Result};
 use ndarray::{Array, ArrayD, Dimension};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::path::Path;
 
 /// What tells a study's folder from any other.
@@ -59,6 +63,9 @@ pub fn run(folder: &Path, settings: &StudySettings, report: Report<'_>, notice: 
     atomic::write(folder.join("metrics.csv"), metrics_table(&metrics).csv().as_bytes())?;
     write_area_tables(folder, &Perturbed::of(&results))?;
     store::save(folder, &results)?;
+    // Their names depend on the settings: those of earlier ones would be taken for this study's.
+    ["figures", "tables"].iter().try_for_each(|name| renew(&folder.join(name)))?;
+    atomic::remove_if_there(&folder.join("against.html"))?;
     write::write(folder, &results)?;
     Ok(results)
 }
@@ -127,7 +134,7 @@ impl Study<'_> {
         let dataset = &self.data.dataset;
         let network = training::network(self.folder, self.settings, self.program, self.data, self.split, target, self.report)?;
         let provenance = network.model.provenance.as_ref();
-        let metrics: Vec<SplitMetrics> = provenance.map_or(Vec::new(), |about| {
+        let mut metrics: Vec<SplitMetrics> = provenance.map_or(Vec::new(), |about| {
             let one = |m: &crate::nn::Metrics| SplitMetrics {
                 split: m.part.to_string(),
                 n: m.n,
@@ -135,19 +142,28 @@ impl Study<'_> {
                 rmse: m.rmse,
                 mae_of_mean: m.mae_of_mean,
                 rmse_of_mean: m.rmse_of_mean,
+                exact: None,
             };
             about.metrics.iter().map(one).collect()
         });
         if let Some(test) = metrics.iter().find(|m| m.split == "test") {
-            let (unit, gain) = (target.unit(), test.mae_of_mean / test.mae);
-            notice(&format!("{target}: test MAE {:.2} {unit}, RMSE {:.2} {unit}, {gain:.1}× better than the mean", test.mae, test.rmse));
+            let unit = target.unit();
+            let beside = words_for_the_mean(test.mae, test.mae_of_mean, unit);
+            notice(&format!("{target}: test MAE {:.2} {unit}, RMSE {:.2} {unit}; {beside}", test.mae, test.rmse));
         }
         let examples = Examples::of(dataset, self.split, Part::Test, target);
         let inputs = |ecgs: &[usize]| dataset.inputs(ecgs, self.settings.input);
         let label = format!("predicting {target}");
         let predicted = predict_ecgs(&network.model.network, &inputs, &examples.ecgs, &label, self.report)?;
         let test = examples.ecgs.iter().zip(&examples.values).zip(predicted);
-        let test = test.map(|((ecg, truth), predicted)| Prediction { ecg: *ecg as u64, truth: *truth, predicted }).collect();
+        let test = test.map(|((ecg, truth), predicted)| {
+            let rate_bpm = dataset.target(*ecg, Target::Rate).filter(|_| target == Target::Qt);
+            Prediction { ecg: *ecg as u64, truth: *truth, predicted, exact: dataset.exact(*ecg, target), rate_bpm }
+        });
+        let test: Vec<Prediction> = test.collect();
+        if let Some(metrics) = metrics.iter_mut().find(|m| m.split == "test") {
+            metrics.exact = ExactErrors::of(test.iter().map(|p| (p.exact, p.truth, p.predicted)));
+        }
         let model = format!("sha256:{}", sha256_file(&network.path)?);
         let count = examples.len().min(self.settings.perturb_ecgs);
         let (ecgs, truth) = (&examples.ecgs[..count], &examples.values[..count]);
@@ -155,6 +171,7 @@ impl Study<'_> {
         let results = TargetResults {
             target,
             metrics,
+            epochs: provenance.map_or_else(Vec::new, |about| about.epochs.clone()),
             test,
             predicted: judged.predicted,
             maps: judged.maps.into_iter().map(|(method, maps)| MethodMaps { method: method.to_string(), maps }).collect(),
@@ -245,6 +262,19 @@ impl Study<'_> {
         Ok(judged)
     }
 
+    /// The test ECGs with the largest errors of each target, each once.
+    fn worst(&self, targets: &[TargetResults]) -> Result<Worst> {
+        let of = |target: &TargetResults| errors::worst(&target.pairs(), LISTED).into_iter().map(|at| target.test[at].ecg).collect::<Vec<u64>>();
+        let index: Vec<u64> = targets.iter().flat_map(of).collect::<BTreeSet<u64>>().into_iter().collect();
+        if index.is_empty() {
+            return Ok(Worst::default());
+        }
+        let (dataset, ecgs) = (&self.data.dataset, index.iter().map(|ecg| *ecg as usize).collect::<Vec<usize>>());
+        let ids = ecgs.iter().map(|ecg| dataset.records()[*ecg].id.clone()).collect();
+        let measurements = ecgs.iter().map(|ecg| dataset.measurements(*ecg).clone()).collect();
+        Ok(Worst { index, ecgs: Ecgs { ids, inputs: dataset.inputs(&ecgs, self.settings.input)?, measurements } })
+    }
+
     fn results(&self, targets: Vec<TargetResults>, digests: Vec<(String, String)>) -> Result<StudyResults> {
         let dataset = &self.data.dataset;
         let inputs = match self.kept {
@@ -260,12 +290,14 @@ impl Study<'_> {
                 digests,
             },
             input: self.settings.input,
+            scoring: self.settings.scoring,
             data: data::describe(dataset, self.settings),
             ecgs: Ecgs {
                 ids: self.kept.iter().map(|ecg| dataset.records()[*ecg].id.clone()).collect(),
                 inputs,
                 measurements: self.kept.iter().map(|ecg| dataset.measurements(*ecg).clone()).collect(),
             },
+            worst: self.worst(&targets)?,
             targets,
         })
     }

@@ -3,6 +3,7 @@
 use crate::attribution::Method;
 use crate::dataset::{InputKind, Target};
 use crate::ecg::leads::LEADS;
+use crate::evaluation::scores::Scoring;
 use crate::nn::{Preset, TrainSettings};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -53,6 +54,9 @@ pub struct StudySettings {
     pub perturb_ecgs: usize,
     /// Points that are perturbed.
     pub iterations: usize,
+    /// The one scoring by which methods are ranked, drawn and tested.
+    #[serde(default)]
+    pub scoring: Scoring,
 }
 
 impl StudySettings {
@@ -73,6 +77,7 @@ impl StudySettings {
             heatmap_ecgs: 51,
             perturb_ecgs,
             iterations,
+            scoring: Scoring::default(),
         }
     }
 
@@ -130,6 +135,7 @@ impl StudySettings {
             ("ECGs with heatmaps", self.heatmap_ecgs.to_string()),
             ("ECGs perturbed", self.perturb_ecgs.to_string()),
             ("points perturbed", self.iterations.to_string()),
+            ("scoring", self.scoring.to_string()),
             ("kernel", cardiograd_kernels::Isa::best().to_string()),
         ];
         rows.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
@@ -157,6 +163,7 @@ impl StudySettings {
         option("heatmap-ecgs", self.heatmap_ecgs.to_string(), self.heatmap_ecgs != fresh.heatmap_ecgs);
         option("perturb-ecgs", self.perturb_ecgs.to_string(), self.perturb_ecgs != fresh.perturb_ecgs);
         option("iterations", self.iterations.to_string(), self.iterations != fresh.iterations);
+        option("scoring", self.scoring.to_string(), self.scoring != fresh.scoring);
         command + " -o out"
     }
 }

@@ -98,15 +98,19 @@ pub fn exclusions_table(networks: &[Perturbed]) -> Table {
     table
 }
 
-/// Errors of each network on each part, beside those of predicting the training mean.
+/// Errors of each network on each part, beside those of predicting the training mean; where exact values are known, behind them the errors against
+/// those, of the network and of the measurement.
 pub fn metrics_table(networks: &[(Target, &[SplitMetrics])]) -> Table {
-    let header = ["target", "unit", "split", "n", "mae", "rmse", "mae_of_mean", "rmse_of_mean"];
+    let exact = ["exact_n", "exact_mae", "exact_rmse", "exact_mae_of_measured", "exact_rmse_of_measured"];
+    let header = ["target", "unit", "split", "n", "mae", "rmse", "mae_of_mean", "rmse_of_mean"].into_iter().chain(exact);
     let mut table = Table::new("Prediction errors", header);
     for (target, metrics) in networks {
         for m in *metrics {
             let numbers = [m.mae, m.rmse, m.mae_of_mean, m.rmse_of_mean].map(|value| Cell::number(value, 3));
             let names = [Cell::text(target.name()), Cell::text(target.unit()), Cell::text(&m.split), Cell::number(m.n as f64, 0)];
-            table.rows.push(names.into_iter().chain(numbers).collect());
+            let exact = m.exact.map(|e| [e.n as f64, e.mae, e.rmse, e.mae_of_measured, e.rmse_of_measured]);
+            let exact = (0..5).map(|at| Cell::maybe(exact.map(|exact| exact[at]), 3));
+            table.rows.push(names.into_iter().chain(numbers).chain(exact).collect());
         }
     }
     table

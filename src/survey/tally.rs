@@ -162,7 +162,7 @@ fn within_table(key: &Key, checked: &Checked, (resamples, seed): (usize, u64)) -
             let of = |units: &[usize]| own_kappa(&items, units, key.presentations, rater);
             let Some(kappa) = of(&every) else { return Cell::text("–") };
             let interval = range(bootstrap::interval(items.len(), resamples, seed, of)).text;
-            Cell { text: format!("{kappa:.2} ({interval}), {}", wording(kappa)).replace('-', "−"), value: Some(kappa), best: false }
+            Cell::valued(format!("{kappa:.2} ({interval}), {}", wording(kappa)).replace('-', "−"), kappa)
         };
         table
             .rows

@@ -13,17 +13,20 @@ pub struct About {
     pub facts: Vec<(String, String)>,
     /// The heatmap as an SVG element, if it can be drawn.
     pub picture: Option<String>,
+    /// The unit of the prediction, empty where the model does not say it.
+    pub unit: String,
 }
 
 const CSS: &str = include_str!("page.css");
 
 /// The sentences at the top: prediction, sums, where conservation was lost.
-fn sentences(trace: &Trace) -> Vec<String> {
+fn sentences(trace: &Trace, unit: &str) -> Vec<String> {
+    let of = |value: f64| format!("{} {unit}", number(value)).trim_end().to_owned();
     let mut all = vec![format!(
         "The network gives {} for this ECG and {} for the baseline, a difference of {}.",
-        number(trace.prediction),
-        number(trace.at_baseline),
-        number(trace.prediction - trace.at_baseline)
+        of(trace.prediction),
+        of(trace.at_baseline),
+        of(trace.prediction - trace.at_baseline)
     )];
     all.push(trace.reduction.clone());
     for walk in &trace.walks {
@@ -32,14 +35,14 @@ fn sentences(trace: &Trace) -> Vec<String> {
         let outcome = if lost.abs() <= 1e-9 * walk.at_output.abs() {
             "nothing was lost on the way but rounding".to_owned()
         } else {
-            format!("{}{share} was {} on the way", number(lost.abs()), if made(lost, walk) { "made" } else { "lost" })
+            format!("{}{share} was {} on the way", of(lost.abs()), if made(lost, walk) { "made" } else { "lost" })
         };
         all.push(format!(
             "{}: {} is {} at the output and {} at the input; {outcome}.{}",
             walk.title,
             walk.measure,
-            number(walk.at_output),
-            number(walk.at_input),
+            of(walk.at_output),
+            of(walk.at_input),
             if walk.runs > 1 {
                 format!(" Multipliers are means over {} runs, values are those of this ECG.", walk.runs)
             } else {
@@ -64,7 +67,7 @@ fn account(walk: &Walk) -> Table {
                 let out = flow.handed.iter().sum::<f64>();
                 let figures = [flow.arrived_norm, flow.handed_norm, flow.arrived, out, flow.lost];
                 row.push(Cell::text(&flow.rule));
-                row.extend(figures.map(|v| Cell { text: number(v), value: Some(v), best: false }));
+                row.extend(figures.map(|v| Cell::valued(number(v), v)));
             }
             None => row.extend((0..6).map(|_| Cell::text("–"))),
         }
@@ -91,8 +94,8 @@ fn losses(walk: &Walk) -> Option<Table> {
         table.rows.push(vec![
             Cell::text(&entry.name),
             Cell::text(&flow.rule),
-            Cell { text: number(flow.lost), value: Some(flow.lost), best: false },
-            Cell { text: number(share), value: Some(share), best: false },
+            Cell::valued(number(flow.lost), flow.lost),
+            Cell::valued(number(share), share),
             Cell::text(flow.cause),
         ]);
     }
@@ -123,7 +126,7 @@ fn formulas(walk: &Walk) -> Table {
             Cell::text(entry.inputs.join(", ")),
             Cell::text(&entry.formula),
             Cell::text(entry.parameters.join("; ")),
-            Cell { text: number(entry.value_norm), value: Some(entry.value_norm), best: false },
+            Cell::valued(number(entry.value_norm), entry.value_norm),
         ]);
     }
     table
@@ -148,7 +151,7 @@ pub fn markdown(trace: &Trace, about: &About) -> String {
     for (name, value) in &about.facts {
         let _ = writeln!(text, "- {name}: {value}");
     }
-    let _ = writeln!(text, "\n{}\n", sentences(trace).join("\n\n"));
+    let _ = writeln!(text, "\n{}\n", sentences(trace, &about.unit).join("\n\n"));
     if !trace.walks.is_empty() {
         let _ = writeln!(text, "{READING}\n");
     }
@@ -173,7 +176,7 @@ pub fn html(trace: &Trace, about: &About) -> String {
         let _ = write!(page, "<div><dt>{}</dt><dd>{}</dd></div>", escape(name), escape(value));
     }
     page += "</dl>";
-    for sentence in sentences(trace) {
+    for sentence in sentences(trace, &about.unit) {
         let _ = write!(page, "<p class=\"lead\">{}</p>", escape(&sentence));
     }
     if let Some(picture) = &about.picture {

@@ -3,6 +3,8 @@
 
 use cardiograd::dataset::{InputKind, Target};
 use cardiograd::ecg::Measurements;
+use cardiograd::evaluation::scores::Scoring;
+use cardiograd::nn::Epoch;
 use cardiograd::random::{Stage, Stream};
 use cardiograd::report::methods::NINE;
 use cardiograd::report::results::*;
@@ -91,6 +93,7 @@ pub fn study(ecgs: usize, samples: usize, perturbed: usize) -> StudyResults {
             digests: vec![("models/pr.model".into(), "sha256:0123456789abcdef".into())],
         },
         input,
+        scoring: Scoring::default(),
         data: DataDescription {
             source: "simulator".into(),
             ecgs: 2000,
@@ -101,6 +104,14 @@ pub fn study(ecgs: usize, samples: usize, perturbed: usize) -> StudyResults {
             ids: (0..ecgs).map(|i| format!("{}", 100 + 7 * i)).collect(),
             inputs: stack(&inputs),
             measurements: (0..ecgs).map(measured).collect(),
+        },
+        worst: Worst {
+            index: (0..ecgs as u64).collect(),
+            ecgs: Ecgs {
+                ids: (0..ecgs).map(|i| format!("{}", 100 + 7 * i)).collect(),
+                inputs: stack(&inputs),
+                measurements: (0..ecgs).map(measured).collect(),
+            },
         },
         targets: Target::STUDY.map(|target| results(target, &inputs, perturbed)).to_vec(),
     }
@@ -152,7 +163,11 @@ fn results(target: Target, inputs: &[Array2<f32>], perturbed: usize) -> TargetRe
     let mut truth = || mean + sd * normal(&mut rng);
     let truths: Vec<f64> = (0..400.max(perturbed)).map(|_| truth()).collect();
     let test: Vec<Prediction> = (0..400)
-        .map(|i| Prediction { ecg: i, truth: truths[i as usize], predicted: truths[i as usize] + 0.12 * sd * normal(&mut rng) })
+        .map(|i| {
+            let truth = truths[i as usize];
+            let rate_bpm = (target == Target::Qt).then_some(70.0);
+            Prediction { ecg: i, truth, predicted: truth + 0.12 * sd * normal(&mut rng), exact: Some(truth + 0.05 * sd), rate_bpm }
+        })
         .collect();
     let metrics = ["train", "validation", "test"].map(|split| SplitMetrics {
         split: split.into(),
@@ -161,6 +176,7 @@ fn results(target: Target, inputs: &[Array2<f32>], perturbed: usize) -> TargetRe
         rmse: 0.12 * sd,
         mae_of_mean: 0.8 * sd,
         rmse_of_mean: sd,
+        exact: (split == "test").then_some(ExactErrors { n: 400, mae: 0.11 * sd, rmse: 0.13 * sd, mae_of_measured: 0.05 * sd, rmse_of_measured: 0.05 * sd }),
     });
     let names = NINE.iter().copied().chain(["random"]);
     let maps = names
@@ -175,6 +191,7 @@ fn results(target: Target, inputs: &[Array2<f32>], perturbed: usize) -> TargetRe
     TargetResults {
         target,
         metrics: metrics.to_vec(),
+        epochs: (1..=5).map(|k| Epoch { train_rmse: sd / f64::from(k), validation_rmse: 1.1 * sd / f64::from(k), learning_rate: 0.008 }).collect(),
         predicted: vec![mean; inputs.len()],
         test,
         maps,
@@ -182,7 +199,7 @@ fn results(target: Target, inputs: &[Array2<f32>], perturbed: usize) -> TargetRe
             ecgs: (0..perturbed as u64).collect(),
             truth: truths[..perturbed].to_vec(),
             target_sd: sd,
-            excluded: vec![(3, "no true value".into())],
+            excluded: vec![(3, "no measured value".into())],
             methods: methods.collect(),
         }),
     }
