@@ -220,7 +220,9 @@ fn a_wrong_map_is_caught_by_its_formula() {
     let x = noise(&[1, 12, 60], 200.0, 11);
     let few = samplers::with_few_samples(&Settings::default(), &x, 3);
     for method in samplers::METHODS {
-        let maps = |settings: &Settings| Explainer::new(&network, settings).unwrap().explain(&x, &[0], &[method], &silent).unwrap().maps.remove(0).1;
+        let maps = |settings: &Settings| {
+            Explainer::new(&network, settings).unwrap().explain(&x, &[0], &[method], &silent).unwrap().maps.remove(0).1
+        };
         let against = |map: &Tensor<f64>| samplers::against_formula(&network, &few, &x, method, map).unwrap();
         let sound = maps(&few);
         assert!(against(&sound).passed, "{:?}", against(&sound));
@@ -289,7 +291,10 @@ fn the_command_certifies_and_catches_a_changed_weight() {
     let certificate: Certificate = serde_json::from_slice(&std::fs::read(folder.path().join("certificate.json")).unwrap()).unwrap();
     assert!(certificate.passed && certificate.ecgs.len() == 1);
     let about = certificate.about.as_ref().expect("where and when");
-    assert!(about.model == "sound.cgm" && about.dataset == "data" && about.command.starts_with("cardiograd audit sound.cgm --data data"), "{about:?}");
+    assert!(
+        about.model == "sound.cgm" && about.dataset == "data" && about.command.starts_with("cardiograd audit sound.cgm --data data"),
+        "{about:?}"
+    );
     assert!(about.model_sha256.len() == 64 && about.dataset_sha256.len() == 64 && about.date.len() == 10, "{about:?}");
     let page = std::fs::read_to_string(folder.path().join("certificate.html")).unwrap();
     for words in ["All ", "sound.cgm, SHA-256 ", &about.date, "Not tested", "smoothgrad against its formula", "@media print"] {

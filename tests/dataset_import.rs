@@ -3,6 +3,7 @@
 
 use cardiograd::dataset::Dataset;
 use cardiograd::ecg::simulator::{Settings, Simulator};
+use cardiograd::files::npy;
 use ndarray::Axis;
 use std::fmt::Write as _;
 use std::path::Path;
@@ -84,4 +85,60 @@ fn a_stopped_import_goes_on_to_the_same_bytes() {
         assert!(std::fs::read(out.join(file)).unwrap() == std::fs::read(whole.join(file)).unwrap(), "{file}");
     }
     assert_eq!(std::fs::read_dir(&out).unwrap().count(), 4);
+}
+
+fn within(folder: &Path, arguments: &str) -> (Option<i32>, String, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_cardiograd")).current_dir(folder).args(arguments.split_whitespace()).output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
+/// One recording has one set of numbers, whether it is measured or imported, and they are printed to what is meant: 0.1 ms, 0.1 µV, the sample.
+#[test]
+fn measure_and_import_say_the_same_and_no_more_than_is_meant() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = root.path();
+    // Steps of 4.88 µV, as recorders have them: no sample is a whole µV.
+    let ecg = Simulator::new(Settings::default(), 3).simulate(0);
+    let steps = ecg.rhythm.samples().mapv(|v| (v / 4.88).round() * 4.88);
+    npy::write(folder.join("x.npy"), steps.view().insert_axis(Axis(0))).unwrap();
+    npy::write(folder.join("mv.npy"), (&steps / 1000.0).view().insert_axis(Axis(0))).unwrap();
+    assert_eq!(within(folder, "import x.npy -o data -q").0, Some(0));
+    let held = Dataset::open(folder.join("data")).unwrap().measurements(0).clone();
+    let told = |arguments: &str| -> serde_json::Value { serde_json::from_str(&within(folder, arguments).1).unwrap() };
+    let json = told("measure x.npy --json");
+    let tenth = |value: Option<f64>| (value.unwrap() * 10.0).round() / 10.0;
+    for (name, value) in [
+        ("pr_ms", held.pr_ms),
+        ("qrs_ms", held.qrs_ms),
+        ("qt_ms", held.qt_ms),
+        ("rate_bpm", held.rate_bpm),
+        ("j_v5_uv", held.j_v5_uv),
+        ("t_v5_uv", held.t_v5_uv),
+    ] {
+        assert_eq!(json[0][name].as_f64(), Some(tenth(value)), "{name}: measure and import differ");
+    }
+    assert_eq!(json[0]["qrs_onset"].as_f64(), held.qrs_onset.map(f64::round));
+    let row = within(folder, "measure x.npy").1;
+    let fields: Vec<&str> = row.lines().nth(1).unwrap().split(',').collect();
+    assert!(fields[1..8].iter().all(|field| field.split('.').nth(1).is_none_or(|decimals| decimals.len() == 1)), "{row}");
+    assert!(fields[8..13].iter().all(|field| !field.contains('.')), "{row}");
+    let help = within(folder, "measure --help").1;
+    assert!(
+        help.contains("samples of the median beat") && help.contains("in µV, to 0.1") && help.contains("Options of every command"),
+        "{help}"
+    );
+
+    // Not µV: refused with what to say, and the same numbers once it is said.
+    for command in ["measure mv.npy", "import mv.npy -o other"] {
+        let (code, _, error) = within(folder, command);
+        assert!(
+            code == Some(1) && error.contains("cannot be µV") && error.contains("--unit mV") && error.trim_end().lines().count() == 1,
+            "{error}"
+        );
+        assert!(!folder.join("other").exists());
+    }
+    let said = told("measure mv.npy --unit mV --json");
+    assert_eq!((said[0]["qt_ms"].as_f64(), said[0]["j_v5_uv"].as_f64()), (json[0]["qt_ms"].as_f64(), json[0]["j_v5_uv"].as_f64()));
+    assert_eq!(within(folder, "measure mv.npy --any-amplitude").0, Some(0));
 }

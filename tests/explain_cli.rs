@@ -401,7 +401,9 @@ fn a_model_that_says_its_input_takes_that_alone() {
     succeeds(path, "predict median.cgm -i rhythm.npy --any-length");
     succeeds(path, "predict median.cgm -i mv.npy --any-amplitude");
     // In mV and said so: the same ECG, to the rounding of its samples.
-    let told = |arguments: &str| -> f64 { String::from_utf8(succeeds(path, arguments).stdout).unwrap().split_whitespace().next().unwrap().parse().unwrap() };
+    let told = |arguments: &str| -> f64 {
+        String::from_utf8(succeeds(path, arguments).stdout).unwrap().split_whitespace().next().unwrap().parse().unwrap()
+    };
     let (uv, mv) = (told("predict median.cgm -i median.npy"), told("predict median.cgm -i mv.npy --unit mV"));
     assert!((uv - mv).abs() <= 1e-3 * uv.abs().max(1.0), "{uv} {mv}");
     assert!(fails(path, "predict median.cgm -i mv.npy --unit pints", 2).contains("the units are uV, mV and V"));

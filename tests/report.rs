@@ -10,8 +10,8 @@ use cardiograd::report::colour::{Palette, Style};
 use cardiograd::report::heatmap::{self, Heatmap};
 use cardiograd::report::svg::Svg;
 use cardiograd::report::{
-    StudyResults, against, analysis, chart, error_tables, figures, findings, page, paper, png, published, rank_chart, store, study_tables, training_chart,
-    worst, write,
+    StudyResults, against, analysis, chart, error_tables, figures, findings, page, paper, png, published, rank_chart, store, study_tables,
+    training_chart, worst, write,
 };
 use ndarray::Array2;
 use proptest::prelude::*;
@@ -180,7 +180,9 @@ fn a_study_has_one_scoring_and_names_it() {
         }
         assert_eq!(study_tables::all_pairs(&analyses).rows.len(), 6 * 45);
         assert_eq!(study_tables::areas(&analyses).rows.len(), 6 * 6 * 10);
-        assert!(study_tables::table4(&analyses, scoring).csv().starts_with("Method,PR interval,PR interval low,PR interval high,QRS duration,"));
+        assert!(
+            study_tables::table4(&analyses, scoring).csv().starts_with("Method,PR interval,PR interval low,PR interval high,QRS duration,")
+        );
     }
 }
 
@@ -225,7 +227,10 @@ fn findings_claim_no_more_than_the_tests() {
         assert_eq!(told.contains("PR interval: over 60 ECGs no winner can be named"), p == 0.5 && first != saliency, "{told}");
         assert_eq!(told.contains("told apart from every other method by Holm's tests"), p == 0.001, "{told}");
     }
-    assert!(findings::warnings(&study)[0].contains("its 2000 ECGs are simulated. Networks were trained for 5 epochs, few beside the study's 100"));
+    assert!(
+        findings::warnings(&study)[0]
+            .contains("its 2000 ECGs are simulated. Networks were trained for 5 epochs, few beside the study's 100")
+    );
     let section = findings::section(&study, &analyses);
     let page = page::page(&study, &analyses);
     for anchor in section.split("href=\"#").skip(1).map(|rest| rest.split('"').next().expect("an anchor")) {
@@ -257,18 +262,31 @@ fn errors_are_said_of_exact_values_of_the_worst_and_of_limits() {
     let shares = error_tables::worst_shares(&study);
     assert!(shares.rows[0][3].value.expect("a share") > 90.0 && shares.rows[0][5].value < shares.rows[0][4].value, "{}", shares.plain());
     let worst = error_tables::worst(&study);
-    assert_eq!((worst.rows.len(), worst.rows[0][1].text.as_str(), worst.rows[0][1].link.as_deref()), (30, "107", Some("figures/ecg_1.svg")));
+    assert_eq!(
+        (worst.rows.len(), worst.rows[0][1].text.as_str(), worst.rows[0][1].link.as_deref()),
+        (30, "107", Some("figures/ecg_1.svg"))
+    );
     assert!(findings::findings(&study, &[]).iter().any(|finding| finding.anchor == "worst" && finding.text.contains("PR interval 9")));
     let limits = error_tables::thresholds(&study);
     let names: Vec<&str> = limits.rows.iter().map(|row| row[0].text.as_str()).collect();
-    assert_eq!(names, ["PR > 200 ms", "PR > 200 ms", "QRS > 120 ms", "QRS > 120 ms", "QTcF > 450 ms", "QTcF > 450 ms", "QTcF > 460 ms", "QTcF > 460 ms"]);
+    assert_eq!(
+        names,
+        ["PR > 200 ms", "PR > 200 ms", "QRS > 120 ms", "QRS > 120 ms", "QTcF > 450 ms", "QTcF > 450 ms", "QTcF > 460 ms", "QTcF > 460 ms"]
+    );
     // Fridericia at 70 beats a minute: QT / ∛(60/70).
     let above = study.targets[2].test.iter().filter(|p| p.truth / (60.0f64 / 70.0).cbrt() > 450.0).count();
     assert_eq!(limits.rows[4][2].value, Some(above as f64));
     let agreement = error_tables::agreement(&study);
-    assert!(agreement.rows[1][5].interval.as_ref().is_some_and(|(_, low, high)| low < high) && agreement.csv().contains(",Slope low,Slope high,"));
+    assert!(
+        agreement.rows[1][5].interval.as_ref().is_some_and(|(_, low, high)| low < high)
+            && agreement.csv().contains(",Slope low,Slope high,")
+    );
     let pictures = worst::figures(&study, Style::default());
-    assert!(pictures.len() == 2 && pictures[1].name == "ecg_1" && pictures[1].caption.contains("PR interval measured"), "{}", pictures[1].caption);
+    assert!(
+        pictures.len() == 2 && pictures[1].name == "ecg_1" && pictures[1].caption.contains("PR interval measured"),
+        "{}",
+        pictures[1].caption
+    );
     keep("worst", pictures.into_iter().next_back().expect("a picture").svg);
 }
 

@@ -83,7 +83,7 @@ fn every_method_has_an_account_that_leads_to_its_map() {
 
 /// Both texts name every node and hold no number gone wrong; the graphs are well-formed and draw every node.
 fn readable(found: &Trace) {
-    let about = About { facts: vec![("Model".into(), "<script>&\"".into())], picture: None };
+    let about = About { facts: vec![("Model".into(), "<script>&\"".into())], picture: None, ..About::default() };
     let (page, text) = (html(found, &about), markdown(found, &about));
     assert!(!page.contains("<script"), "names are escaped");
     for walk in &found.walks {

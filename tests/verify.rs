@@ -330,7 +330,12 @@ fn a_file_dropped_together_with_its_line_is_named_and_so_is_one_that_is_added() 
     let output = cardiograd_on("", path, "verify account");
     let told = text(&output.stdout);
     let lines: Vec<&str> = told.lines().collect();
-    assert!(lines.len() == 5 && lines[0].starts_with("changed  trace.md") && lines[4] == "extra  and 5 files more that the command does not make", "{told}");
+    assert!(
+        lines.len() == 5
+            && lines[0].starts_with("changed  trace.md")
+            && lines[4] == "extra  and 5 files more that the command does not make",
+        "{told}"
+    );
     assert_eq!(text(&output.stderr).trim_end(), "cardiograd: account: not verified: 1 changed, 8 extra; each is a line above");
     let quiet = text(&cardiograd_on("", path, "verify account -q").stderr);
     assert!(quiet.contains("1 changed, 8 extra: trace.md, made again") && quiet.trim_end().lines().count() == 1, "{quiet}");

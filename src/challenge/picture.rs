@@ -42,7 +42,11 @@ pub fn criteria(challenged: &Challenged, columns: &[Column], style: Style) -> Sv
     let inks = style.inks();
     let control = challenged.methods.iter().position(|method| *method == Method::Random);
     let size = (LEFT + CELL.0 * challenged.methods.len() as f64 + 10.0, TOP + CELL.1 * columns.len() as f64 + 10.0);
-    let name = format!("{}: how each method's figures stand beside the random control's: {}", challenged.target.title(), counted(challenged, columns));
+    let name = format!(
+        "{}: how each method's figures stand beside the random control's: {}",
+        challenged.target.title(),
+        counted(challenged, columns)
+    );
     let mut svg = Svg::new(size.0, size.1, name, inks.ground);
     svg.text(10.0, 18.0, Type::new(12.0, inks.ink).bold(), challenged.target.title());
     for (at, method) in challenged.methods.iter().enumerate() {
@@ -77,8 +81,9 @@ fn counted(challenged: &Challenged, columns: &[Column]) -> String {
         pairs.filter(|found| *found == wanted).count()
     };
     let others = challenged.methods.iter().enumerate().filter(|(at, _)| *at != control);
-    let words: Vec<String> =
-        others.map(|(at, method)| format!("{} better in {}, worse in {}", method.title(), of(at, Standing::Better), of(at, Standing::Worse))).collect();
+    let words: Vec<String> = others
+        .map(|(at, method)| format!("{} better in {}, worse in {}", method.title(), of(at, Standing::Better), of(at, Standing::Worse)))
+        .collect();
     format!("{}, of {} criteria", words.join("; "), columns.len())
 }
 

@@ -1,11 +1,11 @@
 //! What a challenge leaves in its folder: `challenge.html`, `.md`, `.csv`, `.json`, a picture of each network's criteria, and every table under `tables/`.
 
+use super::picture;
 use super::run::Challenged;
 use super::settings::Settings;
 use super::summary::{Column, columns};
 use super::tables::{details, long_table, main_table};
 use super::words::summary_words;
-use super::picture;
 use crate::files::atomic;
 use crate::report::colour::Style;
 use crate::report::svg::{Svg, escape};
@@ -26,6 +26,9 @@ pub struct About {
     pub settings: Settings,
     /// Digests of models and dataset: name and `sha256:…`.
     pub digests: Vec<(String, String)>,
+    /// What a reader must know of the networks before all else.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
 }
 
 /// Writes all forms.
@@ -96,7 +99,8 @@ const READING: &str = "Every criterion shows one way in which a heatmap can be w
                        that have nothing to do with the network reach. docs/CHALLENGE.md defines every criterion.";
 
 fn opening_markdown(about: &About) -> String {
-    format!("# {QUESTION}\n\n{READING}\n\n{}, seed {}.\n", about.version, about.settings.seed)
+    let warnings: String = about.warnings.iter().map(|warning| format!("\n**{warning}.**\n")).collect();
+    format!("# {QUESTION}\n\n{READING}\n\n{}, seed {}.\n{warnings}", about.version, about.settings.seed)
 }
 
 fn section_markdown(page: &mut String, challenged: &Challenged, words: &[String], main: &Table, details: &[(&str, Table)]) {
@@ -117,9 +121,10 @@ const CLOSING: &str =
 fn opening_html(about: &About) -> String {
     format!(
         "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
-         <title>{QUESTION}</title><style>{CSS}{WIDE}</style></head><body><header><h1>{QUESTION}</h1><p class=\"lead\">{READING}</p><p>{}, seed {}.</p></header><main id=\"main\">",
+         <title>{QUESTION}</title><style>{CSS}{WIDE}</style></head><body><header><h1>{QUESTION}</h1><p class=\"lead\">{READING}</p><p>{}, seed {}.</p></header><main id=\"main\">{}",
         escape(&about.version),
-        about.settings.seed
+        about.settings.seed,
+        about.warnings.iter().map(|warning| format!("<p class=\"warning\" role=\"note\">{}</p>", escape(warning))).collect::<String>()
     )
 }
 

@@ -2,11 +2,11 @@
 
 use super::evaluate::dataset_digest;
 use super::method_options::{left_out_json, tell_left_out};
-use super::models::{Loaded, ModelOptions, names_differ};
+use super::models::{Loaded, ModelOptions, names_differ, worse_than_mean};
 use super::numbers::{ECGS, ROUNDS, up_to};
 use super::places::{Output, Places};
 use super::provenance::tell_of_earlier_work;
-use super::{Globals, Progress, print};
+use super::{Globals, Progress, Tone, print, print_toned};
 use crate::atomic::{self, AtomicFolder};
 use crate::attribution::catalogue::{LeftOut, able};
 use crate::attribution::{Method, Settings as AttributionSettings};
@@ -91,6 +91,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
         version: concat!("cardiograd ", env!("CARGO_PKG_VERSION")).into(),
         settings: work.settings.clone(),
         digests: digests.chain(work.models.iter().map(|model| (model.loaded.name.clone(), model.loaded.digest.clone()))).collect(),
+        warnings: work.models.iter().filter_map(warning).collect(),
     };
     let outcome = kept(&folder, &about, &work.methods).and_then(|kept| work.challenge(&folder, &kept, globals)).and_then(|all| {
         write(folder.partial(), &all, &about)?;
@@ -286,7 +287,14 @@ fn study_settings(folder: &Path) -> Result<StudySettings> {
     Ok(intake::json::<Mark>(&path, MARK)?.settings)
 }
 
+/// That a network is no better than the mean.
+fn warning(subjected: &Subjected) -> Option<String> {
+    let Loaded { name, target, model, .. } = &subjected.loaded;
+    Some(format!("{} ({name}): {}", target.title(), worse_than_mean(model)?))
+}
+
 fn tell(args: &Args, all: &[Challenged], about: &About) -> Result<()> {
+    about.warnings.iter().try_for_each(|warning| print_toned(Tone::Warning, "warning", warning))?;
     for challenged in all {
         print(format!("{} ({})", challenged.target.title(), challenged.name))?;
         let columns = summary::columns(challenged, about.settings.seed);

@@ -124,7 +124,10 @@ mod tests {
         assert_eq!([painted("pass", Tone::Good, false), painted("note", Tone::Warning, false)], ["pass", "note"]);
         let text = "completeness of DeepLIFT (f64) 1.00e-12 (bound 1e-6) ECG 5";
         let lines = wrapped(text, 6, 40);
-        assert!(lines.lines().all(|line| line.chars().count() <= 40) && lines.lines().skip(1).all(|line| line.starts_with("      ")), "{lines}");
+        assert!(
+            lines.lines().all(|line| line.chars().count() <= 40) && lines.lines().skip(1).all(|line| line.starts_with("      ")),
+            "{lines}"
+        );
         assert_eq!(lines.split_whitespace().collect::<Vec<_>>(), text.split_whitespace().collect::<Vec<_>>());
         assert_eq!((wrapped(text, 6, 200), wrapped("", 6, 40)), (text.to_owned(), String::new()));
         let long = "x".repeat(90);

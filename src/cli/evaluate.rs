@@ -67,7 +67,11 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
             ))?;
         }
         if metrics.mae >= metrics.mae_of_mean {
-            print_toned(Tone::Warning, "warning", format!("{}: {}", path.display(), words_for_the_mean(metrics.mae, metrics.mae_of_mean, unit)))?;
+            print_toned(
+                Tone::Warning,
+                "warning",
+                format!("{}: {}", path.display(), words_for_the_mean(metrics.mae, metrics.mae_of_mean, unit)),
+            )?;
         }
     }
     Ok(())

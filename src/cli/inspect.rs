@@ -281,7 +281,12 @@ fn study_lines(path: &Path, study: &StudyResults) -> Vec<String> {
         let Some(test) = target.split("test") else { continue };
         let exact = test.exact.map_or_else(String::new, |e| format!(", MAE against exact values {} {unit}", number(e.mae)));
         let beside = words_for_the_mean(test.mae, test.mae_of_mean, unit);
-        lines.push(format!("  {name}: test MAE {} {unit}, RMSE {} {unit} on {} ECGs{exact}; {beside}", number(test.mae), number(test.rmse), test.n));
+        lines.push(format!(
+            "  {name}: test MAE {} {unit}, RMSE {} {unit} on {} ECGs{exact}; {beside}",
+            number(test.mae),
+            number(test.rmse),
+            test.n
+        ));
     }
     lines.extend(made.settings.iter().map(|(name, value)| format!("  {name}: {value}")));
     lines.extend(made.digests.iter().map(|(name, digest)| format!("  {name} {digest}")));

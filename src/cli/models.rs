@@ -92,8 +92,13 @@ pub(super) fn names_differ<'a>(names: impl Iterator<Item = &'a str>) -> Result<(
 
 /// Says on standard error that a model is worse than the mean, where its file knows: what it predicts and its heatmaps are then of little worth.
 pub(super) fn warn_if_worse_than_mean(model: &Model, globals: &Globals) {
-    let test = model.provenance.as_ref().and_then(|about| about.metrics(Part::Test)).filter(|test| test.mae >= test.mae_of_mean);
-    if let Some(test) = test.filter(|_| !globals.quiet) {
-        complain(format_args!("cardiograd: warning: {}\n", words_for_the_mean(test.mae, test.mae_of_mean, model.unit())));
+    if let Some(warning) = worse_than_mean(model).filter(|_| !globals.quiet) {
+        complain(format_args!("cardiograd: warning: {warning}\n"));
     }
+}
+
+/// That a model is no better than the mean on the test part that it was trained beside, if it is so and its file knows.
+pub(super) fn worse_than_mean(model: &Model) -> Option<String> {
+    let test = model.provenance.as_ref().and_then(|about| about.metrics(Part::Test)).filter(|test| test.mae >= test.mae_of_mean)?;
+    Some(words_for_the_mean(test.mae, test.mae_of_mean, model.unit()))
 }

@@ -1,7 +1,7 @@
 //! `cardiograd perturb`.
 
 use super::method_options::{left_out_json, tell_left_out};
-use super::models::{Loaded, ModelOptions, names_differ};
+use super::models::{Loaded, ModelOptions, names_differ, warn_if_worse_than_mean};
 use super::numbers::{ECGS, ROUNDS, up_to};
 use super::provenance::{Files, Input, Recorded, record_at, tell_of_earlier_work};
 use super::{Globals, Progress, print};
@@ -85,6 +85,7 @@ fn curves_of(args: &Args, globals: &Globals) -> Result<(AtomicFolder, Vec<Pertur
     let mut subjects = args.models.iter().map(|path| args.options.load(path)).collect::<Result<Vec<_>>>()?;
     subjects.sort_by_key(|subject| subject.target);
     names_differ(subjects.iter().map(|subject| subject.name.as_str()))?;
+    subjects.iter().for_each(|subject| warn_if_worse_than_mean(&subject.model, globals));
     let programs = subjects.iter().map(|subject| subject.model.network.program());
     let (methods, left_out) = able(&methods, args.method != "all", programs, &AttributionSettings::default())?;
     tell_left_out(&left_out, globals);

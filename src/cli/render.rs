@@ -250,12 +250,7 @@ fn curves(files: &[PathBuf], style: Style) -> Result<Svg> {
     let scored: Vec<Array2<f64>> = views.iter().map(|view| scores(*view, &truth, 1.0, scoring, &rows)).collect();
     let names = read.into_iter().map(|curve| curve.0).collect();
     Ok(chart::curve_panels(
-        &[LabelledCurves {
-            title: format!("{} ECGs", rows.len()),
-            scoring,
-            methods: names,
-            curves: analysis::curves(&scored, scoring, 1),
-        }],
+        &[LabelledCurves { title: format!("{} ECGs", rows.len()), scoring, methods: names, curves: analysis::curves(&scored, scoring, 1) }],
         style,
     ))
 }

@@ -176,7 +176,8 @@ mod tests {
     /// A comparison of which only the pairs' p values and ranks matter.
     fn told(mean_ranks: Vec<f64>, alike: &[(usize, usize)]) -> Comparison {
         let count = mean_ranks.len();
-        let pairs = (0..count).map(|a| (0..count).map(|b| if a == b || alike.contains(&(a, b)) || alike.contains(&(b, a)) { 0.5 } else { 0.01 }).collect());
+        let pairs = (0..count)
+            .map(|a| (0..count).map(|b| if a == b || alike.contains(&(a, b)) || alike.contains(&(b, a)) { 0.5 } else { 0.01 }).collect());
         let pairs: Vec<Vec<f64>> = pairs.collect();
         let exact = vec![vec![true; count]; count];
         Comparison { mean_ranks, statistic: 0.0, p: 1.0, f: 0.0, f_p: 1.0, raw: pairs.clone(), pairs, exact }

@@ -80,7 +80,8 @@ impl<'a> Pair<'a> {
     }
 
     fn likeness(&self) -> Table {
-        let header = ["Target", "Spearman of the areas, without Random", "Not told apart from the best", "Not told apart from the best there"];
+        let header =
+            ["Target", "Spearman of the areas, without Random", "Not told apart from the best", "Not told apart from the best there"];
         let mut table = Table::new(format!("Do the studies agree on the methods? {}", named(self.here.scoring)), header);
         for (here, there) in &self.analyses {
             let areas = [here, there].map(|a| a.areas_by(self.here.scoring));

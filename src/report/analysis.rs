@@ -83,7 +83,8 @@ pub fn perturbation(results: &TargetResults, scoring: Scoring, seed: u64) -> Opt
         return None;
     }
     let mut resampled = Resampled::new(seed, RANK_RESAMPLES);
-    let scores_of = |view: &ArrayView2<'_, f32>, by: Scoring, rows: &[usize]| scores::scores(*view, &perturbed.truth, perturbed.target_sd, by, rows);
+    let scores_of =
+        |view: &ArrayView2<'_, f32>, by: Scoring, rows: &[usize]| scores::scores(*view, &perturbed.truth, perturbed.target_sd, by, rows);
     let scored: Vec<Array2<f64>> = views.par_iter().map(|view| scores_of(view, scoring, &rows)).collect();
     // The study's scripts drop rows for each method by itself; every other scoring compares methods on the same ECGs.
     let own_rows = |view: &ArrayView2<'_, f32>, by: Scoring| match by {
@@ -167,13 +168,26 @@ pub const CLASSES: [&str; 3] = ["best", "medium", "poor"];
 /// the control is poor. `None` where there is no control or it is not below the winner.
 pub fn class(area: f64, random: f64, winner: f64) -> Option<usize> {
     let place = (area - random) / (winner - random);
-    (winner > random && place.is_finite()).then(|| if place > 2.0 / 3.0 { 1 } else if place > 1.0 / 3.0 { 2 } else { 3 })
+    (winner > random && place.is_finite()).then(|| {
+        if place > 2.0 / 3.0 {
+            1
+        } else if place > 1.0 / 3.0 {
+            2
+        } else {
+            3
+        }
+    })
 }
 
 impl PerturbationAnalysis {
     /// Its panel of Figure 7.
     pub fn panel(&self) -> LabelledCurves {
-        LabelledCurves { title: self.target.title().into(), scoring: self.scoring, methods: self.methods.clone(), curves: self.curves.clone() }
+        LabelledCurves {
+            title: self.target.title().into(),
+            scoring: self.scoring,
+            methods: self.methods.clone(),
+            curves: self.curves.clone(),
+        }
     }
 
     /// The areas by one scoring, with their intervals.

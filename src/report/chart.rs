@@ -93,7 +93,8 @@ pub fn curve_panels(panels: &[LabelledCurves], style: Style) -> Svg {
     let (width, height) = if columns == 1 { (720.0, 420.0) } else { (330.0, 250.0) };
     let legend = 52.0;
     let scoring = panels.first().map(|one| one.scoring).unwrap_or_default();
-    let name = format!("Region perturbation: {} against the number of perturbed points, by method, with 95 % bootstrap bands", scoring.title());
+    let name =
+        format!("Region perturbation: {} against the number of perturbed points, by method, with 95 % bootstrap bands", scoring.title());
     let mut svg = Svg::new(columns as f64 * width + 10.0, rows as f64 * height + legend, name, inks.ground);
     for (i, one) in panels.iter().enumerate() {
         let (x, y) = ((i % columns) as f64 * width, (i / columns) as f64 * height);
@@ -153,7 +154,8 @@ fn dots(svg: &mut Svg, axes: &Axes, points: &[(f64, f64)], colour: &str) {
 pub fn predictions(results: &TargetResults, style: Style) -> Svg {
     let inks = style.inks();
     let unit = results.target.unit();
-    let name = format!("{}: predicted against measured values, and their difference against their mean (Bland–Altman)", results.target.title());
+    let name =
+        format!("{}: predicted against measured values, and their difference against their mean (Bland–Altman)", results.target.title());
     let mut svg = Svg::new(720.0, 300.0, name, inks.ground);
     let pairs: Vec<(f64, f64)> = results.test.iter().map(|p| (p.truth, p.predicted)).collect();
     let both = ends(pairs.iter().flat_map(|p| [p.0, p.1]));
@@ -200,7 +202,8 @@ pub fn critical_difference(analysis: &PerturbationAnalysis, style: Style) -> Opt
     let at = |rank: f64| left + (right - left) * (rank - 1.0) / (count as f64 - 1.0);
     let bar_space = 7.0 * bars.len() as f64 + 8.0;
     let half = count.div_ceil(2);
-    let name = format!("{}: mean ranks of the methods over ECGs; the dots of a bar are methods that no test tells apart", analysis.target.title());
+    let name =
+        format!("{}: mean ranks of the methods over ECGs; the dots of a bar are methods that no test tells apart", analysis.target.title());
     let mut svg = Svg::new(720.0, top + bar_space + 17.0 * half as f64 + 12.0, name, inks.ground);
     let p = if comparison.p < 1e-4 { "p < 0.0001".to_owned() } else { format!("p = {:.4}", comparison.p) };
     let heading = format!(

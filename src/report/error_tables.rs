@@ -15,13 +15,13 @@ pub const LISTED: usize = 5;
 /// Errors of each network on each split, beside those of predicting the training mean and the study's on the test split, and, where exact values are
 /// known, those against them.
 pub fn metrics(results: &StudyResults) -> Table {
-    let mut header =
-        vec!["Target", "Split", "ECGs", "MAE", "RMSE", "MAE of the mean", "RMSE of the mean", "Study's MAE", "Study's RMSE"];
+    let mut header = vec!["Target", "Split", "ECGs", "MAE", "RMSE", "MAE of the mean", "RMSE of the mean", "Study's MAE", "Study's RMSE"];
     let exact = results.targets.iter().any(|target| target.metrics.iter().any(|m| m.exact.is_some()));
     let mut caption = "Prediction errors against measured values, in the target's unit".to_owned();
     if exact {
         header.extend(["MAE against exact", "RMSE against exact", "MAE of the measurement", "RMSE of the measurement"]);
-        caption += "; behind them those against the exact values of the simulator, of the network and of the measurement that it was trained on";
+        caption +=
+            "; behind them those against the exact values of the simulator, of the network and of the measurement that it was trained on";
     }
     let mut table = Table::new(caption, header);
     for target in &results.targets {

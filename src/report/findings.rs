@@ -129,7 +129,10 @@ fn outliers(results: &StudyResults) -> Option<Finding> {
         })
         .collect();
     (!words.is_empty()).then(|| {
-        let text = format!("The worst 1 % of test ECGs carry much of the squared error: {}. Look at them before trusting an RMSE.", words.join(", "));
+        let text = format!(
+            "The worst 1 % of test ECGs carry much of the squared error: {}. Look at them before trusting an RMSE.",
+            words.join(", ")
+        );
         finding(text, "worst", "Largest errors")
     })
 }
@@ -138,7 +141,9 @@ fn calibrated(results: &StudyResults) -> Option<Finding> {
     let lines = results.targets.iter().filter_map(|target| Some((target.target, errors::calibration(&target.pairs())?.slope)));
     let off: Vec<String> = lines
         .filter(|(_, slope)| slope.low > 1.0 || slope.high < 1.0)
-        .map(|(target, slope)| format!("{} {} ({} to {})", target.title(), plain(slope.value, 2), plain(slope.low, 2), plain(slope.high, 2)))
+        .map(|(target, slope)| {
+            format!("{} {} ({} to {})", target.title(), plain(slope.value, 2), plain(slope.low, 2), plain(slope.high, 2))
+        })
         .collect();
     (!off.is_empty()).then(|| {
         let text = format!(
@@ -154,7 +159,8 @@ fn limits(results: &StudyResults) -> Option<Finding> {
     let rows = table.rows.iter().filter(|row| row[1].text == "measured values");
     let words: Vec<String> = rows
         .map(|row| {
-            let share = |at: usize| row[at].interval.as_ref().map_or(row[at].text.clone(), |(ends, _, _)| format!("{} ({ends})", row[at].text));
+            let share =
+                |at: usize| row[at].interval.as_ref().map_or(row[at].text.clone(), |(ends, _, _)| format!("{} ({ends})", row[at].text));
             if row[2].value == Some(0.0) {
                 return format!("{}: no ECG of the test split is above", row[0].text);
             }
@@ -178,9 +184,16 @@ fn best(analysis: &PerturbationAnalysis) -> Option<Finding> {
     let comparison = analysis.comparison.as_ref()?;
     let (what, alike) = (analysis.target.title(), analysis.best());
     let text = if comparison.f_p >= 0.05 {
-        format!("{what}: perturbation of {} ECGs finds no difference between the methods (Iman and Davenport's p = {:.2}).", analysis.ecgs, comparison.f_p)
+        format!(
+            "{what}: perturbation of {} ECGs finds no difference between the methods (Iman and Davenport's p = {:.2}).",
+            analysis.ecgs, comparison.f_p
+        )
     } else if let [only] = alike[..] {
-        format!("{what}: over {} ECGs {} moves the prediction most, told apart from every other method by Holm's tests.", analysis.ecgs, title(only))
+        format!(
+            "{what}: over {} ECGs {} moves the prediction most, told apart from every other method by Holm's tests.",
+            analysis.ecgs,
+            title(only)
+        )
     } else {
         format!(
             "{what}: over {} ECGs no winner can be named; {} have the best ranks and no test tells the others of them apart from the first.",

@@ -6,10 +6,10 @@ use super::embed::embed;
 use super::figures::{self, Figure};
 use super::methods::title;
 use super::results::StudyResults;
-use super::{error_tables, findings};
 use super::study_tables as tables;
 use super::svg::escape;
 use super::tables::{Cell, Table};
+use super::{error_tables, findings};
 use crate::evaluation::scores::Scoring;
 use std::fmt::Write;
 

@@ -124,7 +124,8 @@ impl Table {
                     None if cell.text == "–" => String::new(),
                     None => quoted(&cell.text),
                 };
-                let ends = cell.interval.as_ref().map_or([String::new(), String::new()], |(_, low, high)| [low.to_string(), high.to_string()]);
+                let ends =
+                    cell.interval.as_ref().map_or([String::new(), String::new()], |(_, low, high)| [low.to_string(), high.to_string()]);
                 std::iter::once(value).chain(ends.into_iter().filter(|_| wide.get(column) == Some(&true)).collect::<Vec<String>>())
             };
             out += &line(row.iter().enumerate().flat_map(cell).collect());
@@ -134,9 +135,8 @@ impl Table {
 
     /// Columns of plain text for a terminal, without the caption.
     pub fn plain(&self) -> String {
-        let rows = || {
-            std::iter::once(self.header.clone()).chain(self.rows.iter().map(|row| row.iter().map(Cell::whole).collect::<Vec<String>>()))
-        };
+        let rows =
+            || std::iter::once(self.header.clone()).chain(self.rows.iter().map(|row| row.iter().map(Cell::whole).collect::<Vec<String>>()));
         let width = |column: usize| rows().filter_map(|row| Some(row.get(column)?.chars().count())).max().unwrap_or(0);
         let widths: Vec<usize> = (0..self.header.len()).map(width).collect();
         let mut out = String::new();
@@ -272,7 +272,9 @@ mod tests {
         assert!(table.html().contains("<td>1.23 (1)<br><small>−1.00 to 2.50</small></td>"), "{}", table.html());
         assert!(table.html().contains("<a href=\"y.svg\">y</a>") && !table.html().contains("class=\"words\""));
         table.rows[1][2] = Cell::text("bad");
-        assert!(table.html().contains("<th scope=\"col\" class=\"words\">what</th>") && table.html().contains("<td class=\"words\">bad</td>"));
+        assert!(
+            table.html().contains("<th scope=\"col\" class=\"words\">what</th>") && table.html().contains("<td class=\"words\">bad</td>")
+        );
         let nothing = Estimate { value: f64::NAN, low: f64::NAN, high: f64::NAN, ecgs: 0 };
         assert_eq!(Cell::estimate(Some(nothing), 2).text, "–");
         table.rows[1][2] = Cell::text("50 % _off_");

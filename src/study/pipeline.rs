@@ -7,17 +7,18 @@ use super::{StudySettings, training};
 use crate::attribution::{Method, Settings as AttributionSettings};
 use crate::audit::provenance::record_of;
 use crate::dataset::{Dataset, Part, Split, Target};
+use crate::evaluation::errors;
 use crate::evaluation::perturbation::PerturbationSettings;
 use crate::files::atomic::{self, OutputLock};
 use crate::files::{digest::sha256_file, npy};
 use crate::intake::{self, Most};
 use crate::nn::{Examples, load_program, predict_ecgs};
 use crate::progress::Report;
-use crate::evaluation::errors;
 use crate::report::error_tables::LISTED;
 use crate::report::findings::words_for_the_mean;
 use crate::report::results::{
-    Ecgs, ExactErrors, MethodCurves, MethodMaps, PerturbationResults, Prediction, Provenance, SplitMetrics, StudyResults, TargetResults, Worst,
+    Ecgs, ExactErrors, MethodCurves, MethodMaps, PerturbationResults, Prediction, Provenance, SplitMetrics, StudyResults, TargetResults,
+    Worst,
 };
 use crate::report::{store, write};
 use crate::tape::Program;
@@ -264,7 +265,8 @@ impl Study<'_> {
 
     /// The test ECGs with the largest errors of each target, each once.
     fn worst(&self, targets: &[TargetResults]) -> Result<Worst> {
-        let of = |target: &TargetResults| errors::worst(&target.pairs(), LISTED).into_iter().map(|at| target.test[at].ecg).collect::<Vec<u64>>();
+        let of =
+            |target: &TargetResults| errors::worst(&target.pairs(), LISTED).into_iter().map(|at| target.test[at].ecg).collect::<Vec<u64>>();
         let index: Vec<u64> = targets.iter().flat_map(of).collect::<BTreeSet<u64>>().into_iter().collect();
         if index.is_empty() {
             return Ok(Worst::default());

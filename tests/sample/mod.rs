@@ -176,7 +176,13 @@ fn results(target: Target, inputs: &[Array2<f32>], perturbed: usize) -> TargetRe
         rmse: 0.12 * sd,
         mae_of_mean: 0.8 * sd,
         rmse_of_mean: sd,
-        exact: (split == "test").then_some(ExactErrors { n: 400, mae: 0.11 * sd, rmse: 0.13 * sd, mae_of_measured: 0.05 * sd, rmse_of_measured: 0.05 * sd }),
+        exact: (split == "test").then_some(ExactErrors {
+            n: 400,
+            mae: 0.11 * sd,
+            rmse: 0.13 * sd,
+            mae_of_measured: 0.05 * sd,
+            rmse_of_measured: 0.05 * sd,
+        }),
     });
     let names = NINE.iter().copied().chain(["random"]);
     let maps = names
@@ -191,7 +197,9 @@ fn results(target: Target, inputs: &[Array2<f32>], perturbed: usize) -> TargetRe
     TargetResults {
         target,
         metrics: metrics.to_vec(),
-        epochs: (1..=5).map(|k| Epoch { train_rmse: sd / f64::from(k), validation_rmse: 1.1 * sd / f64::from(k), learning_rate: 0.008 }).collect(),
+        epochs: (1..=5)
+            .map(|k| Epoch { train_rmse: sd / f64::from(k), validation_rmse: 1.1 * sd / f64::from(k), learning_rate: 0.008 })
+            .collect(),
         predicted: vec![mean; inputs.len()],
         test,
         maps,
