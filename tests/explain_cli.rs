@@ -398,6 +398,14 @@ fn a_model_that_says_its_input_takes_that_alone() {
         assert!(fails(path, &with("nv.npy"), 1).contains("divide by 1000"));
     }
     succeeds(path, "predict median.cgm -i median.npy");
+    // A file of heatmaps says what its values are, in the words of the methods' rows.
+    succeeds(path, "explain median.cgm -i median.npy -m saliency,inputxgradient -o maps.npz");
+    let said = String::from_utf8(succeeds(path, "inspect maps.npz").stdout).unwrap();
+    assert!(
+        said.contains("slope, the prediction's unit per µV. Slopes: ")
+            && said.contains("contribution, the prediction's unit. Contributions: "),
+        "{said}"
+    );
     succeeds(path, "predict median.cgm -i rhythm.npy --any-length");
     succeeds(path, "predict median.cgm -i mv.npy --any-amplitude");
     // In mV and said so: the same ECG, to the rounding of its samples.

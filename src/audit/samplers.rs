@@ -7,7 +7,7 @@
 use super::precision::distance;
 use super::{Check, Worst};
 use crate::Result;
-use crate::attribution::{Baseline, Explainer, Interpolation, Method, Settings};
+use crate::attribution::{Baseline, Explainer, Interpolation, Method, Quadrature, Settings};
 use crate::progress::silent;
 use crate::random::{Stage, Stream};
 use crate::tape::{Network, NodeId, OpKind, RuleSet, Tensor, Want, from_vec, one_hot, slice};
@@ -21,8 +21,6 @@ pub const METHODS: [Method; 5] =
 const SAMPLES: usize = 4;
 /// The largest difference, as a share of the map's length.
 const BOUND: f64 = 1e-9;
-/// That of integrated gradients, whose weights are rounded to f32 as Captum's are.
-const BOUND_OF_PATH: f64 = 1e-6;
 
 /// One line for each of the methods that can act on the network, on an ECG (1, C, L).
 ///
@@ -44,6 +42,7 @@ pub fn with_few_samples(settings: &Settings, x: &Tensor<f64>, seed: u64) -> Sett
     Settings {
         samples: Some(SAMPLES),
         steps: SAMPLES,
+        quadrature: Quadrature::Exact,
         draws: Some(draws),
         coefficients: Some(places),
         baseline: Baseline::Zero,
@@ -67,8 +66,7 @@ pub fn against_formula(network: &Network<f64>, settings: &Settings, x: &Tensor<f
     let wanted = from_vec(x.shape(), Formula { network, settings, x, draws, places }.map(method)?);
     let mut worst = Worst::default();
     worst.see(distance(map, &wanted), || words(method).to_owned());
-    let bound = if method == Method::IntegratedGradients { BOUND_OF_PATH } else { BOUND };
-    Ok(Check::new(format!("{method} against its formula (f64)"), worst.figure, bound, worst.at))
+    Ok(Check::new(format!("{method} against its formula (f64)"), worst.figure, BOUND, worst.at))
 }
 
 /// Noise already scaled, and places on the path.

@@ -1,6 +1,7 @@
 //! `cardiograd inspect`: what a file or folder holds, told by its contents and not by its name.
 
 use super::{Globals, generate, print};
+use crate::attribution::{Meaning, Method};
 use crate::audit::provenance::Record;
 use crate::dataset::Dataset;
 use crate::dataset::folder::MANIFEST;
@@ -67,7 +68,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     if args.verify {
         return Err(Error::Usage(format!("--verify is for dataset folders, {} is a file", path.display())));
     }
-    let mut found = inspect_file(path)?;
+    let mut found = inspect_file(path, record.as_ref())?;
     let digest = sha256_file(path)?;
     found.lines.push(format!("SHA-256 {digest}"));
     if let Some(record) = &record {
@@ -126,7 +127,7 @@ fn inspect_dataset(path: &Path, verify: bool, globals: &Globals) -> Result<()> {
     }
 }
 
-fn inspect_file(path: &Path) -> Result<Findings> {
+fn inspect_file(path: &Path, record: Option<&Record>) -> Result<Findings> {
     let start = intake::start(path, 8)?;
     if Model::is_model_file(path)? {
         return Ok(model(path, &Model::load(path)?));
@@ -135,7 +136,7 @@ fn inspect_file(path: &Path) -> Result<Findings> {
         return array(path);
     }
     if start.starts_with(b"PK") && npz::is_npz(path)? {
-        return arrays(path);
+        return arrays(path, record);
     }
     if start.first() == Some(&b'{') {
         return program_or_results(path);
@@ -168,16 +169,31 @@ fn array(path: &Path) -> Result<Findings> {
     Ok(Findings::new(lines, value))
 }
 
-fn arrays(path: &Path) -> Result<Findings> {
+fn arrays(path: &Path, record: Option<&Record>) -> Result<Findings> {
     let (mut lines, mut values) = (vec![format!("{}: NumPy archive", path.display())], Vec::new());
     npz::each(path, &mut |name, array| {
         let (shape, dtype) = (array.shape().to_vec(), array.dtype().name());
         let range = Range::of(array);
         lines.push(format!("  {name}: {} {dtype}, {}", shape_of(&shape), range.line()));
-        values.push(json!({ "name": name, "shape": shape, "dtype": dtype, "values": range.value() }));
+        let mut value = json!({ "name": name, "shape": shape, "dtype": dtype, "values": range.value() });
+        if let Some(meaning) = meaning_of(name, record) {
+            let (family, unit) = (meaning.family.name(), meaning.unit.text("the prediction's unit"));
+            lines.push(format!("    {family}, {unit}. {}", meaning.sentence()));
+            value["family"] = json!(family);
+        }
+        values.push(value);
         Ok(())
     })?;
     Ok(Findings::new(lines, json!({ "kind": "npz", "arrays": values })))
+}
+
+/// What the values of a method's heatmaps say, by the options that its record has; `None` for arrays that are not named after a method.
+fn meaning_of(name: &str, record: Option<&Record>) -> Option<Meaning> {
+    let given = |option: &str| {
+        let wanted = format!("--{option}=");
+        record?.arguments.iter().find_map(|argument| argument.strip_prefix(wanted.as_str()).map(|value| value == "yes"))
+    };
+    Some(Method::named(name)?.row().meaning(given("multiply-by-inputs").unwrap_or(false), given("absolute")))
 }
 
 /// The range of an array's finite values.
