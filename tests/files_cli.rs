@@ -79,6 +79,29 @@ fn generate_makes_hard_kinds_with_their_truth() {
     assert!(ok(&["generate", "--help"]).contains("flutter_4_to_1"));
 }
 
+/// A long recording gives a row a window; a bad stretch is a row with its reason, not the end.
+#[test]
+fn measure_takes_long_recordings_in_windows() {
+    use cardiograd::ecg::simulator::{Settings, Simulator};
+    let root = tempfile::tempdir().unwrap();
+    let mut long = Simulator::new(Settings { seconds: 34.0, ..Settings::default() }, 8).simulate(0).rhythm.into_samples();
+    long[[2, 6000]] = f32::NAN;
+    let path = root.path().join("day.npy");
+    cardiograd::files::npy::write(&path, long.view()).unwrap();
+    let rows = json(&["measure", text(&path), "--window", "10", "--json"]);
+    let ids: Vec<&str> = rows.as_array().unwrap().iter().map(|row| row["id"].as_str().unwrap()).collect();
+    assert_eq!(ids, ["day@0", "day@10", "day@20"]);
+    let status = |at: usize| rows[at]["status"].as_str().unwrap().to_owned();
+    assert_eq!((status(0), status(2)), ("ok".into(), "ok".into()));
+    assert!(status(1).contains("V1") && status(1).contains("sample 1000"), "{}", status(1));
+    let first = root.path().join("first.npy");
+    cardiograd::files::npy::write(&first, long.slice_axis(ndarray::Axis(1), ndarray::Slice::from(..5000))).unwrap();
+    let alone = json(&["measure", text(&first), "--json"]);
+    assert_eq!((&alone[0]["pr_ms"], &alone[0]["qt_ms"]), (&rows[0]["pr_ms"], &rows[0]["qt_ms"]));
+    assert!(fails(2, &["measure", text(&path), "--window", "3"]).contains("5 to 600"));
+    assert!(fails(2, &["measure", "x.xml", "--window", "10"]).contains("WFDB"));
+}
+
 #[test]
 fn generate_refuses_what_it_cannot_do_and_leaves_nothing() {
     let root = tempfile::tempdir().unwrap();

@@ -3,7 +3,7 @@
 
 use cardiograd::ecg::Rhythm;
 use cardiograd::ecg::leads::{INDEPENDENT, LEADS, twelve};
-use cardiograd::ecg::read::{Given, Source, Unit, columns, lead_name, muse, osf, wfdb};
+use cardiograd::ecg::read::{Given, Source, Unit, Windows, columns, lead_name, muse, osf, wfdb};
 use cardiograd::ecg::simulator::{Settings, Simulator};
 use ndarray::Array2;
 use proptest::prelude::*;
@@ -165,6 +165,57 @@ proptest! {
             let _ = recording.rhythm(&path);
         }
     }
+}
+
+/// Samples of every lead.
+fn part(of: &Array2<f32>, samples: std::ops::Range<usize>) -> ndarray::ArrayView2<'_, f32> {
+    of.slice_axis(ndarray::Axis(1), ndarray::Slice::from(samples))
+}
+
+/// A long record in windows is the record, whatever its packing; what a window leaves over is kept; checksums are compared at the end.
+#[test]
+fn windows_are_parts_of_the_recording() {
+    let long = Simulator::new(Settings { seconds: 23.0, ..Settings::default() }, 78)
+        .simulate(0)
+        .rhythm
+        .samples()
+        .mapv(|x| x.round().clamp(-2000.0, 2000.0));
+    for (format, first_file) in [(16, 9), (212, 9), (212, 4)] {
+        let to = folder();
+        // Nine signals and an odd number of samples a window: in format 212 every second window begins within three bytes.
+        let layout = Layout { format, order: vec![6, 7, 8, 9, 10, 11, 5, 1, 0], first_file, ..Layout::plain() };
+        let path = write_wfdb(&to, &twelve(long.view()), &layout);
+        for (seconds, starts) in [(7.002, vec![0, 3501, 7002]), (9.0, vec![0, 4500, 9000]), (60.0, vec![0])] {
+            let mut windows = Windows::open(&path, Given::default(), seconds).unwrap().remove(0);
+            assert_eq!((windows.id(), windows.count()), ("r", starts.len()));
+            for (at, &start) in starts.iter().enumerate() {
+                let window = windows.next().unwrap().unwrap();
+                let end = starts.get(at + 1).copied().unwrap_or(long.ncols());
+                assert_eq!(window.start, start as f64 / 500.0);
+                let rhythm = window.recording.rhythm(&path).unwrap().0;
+                assert_eq!(rhythm.samples(), part(&long, start..end), "format {format}, window {at}");
+            }
+            assert!(windows.next().unwrap().is_none());
+        }
+        let header = std::fs::read_to_string(&path).unwrap();
+        let mut bytes = std::fs::read(to.path().join("r0.dat")).unwrap();
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 4;
+        std::fs::write(to.path().join("r0.dat"), bytes).unwrap();
+        let mut windows = Windows::open(&path, Given::default(), 10.0).unwrap().remove(0);
+        assert!(windows.next().is_ok());
+        assert!(windows.next().unwrap_err().to_string().contains("sums to"));
+        write(&to, "r.hea", header.replace(" 11500\n", " 11501\n"));
+        assert!(Windows::open(&path, Given::default(), 10.0).err().unwrap().to_string().contains("truncated"));
+        write(&to, "r.hea", header.replace(" v3", " v9"));
+        assert!(Windows::open(&path, Given::default(), 10.0).err().unwrap().to_string().contains("lead V3 is not there"));
+    }
+    let to = folder();
+    let path = to.path().join("x.npy");
+    cardiograd::files::npy::write(&path, twelve(long.view()).insert_axis(ndarray::Axis(0)).mapv(|x| x as i16).view()).unwrap();
+    let mut windows = Windows::open(&path, Given::default(), 10.0).unwrap().remove(0);
+    let second = (windows.next().unwrap().unwrap(), windows.next().unwrap().unwrap()).1;
+    assert_eq!(second.recording.rhythm(&path).unwrap().0.samples(), part(&long, 5000..11500));
 }
 
 #[test]

@@ -4,7 +4,7 @@ use super::amplitude;
 use super::console::unread;
 use super::places::{Output, Places};
 use super::provenance::forget;
-use super::{Globals, Progress, print};
+use super::{Globals, Progress, print, windows};
 use crate::dataset::{write_header, write_row};
 use crate::ecg::measure::{Measured, Thresholds, measure};
 use crate::ecg::read::{Given, Recording, Source, Unit};
@@ -44,6 +44,9 @@ pub struct Args {
     /// Write the median beats here, (N, 12, 600) µV; zeros where an ECG could not be measured.
     #[arg(long, value_name = "MEDIANS.npy")]
     medians: Option<PathBuf>,
+    /// Measure long recordings (WFDB or .npy, from 5 s to days) in windows of so many seconds (5 to 600), a row each under the id NAME@START.
+    #[arg(long, value_name = "SECONDS", value_parser = windows::seconds)]
+    window: Option<f64>,
     #[command(flatten)]
     said: Said,
 }
@@ -167,6 +170,16 @@ struct Sink {
 pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     let thresholds: Thresholds = args.thresholds.parse()?;
     let given = args.said.given()?;
+    if let Some(seconds) = args.window {
+        let mut sink = Sink::new(args, globals)?;
+        let progress = Progress::new(globals.quiet || sink.text);
+        windows::each(&args.inputs, given, seconds, &thresholds, &progress, &mut |id, measured| {
+            sink.take(id, measured)?;
+            Ok(!(sink.only_prints() && unread()))
+        })?;
+        progress.finish();
+        return sink.finish(args, globals);
+    }
     let sources = args.inputs.iter().map(|input| Source::open(input, given)).collect::<Result<Vec<_>>>()?;
     let ids = Source::distinct_ids(&sources)?;
     let mut sink = Sink::new(args, globals)?;

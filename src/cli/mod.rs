@@ -32,6 +32,7 @@ mod survey;
 mod trace;
 mod train;
 mod verify;
+mod windows;
 
 use crate::{Error, Result};
 use clap::{Parser, Subcommand};

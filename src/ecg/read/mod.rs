@@ -5,8 +5,10 @@ pub mod muse;
 pub mod osf;
 mod source;
 pub mod wfdb;
+mod windows;
 
 pub use source::Source;
+pub use windows::{Window, Windows};
 
 use super::leads::{INDEPENDENT, LEADS, RATE};
 use super::{Measurements, Rhythm};

@@ -2,6 +2,10 @@
 //!
 //! Format: "WFDB Applications Guide", `header(5)` and `signal(5)` (G. B. Moody).
 
+mod stream;
+
+pub use stream::Stream;
+
 use super::{Lead, Recording, Unit, lead_name};
 use crate::intake::{self, Most};
 use crate::{Error, Result};
@@ -34,6 +38,14 @@ struct Signal {
     checksum: Option<i64>,
     lead: Option<&'static str>,
     description: String,
+}
+
+impl Signal {
+    /// A stored value in µV; NaN for a missing sample, which the most negative value marks.
+    fn microvolts(&self, raw: i64) -> f64 {
+        let missing = if self.format == Format::Sixteen { i16::MIN.into() } else { -2048 };
+        if raw == missing { f64::NAN } else { (raw as f64 - self.baseline) / self.gain * self.unit.microvolts() }
+    }
 }
 
 #[derive(Debug)]
@@ -179,25 +191,27 @@ fn read_group(path: &Path, signals: &[Signal], samples: Option<usize>, leads: &m
     }
     let bytes = intake::read(path, LARGEST_SIGNAL)?;
     let bytes = bytes.get(skip..).ok_or_else(|| refuse(format!("{} bytes, fewer than the {skip} to skip", bytes.len())))?;
-    let values = match format {
-        Format::Sixteen => bytes.len() / 2,
-        Format::TwoTwelve => bytes.len() / 3 * 2 + usize::from(bytes.len() % 3 == 2),
-    };
-    let held = values / signals.len();
-    let count = samples.unwrap_or(held);
-    if count > held {
-        return Err(refuse(format!("truncated: {held} samples a signal where the header announces {count}")));
-    }
+    let count = length(format, bytes.len() as u64, signals.len(), samples).map_err(refuse)?;
     for (at, signal) in signals.iter().enumerate() {
         let raw = |t: usize| value(bytes, format, t * signals.len() + at);
         check(signal, count, raw).map_err(refuse)?;
         let Some(name) = signal.lead else { continue };
-        // The most negative value marks a missing sample.
-        let missing = if format == Format::Sixteen { i16::MIN.into() } else { -2048 };
-        let volt = |x: i64| if x == missing { f64::NAN } else { (x as f64 - signal.baseline) / signal.gain * signal.unit.microvolts() };
-        leads.push(Lead { name, samples: (0..count).map(|t| volt(raw(t))).collect() });
+        leads.push(Lead { name, samples: (0..count).map(|t| signal.microvolts(raw(t))).collect() });
     }
     Ok(())
+}
+
+/// Samples a signal in so many bytes of a file of `signals`, which must be what the header announces, if it does.
+fn length(format: Format, bytes: u64, signals: usize, announced: Option<usize>) -> std::result::Result<usize, String> {
+    let values = match format {
+        Format::Sixteen => bytes / 2,
+        Format::TwoTwelve => bytes / 3 * 2 + u64::from(bytes % 3 == 2),
+    };
+    let held = values as usize / signals;
+    match announced {
+        Some(count) if count > held => Err(format!("truncated: {held} samples a signal where the header announces {count}")),
+        _ => Ok(announced.unwrap_or(held)),
+    }
 }
 
 fn value(bytes: &[u8], format: Format, at: usize) -> i64 {
@@ -218,20 +232,26 @@ fn value(bytes: &[u8], format: Format, at: usize) -> i64 {
 
 /// The header's first value and 16-bit sum, where given with a length, tell a truncated, reordered or foreign signal file.
 fn check(signal: &Signal, count: usize, raw: impl Fn(usize) -> i64) -> std::result::Result<(), String> {
+    if count > 0 {
+        check_first(signal, raw(0))?;
+    }
+    check_sum(signal, (0..count).fold(0i64, |sum, t| sum.wrapping_add(raw(t))))
+}
+
+fn check_first(signal: &Signal, found: i64) -> std::result::Result<(), String> {
     let name = &signal.description;
-    if let (Some(first), true) = (signal.first, count > 0)
-        && first != raw(0)
-    {
-        return Err(format!(
-            "signal {name} begins with {} where the header says {first}: truncated, reordered or another record's file",
-            raw(0)
-        ));
-    }
-    if let Some(expected) = signal.checksum {
-        let sum = (0..count).fold(0i64, |sum, t| sum.wrapping_add(raw(t))) as i16;
-        if sum != expected as i16 {
-            return Err(format!("signal {name} sums to {sum} where the header says {expected}: truncated, reordered or damaged"));
+    match signal.first.filter(|first| *first != found) {
+        Some(first) => {
+            Err(format!("signal {name} begins with {found} where the header says {first}: truncated, reordered or another record's file"))
         }
+        None => Ok(()),
     }
-    Ok(())
+}
+
+fn check_sum(signal: &Signal, sum: i64) -> std::result::Result<(), String> {
+    let (name, sum) = (&signal.description, sum as i16);
+    match signal.checksum.filter(|expected| *expected as i16 != sum) {
+        Some(expected) => Err(format!("signal {name} sums to {sum} where the header says {expected}: truncated, reordered or damaged")),
+        None => Ok(()),
+    }
 }

@@ -89,20 +89,44 @@ impl NpyRows {
         })
     }
 
+    /// `count` elements from the one numbered `from`, in the order of the file, as f32: a part of a row too long for memory.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] beyond the last element; as [`NpyRows::row`].
+    pub fn values_f32(&self, from: usize, count: usize) -> Result<Vec<f32>> {
+        let (header, all) = (&self.header, self.header.elements());
+        if from.checked_add(count).is_none_or(|end| end > all) {
+            return Err(Error::Usage(format!("{}: elements {from} to {} asked for, there are {all}", self.path.display(), from + count)));
+        }
+        let size = header.dtype.size();
+        let bytes = self.bytes(from * size, count * size)?;
+        Ok(match header.dtype {
+            Dtype::F32 => elements::<f32>(header, &bytes),
+            Dtype::F64 => elements::<f64>(header, &bytes).into_iter().map(|v| v as f32).collect(),
+            Dtype::I16 => elements::<i16>(header, &bytes).into_iter().map(f32::from).collect(),
+            Dtype::I32 => elements::<i32>(header, &bytes).into_iter().map(|v| v as f32).collect(),
+            Dtype::I64 => elements::<i64>(header, &bytes).into_iter().map(|v| v as f32).collect(),
+        })
+    }
+
     fn row_bytes(&self, index: usize) -> Result<Vec<u8>> {
         if index >= self.len() {
             return Err(Error::Usage(format!("{}: row {index} asked for, there are {}", self.path.display(), self.len())));
         }
         let bytes = self.header.data_bytes() / self.len();
-        let mut buffer = vec![0; bytes];
+        self.bytes(index * bytes, bytes)
+    }
+
+    fn bytes(&self, from: usize, count: usize) -> Result<Vec<u8>> {
+        let mut buffer = vec![0; count];
         // A panic elsewhere leaves the file as usable as before: every read begins with a seek.
         let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-        file.seek(SeekFrom::Start(self.header.offset + (index * bytes) as u64)).and_then(|_| file.read_exact(&mut buffer)).map_err(
-            |source| match source.kind() {
+        file.seek(SeekFrom::Start(self.header.offset + from as u64)).and_then(|_| file.read_exact(&mut buffer)).map_err(|source| {
+            match source.kind() {
                 ErrorKind::UnexpectedEof => Error::format(&self.path, "was cut off since it was opened"),
                 _ => Error::io(&self.path, source),
-            },
-        )?;
+            }
+        })?;
         Ok(buffer)
     }
 

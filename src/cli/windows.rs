@@ -1,0 +1,118 @@
+//! `cardiograd measure --window`: long recordings, a row for each window, however long they are in the same memory.
+
+use super::Progress;
+use crate::ecg::measure::{BEAT, Measured, Thresholds, measure};
+use crate::ecg::read::{Given, Window, Windows};
+use crate::ecg::{Measurements, Rhythm};
+use crate::progress::Step;
+use crate::{Error, Result};
+use ndarray::Array2;
+use rayon::prelude::*;
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+
+/// The bounds of a window, s.
+const SHORTEST: f64 = 5.0;
+const LONGEST: f64 = 600.0;
+/// ECG in flight, s: 30 MB.
+const IN_FLIGHT: f64 = 640.0;
+
+/// What `--window` was given, as seconds.
+///
+/// # Errors
+/// If it is no number from 5 to 600.
+pub(super) fn seconds(text: &str) -> std::result::Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(seconds) if (SHORTEST..=LONGEST).contains(&seconds) => Ok(seconds),
+        _ => Err(format!("windows last {SHORTEST} to {LONGEST} s")),
+    }
+}
+
+/// Measures every window of the inputs and hands it on in order, under the id `NAME@START` (START in s), until `take` wants no more.
+///
+/// # Errors
+/// As [`Windows`]; [`Error::Usage`] for two recordings of one name. A window that cannot be read as an ECG is handed on with the reason.
+pub(super) fn each(
+    inputs: &[PathBuf],
+    given: Given,
+    seconds: f64,
+    thresholds: &Thresholds,
+    progress: &Progress,
+    take: &mut dyn FnMut(&str, &Measured) -> Result<bool>,
+) -> Result<()> {
+    let mut all = Vec::new();
+    for path in files(inputs)? {
+        all.append(&mut Windows::open(&path, given, seconds)?);
+    }
+    let mut seen = HashSet::new();
+    if let Some(twice) = all.iter().find(|windows| !seen.insert(windows.id().to_owned())) {
+        let text = format!("two recordings are called '{}': measure them apart, every row needs an id of its own", twice.id());
+        return Err(Error::Usage(text));
+    }
+    let total: usize = all.iter().map(Windows::count).sum();
+    let chunk = (IN_FLIGHT / seconds).ceil() as usize;
+    let mut done = 0;
+    for windows in &mut all {
+        loop {
+            let mut some: Vec<Window> = Vec::with_capacity(chunk);
+            while some.len() < chunk
+                && let Some(window) = windows.next()?
+            {
+                some.push(window);
+            }
+            if some.is_empty() {
+                break;
+            }
+            let path = windows.path();
+            let measured: Vec<(f64, Measured)> =
+                some.into_par_iter().map(|window| Ok((window.start, one(&window, path, thresholds)?))).collect::<Result<_>>()?;
+            for (start, measured) in &measured {
+                // A start that is no whole number of seconds keeps its fraction.
+                if !take(&format!("{}@{start}", windows.id()), measured)? {
+                    return Ok(());
+                }
+                done += 1;
+            }
+            progress.step(Step { label: "measuring", done, total: total as u64, unit: "windows", note: "" });
+        }
+    }
+    Ok(())
+}
+
+fn one(window: &Window, path: &Path, thresholds: &Thresholds) -> Result<Measured> {
+    match window.recording.rhythm(path) {
+        // In whole µV, as a dataset holds it.
+        Ok((rhythm, _)) => Ok(measure(&Rhythm::new(rhythm.into_samples().mapv(f32::round))?, thresholds)),
+        // One bad stretch does not end a day.
+        Err(Error::Format { problem, .. }) => {
+            let measurements = Measurements { rejected: Some(format!("unusable: {problem}")), ..Measurements::default() };
+            Ok(Measured { measurements, median: Array2::zeros((12, BEAT)) })
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// The files of the inputs, those of a folder (its `.hea` records) by name.
+fn files(inputs: &[PathBuf]) -> Result<Vec<PathBuf>> {
+    let mut all = Vec::new();
+    for input in inputs {
+        if !input.is_dir() {
+            all.push(input.clone());
+            continue;
+        }
+        let io = |source| Error::io(input, source);
+        let mut records = Vec::new();
+        for entry in std::fs::read_dir(input).map_err(io)? {
+            let path = entry.map_err(io)?.path();
+            if path.extension().is_some_and(|end| end == "hea") {
+                records.push(path);
+            }
+        }
+        if records.is_empty() {
+            return Err(Error::Usage(format!("{}: there is no .hea file in this folder, and --window reads those", input.display())));
+        }
+        records.sort();
+        all.append(&mut records);
+    }
+    Ok(all)
+}

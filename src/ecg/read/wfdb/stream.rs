@@ -1,0 +1,124 @@
+//! A WFDB record too long for memory, read once from its beginning to its end.
+
+use super::{Format, LARGEST_HEADER, Signal, check_first, check_sum, length, parse, value};
+use crate::ecg::read::Lead;
+use crate::intake;
+use crate::{Error, Result};
+use std::fs::File;
+use std::io::{ErrorKind, Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+
+/// The signals of one file.
+#[derive(Debug)]
+struct Group {
+    path: PathBuf,
+    file: File,
+    signals: Vec<Signal>,
+    sums: Vec<i64>,
+}
+
+/// An open record.
+#[derive(Debug)]
+pub struct Stream {
+    groups: Vec<Group>,
+    rate: f64,
+    samples: usize,
+    at: usize,
+}
+
+impl Stream {
+    /// Opens the record whose header is at `path` (`.hea`).
+    ///
+    /// # Errors
+    /// If the header cannot be understood, or a file is shorter than it says.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        let header = parse(&intake::text(path, LARGEST_HEADER)?).map_err(|problem| Error::format(path, problem))?;
+        let mut groups: Vec<Group> = Vec::new();
+        let mut samples = header.samples;
+        for signals in header.signals.chunk_by(|a, b| a.file == b.file) {
+            let path = path.with_file_name(&signals[0].file);
+            let refuse = |problem: String| Error::format(&path, problem);
+            if signals.iter().any(|signal| signal.format != signals[0].format) {
+                return Err(refuse("its signals have different formats, which is not possible in one file".into()));
+            }
+            let (file, bytes) = intake::open(&path)?;
+            let skip = signals[0].skip as u64;
+            let bytes = bytes.checked_sub(skip).ok_or_else(|| refuse(format!("{bytes} bytes, fewer than the {skip} to skip")))?;
+            let held = length(signals[0].format, bytes, signals.len(), header.samples).map_err(refuse)?;
+            match samples {
+                Some(samples) if samples != held => {
+                    return Err(refuse(format!("{held} samples a signal, another file of the record has {samples}")));
+                }
+                _ => samples = Some(held),
+            }
+            groups.push(Group { path, file, sums: vec![0; signals.len()], signals: signals.to_vec() });
+        }
+        Ok(Stream { groups, rate: header.rate, samples: samples.unwrap_or(0), at: 0 })
+    }
+
+    /// Sampling rate, Hz.
+    pub fn rate(&self) -> f64 {
+        self.rate
+    }
+
+    /// Samples a signal.
+    pub fn samples(&self) -> usize {
+        self.samples
+    }
+
+    /// The names of the signals that are ECG leads.
+    pub fn lead_names(&self) -> Vec<&'static str> {
+        self.groups.iter().flat_map(|group| &group.signals).filter_map(|signal| signal.lead).collect()
+    }
+
+    /// The next `count` samples of every lead. With the last of them, the header's checksums are compared.
+    ///
+    /// # Errors
+    /// If a file was cut since it was opened, or contradicts the header.
+    pub fn next(&mut self, count: usize) -> Result<Vec<Lead>> {
+        let (from, last) = (self.at, self.at + count >= self.samples);
+        let count = count.min(self.samples - from);
+        self.at += count;
+        let mut leads = Vec::new();
+        for group in &mut self.groups {
+            group.read(from, count, &mut leads)?;
+            if last {
+                let sums = group.signals.iter().zip(&group.sums);
+                sums.map(|(signal, sum)| check_sum(signal, *sum))
+                    .collect::<std::result::Result<(), _>>()
+                    .map_err(|problem| Error::format(&group.path, problem))?;
+            }
+        }
+        Ok(leads)
+    }
+}
+
+impl Group {
+    fn read(&mut self, from: usize, count: usize, leads: &mut Vec<Lead>) -> Result<()> {
+        let (format, width) = (self.signals[0].format, self.signals.len());
+        let (first, end) = (from * width, (from + count) * width);
+        // Format 212 packs two values into three bytes: reading begins at a pair.
+        let (start, bytes, skipped) = match format {
+            Format::Sixteen => (2 * first, 2 * (end - first), 0),
+            Format::TwoTwelve => (first / 2 * 3, end / 2 * 3 + 2 * (end % 2) - first / 2 * 3, first % 2),
+        };
+        let mut buffer = vec![0; bytes];
+        let at = SeekFrom::Start((self.signals[0].skip + start) as u64);
+        self.file.seek(at).and_then(|_| self.file.read_exact(&mut buffer)).map_err(|source| match source.kind() {
+            ErrorKind::UnexpectedEof => Error::format(&self.path, "was cut off since it was opened"),
+            _ => Error::io(&self.path, source),
+        })?;
+        for (at, signal) in self.signals.iter().enumerate() {
+            let raw = |t: usize| value(&buffer, format, skipped + t * width + at);
+            if from == 0 && count > 0 {
+                check_first(signal, raw(0)).map_err(|problem| Error::format(&self.path, problem))?;
+            }
+            self.sums[at] = (0..count).fold(self.sums[at], |sum, t| sum.wrapping_add(raw(t)));
+            if let Some(name) = signal.lead {
+                leads.push(Lead { name, samples: (0..count).map(|t| signal.microvolts(raw(t))).collect() });
+            }
+        }
+        Ok(())
+    }
+}
