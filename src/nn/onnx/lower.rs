@@ -54,6 +54,7 @@ impl<'a> Import<'a> {
             "ReduceMean" => {
                 let x = x()?;
                 let axes = axes(a, known(1)?)?.ok_or("a mean over all axes, the batch's too")?;
+                a.ignore(&["noop_with_empty_axes"]);
                 let keep = a.integer("keepdims", 1)? != 0;
                 let over: Vec<usize> = axes.iter().map(|at| axis(*at, x.seen.len())).collect::<Taken<_>>()?;
                 let time = time_axis(&x)?;
@@ -371,7 +372,10 @@ impl<'a> Import<'a> {
 
     fn resize(&mut self, name: &str, a: &Attributes<'_>, x: &Signal, inputs: &[Option<Value>]) -> Taken<Value> {
         let time = time_axis(x)?;
-        a.ignore(&["cubic_coeff_a", "exclude_outside", "extrapolation_value"]);
+        a.ignore(&["cubic_coeff_a", "exclude_outside", "extrapolation_value", "keep_aspect_ratio_policy"]);
+        if a.integer("antialias", 0)? != 0 {
+            return Err("a stretch with antialias, for which there is no op here".into());
+        }
         let (mode, place, near) = (
             a.text("mode", "nearest")?,
             a.text("coordinate_transformation_mode", "half_pixel")?,
