@@ -7,7 +7,7 @@
 use cardiograd::attribution::{Design, Explainer, Family, Method, Recipe, Reduction, Row, Sampler, Settings, Sum, Unit};
 use cardiograd::ecg::simulator::{self, Simulator};
 use cardiograd::evaluation::perturbation::{PerturbationSettings, perturb};
-use cardiograd::nn::{initialise, standardconv};
+use cardiograd::nn::{architecture, initialise};
 use cardiograd::progress::silent;
 use cardiograd::tape::{Match, OpKind, Program, Real, Rule, RuleSet, Site, Tensor};
 use ndarray::{Axis, Ix3};
@@ -49,7 +49,7 @@ fn main() -> cardiograd::Result<()> {
         heeds: &["samples"],
         design: &Leaky,
     })?;
-    let program = standardconv();
+    let program = architecture("standardconv")?;
     let network = cardiograd::tape::Network::new(program.clone(), initialise(&program, 1, 0)?)?;
     let beat = Simulator::new(simulator::Settings::default(), 1).simulate(0).beat;
     let x = beat.insert_axis(Axis(0));
