@@ -368,6 +368,14 @@ fn a_report_is_one_file_that_needs_nothing_else() {
     ] {
         assert!(folder.join(file).metadata().expect(file).len() > 100, "{file}");
     }
+    for entry in std::fs::read_dir(folder.join("tables")).expect("tables") {
+        let path = entry.expect("a table").path();
+        if path.extension().is_some_and(|ending| ending == "tex") {
+            let text = std::fs::read_to_string(&path).expect("LaTeX");
+            let foreign = text.chars().find(|c| !c.is_ascii());
+            assert!(foreign.is_none() && text.contains("\\begin{tabular}"), "{}: {foreign:?} is no LaTeX", path.display());
+        }
+    }
     let table = std::fs::read_to_string(folder.join("tables/table4_paper.csv")).expect("a table");
     let names: Vec<&str> = table.lines().skip(1).map(|line| line.split(',').next().expect("a name")).collect();
     assert_eq!(names[..3], ["Deconvolution", "DeepLIFT", "Gradient SHAP"]);

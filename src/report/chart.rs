@@ -240,7 +240,7 @@ pub fn critical_difference(analysis: &PerturbationAnalysis, style: Style) -> Opt
         let ranks = bar.iter().map(|m| comparison.mean_ranks[*m]);
         let (low, high) = ranks.fold((f64::INFINITY, 0.0_f64), |(l, h), r| (l.min(r), h.max(r)));
         let y = top + 8.0 + 7.0 * k as f64;
-        svg.line((at(low), y), (at(high), y), &format!("stroke=\"{}\" stroke-width=\"1.4\"", inks.ink));
+        svg.line((at(low) - 5.0, y), (at(high) + 5.0, y), &format!("stroke=\"{}\" stroke-width=\"1.4\"", inks.ink));
         bar.iter().for_each(|m| svg.circle((at(comparison.mean_ranks[*m]), y), 2.6, &format!("fill=\"{}\"", inks.ink)));
     }
     Some(svg)

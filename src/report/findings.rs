@@ -142,7 +142,7 @@ fn calibrated(results: &StudyResults) -> Option<Finding> {
     let off: Vec<String> = lines
         .filter(|(_, slope)| slope.low > 1.0 || slope.high < 1.0)
         .map(|(target, slope)| {
-            format!("{} {} ({} to {})", target.title(), plain(slope.value, 2), plain(slope.low, 2), plain(slope.high, 2))
+            format!("{} {} ({} to {})", target.title(), plain(slope.value, 3), plain(slope.low, 3), plain(slope.high, 3))
         })
         .collect();
     (!off.is_empty()).then(|| {

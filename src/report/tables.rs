@@ -242,6 +242,9 @@ fn latex(text: &str) -> String {
             '↑' => out += "$\\uparrow$",
             '↓' => out += "$\\downarrow$",
             '∞' => out += "$\\infty$",
+            '∛' => out += "cube root of ",
+            '“' => out += "``",
+            '”' => out += "''",
             '·' => out += "$\\cdot$",
             c => out.push(c),
         }
