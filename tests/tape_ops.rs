@@ -3,7 +3,8 @@
 
 mod common;
 
-use cardiograd::tape::{Mode, Network, Op, Tensor, from_vec, slice};
+use cardiograd::tape::{Builder, ConvLayer, Mode, Network, Op, Tensor, cast, from_vec, slice};
+use common::own_ops::{UnitRows, softsign, unit_rows};
 use common::{Draw, directional, distance, dot, leaves, plain_gradients, single};
 use proptest::prelude::*;
 
@@ -191,10 +192,10 @@ proptest! {
         let mut draw = Draw::new(seed);
         let x = draw.spread(&[n, c, len]);
         let part = |at: &[usize]| (0..window).map(|s| x[[at[0], at[1], at[2] * stride + s]]).collect::<Vec<f64>>();
-        let average = single(Op::AvgPool1d { window, stride }, std::slice::from_ref(&x), &[]);
+        let average = single(Op::avg_pool1d(window, stride), std::slice::from_ref(&x), &[]);
         value(&average, std::slice::from_ref(&x), |at| part(at).iter().sum::<f64>() / window as f64)?;
         all(&average, std::slice::from_ref(&x), &mut draw, true)?;
-        let max = single(Op::MaxPool1d { window, stride }, std::slice::from_ref(&x), &[]);
+        let max = single(Op::max_pool1d(window, stride), std::slice::from_ref(&x), &[]);
         value(&max, std::slice::from_ref(&x), |at| part(at).into_iter().fold(f64::NEG_INFINITY, f64::max))?;
         all(&max, std::slice::from_ref(&x), &mut draw, false)?;
         let global = single(Op::GlobalAvgPool, std::slice::from_ref(&x), &[]);
@@ -314,7 +315,7 @@ fn derivatives_at_the_kinks() {
     assert_eq!(at(Op::LeakyRelu { slope: 0.25 }), [0.25, 0.25, 1.0]);
     // Of equal maxima the first one takes it all, as in PyTorch.
     let ties = from_vec(&[1, 1, 4], vec![2.0, 2.0, 1.0, 1.0]);
-    let pool = single(Op::MaxPool1d { window: 2, stride: 2 }, std::slice::from_ref(&ties), &[]);
+    let pool = single(Op::max_pool1d(2, 2), std::slice::from_ref(&ties), &[]);
     let g = plain_gradients(&pool, &[ties], &from_vec(&[1, 1, 2], vec![3.0, 5.0]), Mode::Evaluation);
     assert_eq!(slice(&g[0]), [3.0, 0.0, 5.0, 0.0]);
 }
@@ -329,4 +330,298 @@ fn sigmoid_and_tanh_do_not_overflow() {
         assert_eq!(slice(&g[0]), [0.0; 4]);
         assert_eq!(slice(network.cast::<f32>().run(&[cardiograd::tape::cast(&x)]).unwrap().output()), [low as f32, low as f32, 1.0, 1.0]);
     }
+}
+
+/// conv → the op → mean over time → linear.
+fn around(op: Op) -> Network<f64> {
+    let mut build = Builder::new();
+    let x = build.input("x", &[Some(3), Some(20)]);
+    let conv = build.conv1d("conv", x, ConvLayer::same(3, 4, 5));
+    let own = build.node("own", op, &[conv]);
+    let mean = build.node("mean", Op::GlobalAvgPool, &[own]);
+    let y = build.linear("fc", mean, 4, 2, true);
+    let program = build.finish(y).unwrap();
+    let parameters = common::parameters(&program, &mut Draw::new(3));
+    Network::new(program, parameters).unwrap()
+}
+
+/// An op that is made in the tests, outside of the crate, runs in both precisions, has its derivative, and is right under every method by its class
+/// (its trace: `trace.rs`).
+#[test]
+fn an_op_of_ones_own_runs_explains_and_audits() {
+    use cardiograd::attribution::{Explainer, Method, Settings};
+    let network = around(softsign());
+    let mut draw = Draw::new(4);
+    let x = draw.tensor(&[2, 3, 20]);
+    let found = network.predict(std::slice::from_ref(&x)).unwrap();
+    let single = network.cast::<f32>().predict(&[cast(&x)]).unwrap();
+    assert!(distance(slice(&cast::<f32, f64>(&single)), slice(&found)) < 1e-5);
+    let alone = common::single(softsign(), std::slice::from_ref(&x), &[]);
+    all(&alone, std::slice::from_ref(&x), &mut draw, false).unwrap();
+
+    let settings = Settings { steps: 200, samples: Some(3), ..Settings::default() };
+    let methods: Vec<Method> = Method::ALL
+        .iter()
+        .copied()
+        .filter(|method| !matches!(method, Method::Deconvolution | Method::GuidedBackprop | Method::GuidedGradCam))
+        .collect();
+    let maps = Explainer::new(&network, &settings).unwrap().explain(&x, &[0, 1], &methods, &cardiograd::progress::silent).unwrap();
+    let base = network.predict(&[cardiograd::tape::zeros(&[1, 3, 20])]).unwrap()[[0, 0]];
+    for (method, map) in &maps.maps {
+        assert!(slice(map).iter().all(|v| v.is_finite()), "{method}");
+        let bound = match method {
+            Method::DeepLift => 1e-9,
+            Method::IntegratedGradients => 1e-4,
+            _ => continue,
+        };
+        for (n, map) in map.outer_iter().enumerate() {
+            assert!((map.sum() - (found[[n, 0]] - base)).abs() < bound, "{method} is complete");
+        }
+    }
+
+    let check = cardiograd::audit::definitions::definitions(network.program(), &network.run(&[x]).unwrap(), 1);
+    assert!(check.passed, "{check:?}");
+}
+
+/// An op of which no rule knows more than its derivative is refused by name where a method needs to know more, and nowhere else.
+#[test]
+fn an_op_of_no_known_class_is_refused_by_name_where_a_rule_is_needed() {
+    use cardiograd::attribution::{Explainer, Method, Settings};
+    let network = around(unit_rows());
+    let mut draw = Draw::new(5);
+    let x = draw.tensor(&[1, 3, 20]);
+    all(&common::single(unit_rows(), std::slice::from_ref(&x), &[]), std::slice::from_ref(&x), &mut draw, false).unwrap();
+    let settings = Settings { steps: 100, samples: Some(2), ..Settings::default() };
+    let explain = |method: Method| Explainer::new(&network, &settings).unwrap().explain(&x, &[0], &[method], &cardiograd::progress::silent);
+    for method in [
+        Method::Saliency,
+        Method::DeepLift,
+        Method::InputXGradient,
+        Method::IntegratedGradients,
+        Method::SmoothGrad,
+        Method::GradCam,
+        Method::Occlusion,
+    ] {
+        explain(method).unwrap_or_else(|error| panic!("{method}: {error}"));
+    }
+    for method in [Method::LrpEpsilon, Method::LrpGamma, Method::LrpZPlus, Method::LrpComposite] {
+        let error = explain(method).err().unwrap_or_else(|| panic!("{method} acts")).to_string();
+        assert!(error.contains("node 'own' (unit_rows)"), "{method}: {error}");
+    }
+    // On a branch that the output does not depend on it hinders nobody.
+    let mut build = Builder::new();
+    let x_node = build.input("x", &[Some(3), Some(20)]);
+    build.node("aside", unit_rows(), &[x_node]);
+    let mean = build.node("mean", Op::GlobalAvgPool, &[x_node]);
+    let y = build.linear("fc", mean, 3, 1, true);
+    let program = build.finish(y).unwrap();
+    let aside = Network::new(program.clone(), common::parameters(&program, &mut draw)).unwrap();
+    Explainer::new(&aside, &settings).unwrap().explain(&x, &[0], &[Method::LrpEpsilon], &cardiograd::progress::silent).unwrap();
+}
+
+/// Its definition is another account of it than its arithmetic, so that audits catch one that does not do what it says.
+#[test]
+fn an_op_that_does_otherwise_than_its_definition_fails_the_audit() {
+    let network = around(Op::custom("unit_rows", UnitRows { off: 1e-3 }));
+    let x = Draw::new(6).tensor(&[1, 3, 20]);
+    let check = cardiograd::audit::definitions::definitions(network.program(), &network.run(&[x]).unwrap(), 1);
+    assert!(!check.passed && check.detail.contains("node 'own' (unit_rows)"), "{check:?}");
+}
+
+/// Who reads a program file has only the crate's ops.
+#[test]
+fn an_op_of_ones_own_has_no_place_in_files_and_none_in_plans() {
+    let network = around(softsign());
+    let error = serde_json::to_string(network.program()).unwrap_err().to_string();
+    assert!(error.contains("'softsign' is defined outside of cardiograd"), "{error}");
+    assert!(serde_json::from_str::<Op>("\"custom\"").is_err() && serde_json::from_str::<Op>("\"softsign\"").is_err());
+    let text = network.cast::<f32>().plan_text(&[3, 20]);
+    assert!(text.contains("node 'own' (softsign): plans have no step for it; 1 of 4 nodes stand before it"), "{text}");
+}
+
+/// Every op that is not tried above, with the shapes of its signals (without the batch) and of its parameters.
+fn more_ops() -> Vec<(Op, Vec<Vec<usize>>, Vec<Vec<usize>>)> {
+    let signal = || vec![3, 7];
+    let one = |op: Op| (op, vec![signal()], vec![]);
+    let conv = |groups, stride, dilation, padding| Op::GroupedConv1d { groups, stride, dilation, padding };
+    let transposed = |stride, dilation, padding, extra| Op::ConvTranspose1d { stride, dilation, padding, extra };
+    let max = |window, stride, padding, ceil_mode| Op::MaxPool1d { window, stride, padding, ceil_mode };
+    let mean = |padding, ceil_mode, count_include_pad| Op::AvgPool1d { window: 3, stride: 2, padding, ceil_mode, count_include_pad };
+    let mut all: Vec<_> = [
+        Op::Silu,
+        Op::Gelu { approximate: false },
+        Op::Gelu { approximate: true },
+        Op::Elu { alpha: 0.7 },
+        Op::Elu { alpha: 1.0 },
+        Op::Selu,
+        Op::Softplus { beta: 1.5 },
+        Op::HardSwish,
+        Op::Clip { low: -1.1, high: 1.3 },
+        Op::GlobalMaxPool,
+        max(3, 2, (1, 1), false),
+        max(3, 2, (0, 0), true),
+        max(4, 3, (2, 3), true),
+        mean((1, 1), false, true),
+        mean((1, 1), false, false),
+        mean((0, 2), true, true),
+        mean((2, 1), true, false),
+        Op::Pad { axis: 2, before: 2, after: 1, value: 0.0 },
+        Op::Pad { axis: 1, before: 0, after: 2, value: -0.5 },
+        Op::Crop { axis: 2, before: 1, after: 2, step: 1 },
+        Op::Crop { axis: 2, before: 0, after: 0, step: 3 },
+        Op::Crop { axis: 1, before: 1, after: 1, step: 1 },
+        Op::LayerNorm { axes: 1, eps: 1e-3 },
+        Op::LayerNorm { axes: 2, eps: 1e-3 },
+        Op::InstanceNorm { eps: 1e-3 },
+        Op::GroupNorm { groups: 3, eps: 1e-3 },
+        Op::Softmax { axis: 2 },
+        Op::Softmax { axis: 1 },
+        Op::Transpose { axes: vec![2, 1] },
+        Op::Reshape { shape: vec![Some(7), None] },
+        Op::Reshape { shape: vec![None] },
+        Op::Mean { axis: 1 },
+        Op::Mean { axis: 2 },
+    ]
+    .into_iter()
+    .map(one)
+    .collect();
+    all.extend([
+        (Op::Prelu, vec![signal()], vec![vec![3]]),
+        (Op::Prelu, vec![signal()], vec![vec![1]]),
+        (Op::LayerNorm { axes: 1, eps: 1e-3 }, vec![signal()], vec![vec![7], vec![7]]),
+        (Op::GroupNorm { groups: 1, eps: 1e-3 }, vec![signal()], vec![vec![3], vec![3]]),
+        (Op::InstanceNorm { eps: 1e-3 }, vec![signal()], vec![vec![3], vec![3]]),
+        (conv(3, 1, 1, (1, 1)), vec![signal()], vec![vec![6, 1, 3], vec![6]]),
+        (conv(3, 2, 2, (3, 0)), vec![signal()], vec![vec![3, 1, 2]]),
+        (conv(2, 3, 1, (2, 4)), vec![vec![4, 7]], vec![vec![6, 2, 5], vec![6]]),
+        (conv(1, 1, 3, (9, 0)), vec![signal()], vec![vec![2, 3, 4]]),
+        (transposed(2, 1, (1, 1), 1), vec![signal()], vec![vec![3, 4, 3], vec![4]]),
+        (transposed(3, 2, (0, 2), 0), vec![signal()], vec![vec![3, 2, 3]]),
+        (Op::Add, vec![signal(), vec![3, 1]], vec![]),
+        (Op::Add, vec![signal()], vec![vec![3, 1]]),
+        (Op::Subtract, vec![signal(), signal()], vec![]),
+        (Op::Subtract, vec![vec![1, 7], signal()], vec![]),
+        (Op::Multiply, vec![signal(), vec![3, 1]], vec![]),
+        (Op::Multiply, vec![signal()], vec![vec![7]]),
+        (Op::Matmul, vec![vec![3, 4], vec![4, 2]], vec![]),
+        (Op::Matmul, vec![vec![2, 3, 4], vec![2, 4, 2]], vec![]),
+    ]);
+    all
+}
+
+/// Values of a shape, none near another or near a kink.
+fn apart(draw: &mut Draw, shape: &[usize]) -> Tensor<f64> {
+    draw.spread(shape).map(|v| 4.0 * v).into_shared()
+}
+
+/// Each against its definition, its derivative against differences and the adjoint identity, both precisions against one another.
+#[test]
+fn more_ops_are_their_definitions_and_have_their_derivatives() {
+    for (at, (op, signals, parameters)) in more_ops().into_iter().enumerate() {
+        let draw = &mut Draw::new(at as u64);
+        let x: Vec<Tensor<f64>> = signals.iter().map(|shape| apart(draw, &[&[2], &shape[..]].concat())).collect();
+        let weights: Vec<Tensor<f64>> = parameters.iter().map(|shape| apart(draw, shape)).collect();
+        let network = single(op.clone(), &x, &weights);
+        let run = network.run(&x).unwrap_or_else(|error| panic!("{op}: {error}"));
+        let check = cardiograd::audit::definitions::definitions(network.program(), &run, 1);
+        assert!(check.passed, "{op}: {check:?}");
+        all(&network, &x, draw, op.class().is_linear() && signals.len() == 1).unwrap_or_else(|error| panic!("{op}: {error}"));
+        let single = network.cast::<f32>().predict(&x.iter().map(cast).collect::<Vec<_>>()).unwrap();
+        assert!(distance(slice(&cast::<f32, f64>(&single)), slice(run.output())) < 1e-5, "{op}");
+        // An example does not know its batch.
+        for n in 0..2 {
+            let alone: Vec<Tensor<f64>> =
+                x.iter().map(|x| x.slice_axis(ndarray::Axis(0), (n..=n).into()).to_owned().into_shared()).collect();
+            let found = network.predict(&alone).unwrap();
+            assert_eq!(found.iter().collect::<Vec<_>>(), run.output().index_axis(ndarray::Axis(0), n).iter().collect::<Vec<_>>(), "{op}");
+        }
+    }
+}
+
+/// Networks with each op in the middle, both its signals computed from the input: DeepLIFT is complete, LRP acts or refuses by name, files keep the program.
+#[test]
+fn more_ops_are_complete_under_deeplift_and_known_or_refused_by_lrp() {
+    use cardiograd::attribution::{Explainer, MaxPoolRule, Method, Settings};
+    let settings = Settings { max_pool: MaxPoolRule::Exact, ..Settings::default() };
+    let divide = (Op::Divide, vec![vec![3, 7], vec![3, 1]], vec![]);
+    for (at, (op, signals, parameters)) in more_ops().into_iter().chain([divide]).enumerate() {
+        let draw = &mut Draw::new(100 + at as u64);
+        let mut build = Builder::new();
+        let x = build.input("x", &[Some(2), Some(9)]);
+        let mut inputs = Vec::new();
+        for (n, shape) in signals.iter().enumerate() {
+            let flat = build.node(format!("flat{n}"), Op::Flatten, &[x]);
+            let size = shape.iter().product();
+            let drawn = build.linear(&format!("fc{n}"), flat, 18, size, true);
+            // A divisor stays away from 0.
+            let drawn = if op == Op::Divide && n == 1 { build.node("positive", Op::Softplus { beta: 1.0 }, &[drawn]) } else { drawn };
+            inputs.push(build.node(format!("shape{n}"), Op::Reshape { shape: shape.iter().map(|n| Some(*n)).collect() }, &[drawn]));
+        }
+        for (n, shape) in parameters.iter().enumerate() {
+            inputs.push(build.parameter(format!("p{n}"), shape, true));
+        }
+        let own = build.node("own", op.clone(), &inputs);
+        let flat = build.node("flat", Op::Reshape { shape: vec![None] }, &[own]);
+        let shapes: Vec<Vec<usize>> = signals.iter().map(|shape| [&[1], &shape[..]].concat()).chain(parameters.clone()).collect();
+        let features = op.output_shape(&shapes.iter().map(Vec::as_slice).collect::<Vec<_>>()).unwrap()[1..].iter().product();
+        let y = build.linear("head", flat, features, 1, true);
+        let program = build.finish(y).unwrap();
+        let text = serde_json::to_string(&program).unwrap();
+        assert_eq!(cardiograd::nn::parse_program(&text).unwrap_or_else(|faults| panic!("{op}: {faults:?}")), program);
+        let network = Network::new(program.clone(), common::parameters(&program, draw)).unwrap();
+        let x = draw.tensor(&[2, 2, 9]).map(|v| 2.0 * v).into_shared();
+        let f = network.predict(std::slice::from_ref(&x)).unwrap();
+        let base = network.predict(&[cardiograd::tape::zeros(&[1, 2, 9])]).unwrap();
+        let explain = |method| Explainer::new(&network, &settings).unwrap().explain(&x, &[0, 1], &[method], &cardiograd::progress::silent);
+        let map = explain(Method::DeepLift).unwrap_or_else(|error| panic!("{op}: {error}")).maps.remove(0).1;
+        for (n, map) in map.outer_iter().enumerate() {
+            let wanted = f[[n, 0]] - base[[0, 0]];
+            assert!((map.sum() - wanted).abs() < 1e-9 * (1.0 + wanted.abs()), "{op}: {} for {wanted}", map.sum());
+        }
+        for method in [Method::LrpEpsilon, Method::LrpZPlus, Method::LrpGamma] {
+            match explain(method) {
+                Ok(found) => assert!(slice(&found.maps[0].1).iter().all(|v| v.is_finite()), "{op} under {method}"),
+                Err(error) => {
+                    let error = error.to_string();
+                    assert!(op.class() == cardiograd::tape::OpClass::Other && error.contains("node 'own'"), "{op} under {method}: {error}");
+                }
+            }
+        }
+    }
+}
+
+/// Attributes and shapes that cannot be are refused in words.
+#[test]
+fn more_ops_refuse_what_cannot_be() {
+    let x = from_vec(&[1, 3, 7], vec![0.5; 21]);
+    let refused = |op: Op, inputs: usize, words: &str| {
+        let mut build = Builder::new();
+        let ids: Vec<_> = (0..inputs).map(|at| build.input(&format!("x{at}"), &[Some(3), Some(7)])).collect();
+        let y = build.node("own", op.clone(), &ids);
+        let run = || {
+            let network = Network::<f64>::new(build.finish(y)?, cardiograd::tape::Parameters::new())?;
+            network.predict(&vec![x.clone(); inputs])
+        };
+        let error = run().expect_err(&op.to_string()).to_string();
+        assert!(error.contains("node 'own'") && error.contains(words), "{op}: {error}");
+    };
+    refused(Op::Softplus { beta: 0.0 }, 1, "beta 0, a number above 0 is needed");
+    refused(Op::Clip { low: 1.0, high: 0.0 }, 1, "low 1, high 0");
+    refused(Op::Elu { alpha: f64::NAN }, 1, "alpha NaN");
+    refused(Op::Pad { axis: 0, before: 1, after: 0, value: 0.0 }, 1, "axis 0: 1 is the first behind the batch");
+    refused(Op::Pad { axis: 3, before: 1, after: 0, value: 0.0 }, 1, "which has no axis 3");
+    refused(Op::Pad { axis: 2, before: 1, after: 0, value: f64::INFINITY }, 1, "value inf");
+    refused(Op::Crop { axis: 2, before: 4, after: 3, step: 1 }, 1, "7 elements less 4+3 leave none");
+    refused(Op::Crop { axis: 2, before: 0, after: 0, step: 0 }, 1, "step 0");
+    refused(Op::MaxPool1d { window: 2, stride: 1, padding: (2, 0), ceil_mode: false }, 1, "padding 2+0 is not less than the window of 2");
+    refused(Op::LayerNorm { axes: 3, eps: 1e-5 }, 1, "the last 3 axes behind the batch");
+    refused(Op::GroupNorm { groups: 2, eps: 1e-5 }, 1, "C a multiple of 2 groups");
+    refused(Op::InstanceNorm { eps: 0.0 }, 1, "eps 0, a number above 0 is needed");
+    refused(Op::Transpose { axes: vec![1, 1] }, 1, "each behind the batch is needed once");
+    refused(Op::Transpose { axes: vec![1] }, 1, "it puts 1 axes behind the batch in order");
+    refused(Op::Reshape { shape: vec![None, None] }, 1, "one size may be left open");
+    refused(Op::Reshape { shape: vec![Some(4), None] }, 1, "does not fill (4, rest)");
+    refused(Op::Mean { axis: 4 }, 1, "which has no axis 4");
+    refused(Op::Matmul, 2, "expected (N, …, A, B) and (N, …, B, C)");
+    refused(Op::Softmax { axis: 0 }, 1, "axis 0");
 }

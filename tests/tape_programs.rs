@@ -208,7 +208,7 @@ fn bad_programs_are_refused_with_the_place() {
         (vec![input(), node("a", Op::Add, &[0])], 1, "has 1 inputs, it takes 2"),
         (vec![input(), node("a", Op::Conv1d { stride: 1, dilation: 1, padding: (0, 0) }, &[0])], 1, "has 1 inputs, it takes 2 or 3"),
         (vec![input(), node("a", Op::Concat, &[])], 1, "has 0 inputs, it takes 1 or more"),
-        (vec![input(), node("a", Op::AvgPool1d { window: 0, stride: 1 }, &[0])], 1, "'a' (avg_pool1d): window 0"),
+        (vec![input(), node("a", Op::avg_pool1d(0, 1), &[0])], 1, "'a' (avg_pool1d): window 0"),
         (vec![input(), node("a", Op::Upsample { factor: 0 }, &[0])], 1, "factor 0"),
         (vec![input(), node("a", Op::LeakyRelu { slope: f64::NAN }, &[0])], 1, "slope NaN"),
         (vec![input(), node("w", huge, &[])], 0, "is too large"),
@@ -258,9 +258,9 @@ fn inputs_that_do_not_fit_are_refused_with_the_place() {
         (vec![parameter("w", &[1, 3, 5]), node("a", conv(1, (0, 0)), &[0, 1])], &[1, 2, 9], "'a' (conv1d): the weight takes 3 channels"),
         (vec![parameter("w", &[1, 2, 5]), node("a", conv(1, (1, 0)), &[0, 1])], &[1, 2, 3], "'a' (conv1d): 3 samples with padding 1+0"),
         (vec![node("a", Op::Upsample { factor: 1 << 20 }, &[0])], &[1, 2, 3000], "is too large"),
-        (vec![node("a", Op::MaxPool1d { window: 4, stride: 1 }, &[0])], &[1, 2, 3], "3 samples are shorter than its window of 4"),
+        (vec![node("a", Op::max_pool1d(4, 1), &[0])], &[1, 2, 3], "3 samples are shorter than its window of 4"),
         (
-            vec![node("a", Op::MaxPool1d { window: 2, stride: 1 }, &[0]), node("b", Op::Add, &[0, 1])],
+            vec![node("a", Op::max_pool1d(2, 1), &[0]), node("b", Op::Add, &[0, 1])],
             &[1, 2, 3],
             "'b' (add): its inputs have shapes [1, 2, 3] and [1, 2, 2]",
         ),
@@ -366,8 +366,8 @@ fn geometry_is_bounded() {
         refused(Op::Conv1d { stride: 1, dilation: 1, padding: (0, size) }, weight, &format!("padding {size}"));
         for window_and_stride in [(size, 1), (1, size)] {
             let (window, stride) = window_and_stride;
-            refused(Op::MaxPool1d { window, stride }, None, &size.to_string());
-            refused(Op::AvgPool1d { window, stride }, None, &size.to_string());
+            refused(Op::max_pool1d(window, stride), None, &size.to_string());
+            refused(Op::avg_pool1d(window, stride), None, &size.to_string());
         }
         refused(Op::Upsample { factor: size }, None, &format!("factor {size}"));
         refused(Op::Interleave { factor: size }, None, &format!("factor {size}"));

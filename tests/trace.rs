@@ -5,7 +5,7 @@ mod common;
 use cardiograd::attribution::{Method, Settings};
 use cardiograd::files::npy;
 use cardiograd::nn::Model;
-use cardiograd::tape::{Network, Tensor};
+use cardiograd::tape::{Builder, ConvLayer, Network, Op, Tensor};
 use cardiograd::trace::page::{About, html, markdown};
 use cardiograd::trace::{Trace, graph, trace};
 use common::{Draw, Kinks, parameters, residual_program};
@@ -35,6 +35,29 @@ fn deeplift_loses_nothing_at_any_node() {
             assert!(flow.lost.abs() < 1e-9 * (1.0 + flow.arrived.abs()), "seed {seed}: {} lost {}", entry.name, flow.lost);
         }
         assert!((walk.at_output - walk.at_input).abs() < 1e-9 * (1.0 + walk.at_output.abs()));
+    }
+}
+
+/// An op from outside of the crate has its own formula in the account, the rule of its class, and loses what the class loses.
+#[test]
+fn an_op_of_ones_own_is_traced() {
+    let mut build = Builder::new();
+    let x = build.input("x", &[Some(3), Some(20)]);
+    let conv = build.conv1d("conv", x, ConvLayer::same(3, 4, 5));
+    let own = build.node("own", common::own_ops::softsign(), &[conv]);
+    let mean = build.node("mean", Op::GlobalAvgPool, &[own]);
+    let y = build.linear("fc", mean, 4, 1, true);
+    let program = build.finish(y).unwrap();
+    let mut draw = Draw::new(3);
+    let network = Network::new(program.clone(), parameters(&program, &mut draw)).unwrap();
+    let x = draw.tensor(&[1, 3, 20]);
+    for (method, rule) in [(Method::DeepLift, "rescale"), (Method::LrpEpsilon, "lrp_pass"), (Method::Saliency, "derivative")] {
+        let found = trace(&network, &settings(), &x, 0, method).unwrap();
+        let entry = found.walks[0].entries.iter().find(|entry| entry.name == "own").unwrap();
+        assert_eq!((entry.op.as_str(), entry.formula.as_str()), ("softsign", "y = x / (1 + |x|)"));
+        let flow = entry.flow.as_ref().unwrap();
+        assert_eq!(flow.rule, rule);
+        assert!((flow.lost.abs() < 1e-12) == (method != Method::Saliency), "{method}: {}", flow.lost);
     }
 }
 

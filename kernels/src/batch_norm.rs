@@ -32,7 +32,7 @@ pub fn statistics<T: Real>(channels: usize, len: usize, x: &[T]) -> (Vec<f64>, V
         .into_par_iter()
         .map(|c| {
             let shift = x[c * len].f64();
-            let (sum, squares) = Isa::best().dispatch(Moments { x, y: None, channels, channel: c, len, shift });
+            let (sum, squares) = Isa::best().dispatch(CentredSums { x, y: None, channels, channel: c, len, shift });
             let mean = sum / count;
             (shift + mean, not_negative(squares / count - mean * mean))
         })
@@ -93,7 +93,7 @@ pub fn gradient_sums<T: Real>(channels: usize, len: usize, x: &[T], gy: &[T], me
     (0..channels)
         .into_par_iter()
         .map(|c| {
-            let (_, products) = Isa::best().dispatch(Moments { x, y: Some(gy), channels, channel: c, len, shift: mean[c] });
+            let (_, products) = Isa::best().dispatch(CentredSums { x, y: Some(gy), channels, channel: c, len, shift: mean[c] });
             (channel_sum(channels, len, gy, c), products * inv_std[c])
         })
         .unzip()
@@ -101,7 +101,7 @@ pub fn gradient_sums<T: Real>(channels: usize, len: usize, x: &[T], gy: &[T], me
 
 /// Σ over batch and time of one channel.
 fn channel_sum<T: Real>(channels: usize, len: usize, x: &[T], channel: usize) -> f64 {
-    Isa::best().dispatch(Moments { x, y: None, channels, channel, len, shift: 0.0 }).0
+    Isa::best().dispatch(CentredSums { x, y: None, channels, channel, len, shift: 0.0 }).0
 }
 
 /// Σ over batch and time of each channel of x (batch, channels, len), in f64: the gradient of a bias.
@@ -114,7 +114,7 @@ pub fn channel_sums<T: Real>(channels: usize, len: usize, x: &[T]) -> Vec<f64> {
 }
 
 /// Σ (x − shift) and Σ (x − shift)·y over one channel; without y, Σ (x − shift)².
-struct Moments<'a, T> {
+struct CentredSums<'a, T> {
     x: &'a [T],
     y: Option<&'a [T]>,
     channels: usize,
@@ -123,7 +123,7 @@ struct Moments<'a, T> {
     shift: f64,
 }
 
-impl<T: Real> Job for Moments<'_, T> {
+impl<T: Real> Job for CentredSums<'_, T> {
     type Out = (f64, f64);
     #[inline(always)]
     unsafe fn run<V: Lanes>(self) -> (f64, f64) {

@@ -31,7 +31,7 @@ pub fn pack(isa: Isa, count: usize, len: usize, x: &[f32], to: &mut [f32]) {
     let isa = isa.or_portable();
     each_example(x, sizes::product([count, len]), to, size(isa, count, len), |x, to| {
         for (group, to) in to.chunks_exact_mut((len * isa.width()).max(1)).enumerate() {
-            isa.dispatch(Turn::<true> {
+            isa.dispatch(Relayout::<true> {
                 planar: Shared::new(x.as_ptr().cast_mut()),
                 count,
                 group,
@@ -50,7 +50,7 @@ pub fn unpack(isa: Isa, count: usize, len: usize, x: &[f32], to: &mut [f32]) {
     let isa = isa.or_portable();
     each_example(x, size(isa, count, len), to, sizes::product([count, len]), |x, to| {
         for (group, x) in x.chunks_exact((len * isa.width()).max(1)).enumerate() {
-            isa.dispatch(Turn::<false> {
+            isa.dispatch(Relayout::<false> {
                 planar: Shared::new(to.as_mut_ptr()),
                 count,
                 group,
@@ -74,7 +74,7 @@ fn each_example(x: &[f32], size_x: usize, y: &mut [f32], size_y: usize, f: impl 
 }
 
 /// One group of one example between the layouts; `PACK` reads the planar side, else it is written.
-struct Turn<const PACK: bool> {
+struct Relayout<const PACK: bool> {
     planar: Shared,
     count: usize,
     group: usize,
@@ -82,7 +82,7 @@ struct Turn<const PACK: bool> {
     blocked: Shared,
 }
 
-impl<const PACK: bool> Job for Turn<PACK> {
+impl<const PACK: bool> Job for Relayout<PACK> {
     type Out = ();
     #[inline(always)]
     unsafe fn run<V: Lanes>(self) {

@@ -7,11 +7,13 @@
 
 use crate::blocked::{Finish, FusedConv, Gate, size};
 use crate::conv1d::Form;
+use crate::plan::{Choice, Method};
 use crate::scratch::{self, Shared, each};
 use crate::simd::{Job, Lanes};
 use crate::sizes;
-use crate::spectral::{Analyse, Signal, Spectral, Synthesise, lane_values};
+use crate::spectral::{Analyse, Framed, Spectral, Synthesise, lane_values};
 use crate::through::{Finished, Sink, SinkAt, Source, SourceAt, lanes};
+use crate::{Conv1d, Isa};
 use std::ops::Range;
 
 /// One convolution of a chain: y ← finish(conv(scale · gate(x)) + bias), where x is the y of the link before.
@@ -39,6 +41,17 @@ pub fn follows(conv: &FusedConv, next: &FusedConv) -> bool {
         (Form::Spectral(form), Form::Spectral(after)) => form.precedes(after),
         _ => false,
     }
+}
+
+/// Whether convolutions of these geometries can follow one another once they are made: [`follows`], decided without weights.
+pub fn will_follow(conv: &Conv1d, next: &Conv1d, isa: Isa) -> bool {
+    let isa = isa.or_portable();
+    let tiling = |conv: &Conv1d| match Choice::method(conv, isa, None) {
+        Method::Spectral(tiling) => Some(tiling),
+        Method::Direct => None,
+    };
+    let linked = conv.c_out == next.c_in && conv.len_out() == next.len_in;
+    linked && tiling(conv).is_some_and(|own| tiling(next) == Some(own))
 }
 
 /// Runs the links one after another on `batch` examples. The first one's input is buffer `x`; buffers hold at least the examples that links put there.
@@ -74,7 +87,7 @@ pub fn run(batch: usize, buffers: &mut [&mut [f32]], x: usize, links: &mut [Link
     // SAFETY: the buffer holds the examples (asserted), and nothing writes to it while this slice lives.
     let input = unsafe { std::slice::from_raw_parts(buffers[x].get(), batch * size_in) };
     let from = Source::Blocked(input, links[0].gate, links[0].scale);
-    let side = Signal::input(first);
+    let side = Framed::input(first);
     isa.dispatch(Analyse { fft: first.fft(), side, examples: 0..batch, x: from, to: z, stride: first.stride(rows, first.conv().c_in) });
     for index in 0..links.len() {
         let (link, after) = links[index..].split_at_mut(1);
@@ -89,7 +102,7 @@ pub fn run(batch: usize, buffers: &mut [&mut [f32]], x: usize, links: &mut [Link
             form.multiply(rows, own.clone(), 0..groups, z, out);
             match after.first() {
                 None => {
-                    let (fft, side, y) = (form.fft(), Signal::output(form), Sink::Blocked(finished));
+                    let (fft, side, y) = (form.fft(), Framed::output(form), Sink::Blocked(finished));
                     isa.dispatch(Synthesise { fft, side, examples: 0..batch, groups: own, layout: 0..groups, from: out, stride, bias, y });
                 }
                 Some(next) => {
@@ -151,7 +164,7 @@ impl Job for Between<'_> {
         let (fft, w, tiles) = (self.form.fft(), V::WIDTH, self.form.tiles());
         let (n, len, channels) = (fft.len(), self.after.conv().len_in, self.after.conv().c_in);
         let groups = channels.div_ceil(w);
-        let (output, input) = (Signal::output(self.form), Signal::input(self.after));
+        let (output, input) = (Framed::output(self.form), Framed::input(self.after));
         let mut frames = scratch::lend((2 * n + len) * w);
         let frame = frames.as_mut_ptr();
         let own = Shared::new(frame.wrapping_add(2 * n * w));

@@ -1,7 +1,7 @@
 //! One-dimensional convolution: its geometry, weights made ready for it, and the three products forward, input gradient, weight gradient.
 
 use crate::direct::{self, Direct, MAX_ROWS};
-use crate::plan::{Method, Plan};
+use crate::plan::{Choice, Method};
 use crate::simd::MAX_WIDTH;
 use crate::spectral::{Side, Spectral};
 use crate::spectral_gradient;
@@ -121,7 +121,7 @@ impl Conv1d {
 
     /// The convolution whose forward product, with channels swapped and taps mirrored, is this one's data gradient; `None` for strides and for
     /// padding wider than the kernel.
-    pub(crate) fn adjoint(&self) -> Option<Conv1d> {
+    pub fn adjoint(&self) -> Option<Conv1d> {
         let reach = self.span() - 1;
         (self.stride == 1 && self.pad_left <= reach && self.pad_right <= reach && self.len_out() > 0).then(|| Conv1d {
             c_in: self.c_out,
@@ -168,7 +168,7 @@ pub(crate) enum Form {
 impl Form {
     pub(crate) fn new(conv: Conv1d, isa: Isa, forced: Option<Method>, side: Side, w: &[f32]) -> Self {
         conv.check();
-        match Plan::method(&conv, isa, forced) {
+        match Choice::method(&conv, isa, forced) {
             Method::Direct => Form::Direct(Direct::new(conv, isa, side, w)),
             Method::Spectral(tiling) => Form::Spectral(Spectral::new(conv, tiling, isa, side, w)),
         }
@@ -281,7 +281,7 @@ pub fn grad_weight_with<T: Real>(conv: &Conv1d, isa: Isa, forced: Option<Method>
     }
     let isa = isa.or_portable();
     match (T::as_f32(x), T::as_f32(gy), T::as_f32_mut(gw)) {
-        (Some(x), Some(gy), Some(gw)) => match Plan::method(conv, isa, forced) {
+        (Some(x), Some(gy), Some(gw)) => match Choice::method(conv, isa, forced) {
             Method::Direct => direct::grad_weight(conv, isa, batch, x, gy, gw),
             Method::Spectral(tiling) => spectral_gradient::grad_weight(conv, tiling, isa, batch, x, gy, gw),
         },

@@ -29,7 +29,7 @@ pub struct Direct {
 
 /// Where a block of the product finds its operands.
 #[derive(Clone, Copy)]
-pub(crate) struct Walk {
+pub(crate) struct Operands {
     /// Terms: `outer` runs of `inner`, at these steps through A.
     pub outer: usize,
     pub outer_step: usize,
@@ -46,7 +46,7 @@ pub(crate) struct Walk {
 /// # Safety
 /// V's instruction set is available and every element that the walk reaches lies in its buffer.
 #[inline(always)]
-unsafe fn block<V: Lanes, const M: usize, const G: usize>(walk: &Walk, rows: [usize; M], a: *const f32, b: *const f32, c: *mut f32) {
+unsafe fn block<V: Lanes, const M: usize, const G: usize>(walk: &Operands, rows: [usize; M], a: *const f32, b: *const f32, c: *mut f32) {
     let w = V::WIDTH;
     // SAFETY: the caller's contract.
     unsafe {
@@ -82,7 +82,14 @@ unsafe fn block<V: Lanes, const M: usize, const G: usize>(walk: &Walk, rows: [us
 
 /// [`block`] for `V::ROWS` rows (the first of `rows`) and one or two registers.
 #[inline(always)]
-pub(crate) unsafe fn panel<V: Lanes>(walk: &Walk, registers: usize, rows: &[usize; MAX_ROWS], a: *const f32, b: *const f32, c: *mut f32) {
+pub(crate) unsafe fn panel<V: Lanes>(
+    walk: &Operands,
+    registers: usize,
+    rows: &[usize; MAX_ROWS],
+    a: *const f32,
+    b: *const f32,
+    c: *mut f32,
+) {
     // SAFETY: the caller's contract.
     unsafe {
         match (V::ROWS, registers) {
@@ -99,7 +106,7 @@ pub(crate) unsafe fn panel<V: Lanes>(walk: &Walk, registers: usize, rows: &[usiz
 /// instructions.
 #[inline(always)]
 pub(crate) unsafe fn stepped<V: Lanes>(
-    walk: &Walk,
+    walk: &Operands,
     registers: usize,
     stride: usize,
     unit: usize,
@@ -246,7 +253,7 @@ impl Job for Forward<'_> {
                 }
             }
             for first in (0..conv.c_in).step_by(channels_at_once) {
-                let walk = Walk {
+                let walk = Operands {
                     outer: channels_at_once.min(conv.c_in - first),
                     outer_step: padded_len(conv),
                     inner: taps,
@@ -293,7 +300,7 @@ pub fn grad_weight(conv: &Conv1d, isa: Isa, batch: usize, x: &[f32], gy: &[f32],
             let gy = &gy[(first + n) * conv.output_size()..][..conv.output_size()];
             let channels = channels(conv.c_out, group, w, len_out);
             let to = Shared::new(turned.get().wrapping_add(n * len_out * columns + group * w));
-            isa.dispatch(Turn { gy, channels, len: len_out, to, groups });
+            isa.dispatch(ByTime { gy, channels, len: len_out, to, groups });
         });
         let panels = groups.div_ceil(2);
         let bands = taps.div_ceil(4 * MAX_ROWS);
@@ -312,7 +319,7 @@ pub fn grad_weight(conv: &Conv1d, isa: Isa, batch: usize, x: &[f32], gy: &[f32],
 }
 
 /// One register of output channels of a gradient, by time: \[t\]\[o\].
-struct Turn<'a> {
+struct ByTime<'a> {
     gy: &'a [f32],
     channels: Channels,
     len: usize,
@@ -320,7 +327,7 @@ struct Turn<'a> {
     groups: usize,
 }
 
-impl Job for Turn<'_> {
+impl Job for ByTime<'_> {
     type Out = ();
     #[inline(always)]
     unsafe fn run<V: Lanes>(self) {
@@ -356,7 +363,7 @@ impl Job for Weights<'_> {
         };
         for n in 0..self.examples {
             for t in (0..len_out).step_by(at_once) {
-                let walk = Walk {
+                let walk = Operands {
                     outer: 1,
                     outer_step: 0,
                     inner: at_once.min(len_out - t),

@@ -1,7 +1,7 @@
 //! The direct form on blocked activations: as [`crate::direct`], with the input's channels in lanes and the output stored as it is summed.
 
 use crate::Conv1d;
-use crate::direct::{BLOCK, CHAIN, Direct, MAX_ROWS, Walk, panel, stepped};
+use crate::direct::{BLOCK, CHAIN, Direct, MAX_ROWS, Operands, panel, stepped};
 use crate::scratch::{self, Shared, each};
 use crate::simd::{Isa, Job, Lanes, MAX_WIDTH};
 use crate::through::{Gate, Sink, SinkAt, Source, SourceAt};
@@ -30,7 +30,7 @@ impl Direct {
                 let (n, rest) = (task / (panels * segments), task % (panels * segments));
                 let (start, group) = (rest % segments * segment, rest / segments * 2);
                 let to = |g: usize| y.at(first + n, g, w, conv.c_out, conv.len_out(), y.affine_lanes(g, w));
-                self.isa.dispatch(Segment {
+                self.isa.dispatch(Stretch {
                     form: self,
                     x: Shared::new(buffer.get().wrapping_add(n * groups_in * padded * w)),
                     padded,
@@ -68,7 +68,7 @@ impl Job for Pad<'_> {
 }
 
 /// Up to two registers of output channels over a segment of time of one example.
-struct Segment<'a> {
+struct Stretch<'a> {
     form: &'a Direct,
     x: Shared,
     padded: usize,
@@ -78,7 +78,7 @@ struct Segment<'a> {
     time: std::ops::Range<usize>,
 }
 
-impl Job for Segment<'_> {
+impl Job for Stretch<'_> {
     type Out = ();
     #[inline(always)]
     unsafe fn run<V: Lanes>(self) {
@@ -106,7 +106,7 @@ impl Job for Segment<'_> {
             for g in (0..registers).step_by(step) {
                 for r in (0..rows).step_by(V::ROWS) {
                     for first in (0..conv.c_in).step_by(CHAIN) {
-                        let walk = Walk {
+                        let walk = Operands {
                             outer: CHAIN.min(conv.c_in - first),
                             outer_step: 1,
                             inner: conv.kernel,
@@ -205,7 +205,7 @@ impl Job for TapSums<'_> {
         };
         for first in (0..len_out).step_by(BLOCK / w) {
             let inner = (BLOCK / w).min(len_out - first);
-            let walk = Walk { outer: 1, outer_step: 0, inner, inner_step: conv.stride * w, b_step: w, c_step: columns };
+            let walk = Operands { outer: 1, outer_step: 0, inner, inner_step: conv.stride * w, b_step: w, c_step: columns };
             for group in 0..groups {
                 for row in (0..taps).step_by(V::ROWS) {
                     // SAFETY: rows up to the next multiple of MAX_ROWS lie in the sums; the padded input holds every (i, j) at every t.

@@ -4,7 +4,7 @@
 //! convolution behind an f-fold upsampling by phases for s = 1. Either form gives the same bytes on every instruction set that has fused products,
 //! whatever is in the group and on any threads; the two differ by rounding (some 1e-14 of the largest result).
 
-use crate::double_direct::Direct;
+use crate::double_direct::Packed;
 use crate::double_lanes::LANES;
 pub use crate::double_signal::Signal;
 use crate::double_signal::{SLACK, rows};
@@ -57,7 +57,7 @@ pub struct DoubleConv {
 
 /// How a convolution is computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Form {
+pub enum Scheme {
     /// Product by product.
     Direct,
     /// Tiles of results from ten products per channel.
@@ -66,7 +66,7 @@ pub enum Form {
 
 #[derive(Clone, Debug)]
 enum Forms {
-    Direct(Direct),
+    Direct(Packed),
     /// Phases of the same taps together.
     Toom(Vec<Toom>),
 }
@@ -101,7 +101,7 @@ impl DoubleConv {
         shape.check(weight.len(), bias.len());
         let direct = direct_cost(&shape, weight);
         let toom: f64 = families(&shape, weight).into_iter().map(|(rows, taps)| Toom::cost(&shape, rows.len(), taps)).sum();
-        let form = if toom < PAYS * direct { Form::Toom } else { Form::Direct };
+        let form = if toom < PAYS * direct { Scheme::Toom } else { Scheme::Direct };
         DoubleConv::with_form(shape, weight, bias, activation, form)
     }
 
@@ -109,15 +109,17 @@ impl DoubleConv {
     ///
     /// # Panics
     /// As [`new`](DoubleConv::new).
-    pub fn with_form(shape: Shape, weight: &[f64], bias: &[f64], activation: Activation, form: Form) -> Self {
+    pub fn with_form(shape: Shape, weight: &[f64], bias: &[f64], activation: Activation, form: Scheme) -> Self {
         shape.check(weight.len(), bias.len());
         let Shape { c_in, c_out, factor, taps, .. } = shape;
         let rows = c_out * factor;
         let place = |row: usize| row % c_out * factor + row / c_out;
         let of = |row: usize, c: usize, j: usize| weight[(place(row) * c_in + c) * taps + j];
         let forms = match form {
-            Form::Direct => Forms::Direct(Direct::new(&shape, of)),
-            Form::Toom => Forms::Toom(families(&shape, weight).into_iter().map(|(rows, taps)| Toom::new(&shape, rows, taps, of)).collect()),
+            Scheme::Direct => Forms::Direct(Packed::new(&shape, of)),
+            Scheme::Toom => {
+                Forms::Toom(families(&shape, weight).into_iter().map(|(rows, taps)| Toom::new(&shape, rows, taps, of)).collect())
+            }
         };
         let mut ordered: Vec<f64> = (0..rows).map(|row| bias[place(row)]).collect();
         ordered.resize(rows + LANES, 0.0);
@@ -125,10 +127,10 @@ impl DoubleConv {
     }
 
     /// The form it is in.
-    pub fn form(&self) -> Form {
+    pub fn form(&self) -> Scheme {
         match self.forms {
-            Forms::Direct(_) => Form::Direct,
-            Forms::Toom(_) => Form::Toom,
+            Forms::Direct(_) => Scheme::Direct,
+            Forms::Toom(_) => Scheme::Toom,
         }
     }
 

@@ -14,14 +14,14 @@ const RESIDENT: usize = 96 * 1024;
 
 /// Weights packed by block of eight rows, tap, channel, lane.
 #[derive(Clone, Debug)]
-pub(crate) struct Direct {
+pub(crate) struct Packed {
     weight: Vec<f64>,
     /// Of each block, the taps that are not zero.
     taps: Vec<Range<usize>>,
     rows: usize,
 }
 
-impl Direct {
+impl Packed {
     /// Packs weights, `of(row, channel, tap)`, rows numbered phase·c_out + channel.
     pub(crate) fn new(shape: &Shape, of: impl Fn(usize, usize, usize) -> f64) -> Self {
         let (rows, c_in, taps) = (shape.c_out * shape.factor, shape.c_in, shape.taps);
@@ -40,7 +40,7 @@ impl Direct {
                 }
             }
         }
-        Direct { weight, taps: used, rows }
+        Packed { weight, taps: used, rows }
     }
 
     /// Convolves; `parallel` splits the work over threads.
@@ -82,7 +82,7 @@ impl WideJob for Piece<'_> {
 /// Results number (step, example), by blocks of rows.
 #[derive(Clone, Copy)]
 struct Tiles<'r> {
-    direct: &'r Direct,
+    direct: &'r Packed,
     call: Call<'r>,
 }
 

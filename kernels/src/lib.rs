@@ -41,7 +41,7 @@ mod weight_gradient;
 
 pub use awake::awake;
 pub use conv1d::{Conv1d, PreparedConv};
-pub use plan::{Method, Plan};
+pub use plan::{Choice, Method};
 pub use real::Real;
 pub use scratch::Buffer;
 pub use simd::{Isa, UnknownKernel};

@@ -25,12 +25,12 @@ pub fn mirror(forward: &Spectral, adjoint: &mut Spectral) {
         let (group_in, group_out) = (task / groups_out, task % groups_out);
         let from = Shared::new(from.get().wrapping_add(group_out * bins * stride));
         let to = Shared::new(to.get().wrapping_add(group_in * bins * stride_to));
-        isa.dispatch(Turn { bins, from, stride, channels_in: (group_in, c_in), to, stride_to, channels_out: (group_out, c_out) });
+        isa.dispatch(Crossing { bins, from, stride, channels_in: (group_in, c_in), to, stride_to, channels_out: (group_out, c_out) });
     });
 }
 
 /// One register of input channels against one of output channels, at all bins.
-struct Turn {
+struct Crossing {
     bins: usize,
     from: Shared,
     stride: usize,
@@ -42,7 +42,7 @@ struct Turn {
     channels_out: (usize, usize),
 }
 
-impl Job for Turn {
+impl Job for Crossing {
     type Out = ();
     #[inline(always)]
     unsafe fn run<V: Lanes>(self) {

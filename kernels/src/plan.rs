@@ -28,7 +28,7 @@ pub enum Method {
 
 /// The form chosen for one geometry, and what it was weighed against.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Plan {
+pub struct Choice {
     /// The form.
     pub method: Method,
     /// The instruction set.
@@ -56,12 +56,12 @@ fn spectral_cost(conv: &Conv1d, isa: Isa, tiling: &Tiling, transform: f64) -> f6
     product + FFT_WEIGHT * transform * (tiling.tiles * (groups_in + groups_out)) as f64
 }
 
-impl Plan {
+impl Choice {
     /// The cheapest form of `conv` on `isa`.
     ///
     /// # Panics
     /// If the geometry is none ([`crate::PreparedConv::new`]).
-    pub fn new(conv: &Conv1d, isa: Isa) -> Plan {
+    pub fn new(conv: &Conv1d, isa: Isa) -> Choice {
         conv.check();
         let direct = direct_cost(conv, isa);
         let spectral = lengths()
@@ -75,13 +75,13 @@ impl Plan {
             Some((cost, tiling)) if FFT_GAIN * cost < direct => Method::Spectral(tiling),
             _ => Method::Direct,
         };
-        Plan { method, isa, direct_cost: direct, spectral_cost: spectral.map(|s| s.0) }
+        Choice { method, isa, direct_cost: direct, spectral_cost: spectral.map(|s| s.0) }
     }
 
     /// The form that was asked for where the geometry allows it (an FFT of that length, else direct), or the cheapest.
     pub(crate) fn method(conv: &Conv1d, isa: Isa, forced: Option<Method>) -> Method {
         match forced {
-            None => Plan::new(conv, isa).method,
+            None => Choice::new(conv, isa).method,
             Some(Method::Spectral(tiling)) if fft::radices(tiling.half).is_some() => {
                 Tiling::new(conv, tiling.half).map_or(Method::Direct, Method::Spectral)
             }
@@ -92,12 +92,12 @@ impl Plan {
 
 impl Conv1d {
     /// How the convolution will run on this machine, in f32; print it to see why.
-    pub fn plan(&self) -> Plan {
-        Plan::new(self, Isa::best())
+    pub fn plan(&self) -> Choice {
+        Choice::new(self, Isa::best())
     }
 }
 
-impl Display for Plan {
+impl Display for Choice {
     fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
         match self.method {
             Method::Direct => write!(f, "direct on {}", self.isa)?,

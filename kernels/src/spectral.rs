@@ -182,36 +182,36 @@ impl Spectral {
         let mut spectra = scratch::lend(bins * (stride_in + stride_out));
         let z = Shared::new(spectra.as_mut_ptr());
         let out = Shared::new(z.get().wrapping_add(bins * stride_in));
-        let side = Signal { conv, tiling: self.tiling, output: false };
+        let side = Framed { conv, tiling: self.tiling, output: false };
         isa.dispatch(Analyse { fft: &self.fft, side, examples: examples.clone(), x, to: z, stride: stride_in });
         self.multiply(rows, groups.clone(), groups.clone(), z, out);
-        let side = Signal { conv, tiling: self.tiling, output: true };
+        let side = Framed { conv, tiling: self.tiling, output: true };
         isa.dispatch(Synthesise { fft: &self.fft, side, examples, layout: groups.clone(), groups, from: out, stride: stride_out, bias, y });
     }
 }
 
 /// One of a convolution's two signals, cut into frames.
 #[derive(Clone, Copy)]
-pub(crate) struct Signal<'a> {
+pub(crate) struct Framed<'a> {
     conv: &'a Conv1d,
     tiling: Tiling,
     output: bool,
 }
 
-impl<'a> Signal<'a> {
+impl<'a> Framed<'a> {
     /// The input or the output of a convolution.
     pub(crate) fn of(conv: &'a Conv1d, tiling: Tiling, output: bool) -> Self {
-        Signal { conv, tiling, output }
+        Framed { conv, tiling, output }
     }
 
     /// The input of a form.
     pub(crate) fn input(form: &'a Spectral) -> Self {
-        Signal { conv: &form.conv, tiling: form.tiling, output: false }
+        Framed { conv: &form.conv, tiling: form.tiling, output: false }
     }
 
     /// The output of a form.
     pub(crate) fn output(form: &'a Spectral) -> Self {
-        Signal { output: true, ..Signal::input(form) }
+        Framed { output: true, ..Framed::input(form) }
     }
 
     fn channels(&self) -> usize {
@@ -256,7 +256,7 @@ impl<'a> Signal<'a> {
 /// Every row and register of some examples: samples → bins, \[bin\]\[row\]\[group\].
 pub(crate) struct Analyse<'a> {
     pub fft: &'a Fft,
-    pub side: Signal<'a>,
+    pub side: Framed<'a>,
     pub examples: Range<usize>,
     pub x: Source<'a>,
     pub to: Shared,
@@ -287,7 +287,7 @@ impl Job for Analyse<'_> {
 /// Every row and some groups of the output of some examples: bins, \[bin\]\[row\]\[group\], → samples.
 pub(crate) struct Synthesise<'a> {
     pub fft: &'a Fft,
-    pub side: Signal<'a>,
+    pub side: Framed<'a>,
     pub examples: Range<usize>,
     pub groups: Range<usize>,
     /// The groups that lie side by side in `from`.

@@ -9,7 +9,7 @@ use crate::fft::Fft;
 use crate::rows::{Channels, store_rows};
 use crate::scratch::{self, Shared, each};
 use crate::simd::{Isa, Job, Lanes};
-use crate::spectral::{Analyse, Bins, CHUNK_BYTES, Signal, Spectral, Synthesise, bin_stride};
+use crate::spectral::{Analyse, Bins, CHUNK_BYTES, Framed, Spectral, Synthesise, bin_stride};
 use crate::through::{Gate, Sink, Source};
 use crate::tiling::Tiling;
 use std::sync::Arc;
@@ -38,7 +38,7 @@ pub fn grad_weight(conv: &Conv1d, tiling: Tiling, isa: Isa, batch: usize, x: &[f
                 (Source::Planar(x, conv.input_size()), zx, groups_in, stride_x)
             };
             let to = Shared::new(z.get().wrapping_add(n * tiles * groups * 2 * width));
-            let side = Signal::of(conv, tiling, output);
+            let side = Framed::of(conv, tiling, output);
             isa.dispatch(Analyse { fft: &fft, side, examples: first + n..first + n + 1, x, to, stride });
         });
         let product = Product {
@@ -100,7 +100,7 @@ impl SpectralGradient {
         let zx = Shared::new(spectra.as_mut_ptr());
         let zg = Shared::new(zx.get().wrapping_add(bins * stride_x));
         let (x, gy) = (Source::Blocked(x, Gate::Open, None), Source::Blocked(gy, Gate::Open, None));
-        let side = |output: bool| Signal::of(conv, self.tiling, output);
+        let side = |output: bool| Framed::of(conv, self.tiling, output);
         isa.dispatch(Analyse { fft: &self.fft, side: side(false), examples: 0..examples, x, to: zx, stride: stride_x });
         isa.dispatch(Analyse { fft: &self.fft, side: side(true), examples: 0..examples, x: gy, to: zg, stride: stride_g });
         self.correlate(rows, (zx, stride_x), (zg, stride_g), sums);
@@ -123,13 +123,13 @@ impl SpectralGradient {
         let zx = Shared::new(spectra.as_mut_ptr());
         let zg = Shared::new(zx.get().wrapping_add(bins * stride_x));
         let (x, gy) = (Source::Blocked(x, Gate::Open, None), Source::Blocked(gy, Gate::Open, None));
-        let (side_x, side_g) = (Signal::output(adjoint), Signal::input(adjoint));
+        let (side_x, side_g) = (Framed::output(adjoint), Framed::input(adjoint));
         isa.dispatch(Analyse { fft: &self.fft, side: side_x, examples: 0..examples, x, to: zx, stride: stride_x });
         isa.dispatch(Analyse { fft: &self.fft, side: side_g, examples: 0..examples, x: gy, to: zg, stride: stride_g });
         self.correlate(rows, (zx, stride_x), (zg, stride_g), sums);
         // The spectra of x are done with: the data gradient's take their place.
         adjoint.multiply(rows, 0..groups_in, 0..groups_in, zg, zx);
-        let side = Signal::output(adjoint);
+        let side = Framed::output(adjoint);
         isa.dispatch(Synthesise {
             fft: &self.fft,
             side,

@@ -1,7 +1,7 @@
 //! What happens to samples on their way into a convolution and out of it: layouts, and the elementwise work fused there.
 //!
 //! *Planar* is (channel, time). *Blocked* is (group, time, lane): one register holds `WIDTH` channels of one sample, so a frame's rows are copied
-//! as they are and elementwise work costs one operation a register. On the way in a [`Gate`] acts (a ReLU's derivative, or the rule that stands
+//! as they are and elementwise work costs one operation a register. On the way in a [`Gate`] acts (a ReLU's derivative, or the formula that stands
 //! for it), then a factor per channel (a batch norm's); on the way out a [`Finish`] (bias is added before; then scaled and shifted, kept, rectified,
 //! added to). Each is the arithmetic of the unfused ops, operation by operation, so that fusion does not change a byte.
 
@@ -19,14 +19,14 @@ pub enum Gate<'a> {
     Derivative(&'a [f32]),
     /// The same by signs.
     DerivativeSigns(&'a [u16]),
-    /// max(g, 0), whatever v (deconvolution).
+    /// max(g, 0), whatever v.
     Positive,
-    /// max(g, 0) where v > 0, else 0 (guided backpropagation).
-    Guided(&'a [f32]),
+    /// max(g, 0) where v > 0, else 0.
+    PositiveDerivative(&'a [f32]),
     /// The same by signs.
-    GuidedSigns(&'a [u16]),
-    /// g · (y − y₀) / (v − v₀), and the derivative where |v − v₀| < 1e-10 (DeepLIFT's rescale rule): v, and v₀ of one or all examples.
-    Rescale(&'a [f32], &'a [f32]),
+    PositiveDerivativeSigns(&'a [u16]),
+    /// g · (y − y₀) / (v − v₀), the slope of the chord, and the derivative where |v − v₀| < 1e-10: v, and v₀ of one or all examples.
+    Chord(&'a [f32], &'a [f32]),
 }
 
 /// What happens to v = conv(x) + bias before it is stored.
@@ -67,9 +67,9 @@ impl<'a> Gate<'a> {
             Gate::Open | Gate::Positive => self,
             Gate::Derivative(v) => Gate::Derivative(cut(v)),
             Gate::DerivativeSigns(signs) => Gate::DerivativeSigns(bits(signs)),
-            Gate::Guided(v) => Gate::Guided(cut(v)),
-            Gate::GuidedSigns(signs) => Gate::GuidedSigns(bits(signs)),
-            Gate::Rescale(v, v0) => Gate::Rescale(cut(v), cut(v0)),
+            Gate::PositiveDerivative(v) => Gate::PositiveDerivative(cut(v)),
+            Gate::PositiveDerivativeSigns(signs) => Gate::PositiveDerivativeSigns(bits(signs)),
+            Gate::Chord(v, v0) => Gate::Chord(cut(v), cut(v0)),
         }
     }
 
@@ -78,9 +78,9 @@ impl<'a> Gate<'a> {
         let all = |v: &[f32]| v.len() == batch * size;
         match self {
             Gate::Open | Gate::Positive => true,
-            Gate::Derivative(v) | Gate::Guided(v) => all(v),
-            Gate::DerivativeSigns(signs) | Gate::GuidedSigns(signs) => signs.len() == batch * size / width,
-            Gate::Rescale(v, v0) => all(v) && (all(v0) || v0.len() == size),
+            Gate::Derivative(v) | Gate::PositiveDerivative(v) => all(v),
+            Gate::DerivativeSigns(signs) | Gate::PositiveDerivativeSigns(signs) => signs.len() == batch * size / width,
+            Gate::Chord(v, v0) => all(v) && (all(v0) || v0.len() == size),
         }
     }
 
@@ -97,9 +97,9 @@ impl<'a> Gate<'a> {
                 Gate::Derivative(v) => g.where_positive(V::load(v.as_ptr().add(at))),
                 Gate::DerivativeSigns(signs) => g.where_bits(*signs.as_ptr().add(at / V::WIDTH)),
                 Gate::Positive => g.rectified(),
-                Gate::GuidedSigns(signs) => g.rectified().where_bits(*signs.as_ptr().add(at / V::WIDTH)),
-                Gate::Guided(v) => g.rectified().where_positive(V::load(v.as_ptr().add(at))),
-                Gate::Rescale(v, v0) => {
+                Gate::PositiveDerivativeSigns(signs) => g.rectified().where_bits(*signs.as_ptr().add(at / V::WIDTH)),
+                Gate::PositiveDerivative(v) => g.rectified().where_positive(V::load(v.as_ptr().add(at))),
+                Gate::Chord(v, v0) => {
                     let (v, v0) = (V::load(v.as_ptr().add(at)), V::load(v0.as_ptr().add(at)));
                     let difference = v.sub(v0);
                     let quotient = g.mul(v.rectified().sub(v0.rectified()).div(difference));

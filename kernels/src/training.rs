@@ -245,18 +245,18 @@ impl Job for Normalise<'_> {
 /// # Panics
 /// If a slice has another size.
 #[allow(clippy::too_many_arguments)]
-pub fn gradient(isa: Isa, len: usize, affine: &Affine, relu: bool, abd: [&[f32]; 3], g: &[f32], v: &[f32], gv: &mut [f32]) {
+pub fn gradient(isa: Isa, len: usize, affine: &Affine, relu: bool, coefficients: [&[f32]; 3], g: &[f32], v: &[f32], gv: &mut [f32]) {
     whole(isa.or_portable(), affine.groups(isa.or_portable()), len, v.len());
     assert!(g.len() == gv.len() && v.len() == gv.len(), "the slices hold different examples");
-    assert!(abd.iter().all(|values| values.len() == affine.scale.len()), "no coefficients for each channel");
-    isa.or_portable().dispatch(Gradient { len, affine, relu, abd, g, v, gv });
+    assert!(coefficients.iter().all(|values| values.len() == affine.scale.len()), "no coefficients for each channel");
+    isa.or_portable().dispatch(Gradient { len, affine, relu, coefficients, g, v, gv });
 }
 
 struct Gradient<'a> {
     len: usize,
     affine: &'a Affine,
     relu: bool,
-    abd: [&'a [f32]; 3],
+    coefficients: [&'a [f32]; 3],
     g: &'a [f32],
     v: &'a [f32],
     gv: &'a mut [f32],
@@ -274,7 +274,7 @@ impl Job for Gradient<'_> {
             unsafe {
                 let load = |values: &[f32]| V::load(values[channels..][..w].as_ptr());
                 let (scale, shift) = (load(&self.affine.scale), load(&self.affine.shift));
-                let (a, b, d) = (load(self.abd[0]), load(self.abd[1]), load(self.abd[2]));
+                let (a, b, d) = (load(self.coefficients[0]), load(self.coefficients[1]), load(self.coefficients[2]));
                 for t in 0..self.len {
                     let v = V::load(self.v.as_ptr().add(at + t * w));
                     let mut g = V::load(self.g.as_ptr().add(at + t * w));

@@ -5,7 +5,7 @@ use crate::Conv1d;
 use crate::blocked::{Finish, FusedConv, Gate};
 use crate::conv1d::Form;
 use crate::direct_blocked::DirectGradient;
-use crate::plan::{Method, Plan};
+use crate::plan::{Choice, Method};
 use crate::simd::Isa;
 use crate::sizes;
 use crate::spectral_gradient::SpectralGradient;
@@ -33,7 +33,7 @@ impl WeightGradient {
     pub fn new(conv: Conv1d, isa: Isa, forced: Option<Method>) -> Self {
         conv.check();
         let isa = isa.or_portable();
-        let form = match Plan::method(&conv, isa, forced) {
+        let form = match Choice::method(&conv, isa, forced) {
             Method::Direct => GradientForm::Direct(DirectGradient::new(conv, isa)),
             Method::Spectral(tiling) => GradientForm::Spectral(SpectralGradient::new(conv, tiling, isa)),
         };

@@ -103,10 +103,10 @@ proptest! {
                     0 => Gate::Open,
                     1 => Gate::Derivative(&bgate),
                     2 => Gate::Positive,
-                    3 => Gate::Guided(&bgate),
+                    3 => Gate::PositiveDerivative(&bgate),
                     5 => Gate::DerivativeSigns(&bits),
-                    6 => Gate::GuidedSigns(&bits),
-                    _ => Gate::Rescale(&bgate, &base),
+                    6 => Gate::PositiveDerivativeSigns(&bits),
+                    _ => Gate::Chord(&bgate, &base),
                 };
                 let (mut raw, mut keep, mut y) = (vec![f32::NAN; badd.len()], vec![f32::NAN; badd.len()], vec![f32::NAN; badd.len()]);
                 let (mut signs, mut wanted_signs) = (vec![0; keep.len() / isa.width()], vec![0; keep.len() / isa.width()]);
@@ -253,7 +253,7 @@ proptest! {
             let factors = |n: usize, count: usize| values(seed + 40 + n as u64, count);
             let gates: Vec<Vec<f32>> = geometry.iter().enumerate()
                 .map(|(n, conv)| packed(isa, conv.c_in, len, &values(seed + 20 + n as u64, batch * conv.input_size()))).collect();
-            let gate = |n: usize| match (seed as usize + n) % 4 { 0 => Gate::Open, 1 => Gate::Derivative(&gates[n]), 2 => Gate::Positive, _ => Gate::Guided(&gates[n]) };
+            let gate = |n: usize| match (seed as usize + n) % 4 { 0 => Gate::Open, 1 => Gate::Derivative(&gates[n]), 2 => Gate::Positive, _ => Gate::PositiveDerivative(&gates[n]) };
             let x = packed(isa, a, len, &values(seed + 60, batch * a * len));
             // One by one: every second link adds what went into the one before it.
             let (mut ys, mut keeps): (Vec<Vec<f32>>, Vec<Vec<f32>>) = (vec![x.clone()], vec![]);

@@ -3,9 +3,9 @@
 
 use cardiograd_kernels::blocked::{self, Finish, FusedConv, Gate};
 use cardiograd_kernels::chain::{self, Link};
-use cardiograd_kernels::double::{Activation, DoubleConv, Form, Shape, Signal};
+use cardiograd_kernels::double::{Activation, DoubleConv, Scheme, Shape, Signal};
 use cardiograd_kernels::training::{self, AdamStep, Affine, Moments};
-use cardiograd_kernels::{Conv1d, Isa, Method, Plan, PreparedConv, Real, Tiling, WeightGradient, batch_norm, conv1d, naive, pool};
+use cardiograd_kernels::{Choice, Conv1d, Isa, Method, PreparedConv, Real, Tiling, WeightGradient, batch_norm, conv1d, naive, pool};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 const ISA: Isa = Isa::Portable;
@@ -62,7 +62,7 @@ fn geometries() {
             refused(&what, || FusedConv::forward(conv, &w, ISA, Some(Method::Direct)));
             refused(&what, || FusedConv::adjoint(conv, &w, ISA, None));
             refused(&what, || WeightGradient::new(conv, ISA, Some(Method::Direct)));
-            refused(&what, || Plan::new(&conv, ISA));
+            refused(&what, || Choice::new(&conv, ISA));
             refused(&what, || Tiling::new(&conv, 8));
             refused(&what, || conv1d::grad_weight_with(&conv, ISA, None, 0, &[0f32; 0], &[], &mut [0.0; 18]));
             refused(&what, || naive::forward(&conv, 0, &[0f32; 0], &w, None, &mut []));
@@ -198,7 +198,7 @@ fn blocked_activations() {
     // This one is the slice's own check.
     assert!(catch_unwind(|| pool::max_grad(4, 1, &[4], &[1.0f32], &mut [0.0; 4])).is_err());
     refused("too few bits", || blocked::signs(ISA, &x, &mut [0; 7]));
-    refused("a gate of other size", || blocked::gate(ISA, 64, Gate::Guided(&x[..8]), &mut to));
+    refused("a gate of other size", || blocked::gate(ISA, 64, Gate::PositiveDerivative(&x[..8]), &mut to));
     refused("half a register", || blocked::gate(ISA, 4, Gate::Positive, &mut to));
 }
 
@@ -246,7 +246,7 @@ fn training_between_convolutions() {
 fn convolutions_in_f64() {
     let shape = Shape { c_in: 2, c_out: 3, factor: 1, taps: 3, stride: 1, pad: 1, len_in: 9, steps: 9 };
     let w = vec![0.5; 18];
-    for form in [Form::Direct, Form::Toom] {
+    for form in [Scheme::Direct, Scheme::Toom] {
         let make = |shape: Shape| DoubleConv::with_form(shape, &w, &[0.0; 3], Activation::None, form);
         for size in HOSTILE {
             let shapes = [

@@ -1,7 +1,7 @@
 //! The convolution in f64 against a naive loop, at odd sizes and on every instruction set; the same bytes whatever the group.
 
 use cardiograd_kernels::Isa;
-use cardiograd_kernels::double::{Activation, DoubleConv, Form, Shape, Signal};
+use cardiograd_kernels::double::{Activation, DoubleConv, Scheme, Shape, Signal};
 use proptest::prelude::*;
 
 fn values(seed: usize, len: usize) -> Vec<f64> {
@@ -65,7 +65,7 @@ proptest! {
             w.chunks_mut(taps).for_each(|w| w[taps - 1] = 0.0);
         }
         let x: Vec<_> = (0..group).map(|n| values(seed + 2 + n, c_in * len_in)).collect();
-        for form in [Form::Direct, Form::Toom] {
+        for form in [Scheme::Direct, Scheme::Toom] {
             let conv = DoubleConv::with_form(s, &w, &b, Activation::None, form);
             let mut fused: Option<Vec<Vec<f64>>> = None;
             for isa in Isa::ALL.into_iter().filter(|isa| isa.available()) {
@@ -93,7 +93,7 @@ proptest! {
                 Activation::Tanh => v.tanh(),
                 _ => if v > 0.0 { v } else { slope * v },
             };
-            let form = if seed % 2 == 0 { Form::Direct } else { Form::Toom };
+            let form = if seed % 2 == 0 { Scheme::Direct } else { Scheme::Toom };
             let conv = DoubleConv::with_form(s, &w, &b, activation, form);
             for (a, v) in kernel(&conv, &s, Isa::best(), &x)[0].iter().zip(&sums) {
                 prop_assert!((a - of(*v)).abs() < 1e-12, "{:?}: {} for {}", activation, a, of(*v));
@@ -109,7 +109,7 @@ fn many_weights() {
     let (w, b) = (values(1, 37 * 5 * 117 * 7), values(2, 37 * 5));
     for group in [1, 2] {
         let x: Vec<_> = (0..group).map(|n| values(3 + n, 117 * 29)).collect();
-        let conv = DoubleConv::with_form(s, &w, &b, Activation::None, Form::Toom);
+        let conv = DoubleConv::with_form(s, &w, &b, Activation::None, Scheme::Toom);
         for isa in Isa::ALL.into_iter().filter(|isa| isa.available()) {
             for (y, x) in kernel(&conv, &s, isa, &x).iter().zip(&x) {
                 for (a, b) in y.iter().zip(naive(&s, x, &w, &b)) {
@@ -127,6 +127,6 @@ fn the_form_follows_the_sizes() {
         let s = Shape { c_in, c_out, factor: 1, taps, stride: 1, pad: taps / 2, len_in, steps: len_in };
         DoubleConv::new(s, &values(1, c_out * c_in * taps), &values(2, c_out), Activation::None).form()
     };
-    assert_eq!([form(50, 50, 5, 200), form(50, 50, 13, 200)], [Form::Toom; 2]);
-    assert_eq!([form(50, 50, 7, 2), form(1, 1, 5, 200), form(50, 50, 1, 200)], [Form::Direct; 3]);
+    assert_eq!([form(50, 50, 5, 200), form(50, 50, 13, 200)], [Scheme::Toom; 2]);
+    assert_eq!([form(50, 50, 7, 2), form(1, 1, 5, 200), form(50, 50, 1, 200)], [Scheme::Direct; 3]);
 }

@@ -3,7 +3,7 @@
 //! (a few minutes).
 
 use cardiograd_kernels::blocked::{self, Finish, FusedConv, Gate};
-use cardiograd_kernels::double::{Activation, DoubleConv, Form, Shape, Signal};
+use cardiograd_kernels::double::{Activation, DoubleConv, Scheme, Shape, Signal};
 use cardiograd_kernels::training::{self, AdamStep, Affine, Moments};
 use cardiograd_kernels::{Conv1d, Isa, Method, PreparedConv, Tiling, WeightGradient, conv1d, naive, team};
 
@@ -102,7 +102,7 @@ fn elementwise_work() {
     let (sums, products) = training::gradient_sums(ISA, len, &v, &g, &affine, &moments.mean, true);
     assert!(sums.len() == 16 && products.iter().all(|v| v.is_finite()) && y.iter().chain(&gv).all(|v| v.is_finite()));
     let mut gated = g.clone();
-    blocked::gate(ISA, v.len() / batch, Gate::Guided(&v), &mut gated);
+    blocked::gate(ISA, v.len() / batch, Gate::PositiveDerivative(&v), &mut gated);
     assert!(gated.iter().zip(&v).all(|(g, v)| *g == 0.0 || *v > 0.0));
     let (mut p, mut m, mut s) = (values(3, 7), values(4, 7), vec![0.5; 7]);
     AdamStep { size: 0.1, root: 1.0, weight1: 0.1, beta2: 0.9, weight2: 0.1, epsilon: 1e-8 }.update(&mut p, &mut m, &mut s, &values(5, 7));
@@ -116,7 +116,7 @@ fn convolutions_in_f64() {
     let conv = Conv1d { c_in: 2, c_out: 3, len_in: 9, kernel: 3, stride: 2, dilation: 1, pad_left: 1, pad_right: 1 };
     let mut wanted = vec![0.0; 3 * 5];
     naive::forward(&conv, 1, &wide(&x), &w, None, &mut wanted);
-    for form in [Form::Direct, Form::Toom] {
+    for form in [Scheme::Direct, Scheme::Toom] {
         let conv = DoubleConv::with_form(s, &w, &[0.0; 3], Activation::Leaky(1.0), form);
         let (mut input, mut y) = (conv.input(2), Signal::new(2, 4, 5, (3, 2, 1)));
         (0..2).for_each(|example| input.fill(example, 0, &x));

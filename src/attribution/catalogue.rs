@@ -3,7 +3,7 @@
 use super::lrp;
 use super::recipe::{Design, Recipe, Reduction, Sampler};
 use super::row::{Family, Row, Sum, Unit};
-use super::{Deconvolution, GuidedBackprop, MaxPoolRule, Method, Rescale, Settings, gradcam};
+use super::{Deconvolution, GuidedBackprop, Method, Rescale, Settings, gradcam};
 use crate::tape::{Match, OpKind, Program, Real, Rule, RuleSet};
 use crate::{Error, Result};
 use Family::{Activation, Contribution, Control, PseudoGradient, Relevance, Slope, Spread};
@@ -108,7 +108,7 @@ impl Design for Guided {
 
 impl Design for Rescaled {
     fn recipe<T: Real>(&self, program: &Program, settings: &Settings) -> Recipe<T> {
-        Recipe::Gradients { rules: rescale(program, settings.max_pool), sampler: Once, reduction: scaled(settings), reference: true }
+        Recipe::Gradients { rules: Rescale::rules(program, settings.max_pool), sampler: Once, reduction: scaled(settings), reference: true }
     }
 }
 
@@ -183,18 +183,4 @@ pub fn able<'p>(
 /// A rule at every ReLU. In a program without one this is an error by [`RuleSet::check`], not a plain gradient under another name.
 fn at_relu<T: Real>(rule: impl Rule<T> + 'static) -> RuleSet<T> {
     RuleSet::plain().with(Match::Kind(OpKind::Relu), Arc::new(rule))
-}
-
-/// The rescale rule at every nonlinearity on the way from input to output. A linear program needs none: its multipliers are its gradient.
-/// A product is only a nonlinearity when both factors depend on the input, and the rule then splits it; with a parameter as one factor
-/// it gives the plain derivative, since the parameter is the same in both runs.
-fn rescale<T: Real>(program: &Program, max_pool: MaxPoolRule) -> RuleSet<T> {
-    let plain: Vec<&str> = match max_pool {
-        MaxPoolRule::Captum => Rescale::pools_after_activations(program).into_iter().map(|node| node.name.as_str()).collect(),
-        MaxPoolRule::Exact => Vec::new(),
-    };
-    let on_path = program.nodes().iter().zip(program.on_path()).filter(|(_, on_path)| *on_path).map(|(node, _)| node);
-    let nodes = on_path.filter(|node| Rescale::KINDS.contains(&node.op.kind()) && !plain.contains(&node.name.as_str()));
-    let rule: Arc<dyn Rule<T>> = Arc::new(Rescale);
-    nodes.fold(RuleSet::plain(), |rules, node| rules.with(Match::Name(node.name.clone()), Arc::clone(&rule)))
 }

@@ -37,7 +37,7 @@ pub(crate) fn layer_of(program: &Program, name: Option<&str>) -> Result<NodeId> 
         None => format!("'{name}' is the name of no layer:"),
         Some(id) if matches!(program.node(id).op, Op::Parameter { .. }) => format!("'{name}' is a parameter, not a layer:"),
         Some(id) if program.on_path()[id.0] => return Ok(id),
-        Some(id) if program.output_needs()[id.0] => at("the input does not reach"),
+        Some(id) if program.live()[id.0] => at("the input does not reach"),
         Some(_) => at("the output does not depend on"),
     };
     let convs: Vec<&str> = program.acting(OpKind::Conv1d).into_iter().map(|id| program.node(id).name.as_str()).collect();

@@ -9,7 +9,7 @@
 
 use super::{Method, Settings};
 use crate::Result;
-use crate::tape::{Match, Op, OpKind, Program, Real, Rule, RuleSet, Site, Tensor, from_vec, slice};
+use crate::tape::{Match, Node, OpClass, OpKind, Program, Real, Rule, RuleSet, Site, Tensor, from_vec, slice, sum_to};
 use std::sync::Arc;
 
 /// LRP-ε: R\[i\] = Σ_o x\[i\] w\[o,i\] R\[o\] / (z\[o\] + ε sign z\[o\]) (Bach et al. 2015, equation 58; sign 0 = +1). Serves every op that is linear
@@ -126,7 +126,9 @@ impl<T: Real> Rule<T> for Halve {
     fn propagate(&self, site: &Site<'_, T>, relevance: &Tensor<T>) -> Result<Vec<Option<Tensor<T>>>> {
         let takers = site.needs.iter().filter(|need| **need).count();
         let share = T::ONE / T::of(takers.max(1) as f64);
-        Ok(site.needs.iter().map(|need| need.then(|| relevance.map(|r| *r * share).into_shared())).collect())
+        // A factor that stands for several elements takes the shares of all of them.
+        let part = |input: &Tensor<T>| sum_to(&relevance.map(|r| *r * share).into_shared(), input.shape());
+        Ok(site.needs.iter().zip(&site.inputs).map(|(need, input)| need.then(|| part(input))).collect())
     }
 
     fn name(&self) -> &str {
@@ -142,7 +144,7 @@ fn share<T: Real>(
     bias: Option<Tensor<T>>,
     epsilon: f64,
 ) -> Result<Tensor<T>> {
-    if !matches!(site.op(), Op::Conv1d { .. } | Op::Linear) {
+    if !site.op().class().is_weighted() {
         return Err(site.error("this LRP rule is defined for convolutions and linear layers"));
     }
     let mut z: Option<Tensor<T>> = None;
@@ -207,38 +209,46 @@ fn only<T: Real>(site: &Site<'_, T>, value: Tensor<T>) -> Vec<Option<Tensor<T>>>
 /// - `lrp_epsilon`, `lrp_gamma`, `lrp_zplus`: that rule at every convolution and linear layer.
 /// - `lrp_composite`: ♭ at the convolutions that read the input, z⁺ at the others, ε at linear layers ("EpsilonPlusFlat").
 ///
-/// Elsewhere, always: activations pass relevance; pooling by mean, remaining batch norms and residual sums share by ε; max-pooling gives all
-/// to the winner; ops that only move values move relevance.
+/// Elsewhere, always: activations pass relevance; means, remaining batch norms and sums share by ε; selections give all to the winner; what only moves
+/// values moves relevance; products hand each signal half. An op of any other class is refused by name.
 pub(crate) fn rules<T: Real>(method: Method, program: &Program, settings: &Settings) -> RuleSet<T> {
     let epsilon = settings.lrp_epsilon;
+    let present = |class: OpClass| program.nodes_on_path().any(|node| node.op.class() == class);
     let mut set = RuleSet::plain();
-    let present = |kind: OpKind| !program.acting(kind).is_empty();
-    let mut convolutions = program.acting(OpKind::Conv1d);
     if method == Method::LrpComposite {
-        let first = |id: &crate::tape::NodeId| program.node(program.node(*id).inputs[0]).op.kind() == OpKind::Input;
-        for id in convolutions.iter().filter(|id| first(id)) {
-            set = set.with(Match::Name(program.node(*id).name.clone()), Arc::new(Flat { epsilon }));
+        let first = |node: &&Node| program.node(node.inputs[0]).op.kind() == OpKind::Input;
+        for node in program.nodes_on_path().filter(|node| node.op.class() == OpClass::Convolution).filter(first) {
+            set = set.with(Match::Name(node.name.clone()), Arc::new(Flat { epsilon }));
         }
-        convolutions.retain(|id| !first(id));
     }
-    let rule = |kind: OpKind| -> Arc<dyn Rule<T>> {
-        match (method, kind) {
+    let weighted = |class: OpClass| -> Arc<dyn Rule<T>> {
+        match (method, class) {
             (Method::LrpGamma, _) => Arc::new(Gamma { gamma: settings.lrp_gamma, epsilon }),
-            (Method::LrpZPlus, _) | (Method::LrpComposite, OpKind::Conv1d) => Arc::new(ZPlus { epsilon }),
+            (Method::LrpZPlus, _) | (Method::LrpComposite, OpClass::Convolution) => Arc::new(ZPlus { epsilon }),
             _ => Arc::new(Epsilon { epsilon }),
         }
     };
-    if !convolutions.is_empty() {
-        set = set.with(Match::Kind(OpKind::Conv1d), rule(OpKind::Conv1d));
+    for class in [OpClass::Convolution, OpClass::Dense].into_iter().filter(|class| present(*class)) {
+        let left = |node: &Node| node.op.class() == class && set.rule_for(node).is_none();
+        if program.nodes_on_path().any(left) {
+            set = set.with(Match::Class(class), weighted(class));
+        }
     }
-    if present(OpKind::Linear) {
-        set = set.with(Match::Kind(OpKind::Linear), rule(OpKind::Linear));
+    for class in [OpClass::Normalisation, OpClass::Mean, OpClass::Sum].into_iter().filter(|class| present(*class)) {
+        set = set.with(Match::Class(class), Arc::new(Epsilon { epsilon }));
     }
-    for kind in [OpKind::BatchNorm, OpKind::AvgPool1d, OpKind::GlobalAvgPool, OpKind::Add].into_iter().filter(|kind| present(*kind)) {
-        set = set.with(Match::Kind(kind), Arc::new(Epsilon { epsilon }));
+    if present(OpClass::Activation) {
+        set = set.with(Match::Class(OpClass::Activation), Arc::new(Pass));
     }
-    for kind in [OpKind::Relu, OpKind::LeakyRelu, OpKind::Tanh, OpKind::Sigmoid].into_iter().filter(|kind| present(*kind)) {
-        set = set.with(Match::Kind(kind), Arc::new(Pass));
+    if present(OpClass::Product) {
+        set = set.with(Match::Class(OpClass::Product), Arc::new(Halve));
     }
-    if present(OpKind::Multiply) { set.with(Match::Kind(OpKind::Multiply), Arc::new(Halve)) } else { set }
+    let unknown = |node: &&Node| {
+        let class = node.op.class();
+        !(class.is_linear() || matches!(class, OpClass::Activation | OpClass::Selection | OpClass::Product))
+    };
+    match program.nodes_on_path().find(unknown) {
+        Some(node) => set.refused(format!("node '{}' ({}): LRP has no rule for it", node.name, node.op.kind())),
+        None => set,
+    }
 }

@@ -1,7 +1,7 @@
 //! The two rules that change how gradients pass a ReLU.
 
 use crate::Result;
-use crate::tape::{Real, ReluRule, Rule, Site, Tensor, from_vec, slice};
+use crate::tape::{Real, ReluFormula, Rule, Site, Tensor, from_vec, slice};
 
 /// R = max(g, 0): the forward sign is ignored (Zeiler & Fergus 2014, section 2.1).
 #[derive(Clone, Copy, Debug, Default)]
@@ -26,8 +26,8 @@ impl<T: Real> Rule<T> for Deconvolution {
         "deconvolution"
     }
 
-    fn at_relu(&self) -> Option<ReluRule> {
-        Some(ReluRule::Positive)
+    fn at_relu(&self) -> Option<ReluFormula> {
+        Some(ReluFormula::Positive)
     }
 }
 
@@ -42,7 +42,7 @@ impl<T: Real> Rule<T> for GuidedBackprop {
         "guided_backprop"
     }
 
-    fn at_relu(&self) -> Option<ReluRule> {
-        Some(ReluRule::Guided)
+    fn at_relu(&self) -> Option<ReluFormula> {
+        Some(ReluFormula::PositiveDerivative)
     }
 }

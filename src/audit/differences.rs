@@ -6,7 +6,7 @@ use super::{Check, Worst};
 use crate::Result;
 use crate::evaluation::ranks::larger;
 use crate::random::{Stage, Stream};
-use crate::tape::{Builder, Network, NodeId, Op, OpKind, RuleSet, Tape, Tensor, Want, from_vec, slice};
+use crate::tape::{Builder, Network, NodeId, Op, RuleSet, Tape, Tensor, Want, from_vec, slice};
 use rand_distr::{Distribution, StandardNormal};
 
 /// Directions per ECG.
@@ -72,20 +72,14 @@ pub fn finite_differences(
 /// # Errors
 /// If an op cannot run alone.
 pub fn adjoint(network: &Network<f64>, tape: &Tape<f64>, seed: u64) -> Result<Check> {
-    const LINEAR: [OpKind; 8] = [
-        OpKind::Conv1d,
-        OpKind::Linear,
-        OpKind::BatchNorm,
-        OpKind::AvgPool1d,
-        OpKind::GlobalAvgPool,
-        OpKind::Upsample,
-        OpKind::Interleave,
-        OpKind::Flatten,
-    ];
     let program = network.program();
     let mut worst = Worst::default();
     let mut nodes = 0;
-    for id in program.ids().filter(|id| LINEAR.contains(&program.node(*id).op.kind())) {
+    let linear = |id: &NodeId| {
+        let node = program.node(*id);
+        node.op.class().is_linear() && node.op.signals(node.inputs.len()) == 1 && !node.inputs.is_empty()
+    };
+    for id in program.ids().filter(linear) {
         let alone = single(network, tape, id)?;
         let stream = Stream::new(seed, Stage::Audit).target(1).ecg(id.0 as u64);
         let v = normal(tape.value(program.node(id).inputs[0]).shape(), stream);

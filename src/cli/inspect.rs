@@ -370,7 +370,10 @@ fn model(path: &Path, model: &Model) -> Findings {
         }
     }
     lines.extend(program.to_string().lines().map(|line| format!("  {line}")));
+    let plan = model.input.map(|input| model.network.plan_text(&[12, input.samples()]));
+    lines.extend(plan.iter().flat_map(|plan| plan.lines().next()).map(|summary| format!("  {summary}")));
     let value = json!({
+        "plan": plan,
         "kind": "model", "target": model.target, "unit": model.unit(), "input": model.input, "provenance": model.provenance,
         "trainable_values": program.trainable_size(), "program": program,
     });

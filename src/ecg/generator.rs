@@ -4,16 +4,16 @@
 //! convolves, and joins each stage with the encoder's output of the same length. Output: tanh × 6000, truncated to whole µV.
 //!
 //! It runs in f64: in f32 rounding alone moves about 1 sample in 1000 across a whole µV (in PyTorch just the same), and whoever rebuilds
-//! a dataset from its noise wants the same integers. `plan` holds the way it runs; the network on the tape is its oracle.
+//! a dataset from its noise wants the same integers. `pipeline` holds the way it runs; the network on the tape is its oracle.
 
-mod plan;
+mod pipeline;
 
 use crate::progress::{Report, Step};
 use crate::random::{Stage, Stream};
 use crate::tape::{Builder, ConvLayer, Network, NodeId, Op, Parameters, Program, cast, polyphase};
 use crate::{Error, Result};
 use ndarray::{Array2, Array3, ArrayView3};
-use plan::Plan;
+use pipeline::Pipeline;
 use rand::RngExt;
 use rayon::prelude::*;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -74,7 +74,7 @@ fn stage(build: &mut Builder, number: usize, x: NodeId, c_in: usize, c_out: usiz
 #[derive(Clone, Debug)]
 pub struct Generator {
     network: Network<f64>,
-    plan: Plan,
+    pipeline: Pipeline,
 }
 
 impl Generator {
@@ -87,8 +87,8 @@ impl Generator {
             .retain(|name, _| !UNUSED.iter().any(|unused| name.starts_with(unused) || (unused.starts_with('.') && name.contains(unused))));
         let parameters = parameters.iter().map(|(name, value)| (name.clone(), cast(value))).collect();
         let network = polyphase(&Network::new(program()?, parameters)?)?;
-        let plan = Plan::new(&network, (LEADS, SAMPLES))?;
-        Ok(Generator { network, plan })
+        let pipeline = Pipeline::new(&network, (LEADS, SAMPLES))?;
+        Ok(Generator { network, pipeline })
     }
 
     /// The generator of a file: the wheel `deepfake_ecg-1.1.2-py3-none-any.whl`, its `g_stat.pt`, or the same weights as `.safetensors`.
@@ -146,7 +146,7 @@ impl Generator {
         let parts: Vec<_> = from.chunks(group * LEADS * SAMPLES).zip(to.chunks_mut(group * LEADS * SAMPLES)).collect();
         let run = |(from, to): (&[f32], &mut [i16])| {
             let ecgs = from.len() / (LEADS * SAMPLES);
-            self.plan.run(ecgs, from, to, |v| (v * FULL_SCALE) as i16, shared);
+            self.pipeline.run(ecgs, from, to, |v| (v * FULL_SCALE) as i16, shared);
             let done = done.fetch_add(ecgs as u64, Ordering::Relaxed) + ecgs as u64;
             report(Step { label: "generating", done, total: count as u64, unit: "ECGs", note: "" });
         };

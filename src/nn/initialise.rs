@@ -1,7 +1,7 @@
 //! Initial parameters, as PyTorch's layers draw them.
 
 use crate::random::{Stage, Stream};
-use crate::tape::{NodeId, Op, Parameters, Program, Tensor, from_vec};
+use crate::tape::{Initial, NodeId, Op, Parameters, Program, Tensor, from_vec};
 use crate::{Error, Result};
 use rand::Rng;
 
@@ -26,14 +26,16 @@ fn draw(program: &Program, id: NodeId, stream: Stream) -> Result<Tensor<f32>> {
     let shape = parameter_shape(program, id);
     let role = program.nodes().iter().find_map(|reader| reader.inputs.iter().position(|input| *input == id).map(|at| (reader, at)));
     match role {
-        Some((reader, at)) if matches!(reader.op, Op::Conv1d { .. } | Op::Linear) && at > 0 => {
+        Some((reader, at)) if reader.op.class().is_weighted() && at > 0 => {
             let weight = parameter_shape(program, reader.inputs[1]);
             let fan_in: usize = weight.iter().skip(1).product();
             Ok(uniform(shape, 1.0 / (fan_in as f64).sqrt(), stream))
         }
-        Some((reader, at)) if matches!(reader.op, Op::BatchNorm { .. }) && at > 0 => {
-            let value = if at == 1 || at == 4 { 1.0 } else { 0.0 };
-            Ok(from_vec(shape, vec![value; shape.iter().product()]))
+        Some((reader, at))
+            if at > 0
+                && let Some(Initial::Value(value)) = reader.op.definition().initial(at) =>
+        {
+            Ok(from_vec(shape, vec![value as f32; shape.iter().product()]))
         }
         Some((reader, _)) => Err(Error::Program(format!(
             "parameter '{}' is read by '{}' ({}), for which there is no default initialisation",

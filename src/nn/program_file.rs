@@ -3,7 +3,7 @@
 use crate::Result;
 use crate::intake::{self, Most};
 use crate::tape::limits::{MOST_NODES, name_fault, op_faults};
-use crate::tape::{Node, NodeId, Op, OpKind, Program};
+use crate::tape::{Attribute, Attributes, Node, NodeId, Op, OpKind, Program};
 use serde::Deserialize;
 use serde::de::{MapAccess, Visitor};
 use serde_json::value::RawValue;
@@ -124,7 +124,9 @@ struct Object<'a> {
 impl<'a> Object<'a> {
     /// An optional field.
     fn get(&mut self, name: &'static str) -> Option<&'a RawValue> {
-        self.known.push(name);
+        if !self.known.contains(&name) {
+            self.known.push(name);
+        }
         self.fields.iter().find(|(field, ..)| field == name).map(|(.., value)| *value)
     }
 }
@@ -142,6 +144,22 @@ impl Parsed<'_> {
     fn who(&self, index: usize) -> String {
         let name = self.name.as_ref().map_or_else(|| format!("node {index}"), |(name, _)| format!("node '{}'", shown(name)));
         self.op.as_ref().map_or(name.clone(), |op| format!("{name} ({})", op.kind()))
+    }
+}
+
+/// The attributes of an op, read from an object.
+struct Fields<'r, 'a> {
+    reader: &'r mut Reader<'a>,
+    object: Object<'a>,
+}
+
+impl Attributes for Fields<'_, '_> {
+    fn read<V: Attribute>(&mut self, name: &'static str) -> Option<V> {
+        self.reader.read(&mut self.object, name, V::EXPECTED)
+    }
+
+    fn read_or_default<V: Attribute + Default>(&mut self, name: &'static str) -> Option<V> {
+        if self.object.get(name).is_some() { self.read(name) } else { Some(V::default()) }
     }
 }
 
@@ -299,52 +317,18 @@ impl<'a> Reader<'a> {
     }
 
     fn kind(&mut self, who: &str, name: &str, at: &str) -> Option<OpKind> {
-        let found = OpKind::ALL.into_iter().find(|kind| kind.name() == name);
+        let found = OpKind::ALL.iter().copied().find(|kind| kind.name() == name);
         if found.is_none() {
-            let all = OpKind::ALL.map(OpKind::name).join(" ");
+            let all = OpKind::ALL.iter().map(|kind| kind.name()).collect::<Vec<_>>().join(" ");
             self.fault(at, format!("{who}: there is no op '{}'; the ops are {all}", shown(name)));
         }
         found
     }
 
-    fn attributes(&mut self, kind: OpKind, mut object: Object<'a>) -> Option<Op> {
-        const SIZE: &str = "a whole number";
-        let o = &mut object;
-        let op = match kind {
-            OpKind::Input => self.read(o, "shape", "a list of sizes, null where any will do,").map(|shape| Op::Input { shape }),
-            OpKind::Parameter => {
-                let (shape, trainable) = (self.read(o, "shape", "a list of sizes"), self.read(o, "trainable", "true or false"));
-                shape.zip(trainable).map(|(shape, trainable)| Op::Parameter { shape, trainable })
-            }
-            OpKind::Conv1d => {
-                let (stride, dilation) = (self.read(o, "stride", SIZE), self.read(o, "dilation", SIZE));
-                let padding = self.read(o, "padding", "a list of two whole numbers, zeros before and after,");
-                stride.zip(dilation).zip(padding).map(|((stride, dilation), padding)| Op::Conv1d { stride, dilation, padding })
-            }
-            OpKind::BatchNorm => {
-                let (eps, momentum) = (self.read(o, "eps", "a number"), self.read(o, "momentum", "a number"));
-                eps.zip(momentum).map(|(eps, momentum)| Op::BatchNorm { eps, momentum })
-            }
-            OpKind::LeakyRelu => self.read(o, "slope", "a number").map(|slope| Op::LeakyRelu { slope }),
-            OpKind::AvgPool1d | OpKind::MaxPool1d => {
-                let (window, stride) = (self.read(o, "window", SIZE), self.read(o, "stride", SIZE));
-                let of = |(window, stride)| {
-                    if kind == OpKind::MaxPool1d { Op::MaxPool1d { window, stride } } else { Op::AvgPool1d { window, stride } }
-                };
-                window.zip(stride).map(of)
-            }
-            OpKind::Upsample => self.read(o, "factor", SIZE).map(|factor| Op::Upsample { factor }),
-            OpKind::Interleave => self.read(o, "factor", SIZE).map(|factor| Op::Interleave { factor }),
-            OpKind::Relu => Some(Op::Relu),
-            OpKind::Tanh => Some(Op::Tanh),
-            OpKind::Sigmoid => Some(Op::Sigmoid),
-            OpKind::GlobalAvgPool => Some(Op::GlobalAvgPool),
-            OpKind::Linear => Some(Op::Linear),
-            OpKind::Add => Some(Op::Add),
-            OpKind::Multiply => Some(Op::Multiply),
-            OpKind::Concat => Some(Op::Concat),
-            OpKind::Flatten => Some(Op::Flatten),
-        };
+    fn attributes(&mut self, kind: OpKind, object: Object<'a>) -> Option<Op> {
+        let mut fields = Fields { reader: self, object };
+        let op = Op::read(kind, &mut fields);
+        let Fields { object, .. } = fields;
         self.close(object);
         op
     }
@@ -405,8 +389,8 @@ mod tests {
     fn all_faults_are_told_with_their_places() {
         let text = r#"{"nodes": [
   {"name": "x", "op": {"input": {"shape": [12, null]}}},
-  {"name": "pool", "op": {"max_pool1d": {"window": 2, "stride": 2, "padding": 1}}, "inputs": ["x"]},
-  {"name": "avg", "op": {"avg_pool1d": {"window": 2, "ceil_mode": true}}, "inputs": ["pool"]},
+  {"name": "pool", "op": {"max_pool1d": {"window": 2, "stride": 2, "dilation": 1}}, "inputs": ["x"]},
+  {"name": "avg", "op": {"avg_pool1d": {"window": 2, "padding": 1, "ceil": true}}, "inputs": ["pool"]},
   {"name": "w", "op": {"parameter": {"shape": [1, 12, 3], "trainable": "yes"}}},
   {"name": "conv", "op": {"conv1d": {"stride": 1, "dilation": 1, "padding": [1, 1], "groups": 4}}, "inputs": ["avg", "w"]},
   {"name": "act", "op": "rellu", "inputs": ["conv"]},
@@ -416,9 +400,10 @@ mod tests {
 ], "output": "end", "version": 1}"#;
         let found = faults(text);
         let wanted = [
-            (3, "node 'pool' (max_pool1d): unknown field 'padding', known: window, stride"),
+            (3, "node 'pool' (max_pool1d): unknown field 'dilation', known: window, stride, padding, ceil_mode"),
             (4, "node 'avg' (avg_pool1d): 'stride' is missing"),
-            (4, "node 'avg' (avg_pool1d): unknown field 'ceil_mode', known: window, stride"),
+            (4, "node 'avg' (avg_pool1d): 'padding' is 1, a list of two whole numbers, zeros before and after, is expected"),
+            (4, "node 'avg' (avg_pool1d): unknown field 'ceil', known: window, stride, padding, ceil_mode, count_include_pad"),
             (5, "node 'w' (parameter): 'trainable' is \"yes\", true or false is expected"),
             (6, "node 'conv' (conv1d): unknown field 'groups', known: stride, dilation, padding"),
             (7, "node 'act': there is no op 'rellu'; the ops are input parameter conv1d"),
@@ -437,9 +422,9 @@ mod tests {
         }
         let first = &parse_program(text).unwrap_err()[0];
         let third = text.lines().nth(2).unwrap();
-        assert_eq!(first.column, third.find("\"padding\"").unwrap() + 1);
+        assert_eq!(first.column, third.find("\"dilation\"").unwrap() + 1);
         let told = in_one_line(&parse_program(text).unwrap_err());
-        assert!(told.starts_with("14 faults: line 3, column 68: node 'pool'") && told.lines().count() == 1, "{told}");
+        assert!(told.starts_with("15 faults: line 3, column 68: node 'pool'") && told.lines().count() == 1, "{told}");
     }
 
     #[test]

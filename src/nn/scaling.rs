@@ -104,12 +104,12 @@ impl Scaling {
 impl Places {
     fn find(program: &Program) -> Result<Self> {
         let refuse = |why: String| Err(Error::Program(format!("standardised training cannot be folded into this network: {why}")));
-        let readers = |id: NodeId| program.ids().filter(move |reader| program.node(*reader).inputs.contains(&id));
-        let alone = |id: NodeId| readers(id).count() == 1;
+        let readers = program.readers();
+        let alone = |id: NodeId| readers[id.0].len() == 1;
         let mut first = Vec::new();
         for input in program.inputs() {
-            for reader in readers(input) {
-                let node = program.node(reader);
+            for reader in &readers[input.0] {
+                let node = program.node(*reader);
                 match node.op {
                     Op::Conv1d { .. } if node.inputs[0] == input && alone(node.inputs[1]) => first.push(node.inputs[1]),
                     _ => return refuse(format!("'{}' reads the input and is not a convolution with weights of its own", node.name)),

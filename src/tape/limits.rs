@@ -33,8 +33,9 @@ pub(crate) fn name_fault(name: &str) -> Option<String> {
 
 /// Everything that is wrong with an op by itself and with the number of its inputs.
 pub(crate) fn op_faults(op: &Op, inputs: usize) -> Vec<String> {
+    let definition = op.definition();
     let mut faults = Vec::new();
-    let (least, most) = op.arity();
+    let (least, most) = definition.arity();
     if !(least..=most).contains(&inputs) {
         let takes = match most {
             usize::MAX => format!("{least} or more"),
@@ -43,40 +44,21 @@ pub(crate) fn op_faults(op: &Op, inputs: usize) -> Vec<String> {
         };
         faults.push(format!("it has {inputs} inputs, it takes {takes}"));
     }
-    let mut step = |what: &str, value: usize, least: usize| {
-        if value < least {
-            faults.push(format!("{what} {value}"));
-        } else if value > MOST_STEP {
-            faults.push(format!("{what} {value}, at most {MOST_STEP} is allowed"));
-        }
-    };
-    match op {
-        Op::Input { shape } => {
-            let known: Vec<usize> = shape.iter().flatten().copied().collect();
-            faults.extend(shape_fault(&format!("{shape:?}"), &known, MOST_VALUES));
-        }
-        Op::Parameter { shape, .. } => faults.extend(shape_fault(&format!("{shape:?}"), shape, MOST_PARAMETERS)),
-        Op::Conv1d { stride, dilation, padding } => {
-            step("stride", *stride, 1);
-            step("dilation", *dilation, 1);
-            step("padding", padding.0, 0);
-            step("padding", padding.1, 0);
-        }
-        Op::AvgPool1d { window, stride } | Op::MaxPool1d { window, stride } => {
-            step("window", *window, 1);
-            step("stride", *stride, 1);
-        }
-        Op::Upsample { factor } | Op::Interleave { factor } => step("factor", *factor, 1),
-        Op::BatchNorm { eps, momentum } if !(*eps >= 0.0 && eps.is_finite() && (0.0..=1.0).contains(momentum)) => {
-            faults.push(format!("eps {eps}, momentum {momentum}"));
-        }
-        Op::LeakyRelu { slope } if !slope.is_finite() => faults.push(format!("slope {slope}")),
-        _ => (),
-    }
+    faults.extend(definition.faults());
     faults
 }
 
-fn shape_fault(written: &str, sizes: &[usize], most: usize) -> Option<String> {
+/// What is wrong with a stride, a padding, a window or a factor.
+pub(super) fn step_fault(what: &str, value: usize, least: usize) -> Option<String> {
+    match value {
+        _ if value < least => Some(format!("{what} {value}")),
+        _ if value > MOST_STEP => Some(format!("{what} {value}, at most {MOST_STEP} is allowed")),
+        _ => None,
+    }
+}
+
+/// What is wrong with a shape whose known sizes are these.
+pub(super) fn shape_fault(written: &str, sizes: &[usize], most: usize) -> Option<String> {
     if sizes.contains(&0) {
         return Some(format!("shape {written} is empty"));
     }

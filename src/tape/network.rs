@@ -1,7 +1,7 @@
 //! A program with its parameters, ready to run.
 
 use super::limits;
-use super::ops::{Context, ConvCache, forward};
+use super::ops::{Context, Ready, forward};
 use super::plan::{PlanCache, check_environment};
 use crate::tape::{Mode, NodeId, Op, OpKind, Program, Real, Saved, Tape, Tensor, cast, slice};
 use crate::{Error, Result};
@@ -17,7 +17,7 @@ pub type Parameters<T> = BTreeMap<String, Tensor<T>>;
 pub struct Network<T: Real> {
     program: Program,
     parameters: Vec<Option<Tensor<T>>>,
-    cache: ConvCache<T>,
+    cache: Ready<T>,
     edition: Edition,
 }
 
@@ -67,7 +67,7 @@ impl<T: Real> Network<T> {
     }
 
     fn of(program: Program, parameters: Vec<Option<Tensor<T>>>) -> Self {
-        Network { program, parameters, cache: ConvCache::default(), edition: Edition::fresh() }
+        Network { program, parameters, cache: Ready::default(), edition: Edition::fresh() }
     }
 
     /// What its runs are made of.
@@ -90,7 +90,7 @@ impl<T: Real> Network<T> {
 
     /// What is made ready from the parameters is forgotten, for they change.
     fn change(&mut self) {
-        self.cache = ConvCache::default();
+        self.cache = Ready::default();
         self.edition = Edition::fresh();
     }
 
@@ -191,16 +191,10 @@ impl<T: Real> Network<T> {
             return Ok(output);
         }
         let output = self.program.output();
-        let mut last_reader = vec![usize::MAX; self.program.nodes().len()];
-        for (id, node) in self.program.nodes().iter().enumerate() {
-            for input in &node.inputs {
-                last_reader[input.0] = id;
-            }
-        }
-        last_reader[output.0] = usize::MAX;
+        let readers = self.program.readers();
         let free = |values: &mut Vec<Option<Tensor<T>>>, done: usize| {
             for input in &self.program.nodes()[done].inputs {
-                if last_reader[input.0] == done {
+                if *input != output && readers[input.0].last() == Some(&NodeId(done)) {
                     values[input.0] = None;
                 }
             }

@@ -1,164 +1,315 @@
-//! The operations as plain data: what they are called, what they take, what comes out. Their arithmetic is in `ops/`.
+//! The ops as plain data, a row each. What an op computes and means, and what it may be called with, stands in its own file in `ops/`.
 
+#[cfg(feature = "files")]
+use super::ops::Attributes;
+use super::ops::{Custom, OpClass, OpDefinition, Problem};
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use std::sync::Arc;
 
-/// An operation of a [`crate::tape::Program`]. All act on a batch: (N, C, L) for signals, (N, F) for features.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub enum Op {
+/// An attribute from a file; one with a default may be missing.
+#[cfg(feature = "files")]
+macro_rules! attribute {
+    ($from:ident, $name:ident) => {
+        $from.read(stringify!($name))
+    };
+    ($from:ident, $name:ident, default) => {
+        $from.read_or_default(stringify!($name))
+    };
+}
+
+/// Whether an attribute need not be written.
+fn is_default<V: Default + PartialEq>(value: &V) -> bool {
+    *value == V::default()
+}
+
+/// From rows (what is said of the op, its variant, its name in program files, its attributes, with those that files may leave out) to [`Op`], [`OpKind`], the definitions that the files
+/// in `ops/` are about, and the ways between them.
+macro_rules! ops {
+    ($( $(#[$about:meta])* $variant:ident = $name:literal $({ $( $(#[$of:meta])* $attribute:ident: $type:ty $(= $default:ident)? ),* $(,)? })?; )*) => {
+        /// An operation of a [`crate::tape::Program`]. All act on a batch: (N, C, L) for signals, (N, F) for features.
+        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+        #[serde(deny_unknown_fields)]
+        #[non_exhaustive]
+        pub enum Op {
+            $( $(#[$about])* #[serde(rename = $name)] $variant $({
+                $( $(#[$of])* $( #[serde($default, skip_serializing_if = "is_default")] )? $attribute: $type ),*
+            })?, )*
+            /// An op from outside of this crate ([`Op::custom`]); it has no place in files.
+            #[serde(skip_deserializing)]
+            Custom(Custom),
+        }
+
+        /// The kind of an op, without its numbers: what rules match on.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[allow(missing_docs)]
+        #[non_exhaustive]
+        pub enum OpKind {
+            $( #[serde(rename = $name)] $variant, )*
+            /// An op from outside of this crate, by its name.
+            #[serde(skip)]
+            Custom(&'static str),
+        }
+
+        /// The ops as types of their own, for their definitions.
+        pub(crate) mod definitions {
+            $( #[derive(Clone, Debug)] pub struct $variant { $($( pub $attribute: $type ),*)? } )*
+        }
+
+        impl OpKind {
+            /// Every kind that has a place in files.
+            pub const ALL: &'static [OpKind] = &[$( OpKind::$variant ),*];
+
+            /// The name, as in program files.
+            pub fn name(self) -> &'static str {
+                match self {
+                    $( OpKind::$variant => $name, )*
+                    OpKind::Custom(name) => name,
+                }
+            }
+        }
+
+        impl Op {
+            /// The kind.
+            pub fn kind(&self) -> OpKind {
+                match self {
+                    $( Op::$variant { .. } => OpKind::$variant, )*
+                    Op::Custom(custom) => OpKind::Custom(custom.name()),
+                }
+            }
+
+            /// What the op does and is.
+            pub fn definition(&self) -> Arc<dyn OpDefinition> {
+                match self {
+                    $( Op::$variant $({ $( $attribute ),* })? => Arc::new(definitions::$variant { $($( $attribute: $attribute.clone() ),*)? }), )*
+                    Op::Custom(custom) => custom.definition(),
+                }
+            }
+
+            /// The op of a kind with attributes from a file. All are read, so that all their faults are found.
+            #[cfg(feature = "files")]
+            pub(crate) fn read(kind: OpKind, from: &mut impl Attributes) -> Option<Op> {
+                let _ = &from;
+                match kind {
+                    $( OpKind::$variant => {
+                        $($( let $attribute = attribute!(from, $attribute $(, $default)?); )*)?
+                        Some(Op::$variant $({ $( $attribute: $attribute? ),* })?)
+                    } )*
+                    OpKind::Custom(_) => None,
+                }
+            }
+        }
+    };
+}
+
+ops! {
     /// A value given at run time; `shape` is one example's, `None` where any size will do.
-    Input {
+    Input = "input" {
         /// Shape without the batch axis, e.g. `[12, null]`.
         shape: Vec<Option<usize>>,
-    },
+    };
     /// A value that comes with the network: a weight, or (not trainable) a buffer such as a running mean.
-    Parameter {
+    Parameter = "parameter" {
         /// The full shape.
         shape: Vec<usize>,
         /// Whether training changes it by gradient.
         trainable: bool,
-    },
+    };
     /// y\[n,o,t\] = b\[o\] + Σ w\[o,i,j\] · x\[n, i, t·stride + j·dilation − padding.0\]. Inputs: x, weight (O, I, K), optionally bias (O).
-    #[serde(rename = "conv1d")]
-    Conv1d {
+    Conv1d = "conv1d" {
         /// Step between outputs.
         stride: usize,
         /// Step between taps.
         dilation: usize,
         /// Zeros before and after the signal.
         padding: (usize, usize),
-    },
+    };
     /// y = γ (x − μ) / √(σ² + ε) + β per channel. Inputs: x, weight γ, bias β, running_mean, running_var (C each).
     /// In training μ and σ² are the batch's, in evaluation the running ones (Ioffe & Szegedy 2015).
-    BatchNorm {
+    BatchNorm = "batch_norm" {
         /// Added to the variance.
         eps: f64,
         /// Weight of the batch in the running averages.
         momentum: f64,
-    },
+    };
     /// max(x, 0); its derivative at exactly 0 is 0.
-    Relu,
+    Relu = "relu";
     /// x where x > 0, else slope · x.
-    LeakyRelu {
+    LeakyRelu = "leaky_relu" {
         /// The slope below 0.
         slope: f64,
-    },
+    };
     /// tanh x.
-    Tanh,
+    Tanh = "tanh";
     /// 1 / (1 + e⁻ˣ).
-    Sigmoid,
-    /// Mean of windows over time, without padding.
-    #[serde(rename = "avg_pool1d")]
-    AvgPool1d {
+    Sigmoid = "sigmoid";
+    /// Mean of windows over time.
+    AvgPool1d = "avg_pool1d" {
         /// Samples in a window.
         window: usize,
         /// Step between windows.
         stride: usize,
-    },
-    /// Maximum of windows over time, without padding.
-    #[serde(rename = "max_pool1d")]
-    MaxPool1d {
+        /// Zeros before and after the signal.
+        padding: (usize, usize) = default,
+        /// Whether a last window that only begins in the signal counts.
+        ceil_mode: bool = default,
+        /// Whether the padding's zeros count in the means; else they are of the samples that are there.
+        count_include_pad: bool = default,
+    };
+    /// Maximum of windows over time.
+    MaxPool1d = "max_pool1d" {
         /// Samples in a window.
         window: usize,
         /// Step between windows.
         stride: usize,
-    },
+        /// Places before and after the signal that never win (−∞).
+        padding: (usize, usize) = default,
+        /// Whether a last window that only begins in the signal counts.
+        ceil_mode: bool = default,
+    };
     /// (N, C, L) → (N, C), the mean over time.
-    GlobalAvgPool,
+    GlobalAvgPool = "global_avg_pool";
     /// x · wᵀ + b. Inputs: x (N, F), weight (O, F), optionally bias (O).
-    Linear,
-    /// Elementwise sum of two equal shapes.
-    Add,
-    /// Elementwise product of two equal shapes.
-    Multiply,
+    Linear = "linear";
+    /// Elementwise sum of two signals; axes are aligned from the last, and one of size 1 stands for all.
+    Add = "add";
+    /// Elementwise product of two signals, aligned like a sum's.
+    Multiply = "multiply";
     /// Any number of inputs joined along the channel axis.
-    Concat,
+    Concat = "concat";
     /// Each sample repeated `factor` times (nearest upsampling).
-    Upsample {
+    Upsample = "upsample" {
         /// Repeats.
         factor: usize,
-    },
+    };
     /// (N, C·factor, L) → (N, C, L·factor): channel c·factor + p holds the samples of phase p of channel c.
-    Interleave {
+    Interleave = "interleave" {
         /// Phases.
         factor: usize,
-    },
+    };
     /// (N, C, L) → (N, C·L).
-    Flatten,
-}
-
-/// The kind of an op, without its numbers: what rules match on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[allow(missing_docs)]
-pub enum OpKind {
-    Input,
-    Parameter,
-    Conv1d,
-    BatchNorm,
-    Relu,
-    LeakyRelu,
-    Tanh,
-    Sigmoid,
-    AvgPool1d,
-    MaxPool1d,
-    GlobalAvgPool,
-    Linear,
-    Add,
-    Multiply,
-    Concat,
-    Upsample,
-    Interleave,
-    Flatten,
-}
-
-impl OpKind {
-    /// Every kind.
-    pub const ALL: [OpKind; 18] = [
-        OpKind::Input,
-        OpKind::Parameter,
-        OpKind::Conv1d,
-        OpKind::BatchNorm,
-        OpKind::Relu,
-        OpKind::LeakyRelu,
-        OpKind::Tanh,
-        OpKind::Sigmoid,
-        OpKind::AvgPool1d,
-        OpKind::MaxPool1d,
-        OpKind::GlobalAvgPool,
-        OpKind::Linear,
-        OpKind::Add,
-        OpKind::Multiply,
-        OpKind::Concat,
-        OpKind::Upsample,
-        OpKind::Interleave,
-        OpKind::Flatten,
-    ];
-
-    /// The name, as in program files.
-    pub fn name(self) -> &'static str {
-        match self {
-            OpKind::Input => "input",
-            OpKind::Parameter => "parameter",
-            OpKind::Conv1d => "conv1d",
-            OpKind::BatchNorm => "batch_norm",
-            OpKind::Relu => "relu",
-            OpKind::LeakyRelu => "leaky_relu",
-            OpKind::Tanh => "tanh",
-            OpKind::Sigmoid => "sigmoid",
-            OpKind::AvgPool1d => "avg_pool1d",
-            OpKind::MaxPool1d => "max_pool1d",
-            OpKind::GlobalAvgPool => "global_avg_pool",
-            OpKind::Linear => "linear",
-            OpKind::Add => "add",
-            OpKind::Multiply => "multiply",
-            OpKind::Concat => "concat",
-            OpKind::Upsample => "upsample",
-            OpKind::Interleave => "interleave",
-            OpKind::Flatten => "flatten",
-        }
-    }
+    Flatten = "flatten";
+    /// (N, C, L) → (N, C), the maximum over time.
+    GlobalMaxPool = "global_max_pool";
+    /// A value put before and behind an axis.
+    Pad = "pad" {
+        /// 1 is the first behind the batch: channels; 2 is time.
+        axis: usize,
+        /// How many before.
+        before: usize,
+        /// How many behind.
+        after: usize,
+        /// The value.
+        value: f64 = default,
+    };
+    /// An axis without its ends, of what is left one in `step`.
+    Crop = "crop" {
+        /// 1 is the first behind the batch: channels; 2 is time.
+        axis: usize,
+        /// How many are left out before.
+        before: usize,
+        /// How many are left out behind.
+        after: usize,
+        /// Of so many the first is taken.
+        step: usize,
+    };
+    /// A convolution in groups of channels. Inputs: x, weight (O, I / groups, K), optionally bias (O).
+    GroupedConv1d = "grouped_conv1d" {
+        /// Groups; as many as channels for a depthwise convolution.
+        groups: usize,
+        /// Step between outputs.
+        stride: usize,
+        /// Step between taps.
+        dilation: usize,
+        /// Zeros before and after the signal.
+        padding: (usize, usize),
+    };
+    /// The adjoint of a convolution. Inputs: x, weight (I, O, K), optionally bias (O). (L − 1)·stride + dilation·(K − 1) + 1 + extra − padding samples.
+    ConvTranspose1d = "conv_transpose1d" {
+        /// Step between the places of neighbouring inputs.
+        stride: usize,
+        /// Step between taps.
+        dilation: usize,
+        /// Samples left out before and after.
+        padding: (usize, usize),
+        /// Samples more at the end, fewer than stride.
+        extra: usize = default,
+    };
+    /// Elementwise difference of two signals, aligned like a sum's.
+    Subtract = "subtract";
+    /// Elementwise quotient of two signals, aligned like a sum's.
+    Divide = "divide";
+    /// x / (1 + e⁻ˣ).
+    Silu = "silu";
+    /// x · Φ(x).
+    Gelu = "gelu" {
+        /// Whether Φ is approximated by tanh.
+        approximate: bool = default,
+    };
+    /// x where x > 0, else alpha (eˣ − 1).
+    Elu = "elu" {
+        /// The depth below 0.
+        alpha: f64,
+    };
+    /// The self-normalising [`Op::Elu`].
+    Selu = "selu";
+    /// x where x > 0, else slope · x. Inputs: x, slope (C, or 1).
+    Prelu = "prelu";
+    /// ln(1 + e^(beta x)) / beta.
+    Softplus = "softplus" {
+        /// How sharp the bend is.
+        beta: f64,
+    };
+    /// x · min(max(x + 3, 0), 6) / 6.
+    HardSwish = "hard_swish";
+    /// min(max(x, low), high).
+    Clip = "clip" {
+        /// The lowest value.
+        low: f64,
+        /// The highest value.
+        high: f64,
+    };
+    /// The last axes of each example brought to mean 0 and variance 1. Inputs: x, optionally weight and bias of the shape of those axes.
+    LayerNorm = "layer_norm" {
+        /// How many axes.
+        axes: usize,
+        /// Added to the variance.
+        eps: f64,
+    };
+    /// The same over time and the channels of a group. Inputs: x (N, C, L), optionally weight and bias (C).
+    GroupNorm = "group_norm" {
+        /// Groups.
+        groups: usize,
+        /// Added to the variance.
+        eps: f64,
+    };
+    /// The same over time, channel by channel. Inputs: x (N, C, L), optionally weight and bias (C).
+    InstanceNorm = "instance_norm" {
+        /// Added to the variance.
+        eps: f64,
+    };
+    /// eˣ / Σ eˣ along an axis.
+    Softmax = "softmax" {
+        /// 1 is the first behind the batch.
+        axis: usize,
+    };
+    /// The matrix products of two signals: (N, …, A, B) · (N, …, B, C).
+    Matmul = "matmul";
+    /// Axes in another order.
+    Transpose = "transpose" {
+        /// Which axis comes first behind the batch, and so on: `[2, 1]` swaps channels and time.
+        axes: Vec<usize>,
+    };
+    /// The same values in the same order, under another shape.
+    Reshape = "reshape" {
+        /// An example's shape; one size may be null, it is what is left.
+        shape: Vec<Option<usize>>,
+    };
+    /// The mean over an axis, which goes.
+    Mean = "mean" {
+        /// 1 is the first behind the batch: channels; 2 is time.
+        axis: usize,
+    };
 }
 
 impl fmt::Display for OpKind {
@@ -168,68 +319,64 @@ impl fmt::Display for OpKind {
 }
 
 impl Op {
-    /// The kind.
-    pub fn kind(&self) -> OpKind {
-        match self {
-            Op::Input { .. } => OpKind::Input,
-            Op::Parameter { .. } => OpKind::Parameter,
-            Op::Conv1d { .. } => OpKind::Conv1d,
-            Op::BatchNorm { .. } => OpKind::BatchNorm,
-            Op::Relu => OpKind::Relu,
-            Op::LeakyRelu { .. } => OpKind::LeakyRelu,
-            Op::Tanh => OpKind::Tanh,
-            Op::Sigmoid => OpKind::Sigmoid,
-            Op::AvgPool1d { .. } => OpKind::AvgPool1d,
-            Op::MaxPool1d { .. } => OpKind::MaxPool1d,
-            Op::GlobalAvgPool => OpKind::GlobalAvgPool,
-            Op::Linear => OpKind::Linear,
-            Op::Add => OpKind::Add,
-            Op::Multiply => OpKind::Multiply,
-            Op::Concat => OpKind::Concat,
-            Op::Upsample { .. } => OpKind::Upsample,
-            Op::Interleave { .. } => OpKind::Interleave,
-            Op::Flatten => OpKind::Flatten,
-        }
+    /// An op of one's own. `name` is what it is called in messages and matched by ([`OpKind::Custom`]); programs with it run, explain, trace and audit
+    /// as far as its class and its definition allow, and cannot be written to files.
+    pub fn custom(name: &'static str, definition: impl OpDefinition) -> Op {
+        Op::Custom(Custom::new(name, Arc::new(definition)))
+    }
+
+    /// The mean of windows without padding.
+    pub fn avg_pool1d(window: usize, stride: usize) -> Op {
+        Op::AvgPool1d { window, stride, padding: (0, 0), ceil_mode: false, count_include_pad: false }
+    }
+
+    /// The maximum of windows without padding.
+    pub fn max_pool1d(window: usize, stride: usize) -> Op {
+        Op::MaxPool1d { window, stride, padding: (0, 0), ceil_mode: false }
+    }
+
+    /// What rules may expect of it.
+    pub fn class(&self) -> OpClass {
+        self.definition().class()
     }
 
     /// How many inputs the op takes, least and most.
     pub fn arity(&self) -> (usize, usize) {
-        match self {
-            Op::Input { .. } | Op::Parameter { .. } => (0, 0),
-            Op::Conv1d { .. } | Op::Linear => (2, 3),
-            Op::BatchNorm { .. } => (5, 5),
-            Op::Add | Op::Multiply => (2, 2),
-            Op::Concat => (1, usize::MAX),
-            _ => (1, 1),
-        }
+        self.definition().arity()
     }
 
     /// How many of the inputs are signals that flow (the rest are parameters by role: weights, biases, running statistics).
     pub fn signals(&self, inputs: usize) -> usize {
-        match self {
-            Op::Conv1d { .. } | Op::Linear | Op::BatchNorm { .. } => 1,
-            _ => inputs,
-        }
+        self.definition().signals(inputs)
+    }
+
+    /// The shape of the output for inputs of these shapes.
+    ///
+    /// # Errors
+    /// What is wrong with them, in words.
+    pub fn output_shape(&self, inputs: &[&[usize]]) -> Problem<Vec<usize>> {
+        self.definition().shape(inputs)
     }
 }
 
 impl fmt::Display for Op {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let kind = self.kind();
-        match self {
-            Op::Input { shape } => {
-                let sizes: Vec<String> = shape.iter().map(|n| n.map_or("any".into(), |n| n.to_string())).collect();
-                write!(f, "{kind}({})", sizes.join(", "))
-            }
-            Op::Parameter { shape, trainable } => write!(f, "{kind}{shape:?}{}", if *trainable { "" } else { " fixed" }),
-            Op::Conv1d { stride, dilation, padding } => {
-                write!(f, "{kind}(stride {stride}, dilation {dilation}, padding {}+{})", padding.0, padding.1)
-            }
-            Op::BatchNorm { eps, momentum } => write!(f, "{kind}(eps {eps}, momentum {momentum})"),
-            Op::LeakyRelu { slope } => write!(f, "{kind}({slope})"),
-            Op::AvgPool1d { window, stride } | Op::MaxPool1d { window, stride } => write!(f, "{kind}({window}, stride {stride})"),
-            Op::Upsample { factor } | Op::Interleave { factor } => write!(f, "{kind}({factor})"),
-            _ => write!(f, "{kind}"),
+        write!(f, "{}{}", self.kind(), self.definition().settings())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::OpKind;
+
+    /// What a person writes programs by.
+    #[test]
+    fn every_op_is_a_file_and_stands_in_the_documentation() {
+        let table = include_str!("../../docs/OPS.md");
+        for kind in OpKind::ALL {
+            assert!(table.contains(&format!("\n| `{kind}` | ")), "docs/OPS.md has no row for {kind}");
+            let file = format!("{}/src/tape/ops/{kind}.rs", env!("CARGO_MANIFEST_DIR"));
+            assert!(std::path::Path::new(&file).is_file(), "{file}");
         }
     }
 }

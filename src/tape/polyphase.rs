@@ -6,9 +6,10 @@
 //! the signal exactly when its low-rate sample is.
 
 use super::limits::MOST_PARAMETERS;
+use super::rewrite::Rewrite;
 use crate::Result;
 use crate::shape::elements;
-use crate::tape::{Network, Node, NodeId, Op, Parameters, Program, Real, Tensor, from_vec, slice};
+use crate::tape::{Network, NodeId, Op, Program, Real, from_vec, slice};
 
 /// The network with every upsampling that only feeds one convolution of stride and dilation 1 (with weights that nothing else reads)
 /// merged into it. Equal to the network given, up to rounding.
@@ -17,29 +18,25 @@ use crate::tape::{Network, Node, NodeId, Op, Parameters, Program, Real, Tensor, 
 /// None for a valid network.
 pub fn polyphase<T: Real>(network: &Network<T>) -> Result<Network<T>> {
     let program = network.program();
-    let mut parameters = network.parameters();
-    let mut nodes: Vec<Node> = Vec::new();
-    let mut place = Vec::with_capacity(program.nodes().len());
-    for (id, node) in program.nodes().iter().enumerate() {
-        let mut node = node.clone();
-        for input in &mut node.inputs {
-            *input = place[input.0];
-        }
-        if let Some(phases) = Phases::of(program, NodeId(id)) {
-            phases.parameters(network, &mut nodes, &mut parameters);
-            // The convolution reads what the upsampling read; the interleaving takes over the convolution's name, as its value is the same.
-            node.inputs[0] = nodes[node.inputs[0].0].inputs[0];
-            let (left, right) = (usize::try_from(-phases.first).unwrap_or(0), usize::try_from(phases.last).unwrap_or(0));
-            node.op = Op::Conv1d { stride: 1, dilation: 1, padding: (left, right) };
-            let name = std::mem::replace(&mut node.name, format!("{}.phases", program.nodes()[id].name));
-            nodes.push(node);
-            nodes.push(Node { name, op: Op::Interleave { factor: phases.factor }, inputs: vec![NodeId(nodes.len() - 1)] });
-        } else {
-            nodes.push(node);
-        }
-        place.push(NodeId(nodes.len() - 1));
+    let readers = program.readers();
+    let mut rewrite = Rewrite::new(network);
+    for id in program.ids() {
+        let Some(phases) = Phases::of(program, &readers, id) else {
+            rewrite.keep(id);
+            continue;
+        };
+        phases.parameters(&mut rewrite);
+        let node = program.node(id);
+        let mut inputs = rewrite.inputs(node);
+        // The convolution reads what the upsampling read; the interleaving takes over the convolution's name, as its value is the same.
+        inputs[0] = rewrite.inputs(program.node(node.inputs[0]))[0];
+        let (left, right) = (usize::try_from(-phases.first).unwrap_or(0), usize::try_from(phases.last).unwrap_or(0));
+        let op = Op::Conv1d { stride: 1, dilation: 1, padding: (left, right) };
+        let conv = rewrite.push(format!("{}.phases", node.name), op, inputs);
+        let whole = rewrite.push(node.name.clone(), Op::Interleave { factor: phases.factor }, vec![conv]);
+        rewrite.put(id, whole);
     }
-    Network::new(prune(nodes, place[program.output().0])?, parameters)
+    rewrite.finish()
 }
 
 /// An upsampling and the convolution behind it.
@@ -55,14 +52,13 @@ struct Phases {
 
 impl Phases {
     /// The pair that ends at this node, if it can be merged.
-    fn of(program: &Program, conv: NodeId) -> Option<Phases> {
+    fn of(program: &Program, readers: &[Vec<NodeId>], conv: NodeId) -> Option<Phases> {
         let node = program.node(conv);
         let Op::Conv1d { stride: 1, dilation: 1, padding } = node.op else { return None };
         let Op::Upsample { factor } = program.node(node.inputs[0]).op else { return None };
         let Op::Parameter { shape, .. } = &program.node(node.inputs[1]).op else { return None };
-        let readers = |id: NodeId| program.nodes().iter().flat_map(|node| &node.inputs).filter(|input| **input == id).count();
         // 'same' padding keeps the length a multiple of the factor; other lengths would cut a phase short.
-        if node.inputs.iter().any(|id| readers(*id) > 1) || padding.0 + padding.1 + 1 != shape[2] {
+        if node.inputs.iter().any(|id| readers[id.0].len() > 1) || padding.0 + padding.1 + 1 != shape[2] {
             return None;
         }
         // As many phases as this would make more weights than a program may have.
@@ -75,15 +71,9 @@ impl Phases {
     }
 
     /// Replaces weight and bias by those of the phases: output channel o·factor + p, taps added up per low-rate sample.
-    fn parameters<T: Real>(&self, network: &Network<T>, nodes: &mut [Node], parameters: &mut Parameters<T>) {
-        let program = network.program();
-        let inputs = &program.node(self.conv).inputs;
-        let mut replace = |id: NodeId, value: Tensor<T>| {
-            let name = &program.node(id).name;
-            let node = nodes.iter_mut().find(|node| node.name == *name).expect("parameters come before their reader");
-            node.op = Op::Parameter { shape: value.shape().to_vec(), trainable: false };
-            parameters.insert(name.clone(), value);
-        };
+    fn parameters<T: Real>(&self, rewrite: &mut Rewrite<'_, T>) {
+        let network = rewrite.network();
+        let inputs = &network.program().node(self.conv).inputs;
         let weight = network.parameter(inputs[1]);
         let (c_out, c_in) = (weight.shape()[0], weight.shape()[1]);
         let low = (self.last - self.first + 1) as usize;
@@ -97,33 +87,12 @@ impl Phases {
                 }
             }
         }
-        replace(inputs[1], from_vec(&[c_out * self.factor, c_in, low], sums.into_iter().map(T::of).collect()));
+        rewrite.set(inputs[1], from_vec(&[c_out * self.factor, c_in, low], sums.into_iter().map(T::of).collect()));
         if let Some(bias) = inputs.get(2) {
             let values = slice(network.parameter(*bias)).iter().flat_map(|b| std::iter::repeat_n(*b, self.factor));
-            replace(*bias, from_vec(&[c_out * self.factor], values.collect()));
+            rewrite.set(*bias, from_vec(&[c_out * self.factor], values.collect()));
         }
     }
-}
-
-/// The program without nodes that the output does not depend on (inputs and parameters stay, they are its interface).
-fn prune(nodes: Vec<Node>, output: NodeId) -> Result<Program> {
-    let mut needed = vec![false; nodes.len()];
-    needed[output.0] = true;
-    for id in (0..nodes.len()).rev() {
-        if needed[id] {
-            nodes[id].inputs.iter().for_each(|input| needed[input.0] = true);
-        }
-    }
-    let mut place = vec![NodeId(0); nodes.len()];
-    let mut kept: Vec<Node> = Vec::new();
-    for (id, mut node) in nodes.into_iter().enumerate() {
-        if needed[id] || matches!(node.op, Op::Input { .. } | Op::Parameter { .. }) {
-            node.inputs.iter_mut().for_each(|input| *input = place[input.0]);
-            place[id] = NodeId(kept.len());
-            kept.push(node);
-        }
-    }
-    Program::new(kept, place[output.0])
 }
 
 #[cfg(test)]

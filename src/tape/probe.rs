@@ -2,10 +2,8 @@
 //! formula, the tape the rule, and one method must not have two maps.
 
 use super::ops::Context;
-use crate::tape::{Node, NodeId, Op, Real, ReluRule, Rule, Saved, Site, Tensor, from_vec, slice};
+use crate::tape::{Node, NodeId, Op, Real, Rule, Saved, Site, Tensor, from_vec, slice};
 
-/// Below this |Δx| the rescale formula is the derivative.
-const NEAR: f64 = 1e-10;
 /// Inputs, references and gradients of either sign, of either zero, tiny and large.
 const SAMPLES: [f64; 12] = [-1e6, -2.5, -1.0, -1e-3, -1e-12, -0.0, 0.0, 1e-12, 1e-3, 0.75, 3.0, 1e6];
 
@@ -46,36 +44,9 @@ pub(super) fn fault<T: Real>(rule: &dyn Rule<T>) -> Option<String> {
     let found = found.as_standard_layout();
     let differs = |(at, found): (usize, &T)| {
         let (g, x, x0) = sample(at);
-        let wanted = value(formula, g, x, x0);
+        let wanted = formula.value(g, x, x0);
         (!same(wanted, *found))
             .then(|| format!("{offer} and does otherwise: gradient {g}, input {x}, reference {x0} give {found}, not {wanted}"))
     };
     found.iter().enumerate().find_map(differs)
-}
-
-/// The formula at one unit.
-fn value<T: Real>(formula: ReluRule, g: T, x: T, x0: T) -> T {
-    let derivative = if x > T::ZERO { g } else { T::ZERO };
-    match formula {
-        ReluRule::Derivative => derivative,
-        ReluRule::Positive => {
-            if g > T::ZERO {
-                g
-            } else {
-                T::ZERO
-            }
-        }
-        ReluRule::Guided => {
-            if g > T::ZERO {
-                derivative
-            } else {
-                T::ZERO
-            }
-        }
-        ReluRule::Rescale => {
-            let positive = |v: T| if v > T::ZERO { v } else { T::ZERO };
-            let dx = x - x0;
-            if dx.abs() < T::of(NEAR) { derivative } else { g * ((positive(x) - positive(x0)) / dx) }
-        }
-    }
 }

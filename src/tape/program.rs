@@ -205,19 +205,33 @@ impl Program {
         for (id, node) in self.nodes.iter().enumerate() {
             reached[id] = node.op.kind() == OpKind::Input || node.inputs.iter().any(|input| reached[input.0]);
         }
-        reached.into_iter().zip(self.output_needs()).map(|(reached, needed)| reached && needed).collect()
+        reached.into_iter().zip(self.live()).map(|(reached, live)| reached && live).collect()
     }
 
     /// For each node, whether the output depends on it.
-    pub fn output_needs(&self) -> Vec<bool> {
-        let mut needed = vec![false; self.nodes.len()];
-        needed[self.output.0] = true;
+    pub fn live(&self) -> Vec<bool> {
+        let mut live = vec![false; self.nodes.len()];
+        live[self.output.0] = true;
         for id in (0..=self.output.0).rev() {
-            if needed[id] {
-                self.nodes[id].inputs.iter().for_each(|input| needed[input.0] = true);
+            if live[id] {
+                self.nodes[id].inputs.iter().for_each(|input| live[input.0] = true);
             }
         }
-        needed
+        live
+    }
+
+    /// For each node, the nodes that read it, in order; one that reads it twice stands there twice.
+    pub fn readers(&self) -> Vec<Vec<NodeId>> {
+        let mut readers = vec![Vec::new(); self.nodes.len()];
+        for id in self.ids() {
+            self.node(id).inputs.iter().for_each(|input| readers[input.0].push(id));
+        }
+        readers
+    }
+
+    /// The nodes on a way from an input to the output, in order.
+    pub fn nodes_on_path(&self) -> impl Iterator<Item = &Node> {
+        self.nodes.iter().zip(self.on_path()).filter(|(_, on_path)| *on_path).map(|(node, _)| node)
     }
 
     /// The ids of the nodes of one kind that lie on a way from an input to the output, in order.

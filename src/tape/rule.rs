@@ -1,6 +1,6 @@
 //! Rules: what acts on the way back instead of an op's own derivative. This is the one open trait of the design.
 
-use crate::tape::{Node, NodeId, Op, OpKind, Program, Real, ReluRule, Saved, Tensor};
+use crate::tape::{Node, NodeId, Op, OpClass, OpKind, Program, Real, ReluFormula, Saved, Tensor};
 use crate::{Error, Result};
 use std::sync::Arc;
 
@@ -93,7 +93,7 @@ pub trait Rule<T: Real>: Send + Sync {
     /// What the rule does at a ReLU, if it is one of the formulas that execution plans fuse; `None` leaves the rule to the tape. A rule that offers
     /// a formula must do in [`Rule::propagate`] what the formula says, whatever the node: sets try both on sample values and refuse to act
     /// if they differ.
-    fn at_relu(&self) -> Option<ReluRule> {
+    fn at_relu(&self) -> Option<ReluFormula> {
         None
     }
 }
@@ -103,6 +103,8 @@ pub trait Rule<T: Real>: Send + Sync {
 pub enum Match {
     /// Every node of a kind.
     Kind(OpKind),
+    /// Every node whose op is of a class.
+    Class(OpClass),
     /// The node of this name.
     Name(String),
 }
@@ -111,6 +113,7 @@ impl Match {
     fn fits(&self, node: &Node) -> bool {
         match self {
             Match::Kind(kind) => node.op.kind() == *kind,
+            Match::Class(class) => node.op.class() == *class,
             Match::Name(name) => node.name == *name,
         }
     }
@@ -118,6 +121,7 @@ impl Match {
     fn text(&self) -> String {
         match self {
             Match::Kind(kind) => format!("every {kind}"),
+            Match::Class(class) => format!("every {}", class.name()),
             Match::Name(name) => format!("node '{name}'"),
         }
     }
@@ -127,7 +131,7 @@ impl Match {
 #[derive(Clone)]
 pub struct RuleSet<T: Real> {
     entries: Vec<(Match, Arc<dyn Rule<T>>)>,
-    /// What is wrong with the first rule that offers a formula and does otherwise.
+    /// What is wrong with the first rule that offers a formula and does otherwise, or why the set must not be used.
     fault: Option<String>,
 }
 
@@ -152,6 +156,13 @@ impl<T: Real> RuleSet<T> {
             self.fault = super::probe::fault(rule.as_ref());
         }
         self.entries.push((on, rule));
+        self
+    }
+
+    /// The set where a method has no rule for something and will not act without: [`RuleSet::check`] says why, and nothing runs under this set.
+    #[must_use]
+    pub fn refused(mut self, why: impl Into<String>) -> Self {
+        self.fault.get_or_insert(why.into());
         self
     }
 

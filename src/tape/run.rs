@@ -61,6 +61,11 @@ impl<T: Real> Tape<T> {
         self.value(self.output)
     }
 
+    /// Where each output of a selection came from, as positions within the rows of its input.
+    pub fn winners(&self, id: NodeId) -> Option<&[u32]> {
+        self.saved[id.0].argmax()
+    }
+
     /// The mode of the run.
     pub fn mode(&self) -> Mode {
         self.mode

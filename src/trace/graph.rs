@@ -3,7 +3,7 @@
 use super::formula::{number, sizes};
 use super::{Entry, Walk};
 use crate::report::svg::{Svg, Type};
-use crate::tape::{NodeId, OpKind, Program};
+use crate::tape::{NodeId, Op, OpClass, OpKind, Program};
 use std::collections::HashMap;
 use std::fmt::Write;
 
@@ -122,7 +122,7 @@ pub fn svg(program: &Program, walk: Option<&Walk>) -> Svg {
         let Some(place) = layout.place[id.0] else { continue };
         let node = program.node(id);
         let entry = entries.get(node.name.as_str()).copied();
-        draw(&mut svg, corner(place), &node.name, &node.op.to_string(), entry, colour(node.op.kind()));
+        draw(&mut svg, corner(place), &node.name, &node.op.to_string(), entry, colour(&node.op));
         if let (Some(entry), 0) = (entry, place.1) {
             note(&mut svg, corner(place), entry, scale);
         }
@@ -195,13 +195,13 @@ fn cut(text: &str, most: usize) -> String {
     if text.chars().count() <= most { text.to_owned() } else { text.chars().take(most - 1).chain(['…']).collect() }
 }
 
-fn colour(kind: OpKind) -> &'static str {
-    match kind {
-        OpKind::Input => "#ffffff",
-        OpKind::Conv1d | OpKind::Linear => "#dbeafe",
-        OpKind::BatchNorm => "#ede9fe",
-        OpKind::Relu | OpKind::LeakyRelu | OpKind::Tanh | OpKind::Sigmoid => "#fee2e2",
-        OpKind::MaxPool1d | OpKind::AvgPool1d | OpKind::GlobalAvgPool => "#dcfce7",
+fn colour(op: &Op) -> &'static str {
+    match op.class() {
+        OpClass::Source => "#ffffff",
+        OpClass::Convolution | OpClass::Dense => "#dbeafe",
+        OpClass::Normalisation => "#ede9fe",
+        OpClass::Activation => "#fee2e2",
+        OpClass::Selection | OpClass::Mean => "#dcfce7",
         _ => "#fef3c7",
     }
 }

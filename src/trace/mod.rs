@@ -316,7 +316,7 @@ fn books<T: Real>(
         entries.push(Entry {
             name: node.name.clone(),
             op: node.op.to_string(),
-            formula: formula::formula(network, id, &shapes),
+            formula: formula::formula(program, id, &shapes),
             parameters: formula::parameters(network, id),
             inputs: signals.iter().map(|id| program.node(*id).name.clone()).collect(),
             shape: shapes[id.0][1..].to_vec(),

@@ -1,6 +1,5 @@
 //! Elementwise maps, over threads when the tensor is large (each element is its own result, so threads change nothing).
 
-use super::Problem;
 use crate::tape::{Real, Tensor, from_vec, slice};
 use rayon::prelude::*;
 
@@ -26,9 +25,4 @@ pub(super) fn sigmoid<T: Real>(x: T) -> T {
     let small = (-x.abs()).exp();
     let at_positive = T::ONE / (T::ONE + small);
     if x < T::ZERO { small * at_positive } else { at_positive }
-}
-
-/// The common shape of two inputs.
-pub(super) fn equal_shapes(inputs: &[&[usize]]) -> Problem<Vec<usize>> {
-    if inputs[0] == inputs[1] { Ok(inputs[0].to_vec()) } else { Err(format!("its inputs have shapes {:?} and {:?}", inputs[0], inputs[1])) }
 }

@@ -1,82 +1,34 @@
 //! From a program to steps: which nodes become one step, and with which parameters.
 
 use super::pool::Pools;
-use crate::tape::{Network, NodeId, Op, OpKind, Program, Real, slice};
-use cardiograd_kernels::blocked::FusedConv;
+use super::schedule::{Back, Forward, Schedule};
+use super::steps::{ConvStep, Layout, Step, StepOp, Steps};
+use crate::tape::{Lowering, Network, Node, NodeId, OpKind, Program, Real, slice};
 use cardiograd_kernels::{Conv1d, Isa};
 use std::sync::OnceLock;
-
-/// A value between steps, named by the node that it is the value of.
-pub(super) type Slot = usize;
-
-/// The extent of a slot: (channels, samples) blocked, or features.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Extent {
-    Signal(usize, usize),
-    Features(usize),
-}
-
-/// One step: reads slots, writes one.
-#[derive(Debug)]
-pub(super) struct Step {
-    pub op: StepOp,
-    pub x: Slot,
-    pub y: Slot,
-    /// The slot that is added after the ReLU (convolution) or to x (addition).
-    pub add: Option<Slot>,
-    /// The index, among the plan's ReLUs, of the one that acts in this step.
-    pub relu: Option<usize>,
-}
-
-#[derive(Debug)]
-pub(super) enum StepOp {
-    /// Convolution and batch norm, then ReLU and addition as the step says.
-    Conv(Box<ConvStep>),
-    /// Channel-wise scale and shift.
-    Affine(Vec<f32>, Vec<f32>),
-    Relu,
-    Add,
-    Average(usize, usize),
-    Max(usize, usize),
-    Mean,
-    /// The same features under another name.
-    Same,
-    /// Weights (outputs, features) and bias.
-    Linear(Vec<f32>, Option<Vec<f32>>),
-}
-
-/// A convolution's weights, made ready in each direction when first needed.
-#[derive(Debug)]
-pub(super) struct ConvStep {
-    pub node: NodeId,
-    /// The batch norm.
-    pub norm: Option<NodeId>,
-    pub conv: Conv1d,
-    pub weights: Vec<f32>,
-    pub bias: Option<Vec<f32>>,
-    /// Scale and shift of the batch norm.
-    pub affine: Option<(Vec<f32>, Vec<f32>)>,
-    pub forward: OnceLock<FusedConv>,
-    pub adjoint: OnceLock<Option<FusedConv>>,
-}
 
 /// A compiled program.
 #[derive(Debug)]
 pub(crate) struct Plan {
-    pub(super) isa: Isa,
-    pub(super) steps: Vec<Step>,
-    /// By slot; `None` for parameters and nodes that lie inside a step.
-    pub(super) extents: Vec<Option<Extent>>,
-    pub(super) input: Slot,
-    pub(super) output: Slot,
-    /// The last step that reads a slot.
-    pub(super) last_reader: Vec<usize>,
-    /// The ReLU nodes and the extents of their inputs.
-    pub(super) relus: Vec<(NodeId, Extent)>,
-    nodes: Vec<NodeId>,
-    /// Whether gradients are added up in the tape's order on the way back.
-    pub(super) ordered: bool,
+    pub(super) steps: Steps,
+    pub(super) forward: Schedule<Forward>,
+    /// The way back to the input; why there is none, in words.
+    pub(super) back: Result<Schedule<Back>, String>,
     pub(super) pools: Pools,
+}
+
+/// Why there is no plan.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Unplanned {
+    /// The first node that plans cannot take, if it is one.
+    pub node: Option<NodeId>,
+    pub why: &'static str,
+}
+
+impl Unplanned {
+    pub fn whole(why: &'static str) -> Self {
+        Unplanned { node: None, why }
+    }
 }
 
 /// What is known while compiling.
@@ -85,38 +37,40 @@ struct Compiler<'a, T: Real> {
     shapes: Vec<Vec<usize>>,
     /// Nodes that the output depends on.
     live: Vec<bool>,
+    /// Those of its readers that the output depends on, for each node.
     readers: Vec<Vec<NodeId>>,
     steps: Vec<Step>,
-    relus: Vec<(NodeId, Extent)>,
+    relus: Vec<(NodeId, Layout)>,
     done: Vec<bool>,
 }
 
 impl Plan {
-    /// The plan of a network for examples of this shape; `None` if an op on the way to the output is not among those that plans know.
-    pub(super) fn compile<T: Real>(network: &Network<T>, example: &[usize]) -> Option<Plan> {
+    /// The plan of a network for examples of this shape.
+    ///
+    /// # Errors
+    /// The first thing on the way to the output that is not among those that plans know.
+    pub(super) fn compile<T: Real>(network: &Network<T>, example: &[usize]) -> Result<Plan, Unplanned> {
         let program = network.program();
         let inputs = program.inputs();
-        let [input] = inputs[..] else { return None };
+        let [input] = inputs[..] else { return Err(Unplanned::whole("plans take one input")) };
         let mut shape = vec![1];
         shape.extend_from_slice(example);
-        let shapes = program.shapes(&[shape]).ok()?;
-        let live = live(program);
+        let shapes = program.shapes(&[shape]).map_err(|_| Unplanned::whole("inputs of this shape do not fit"))?;
+        let live = program.live();
         if !live[input.0] {
-            return None;
+            return Err(Unplanned::whole("the output does not depend on the input"));
         }
-        let mut readers = vec![Vec::new(); program.nodes().len()];
-        for id in program.ids().filter(|id| live[id.0]) {
-            for from in &program.node(id).inputs {
-                readers[from.0].push(id);
-            }
-        }
+        let mut readers = program.readers();
+        readers.iter_mut().for_each(|readers| readers.retain(|id| live[id.0]));
         let done = vec![false; live.len()];
         let mut compiler = Compiler { network, shapes, live, readers, steps: Vec::new(), relus: Vec::new(), done };
         compiler.compile(input)?;
         let Compiler { shapes, live, steps, relus, .. } = compiler;
-        let mut extents: Vec<Option<Extent>> = vec![None; shapes.len()];
+        let nodes = program.ids().filter(|id| live[id.0] && program.node(*id).op.kind() != OpKind::Parameter).collect();
+        let (mut layouts, output) = (vec![None; shapes.len()], program.output().0);
         for slot in steps.iter().map(|step| step.y).chain([input.0]) {
-            extents[slot] = Some(extent(&shapes[slot])?);
+            layouts[slot] =
+                Some(layout(&shapes[slot]).ok_or(Unplanned { node: Some(NodeId(slot)), why: "its value has neither 2 nor 3 axes" })?);
         }
         let mut last_reader = vec![0; shapes.len()];
         for (index, step) in steps.iter().enumerate() {
@@ -124,52 +78,25 @@ impl Plan {
                 last_reader[slot] = index;
             }
         }
-        let nodes = program.ids().filter(|id| live[id.0] && program.node(*id).op.kind() != OpKind::Parameter).collect();
-        let output = program.output().0;
         last_reader[output] = usize::MAX;
-        let (pools, ordered) = (Pools::default(), ordered(program, &live, &steps));
-        Some(Plan { isa: Isa::best(), steps, extents, input: input.0, output, last_reader, relus, nodes, ordered, pools })
-    }
-
-    /// The nodes that the plan computes, parameters left out.
-    pub(super) fn nodes(&self) -> &[NodeId] {
-        &self.nodes
-    }
-
-    /// The ReLU nodes.
-    pub(super) fn relus(&self) -> Vec<NodeId> {
-        self.relus.iter().map(|relu| relu.0).collect()
-    }
-
-    /// The shape of the output for a batch.
-    pub(super) fn output_shape(&self, batch: usize) -> Vec<usize> {
-        self.shape(self.output, batch)
-    }
-
-    /// The shape of the value of the convolution of a step for a batch.
-    pub(super) fn watched_shape(&self, step: usize, batch: usize) -> Vec<usize> {
-        self.shape(self.steps[step].y, batch)
-    }
-
-    fn shape(&self, slot: Slot, batch: usize) -> Vec<usize> {
-        match self.extents[slot] {
-            Some(Extent::Signal(channels, len)) => vec![batch, channels, len],
-            Some(Extent::Features(features)) => vec![batch, features],
-            None => vec![batch],
-        }
+        let mut steps = Steps { isa: Isa::best(), list: steps, layouts, input: input.0, output, last_reader, relus, nodes };
+        steps.find_chains();
+        let back = match no_way_back(&steps, program, &live) {
+            Some(why) => Err(why),
+            None => Ok(Schedule::back(&steps, None)),
+        };
+        Ok(Plan { forward: Schedule::forward(&steps), steps, back, pools: Pools::default() })
     }
 }
 
-/// The nodes that the output depends on.
-fn live(program: &Program) -> Vec<bool> {
-    let mut live = vec![false; program.nodes().len()];
-    live[program.output().0] = true;
-    for id in program.ids().rev() {
-        if live[id.0] {
-            program.node(id).inputs.iter().for_each(|input| live[input.0] = true);
-        }
+/// Why gradients cannot go back through the steps, if they cannot.
+fn no_way_back(steps: &Steps, program: &Program, live: &[bool]) -> Option<String> {
+    let without = |step: &&Step| step.op.convolution().is_some_and(|conv| conv.conv.stride != 1 || conv.conv.adjoint().is_none());
+    if let Some(step) = steps.list.iter().find(without) {
+        let name = &program.node(step.nodes[0]).name;
+        return Some(format!("the convolution '{name}' has a stride, or more padding than its kernel: its adjoint is on the tape"));
     }
-    live
+    (!ordered(program, live, &steps.list)).then(|| "gradients would be added up in another order than the tape's".into())
 }
 
 /// Whether the steps, last to first, bring gradients to every slot in the order of the tape's nodes, last to first. Two may come either way, for a sum of
@@ -182,11 +109,10 @@ fn ordered(program: &Program, live: &[bool], steps: &[Step]) -> bool {
     let mut found: Vec<Vec<usize>> = vec![Vec::new(); program.nodes().len()];
     let mut joined_late = false;
     for step in steps.iter().rev() {
-        let reader = if let StepOp::Conv(conv) = &step.op { conv.node.0 } else { step.y };
-        let joined = matches!(step.op, StepOp::Conv(..)) && step.add == Some(step.x);
+        let joined = step.op.convolution().is_some() && step.add == Some(step.x);
         // Both are added to one another, then to what has arrived.
         joined_late |= joined && !found[step.x].is_empty();
-        found[step.x].push(reader);
+        found[step.x].push(step.op.convolution().map_or(step.y, |conv| conv.node.0));
         if let Some(add) = step.add {
             found[add].push(step.y);
         }
@@ -199,78 +125,101 @@ fn ordered(program: &Program, live: &[bool], steps: &[Step]) -> bool {
     !joined_late && slots.into_iter().all(|slot| found[slot] == wanted[slot])
 }
 
-fn extent(shape: &[usize]) -> Option<Extent> {
+fn layout(shape: &[usize]) -> Option<Layout> {
     match *shape {
-        [_, channels, len] => Some(Extent::Signal(channels, len)),
-        [_, features] => Some(Extent::Features(features)),
+        [_, channels, len] => Some(Layout::Blocked(channels, len)),
+        [_, features] => Some(Layout::Features(features)),
         _ => None,
     }
 }
 
-impl<T: Real> Compiler<'_, T> {
-    fn compile(&mut self, input: NodeId) -> Option<()> {
+impl<'a, T: Real> Compiler<'a, T> {
+    fn node(&self, id: NodeId) -> &'a Node {
+        self.network.program().node(id)
+    }
+
+    fn is_parameter(&self, id: NodeId) -> bool {
+        self.node(id).op.kind() == OpKind::Parameter
+    }
+
+    /// What the op of a node is to plans. Only the crate's own ops are asked: a step is the op's arithmetic byte for byte, which is tested for them.
+    fn lowering(&self, id: NodeId) -> Option<Lowering> {
+        let node = self.node(id);
+        if let OpKind::Custom(_) = node.op.kind() {
+            return None;
+        }
+        let inputs: Vec<&[usize]> = node.inputs.iter().map(|input| self.shapes[input.0].as_slice()).collect();
+        node.op.definition().lowering(&inputs)
+    }
+
+    fn compile(&mut self, input: NodeId) -> Result<(), Unplanned> {
         let program = self.network.program();
         for id in program.ids().filter(|id| id.0 <= program.output().0) {
-            if !self.live[id.0] || self.done[id.0] {
+            if !self.live[id.0] || self.done[id.0] || self.is_parameter(id) || id == input {
                 continue;
             }
-            let node = program.node(id);
-            let parameters_only = node.inputs.iter().skip(node.op.signals(node.inputs.len()));
-            if parameters_only.clone().any(|at| program.node(*at).op.kind() != OpKind::Parameter) {
-                return None;
+            let refuse = |why| Unplanned { node: Some(id), why };
+            let node = self.node(id);
+            let (signals, fixed) = node.inputs.split_at(node.op.signals(node.inputs.len()));
+            if !fixed.iter().all(|at| self.is_parameter(*at)) {
+                return Err(refuse("its weights are computed by other nodes"));
             }
-            let signals = &node.inputs[..node.op.signals(node.inputs.len())];
-            if signals.iter().any(|at| program.node(*at).op.kind() == OpKind::Parameter) {
-                return None;
+            if signals.iter().any(|at| self.is_parameter(*at)) {
+                return Err(refuse("it reads a parameter as a signal"));
             }
-            match &node.op {
-                Op::Input { .. } if id == input => extent(&self.shapes[id.0]).map(drop)?,
-                Op::Parameter { .. } => (),
-                Op::Conv1d { .. } => self.convolution(id)?,
-                _ => {
-                    let op = self.plain(id)?;
-                    let relu = if matches!(op, StepOp::Relu) { Some(self.relu(id)?) } else { None };
-                    self.steps.push(Step { op, x: signals[0].0, y: id.0, add: signals.get(1).map(|id| id.0), relu });
-                }
-            }
+            let lowering = self.lowering(id).ok_or(refuse("plans have no step for it"))?;
+            let step = match lowering {
+                Lowering::Convolution { .. } => self.convolution(id, &lowering),
+                _ => self.plain(id, &lowering),
+            };
+            self.steps.push(step.ok_or(refuse("plans have no step for values of its shape"))?);
         }
-        Some(())
+        layout(&self.shapes[input.0]).map(drop).ok_or(Unplanned { node: Some(input), why: "it has neither 2 nor 3 axes" })
+    }
+
+    /// A parameter's values in f32, which is what plans compute in.
+    fn values(&self, id: NodeId) -> Option<Vec<f32>> {
+        T::as_f32(slice(self.network.parameter(id))).map(<[f32]>::to_vec)
     }
 
     /// A node that is a step by itself.
-    fn plain(&self, id: NodeId) -> Option<StepOp> {
-        let node = self.network.program().node(id);
-        let x = extent(&self.shapes[node.inputs[0].0])?;
-        let signal = matches!(x, Extent::Signal(..));
-        match &node.op {
-            Op::BatchNorm { eps, .. } if signal => {
+    fn plain(&mut self, id: NodeId, lowering: &Lowering) -> Option<Step> {
+        let node = self.node(id);
+        layout(&self.shapes[node.inputs[0].0])?;
+        let mut relu = None;
+        let op = match lowering {
+            Lowering::Affine(eps) => {
                 let (scale, shift) = self.affine(id, *eps);
-                Some(StepOp::Affine(scale, shift))
+                StepOp::Affine(scale, shift)
             }
-            Op::Relu if signal => Some(StepOp::Relu),
-            Op::Add if signal => Some(StepOp::Add),
-            Op::AvgPool1d { window, stride } if signal => Some(StepOp::Average(*window, *stride)),
-            Op::MaxPool1d { window, stride } if signal => Some(StepOp::Max(*window, *stride)),
-            Op::GlobalAvgPool if signal => Some(StepOp::Mean),
-            Op::Flatten if !signal => Some(StepOp::Same),
-            Op::Linear => {
-                let value = |at: usize| T::as_f32(slice(self.network.parameter(node.inputs[at]))).map(<[f32]>::to_vec);
-                let bias = if node.inputs.len() > 2 { Some(value(2)?) } else { None };
-                Some(StepOp::Linear(value(1)?, bias))
+            Lowering::Relu => {
+                relu = Some(self.relu(id)?);
+                StepOp::Relu
             }
-            _ => None,
-        }
+            Lowering::Add => StepOp::Add,
+            Lowering::Average(window, stride) => StepOp::Average(*window, *stride),
+            Lowering::Max(window, stride) => StepOp::Max(*window, *stride),
+            Lowering::Mean => StepOp::Mean,
+            Lowering::Same => StepOp::Same,
+            Lowering::Dense => {
+                let bias = if node.inputs.len() > 2 { Some(self.values(node.inputs[2])?) } else { None };
+                StepOp::Dense(self.values(node.inputs[1])?, bias)
+            }
+            Lowering::Convolution { .. } => return None,
+        };
+        let add = if matches!(op, StepOp::Add) { Some(node.inputs[1].0) } else { None };
+        Some(Step { op, x: node.inputs[0].0, y: id.0, add, relu, nodes: vec![id], chains: (false, false) })
     }
 
     /// Notes a ReLU and returns its index.
     fn relu(&mut self, id: NodeId) -> Option<usize> {
-        self.relus.push((id, extent(&self.shapes[id.0])?));
+        self.relus.push((id, layout(&self.shapes[id.0])?));
         Some(self.relus.len() - 1)
     }
 
     /// Scale and shift of a batch norm in evaluation, as the op computes them.
     fn affine(&self, id: NodeId, eps: f64) -> (Vec<f32>, Vec<f32>) {
-        let inputs = &self.network.program().node(id).inputs;
+        let inputs = &self.node(id).inputs;
         let value = |at: usize| slice(self.network.parameter(inputs[at])).iter().map(|v| v.f64()).collect::<Vec<_>>();
         let (gamma, beta, mean, variance) = (value(1), value(2), value(3), value(4));
         let scale: Vec<f64> = gamma.iter().zip(&variance).map(|(gamma, v)| gamma / (v + eps).sqrt()).collect();
@@ -287,64 +236,51 @@ impl<T: Real> Compiler<'_, T> {
     }
 
     /// A convolution with the batch norm, ReLU and addition that follow it, as far as nothing else reads what lies between.
-    fn convolution(&mut self, id: NodeId) -> Option<()> {
-        let program = self.network.program();
-        let node = program.node(id);
-        let Op::Conv1d { stride, dilation, padding } = node.op else { return None };
+    fn convolution(&mut self, id: NodeId, lowering: &Lowering) -> Option<Step> {
+        let Lowering::Convolution { stride, dilation, padding } = *lowering else { return None };
+        let node = self.node(id);
         let weight = self.network.parameter(node.inputs[1]);
-        let (Extent::Signal(c_in, len_in), &[c_out, _, kernel]) = (extent(&self.shapes[node.inputs[0].0])?, weight.shape()) else {
+        let (Layout::Blocked(c_in, len_in), &[c_out, _, kernel]) = (layout(&self.shapes[node.inputs[0].0])?, weight.shape()) else {
             return None;
         };
         let conv = Conv1d { c_in, c_out, len_in, kernel, stride, dilation, pad_left: padding.0, pad_right: padding.1 };
-        let weights = T::as_f32(slice(weight))?.to_vec();
         let bias = match node.inputs.get(2) {
-            Some(at) => Some(T::as_f32(slice(self.network.parameter(*at)))?.to_vec()),
+            Some(at) => Some(self.values(*at)?),
             None => None,
         };
         let (mut affine, mut norm) = (None, None);
+        let mut nodes = vec![id];
         let mut last = id;
-        let follows = |last: NodeId, kind: OpKind| self.only_reader(last).filter(|next| program.node(*next).op.kind() == kind);
-        if let Some(next) = follows(last, OpKind::BatchNorm).filter(|next| program.node(*next).inputs[0] == last) {
-            let Op::BatchNorm { eps, .. } = program.node(next).op else { return None };
-            let constant = |at: &NodeId| program.node(*at).op.kind() == OpKind::Parameter;
-            if program.node(next).inputs[1..].iter().all(constant) {
-                affine = Some(self.affine(next, eps));
-                norm = Some(next);
-                last = next;
-            }
+        if let Some(next) = self.only_reader(last)
+            && let Some(Lowering::Affine(eps)) = self.lowering(next)
+            && self.node(next).inputs[0] == last
+            && self.node(next).inputs[1..].iter().all(|at| self.is_parameter(*at))
+        {
+            affine = Some(self.affine(next, eps));
+            norm = Some(next);
+            last = next;
+            nodes.push(next);
         }
-        let rectified = follows(last, OpKind::Relu);
+        let follows = |last: NodeId, wanted: Lowering| self.only_reader(last).filter(|next| self.lowering(*next) == Some(wanted));
+        let rectified = follows(last, Lowering::Relu);
         last = rectified.unwrap_or(last);
+        nodes.extend(rectified);
         // The other addend must be there already: its node comes before the convolution's.
-        let addition = follows(last, OpKind::Add).and_then(|next| {
-            let others: Vec<NodeId> = program.node(next).inputs.iter().copied().filter(|at| *at != last).collect();
+        let addition = follows(last, Lowering::Add).and_then(|next| {
+            let others: Vec<NodeId> = self.node(next).inputs.iter().copied().filter(|at| *at != last).collect();
             let &[other] = &others[..] else { return None };
-            let ready = other.0 < id.0 && program.node(other).op.kind() != OpKind::Parameter;
-            ready.then_some((next, other))
+            (other.0 < id.0 && !self.is_parameter(other)).then_some((next, other))
         });
+        nodes.extend(addition.map(|(next, _)| next));
         let relu = match rectified {
             Some(id) => Some(self.relu(id)?),
             None => None,
         };
-        for part in [Some(last), rectified, addition.map(|(next, _)| next)].into_iter().flatten() {
-            self.done[part.0] = true;
-        }
-        self.mark_between(id, last);
-        let y = addition.map_or(last, |(next, _)| next);
+        nodes.iter().for_each(|node| self.done[node.0] = true);
+        let y = addition.map_or(last, |(next, _)| next).0;
+        let weights = self.values(node.inputs[1])?;
         let step = ConvStep { node: id, norm, conv, weights, bias, affine, forward: OnceLock::new(), adjoint: OnceLock::new() };
-        let add = addition.map(|(_, other)| other.0);
-        self.steps.push(Step { op: StepOp::Conv(Box::new(step)), x: node.inputs[0].0, y: y.0, add, relu });
-        Some(())
-    }
-
-    /// Marks the chain of only readers from one node to another as done.
-    fn mark_between(&mut self, first: NodeId, last: NodeId) {
-        let mut at = first;
-        while at != last {
-            self.done[at.0] = true;
-            let Some(next) = self.only_reader(at) else { return };
-            at = next;
-        }
-        self.done[last.0] = true;
+        let (op, add) = (StepOp::Conv(Box::new(step)), addition.map(|(_, other)| other.0));
+        Some(Step { op, x: node.inputs[0].0, y, add, relu, nodes, chains: (false, false) })
     }
 }

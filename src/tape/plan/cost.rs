@@ -1,7 +1,8 @@
 //! What a planned run takes of memory.
 
-use super::compile::{Plan, StepOp};
+use super::compile::Plan;
 use super::execute::Keep;
+use super::steps::StepOp;
 use crate::tape::{Network, Real, RuleSet};
 
 /// What a run of one example takes, bytes.
@@ -15,19 +16,14 @@ pub struct RunBytes {
 
 impl Plan {
     fn bytes(&self, keep: Keep) -> RunBytes {
-        let largest = (0..self.extents.len()).map(|slot| self.size(slot)).max().unwrap_or(0);
-        let (mut alive, mut most) = (1, 1);
-        for (index, step) in self.steps.iter().enumerate() {
-            alive += 1;
-            most = most.max(alive);
-            alive -= [Some(step.x), step.add].into_iter().flatten().filter(|slot| self.last_reader[*slot] == index).count().min(alive - 1);
-        }
+        let largest = (0..self.steps.layouts.len()).map(|slot| self.steps.size(slot)).max().unwrap_or(0);
+        let most = self.forward.places.len().max(self.back.as_ref().map_or(0, |back| back.places.len()));
         let element = size_of::<f32>();
-        let relus = self.relus.iter().map(|(_, extent)| match keep {
-            Keep::Values => self.size_of(*extent) * element,
-            Keep::Signs => self.size_of(*extent) / self.isa.width() * size_of::<u16>(),
+        let relus = self.steps.relus.iter().map(|(_, layout)| match keep {
+            Keep::Values => self.steps.size_of(*layout) * element,
+            Keep::Signs => self.steps.size_of(*layout) / self.steps.isa.width() * size_of::<u16>(),
         });
-        let pooled = self.steps.iter().filter(|step| matches!(step.op, StepOp::Max(..))).map(|step| self.size(step.x) * element);
+        let pooled = self.steps.list.iter().filter(|step| matches!(step.op, StepOp::Max(..))).map(|step| self.steps.size(step.x) * element);
         // Buffers are kept for the next run and grow to the largest value that ever was in them; one more is in work.
         RunBytes { running: (most + 1) * largest * element, kept: relus.chain(pooled).sum() }
     }
@@ -37,7 +33,7 @@ impl<T: Real> Network<T> {
     /// What a run of one example of this shape (without the batch axis) takes, by a plan where there is one for these rules, else on the tape.
     pub fn run_bytes(&self, example: &[usize], rules: &RuleSet<T>, keep: Keep) -> RunBytes {
         let shape: Vec<usize> = std::iter::once(1).chain(example.iter().copied()).collect();
-        let planned = self.plan_of(&shape).filter(|plan| self.relu_rules(plan, rules).is_some());
+        let planned = self.plan_of(&shape).filter(|plan| self.relu_formulas(plan, rules).is_some());
         if let Some(plan) = planned {
             return plan.bytes(keep);
         }

@@ -1,19 +1,23 @@
 //! Execution plans: a program with its parameters, compiled once for one input shape and executed many times in f32.
 //!
-//! A plan fuses bias, batch norm, ReLU and residual additions into the stores of convolutions, and on the way back the ReLU's derivative (or the
+//! A plan is data: its steps, which of them run as one, and in which buffer each value lies are decided when it is compiled, and can be read
+//! ([`Network::plan_text`]). It fuses bias, batch norm, ReLU and residual additions into the stores of convolutions, and on the way back the ReLU's derivative (or the
 //! rule that stands for it) and the batch norm's factor into their loads; activations stay channel-blocked between layers, and chunks of examples
 //! stay in one core's caches. [`Network::run`] and [`Network::backward`] do the same unfused, in any precision, under any rule. A plan does the same
 //! operations on the same numbers in the same order, so its results are the tape's, byte for byte, NaN and the signs of zeros included;
 //! `CARDIOGRAD_PLANS=off` switches plans off. What a plan cannot do (other ops, other rules, f64) falls back to the tape.
 
-mod chains;
+mod back;
 mod compile;
 mod cost;
 mod execute;
 mod pool;
+mod schedule;
+mod step;
+mod steps;
 mod training;
 mod training_back;
-mod walk;
+mod why;
 
 pub use cost::RunBytes;
 pub use execute::Keep;
@@ -21,23 +25,10 @@ pub(crate) use execute::Passed;
 pub use training::TrainingPlan;
 
 use super::network::Edition;
-use crate::tape::{Network, NodeId, OpKind, Real, RuleSet, Tape, Tensor, Want, from_vec, one_hot, slice};
+use crate::tape::{Network, NodeId, OpKind, Real, ReluFormula, RuleSet, Tape, Tensor, Want, from_vec, one_hot, slice};
 use crate::{Error, Result};
 use compile::Plan;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-
-/// What a rule does at a ReLU y = max(x, 0), where that is one of the formulas that plans fuse.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ReluRule {
-    /// g where x > 0: the derivative.
-    Derivative,
-    /// max(g, 0).
-    Positive,
-    /// max(g, 0) where x > 0.
-    Guided,
-    /// g · Δy / Δx against the reference run; the derivative where |Δx| < 1e-10.
-    Rescale,
-}
 
 /// The plans that a network keeps: each holds the weights once more, in each of two directions, and its working memory.
 const KEPT: usize = 4;
@@ -134,11 +125,19 @@ impl<T: Real> Network<T> {
 
     /// The plan for one input of this shape (N, …), if there can be one.
     fn plan_of(&self, shape: &[usize]) -> Option<Arc<Plan>> {
-        if !enabled() || T::as_f32(&[]).is_none() || shape.len() < 2 || shape.contains(&0) {
+        if self.never_planned().is_some() || shape.len() < 2 || shape.contains(&0) {
             return None;
         }
         let shape = &shape[1..];
-        self.plans().get(shape, || Plan::compile(self, shape))
+        self.plans().get(shape, || Plan::compile(self, shape).ok())
+    }
+
+    /// Why there is no plan whatever the network, if there is none.
+    fn never_planned(&self) -> Option<&'static str> {
+        if !enabled() {
+            return Some("CARDIOGRAD_PLANS is off");
+        }
+        T::as_f32(&[]).is_none().then_some("plans compute in f32 only")
     }
 
     /// The output by a plan; `None` where there is none.
@@ -151,7 +150,7 @@ impl<T: Real> Network<T> {
         let input = inputs[0].as_standard_layout();
         let Some(x) = input.as_slice().and_then(T::as_f32) else { return Ok(None) };
         let output = plan.forward(x, None, None).0;
-        Ok(Some(typed(&plan.output_shape(inputs[0].shape()[0]), output)))
+        Ok(Some(typed(&plan.steps.output_shape(inputs[0].shape()[0]), output)))
     }
 
     /// A run on one input that can be walked back to it, by a plan where there can be one: quickest under rules that need signs only ([`Keep::Signs`]).
@@ -172,8 +171,8 @@ impl<T: Real> Network<T> {
         if let Some(plan) = self.plan(std::slice::from_ref(&input)) {
             self.program().shapes(&[input.shape().to_vec()])?;
             if let Some(x) = T::as_f32(slice(&input)) {
-                let (output, passed) = plan.forward(x, Some(keep), watch.and_then(|node| plan.step_of(node)));
-                let output = typed(&plan.output_shape(input.shape()[0]), output);
+                let (output, passed) = plan.forward(x, Some(keep), watch.and_then(|node| plan.steps.step_of(node)));
+                let output = typed(&plan.steps.output_shape(input.shape()[0]), output);
                 return Ok(Look { input, output, planned: Some((plan, passed)), tape: OnceLock::new(), edition: self.edition() });
             }
         }
@@ -194,14 +193,14 @@ impl<T: Real> Network<T> {
         if let Some((plan, passed)) = &look.planned {
             rules.check(self.program())?;
             let base = reference.map(|reference| reference.planned.as_ref().map(|(_, passed)| passed));
-            if let (Some(rules), None | Some(Some(_)), Some(seed)) = (self.relu_rules(plan, rules), base, T::as_f32(slice(&seed))) {
+            if let (Some(formulas), None | Some(Some(_)), Some(seed)) = (self.relu_formulas(plan, rules), base, T::as_f32(slice(&seed))) {
                 let base = base.flatten();
-                let needs = rules.contains(&ReluRule::Rescale);
+                let needs = formulas.contains(&ReluFormula::Chord);
                 let batch = look.input.shape()[0];
                 if needs && !base.is_some_and(|base| base.batch() == 1 || base.batch() == batch) {
-                    return Err(Error::Rule(format!("the rescale rule needs a reference run of batch 1 or {batch}")));
+                    return Err(Error::Rule(format!("a rule that takes differences from a reference run needs one of batch 1 or {batch}")));
                 }
-                if let Some(gradient) = plan.backward(passed, seed, &rules, base, false) {
+                if let Some(gradient) = plan.backward(passed, seed, &formulas, base, false) {
                     return Ok(typed(look.input.shape(), gradient));
                 }
             }
@@ -227,10 +226,10 @@ impl<T: Real> Network<T> {
         }
         let seed = one_hot(look.output(), column)?;
         if let (Some((plan, passed)), Some(seed)) = (&look.planned, T::as_f32(slice(&seed)))
-            && let Some(step) = plan.step_of(node).filter(|step| passed.watch() == Some(*step))
-            && let Some(gradient) = plan.backward(passed, seed, &vec![ReluRule::Derivative; plan.relus.len()], None, true)
+            && let Some(step) = plan.steps.step_of(node).filter(|step| passed.watch() == Some(*step))
+            && let Some(gradient) = plan.backward(passed, seed, &vec![ReluFormula::Derivative; plan.steps.relus.len()], None, true)
         {
-            let shape = plan.watched_shape(step, look.input.shape()[0]);
+            let shape = plan.steps.watched_shape(step, look.input.shape()[0]);
             return Ok((typed(&shape, plan.watched(passed, step)), Some(typed(&shape, gradient))));
         }
         let tape = look.tape(self)?;
@@ -239,16 +238,20 @@ impl<T: Real> Network<T> {
     }
 
     /// What the rules do at each of the plan's ReLUs; `None` if they act elsewhere or do what plans do not fuse.
-    fn relu_rules(&self, plan: &Plan, rules: &RuleSet<T>) -> Option<Vec<ReluRule>> {
+    fn relu_formulas(&self, plan: &Plan, rules: &RuleSet<T>) -> Option<Vec<ReluFormula>> {
         let program = self.program();
         let elsewhere = |id: &NodeId| {
             let node = program.node(*id);
             node.op.kind() != OpKind::Relu && rules.rule_for(node).is_some()
         };
-        if plan.nodes().iter().any(elsewhere) {
+        if plan.steps.nodes.iter().any(elsewhere) {
             return None;
         }
-        plan.relus().iter().map(|id| rules.rule_for(program.node(*id)).map_or(Some(ReluRule::Derivative), |rule| rule.at_relu())).collect()
+        plan.steps
+            .relus
+            .iter()
+            .map(|(id, _)| rules.rule_for(program.node(*id)).map_or(Some(ReluFormula::Derivative), |rule| rule.at_relu()))
+            .collect()
     }
 }
 
@@ -285,9 +288,9 @@ mod tests {
         let network: Network<f32> = Network::new(program, parameters).unwrap();
         let plan = super::Plan::compile(&network, &[12, 600]).unwrap();
         // 18 convolutions with all that follows them, the pooling, the mean, the linear layer.
-        assert_eq!((plan.steps.len(), plan.relus.len()), (21, 18));
+        assert_eq!((plan.steps.list.len(), plan.steps.relus.len()), (21, 18));
         // All sixteen long convolutions follow one another, behind two short ones and the pooling.
-        assert_eq!(plan.chain_forward(3), 3..=18);
+        assert_eq!(plan.steps.chain_forward(3), 3..=18);
     }
 
     #[test]

@@ -49,11 +49,6 @@ impl Pool<'_> {
         buffer
     }
 
-    /// A buffer that is done with.
-    pub(super) fn push(&mut self, buffer: Buffer) {
-        self.own.push(buffer);
-    }
-
     /// Buffers that are done with.
     pub(super) fn extend(&mut self, buffers: impl IntoIterator<Item = Buffer>) {
         self.own.extend(buffers);

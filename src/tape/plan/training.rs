@@ -3,12 +3,12 @@
 //! Activations are blocked as in [`super`]; the batch is cut into parts of fixed size, each worked on by one thread, and sums over the batch are
 //! merged in the order of the parts: results do not depend on threads. They agree with the tape's to rounding, since sums are cut otherwise.
 
-use super::compile::{ConvStep, Extent, Plan, Slot, Step, StepOp};
-use super::execute::rectified;
+use super::compile::Plan;
+use super::steps::{ConvStep, Layout, Slot, Step, StepOp};
 use crate::tape::network::Edition;
-use crate::tape::{Network, NodeId, Op, Program, Tensor, from_vec, slice};
+use crate::tape::{Network, NodeId, Op, Program, Tensor, dense, from_vec, slice};
 use crate::{Error, Result};
-use cardiograd_kernels::blocked::{self, Finish, FusedConv, Gate};
+use cardiograd_kernels::blocked::{Finish, FusedConv, Gate};
 use cardiograd_kernels::training::{self, Affine, Moments};
 use cardiograd_kernels::{Buffer, WeightGradient};
 use rayon::prelude::*;
@@ -53,9 +53,9 @@ impl TrainingPlan {
         if !super::enabled() {
             return None;
         }
-        let plan = Plan::compile(network, example)?;
-        let convs = plan.steps.iter().map(|step| TrainConv::new(&plan, step)).collect::<Option<Vec<_>>>()?;
-        let values = (0..plan.extents.len()).map(|_| Buffer::default()).collect();
+        let plan = Plan::compile(network, example).ok()?;
+        let convs = plan.steps.list.iter().map(|step| TrainConv::new(&plan, step)).collect::<std::result::Result<Vec<_>, _>>().ok()?;
+        let values = (0..plan.steps.layouts.len()).map(|_| Buffer::default()).collect();
         let (program, example) = (network.program().clone(), example.to_vec());
         Some(TrainingPlan { plan, program, example, ran: None, convs, values, batch: 0, spare: Vec::new(), sums: Buffer::default() })
     }
@@ -68,7 +68,7 @@ impl TrainingPlan {
         if *network.program() != self.program {
             return Err(Error::Usage("the training plan is of another program".into()));
         }
-        let (size_in, size_out) = (self.plan.planar(self.plan.input), self.plan.planar(self.plan.output));
+        let (size_in, size_out) = (self.plan.steps.planar(self.plan.steps.input), self.plan.steps.planar(self.plan.steps.output));
         let input = input.as_standard_layout();
         let x = input.as_slice().unwrap_or(&[]);
         if x.is_empty() || input.shape()[1..] != self.example[..] {
@@ -77,14 +77,17 @@ impl TrainingPlan {
         self.ran = Some(network.edition());
         self.batch = input.shape()[0];
         for slot in 0..self.values.len() {
-            self.values[slot].reserve(self.batch * self.plan.size(slot));
+            self.values[slot].reserve(self.batch * self.plan.steps.size(slot));
         }
-        let size = self.plan.size(self.plan.input);
-        let packed = &mut self.values[self.plan.input].as_mut_slice()[..self.batch * size];
-        packed.par_chunks_mut(PART * size).zip(x.par_chunks(PART * size_in)).for_each(|(to, x)| self.plan.pack(self.plan.input, x, to));
-        for index in 0..self.plan.steps.len() {
+        let size = self.plan.steps.size(self.plan.steps.input);
+        let packed = &mut self.values[self.plan.steps.input].as_mut_slice()[..self.batch * size];
+        packed
+            .par_chunks_mut(PART * size)
+            .zip(x.par_chunks(PART * size_in))
+            .for_each(|(to, x)| self.plan.steps.pack(self.plan.steps.input, x, to));
+        for index in 0..self.plan.steps.list.len() {
             // The step's output leaves its place while the others are read.
-            let mut y = std::mem::take(&mut self.values[self.plan.steps[index].y]);
+            let mut y = std::mem::take(&mut self.values[self.plan.steps.list[index].y]);
             match self.convs[index].take() {
                 Some(mut conv) => {
                     self.convolution(network, index, &mut conv, &mut y)?;
@@ -92,33 +95,33 @@ impl TrainingPlan {
                 }
                 None => self.plain(network, index, &mut y),
             }
-            let slot = self.plan.steps[index].y;
+            let slot = self.plan.steps.list[index].y;
             self.values[slot] = y;
         }
         let mut output = vec![0.0; self.batch * size_out];
-        let y = &self.values[self.plan.output].as_slice()[..self.batch * self.plan.size(self.plan.output)];
-        self.plan.unpack(self.plan.output, self.batch, y, &mut output);
-        Ok(from_vec(&self.plan.output_shape(self.batch), output))
+        let y = &self.values[self.plan.steps.output].as_slice()[..self.batch * self.plan.steps.size(self.plan.steps.output)];
+        self.plan.steps.unpack(self.plan.steps.output, self.batch, y, &mut output);
+        Ok(from_vec(&self.plan.steps.output_shape(self.batch), output))
     }
 
     /// That a seed is one for the last run, which was this network's.
     pub(super) fn check_seed(&self, network: &Network<f32>, seed: &Tensor<f32>) -> Result<()> {
         network.check_run(self.ran.ok_or_else(|| Error::Usage("the training plan has not run: there is nothing to walk back".into()))?)?;
-        let output = self.plan.output_shape(self.batch);
+        let output = self.plan.steps.output_shape(self.batch);
         if seed.shape() == output { Ok(()) } else { Err(Error::shape("the seed of the backward walk", output, seed.shape())) }
     }
 
     /// Mean, biased variance and count per channel that a batch norm used in the last run.
     pub fn statistics(&self, id: NodeId) -> Option<(&[f64], &[f64], usize)> {
         let of = |step: &Step| if let StepOp::Conv(conv) = &step.op { conv.norm } else { None };
-        let index = self.plan.steps.iter().position(|step| of(step) == Some(id))?;
+        let index = self.plan.steps.list.iter().position(|step| of(step) == Some(id))?;
         let (mean, variance, count) = self.convs[index].as_ref()?.statistics.as_ref()?;
         Some((mean, variance, *count))
     }
 
     /// Elements of a slot, all examples.
     pub(super) fn elements(&self, slot: Slot) -> usize {
-        self.batch * self.plan.size(slot)
+        self.batch * self.plan.steps.size(slot)
     }
 
     pub(super) fn value(&self, slot: Slot) -> &[f32] {
@@ -127,10 +130,10 @@ impl TrainingPlan {
 
     /// v ← conv(x) + bias with its statistics, then y ← ReLU(norm(v)) + the other addend.
     fn convolution(&self, network: &Network<f32>, index: usize, state: &mut TrainConv, y: &mut Buffer) -> Result<()> {
-        let step = &self.plan.steps[index];
+        let step = &self.plan.steps.list[index];
         let StepOp::Conv(conv) = &step.op else { return Ok(()) };
-        let (isa, groups, len) = (self.plan.isa, conv.conv.c_out.div_ceil(self.plan.isa.width()), conv.conv.len_out());
-        let (size_x, size) = (self.plan.size(step.x), self.plan.size_of(Extent::Signal(conv.conv.c_out, len)));
+        let (isa, groups, len) = (self.plan.steps.isa, conv.conv.c_out.div_ceil(self.plan.steps.isa.width()), conv.conv.len_out());
+        let (size_x, size) = (self.plan.steps.size(step.x), self.plan.steps.size_of(Layout::Blocked(conv.conv.c_out, len)));
         let inputs = &network.program().node(conv.node).inputs;
         let weights = slice(network.parameter(inputs[1]));
         let bias = inputs.get(2).map(|at| slice(network.parameter(*at)));
@@ -166,63 +169,50 @@ impl TrainingPlan {
 
     /// A step other than a convolution.
     fn plain(&self, network: &Network<f32>, index: usize, y: &mut Buffer) {
-        let step = &self.plan.steps[index];
-        let (size_x, size_y) = (self.plan.size(step.x), self.plan.size(step.y));
+        let step = &self.plan.steps.list[index];
+        let (size_x, size_y) = (self.plan.steps.size(step.x), self.plan.steps.size(step.y));
         let (x, y) = (self.value(step.x), &mut y.as_mut_slice()[..self.batch * size_y]);
-        if matches!(step.op, StepOp::Linear(..)) {
+        if matches!(step.op, StepOp::Dense(..)) {
             let inputs = &network.program().node(NodeId(step.y)).inputs;
-            let weights = slice(network.parameter(inputs[1]));
-            y.fill(0.0);
-            if let Some(bias) = inputs.get(2) {
-                y.chunks_exact_mut(size_y).for_each(|y| y.copy_from_slice(slice(network.parameter(*bias))));
-            }
-            let c = (&mut *y, size_y, 1);
-            return <f32 as crate::tape::Real>::gemm(self.batch, size_x, size_y, 1.0, (x, size_x, 1), (weights, 1, size_x), 1.0, c);
+            let bias = inputs.get(2).map(|at| slice(network.parameter(*at)));
+            return dense(self.batch, x, slice(network.parameter(inputs[1])), bias, y);
         }
         let add = step.add.map(|slot| self.value(slot));
-        let len = match self.plan.extents[step.x] {
-            Some(Extent::Signal(_, len)) => len,
-            _ => 1,
-        };
-        let isa = self.plan.isa;
-        x.par_chunks(size_x).zip(y.par_chunks_mut(size_y)).enumerate().for_each(|(n, (x, y))| match &step.op {
-            StepOp::Relu => y.iter_mut().zip(x).for_each(|(y, x)| *y = rectified(*x)),
-            StepOp::Average(window, stride) => blocked::average(isa, len, *window, *stride, x, y),
-            StepOp::Max(window, stride) => blocked::max(isa, len, *window, *stride, x, y),
-            StepOp::Mean => blocked::mean(isa, len, x, y),
-            _ => {
-                y.copy_from_slice(x);
-                let add = add.map(|add| &add[n * size_y..][..size_y]);
-                y.iter_mut().zip(add.into_iter().flatten()).for_each(|(y, a)| *y += a);
-            }
-        });
+        let each = x.par_chunks(size_x).zip(y.par_chunks_mut(size_y)).enumerate();
+        each.for_each(|(n, (x, y))| self.plan.steps.apply(step, x, add.map(|add| &add[n * size_y..][..size_y]), y));
     }
 }
 
-/// What the parts of a way back share: the adjoint, the weight gradient, and z's scale and shift.
-pub(super) type OfParts<'a> = (Option<&'a FusedConv>, &'a WeightGradient, &'a Affine);
+/// What the parts of a way back through one convolution share: the adjoint, the weight gradient, and z's scale and shift.
+pub(super) struct Operators<'a> {
+    pub adjoint: Option<&'a FusedConv>,
+    pub gradient: &'a WeightGradient,
+    pub affine: &'a Affine,
+}
+
+/// A step that plans do not train.
+struct Untrainable;
 
 impl TrainConv {
-    /// The state of a step: nothing for those that are no convolutions; `None` if the step cannot be trained.
-    #[allow(clippy::option_option)]
-    fn new(plan: &Plan, step: &Step) -> Option<Option<Self>> {
+    /// The state of a step: nothing for those that are no convolutions.
+    fn new(plan: &Plan, step: &Step) -> std::result::Result<Option<Self>, Untrainable> {
         let conv: &ConvStep = match &step.op {
             StepOp::Conv(conv) => conv,
             // A batch norm without a convolution before it is left to the tape.
-            StepOp::Affine(..) => return None,
-            _ => return Some(None),
+            StepOp::Affine(..) => return Err(Untrainable),
+            _ => return Ok(None),
         };
-        let needs_adjoint = step.x != plan.input;
-        let adjoint = FusedConv::adjoint(conv.conv, &conv.weights, plan.isa, None).filter(|_| needs_adjoint);
+        let needs_adjoint = step.x != plan.steps.input;
+        let adjoint = FusedConv::adjoint(conv.conv, &conv.weights, plan.steps.isa, None).filter(|_| needs_adjoint);
         if needs_adjoint && adjoint.is_none() {
-            return None;
+            return Err(Untrainable);
         }
-        let width = plan.isa.width();
+        let width = plan.steps.isa.width();
         let padded = conv.conv.c_out.next_multiple_of(width);
-        Some(Some(TrainConv {
-            forward: FusedConv::forward(conv.conv, &conv.weights, plan.isa, None),
+        Ok(Some(TrainConv {
+            forward: FusedConv::forward(conv.conv, &conv.weights, plan.steps.isa, None),
             adjoint,
-            gradient: WeightGradient::new(conv.conv, plan.isa, None),
+            gradient: WeightGradient::new(conv.conv, plan.steps.isa, None),
             v: Buffer::default(),
             affine: Affine { scale: vec![1.0; padded], shift: vec![0.0; padded] },
             moments: None,

@@ -4,11 +4,11 @@
 //! norm's own gradient needs), then part by part the gradient of v, the gradient of the input, and the part's share of the weight gradient while
 //! all of it is near; at the end the shares are added in order.
 
-use super::compile::{ConvStep, Extent, Slot, Step, StepOp};
-use super::training::{TrainConv, TrainingPlan, inverse_deviation};
+use super::steps::{ConvStep, Slot, Step, StepOp};
+use super::training::{Operators, TrainConv, TrainingPlan, inverse_deviation};
 use crate::Result;
 use crate::tape::{Gradients, Network, NodeId, Tensor, from_vec, slice};
-use cardiograd_kernels::blocked::{self, Finish};
+use cardiograd_kernels::blocked::Finish;
 use cardiograd_kernels::{Buffer, training};
 use rayon::prelude::*;
 
@@ -41,14 +41,14 @@ impl TrainingPlan {
         self.check_seed(network, seed)?;
         let mut gradients: Vec<Option<Tensor<f32>>> = vec![None; network.program().nodes().len()];
         let mut arrived: Vec<Option<Buffer>> = (0..self.values.len()).map(|_| None).collect();
-        let output = self.plan.output;
+        let output = self.plan.steps.output;
         let mut first = self.lend(self.elements(output));
         let len = self.elements(output);
         let seed = seed.as_standard_layout();
-        self.plan.pack(output, seed.as_slice().unwrap_or(&[]), &mut first.as_mut_slice()[..len]);
+        self.plan.steps.pack(output, seed.as_slice().unwrap_or(&[]), &mut first.as_mut_slice()[..len]);
         arrived[output] = Some(first);
-        for index in (0..self.plan.steps.len()).rev() {
-            let Some(g) = arrived[self.plan.steps[index].y].take() else { continue };
+        for index in (0..self.plan.steps.list.len()).rev() {
+            let Some(g) = arrived[self.plan.steps.list[index].y].take() else { continue };
             match self.convs[index].take() {
                 Some(mut conv) => {
                     self.back_convolution(network, index, &mut conv, g, &mut arrived, &mut gradients);
@@ -80,7 +80,7 @@ impl TrainingPlan {
         arrived: &mut [Option<Buffer>],
         gradients: &mut [Option<Tensor<f32>>],
     ) {
-        let (x_slot, y_slot, add) = (self.plan.steps[index].x, self.plan.steps[index].y, self.plan.steps[index].add);
+        let (x_slot, y_slot, add) = (self.plan.steps.list[index].x, self.plan.steps.list[index].y, self.plan.steps.list[index].add);
         let (len_g, len_x) = (self.elements(y_slot), self.elements(x_slot));
         let parts = self.batch.div_ceil(SHARE);
         let mut gv = self.lend(len_g);
@@ -90,12 +90,12 @@ impl TrainingPlan {
         all_sums.reserve(parts * state.gradient.size());
         // Where the block's own input is the other addend, g joins it in the same store.
         let joined = add == Some(x_slot) && gx.is_some();
-        let step = &self.plan.steps[index];
+        let step = &self.plan.steps.list[index];
         let StepOp::Conv(conv) = &step.op else { return };
         let coefficients = self.norm_gradient(network, step, conv, state, &g.as_slice()[..len_g], gradients);
         let bias = {
-            let of_parts = (state.adjoint.as_ref(), &state.gradient, &state.affine);
-            let size = (self.plan.size(y_slot), self.plan.size(x_slot), state.gradient.size());
+            let operators = Operators { adjoint: state.adjoint.as_ref(), gradient: &state.gradient, affine: &state.affine };
+            let size = (self.plan.steps.size(y_slot), self.plan.steps.size(x_slot), state.gradient.size());
             let mut sums = all_sums.as_mut_slice()[..parts * size.2].chunks_exact_mut(size.2);
             let mut to = gx.as_mut().map(|gx| gx.as_mut_slice()[..len_x].chunks_mut(SHARE * size.1));
             let inputs = g.as_slice()[..len_g].chunks(SHARE * size.0).zip(state.v.as_slice()[..len_g].chunks(SHARE * size.0));
@@ -106,7 +106,7 @@ impl TrainingPlan {
                     Share { g, v, x, gv, gx, sums: sums.next().unwrap_or_default() }
                 })
                 .collect();
-            let work = |share: Share<'_>| self.share(step, conv, of_parts, &coefficients, joined, accumulate, share);
+            let work = |share: Share<'_>| self.share(step, conv, &operators, &coefficients, joined, accumulate, share);
             let sums: Vec<Vec<f64>> = shares.into_par_iter().map(work).collect();
             sums.into_iter().reduce(|a, b| a.into_iter().zip(b).map(|(a, b)| a + b).collect()).unwrap_or_default()
         };
@@ -142,9 +142,10 @@ impl TrainingPlan {
         let (padded, channels, len) = (state.affine.scale.len(), conv.conv.c_out, conv.conv.len_out());
         let mut coefficients = Coefficients { a: vec![1.0; padded], b: vec![0.0; padded], d: vec![0.0; padded] };
         let (Some(norm), Some(moments)) = (conv.norm, &state.moments) else { return coefficients };
-        let size = SHARE * self.plan.size(step.y);
-        let sums =
-            |(g, v): (&[f32], &[f32])| training::gradient_sums(self.plan.isa, len, v, g, &state.affine, &moments.mean, step.relu.is_some());
+        let size = SHARE * self.plan.steps.size(step.y);
+        let sums = |(g, v): (&[f32], &[f32])| {
+            training::gradient_sums(self.plan.steps.isa, len, v, g, &state.affine, &moments.mean, step.relu.is_some())
+        };
         let parts: Vec<_> = g.par_chunks(size).zip(state.v.as_slice()[..g.len()].par_chunks(size)).map(sums).collect();
         let inverse = inverse_deviation(network, norm, moments);
         let inputs = &network.program().node(norm).inputs;
@@ -175,17 +176,17 @@ impl TrainingPlan {
         &self,
         step: &Step,
         conv: &ConvStep,
-        (adjoint, gradient, affine): super::training::OfParts<'_>,
+        Operators { adjoint, gradient, affine }: &Operators<'_>,
         coefficients: &Coefficients,
         joined: bool,
         accumulate: bool,
         share: Share<'_>,
     ) -> Vec<f64> {
         let Share { g, v, x, gv, gx, sums } = share;
-        let (isa, len) = (self.plan.isa, conv.conv.len_out());
-        let examples = g.len() / self.plan.size(step.y);
-        let abd = [&coefficients.a[..], &coefficients.b[..], &coefficients.d[..]];
-        training::gradient(isa, len, affine, step.relu.is_some(), abd, g, v, gv);
+        let (isa, len) = (self.plan.steps.isa, conv.conv.len_out());
+        let examples = g.len() / self.plan.steps.size(step.y);
+        let coefficients = [&coefficients.a[..], &coefficients.b[..], &coefficients.d[..]];
+        training::gradient(isa, len, affine, step.relu.is_some(), coefficients, g, v, gv);
         let gv: &[f32] = gv;
         match (adjoint, gx) {
             (Some(adjoint), Some(gx)) => {
@@ -217,10 +218,10 @@ impl TrainingPlan {
         arrived: &mut [Option<Buffer>],
         gradients: &mut [Option<Tensor<f32>>],
     ) {
-        let (x_slot, y_slot, add) = (self.plan.steps[index].x, self.plan.steps[index].y, self.plan.steps[index].add);
+        let (x_slot, y_slot, add) = (self.plan.steps.list[index].x, self.plan.steps.list[index].y, self.plan.steps.list[index].add);
         let (len_x, len_y) = (self.elements(x_slot), self.elements(y_slot));
-        let (size_x, size_y, isa) = (self.plan.size(x_slot), self.plan.size(y_slot), self.plan.isa);
-        match &self.plan.steps[index].op {
+        let (size_x, size_y) = (self.plan.steps.size(x_slot), self.plan.steps.size(y_slot));
+        match &self.plan.steps.list[index].op {
             StepOp::Add => {
                 if let Some(slot) = add {
                     self.give(arrived, slot, g.clone());
@@ -241,20 +242,11 @@ impl TrainingPlan {
             zeros
         });
         let (gy, gx, x) = (&g.as_slice()[..len_y], &mut sum.as_mut_slice()[..len_x], self.value(x_slot));
-        if let StepOp::Linear(..) = &self.plan.steps[index].op {
+        if let StepOp::Dense(..) = &self.plan.steps.list[index].op {
             linear(network, NodeId(y_slot), self.batch, (x, gy, gx), gradients);
         } else {
-            let len = match self.plan.extents[x_slot] {
-                Some(Extent::Signal(_, len)) => len,
-                _ => 1,
-            };
             let each = gy.par_chunks(size_y).zip(gx.par_chunks_mut(size_x)).zip(x.par_chunks(size_x));
-            each.for_each(|((gy, gx), x)| match &self.plan.steps[index].op {
-                StepOp::Average(window, stride) => blocked::average_grad(isa, len, *window, *stride, gy, gx),
-                StepOp::Max(window, stride) => blocked::max_grad(isa, len, *window, *stride, x, gy, gx),
-                StepOp::Mean => blocked::mean_grad(isa, len, gy, gx),
-                _ => (),
-            });
+            each.for_each(|((gy, gx), x)| self.plan.steps.apply_adjoint(&self.plan.steps.list[index], x, gy, gx));
         }
         arrived[x_slot] = Some(sum);
         self.spare.push(g);

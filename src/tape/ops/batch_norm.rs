@@ -1,17 +1,75 @@
 //! Batch normalisation on the tape (Ioffe & Szegedy 2015): batch statistics in training, running ones in evaluation.
 
-use super::Problem;
+use super::definitions::BatchNorm;
+use super::{Arithmetic, Context, Element, Initial, Lowering, OpClass, OpDefinition, Problem, Values};
+use crate::Result;
 use crate::tape::{Mode, Real, Saved, Site, Tensor, from_vec, slice};
 use cardiograd_kernels::batch_norm;
 
-pub(super) fn shape(inputs: &[&[usize]]) -> Problem<Vec<usize>> {
-    if inputs[0].len() < 2 {
-        return Err(format!("its input has shape {:?}, expected (N, C) or (N, C, L)", inputs[0]));
+impl<T: Real> Arithmetic<T> for BatchNorm {
+    fn forward(&self, inputs: &[&Tensor<T>], _shape: &[usize], context: &Context<'_, T>) -> Problem<(Tensor<T>, Saved)> {
+        Ok(forward(self.eps, inputs, context.mode))
     }
-    let channels = inputs[0][1];
-    match inputs[1..].iter().find(|shape| ***shape != [channels]) {
-        Some(found) => Err(format!("the input has {channels} channels, a parameter has shape {found:?}")),
-        None => Ok(inputs[0].to_vec()),
+
+    fn vjp(&self, site: &Site<'_, T>, grad: &Tensor<T>) -> Result<Vec<Option<Tensor<T>>>> {
+        Ok(vjp(self.eps, site, grad))
+    }
+}
+
+impl OpDefinition for BatchNorm {
+    fn class(&self) -> OpClass {
+        OpClass::Normalisation
+    }
+
+    fn arity(&self) -> (usize, usize) {
+        (5, 5)
+    }
+
+    fn signals(&self, _inputs: usize) -> usize {
+        1
+    }
+
+    fn settings(&self) -> String {
+        format!("(eps {}, momentum {})", self.eps, self.momentum)
+    }
+
+    fn faults(&self) -> Vec<String> {
+        let BatchNorm { eps, momentum } = self;
+        let sound = *eps >= 0.0 && eps.is_finite() && (0.0..=1.0).contains(momentum);
+        if sound { Vec::new() } else { vec![format!("eps {eps}, momentum {momentum}")] }
+    }
+
+    fn shape(&self, inputs: &[&[usize]]) -> Problem<Vec<usize>> {
+        if inputs[0].len() < 2 {
+            return Err(format!("its input has shape {:?}, expected (N, C) or (N, C, L)", inputs[0]));
+        }
+        let channels = inputs[0][1];
+        match inputs[1..].iter().find(|shape| ***shape != [channels]) {
+            Some(found) => Err(format!("the input has {channels} channels, a parameter has shape {found:?}")),
+            None => Ok(inputs[0].to_vec()),
+        }
+    }
+
+    fn formula(&self, _inputs: &[&[usize]]) -> String {
+        format!("y[c,t] = γ[c] · (x[c,t] − μ[c]) / √(σ²[c] + {}) + β[c]", self.eps)
+    }
+
+    fn letters(&self) -> &'static [&'static str] {
+        &["γ", "β", "μ", "σ²"]
+    }
+
+    fn element(&self, inputs: &[Values<'_>], shape: &[usize], at: usize) -> Element {
+        let c = at / shape.get(2).copied().unwrap_or(1) % inputs[1].data.len();
+        let scale = inputs[1].data[c] / (inputs[4].data[c] + self.eps).sqrt();
+        Element::sum([inputs[0].data[at] * scale, -inputs[3].data[c] * scale, inputs[2].data[c]])
+    }
+
+    fn initial(&self, at: usize) -> Option<Initial> {
+        Some(Initial::Value(if at == 1 || at == 4 { 1.0 } else { 0.0 }))
+    }
+
+    fn lowering(&self, inputs: &[&[usize]]) -> Option<Lowering> {
+        (inputs[0].len() == 3).then_some(Lowering::Affine(self.eps))
     }
 }
 
@@ -31,7 +89,7 @@ fn statistics<T: Real>(saved: &Saved, inputs: &[&Tensor<T>]) -> (Vec<f64>, Vec<f
     }
 }
 
-pub(super) fn forward<T: Real>(eps: f64, inputs: &[&Tensor<T>], mode: Mode) -> (Tensor<T>, Saved) {
+fn forward<T: Real>(eps: f64, inputs: &[&Tensor<T>], mode: Mode) -> (Tensor<T>, Saved) {
     let x = inputs[0];
     let (channels, len) = layout(x);
     let saved = match mode {
@@ -53,7 +111,7 @@ pub(super) fn forward<T: Real>(eps: f64, inputs: &[&Tensor<T>], mode: Mode) -> (
 
 /// In evaluation the statistics are constants of the network, so the op is affine. In training they depend on x:
 /// gx = γ/σ (g − mean(g) − x̂ · mean(g · x̂)).
-pub(super) fn vjp<T: Real>(eps: f64, site: &Site<'_, T>, grad: &Tensor<T>) -> Vec<Option<Tensor<T>>> {
+fn vjp<T: Real>(eps: f64, site: &Site<'_, T>, grad: &Tensor<T>) -> Vec<Option<Tensor<T>>> {
     let x = site.inputs[0];
     let (channels, len) = layout(x);
     let (mean, variance) = statistics(site.saved, &site.inputs);

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// The convolutions in order, and where each one's results go.
 #[derive(Clone, Debug)]
-pub(super) struct Plan {
+pub(super) struct Pipeline {
     stages: Vec<Stage>,
     /// Where the network's input goes.
     entry: Vec<Target>,
@@ -29,7 +29,7 @@ struct Stage {
 /// A buffer (the input of the stage of that number; behind the last, the output) and the first channel there.
 type Target = (usize, usize);
 
-impl Plan {
+impl Pipeline {
     /// The plan of a network of one input, for inputs of a shape (channels, samples).
     ///
     /// # Errors
@@ -37,11 +37,11 @@ impl Plan {
     pub(super) fn new(network: &Network<f64>, input: (usize, usize)) -> Result<Self> {
         let program = network.program();
         let shapes = program.shapes(&[vec![1, input.0, input.1]])?;
-        let walk = Walk { program, shapes: &shapes, convs: program.of_kind(OpKind::Conv1d) };
-        let stages = walk.convs.iter().map(|conv| walk.stage(network, *conv)).collect::<Result<_>>()?;
+        let reading = Reading { program, shapes: &shapes, readers: program.readers(), convs: program.of_kind(OpKind::Conv1d) };
+        let stages = reading.convs.iter().map(|conv| reading.stage(network, *conv)).collect::<Result<_>>()?;
         let last = &shapes[program.output().0];
-        let entry = walk.targets(program.inputs()[0])?;
-        Ok(Plan { stages, entry, output: (last[1], last[2]), spare: Arc::default() })
+        let entry = reading.targets(program.inputs()[0])?;
+        Ok(Pipeline { stages, entry, output: (last[1], last[2]), spare: Arc::default() })
     }
 
     /// Runs a group of examples side by side: (N, channels, samples) in, (N, channels, samples) out through `store`. `parallel` splits each
@@ -93,23 +93,20 @@ impl Plan {
 }
 
 /// A program being read.
-struct Walk<'p> {
+struct Reading<'p> {
     program: &'p Program,
     shapes: &'p [Vec<usize>],
+    readers: Vec<Vec<NodeId>>,
     convs: Vec<NodeId>,
 }
 
-impl Walk<'_> {
-    fn readers(&self, id: NodeId) -> Vec<NodeId> {
-        self.program.ids().filter(|reader| self.program.node(*reader).inputs.contains(&id)).collect()
-    }
-
+impl Reading<'_> {
     /// The convolution with what is done to its value before anything else reads it.
     fn stage(&self, network: &Network<f64>, conv: NodeId) -> Result<Stage> {
         let node = self.program.node(conv);
         let Op::Conv1d { stride, dilation: 1, padding } = node.op else { return Err(self.refuse(conv)) };
         let (mut end, mut factor, mut activation) = (conv, 1, Activation::None);
-        while let [reader] = self.readers(end)[..] {
+        while let [reader] = self.readers[end.0][..] {
             match self.program.node(reader).op {
                 Op::Interleave { factor: phases } if factor == 1 && activation == Activation::None => factor = phases,
                 Op::Relu if activation == Activation::None => activation = Activation::Leaky(0.0),
@@ -133,7 +130,7 @@ impl Walk<'_> {
         if id == self.program.output() {
             targets.push((self.convs.len(), 0));
         }
-        for reader in self.readers(id) {
+        for &reader in &self.readers[id.0] {
             let node = self.program.node(reader);
             match node.op {
                 Op::Conv1d { .. } if node.inputs[0] == id => {

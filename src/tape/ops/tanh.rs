@@ -1,0 +1,34 @@
+//! tanh x.
+
+use super::definitions::Tanh;
+use super::{Arithmetic, Context, Element, OpClass, OpDefinition, Problem, Values, elementwise};
+use crate::Result;
+use crate::tape::{Real, Saved, Site, Tensor};
+
+impl<T: Real> Arithmetic<T> for Tanh {
+    fn forward(&self, inputs: &[&Tensor<T>], _shape: &[usize], _context: &Context<'_, T>) -> Problem<(Tensor<T>, Saved)> {
+        Ok((elementwise::map(inputs[0], T::tanh), Saved::Nothing))
+    }
+
+    fn vjp(&self, site: &Site<'_, T>, grad: &Tensor<T>) -> Result<Vec<Option<Tensor<T>>>> {
+        Ok(vec![Some(elementwise::zip(grad, site.output, |g, y| g * (T::ONE - y * y)))])
+    }
+}
+
+impl OpDefinition for Tanh {
+    fn class(&self) -> OpClass {
+        OpClass::Activation
+    }
+
+    fn shape(&self, inputs: &[&[usize]]) -> Problem<Vec<usize>> {
+        Ok(inputs[0].to_vec())
+    }
+
+    fn formula(&self, _inputs: &[&[usize]]) -> String {
+        "y = tanh x".into()
+    }
+
+    fn element(&self, inputs: &[Values<'_>], _shape: &[usize], at: usize) -> Element {
+        Element::of_scale(inputs[0].data[at].tanh(), 1.0)
+    }
+}
