@@ -8,9 +8,10 @@ use cardiograd::evaluation::ranks;
 use cardiograd::evaluation::scores::{self, Scoring};
 use cardiograd::report::colour::{Palette, Style};
 use cardiograd::report::heatmap::{self, Heatmap};
+use cardiograd::report::methods::meaning;
 use cardiograd::report::svg::Svg;
 use cardiograd::report::{
-    StudyResults, against, analysis, chart, error_tables, figures, findings, page, paper, png, published, rank_chart, store, study_tables,
+    StudyResults, against, analysis, chart, error_tables, figures, findings, page, paper, pdf, png, published, rank_chart, store, study_tables,
     training_chart, worst, write,
 };
 use ndarray::Array2;
@@ -34,7 +35,7 @@ fn heatmaps_are_drawn_in_every_style() {
     let map = sample::map(&ecg, Target::TV5, "deeplift", 1);
     let measured = sample::measured(0);
     let picture =
-        Heatmap { ecg: ecg.view(), map: map.view(), title: "DeepLIFT, T amplitude in V5", unit: "µV per µV", fiducials: Some(&measured) };
+        Heatmap { ecg: ecg.view(), map: map.view(), title: "DeepLIFT, T amplitude in V5", unit: "µV", meaning: meaning("deeplift", false, None), fiducials: Some(&measured) };
     for (name, palette, dark) in
         [("light", Palette::RdBu, false), ("dark", Palette::RdBu, true), ("safe", Palette::Safe, false), ("safe_dark", Palette::Safe, true)]
     {
@@ -45,7 +46,8 @@ fn heatmaps_are_drawn_in_every_style() {
         assert!(averaged.len() < 20_000, "{} bytes", averaged.len());
     }
     let other = sample::map(&ecg, Target::TV5, "guided_gradcam", 1);
-    let other = Heatmap { map: other.view(), title: "Guided Grad-CAM, T amplitude in V5", ..picture };
+    let other =
+        Heatmap { map: other.view(), title: "Guided Grad-CAM, T amplitude in V5", meaning: meaning("guided_gradcam", false, None), ..picture };
     keep("pair", heatmap::pair(&picture, &other, Style::default()));
 }
 
@@ -66,7 +68,7 @@ proptest! {
     fn names_of_leads_never_touch(offsets in proptest::collection::vec(-3000.0_f32..3000.0, 12), heights in proptest::collection::vec(0.0_f32..4000.0, 12)) {
         let ecg = Array2::from_shape_fn((12, 600), |(lead, t)| offsets[lead] * f32::from(t > 300) + if t == 240 { heights[lead] } else { 0.0 });
         let map = Array2::from_elem((12, 600), 1.0_f32);
-        let picture = Heatmap { ecg: ecg.view(), map: map.view(), title: "", unit: "", fiducials: None };
+        let picture = Heatmap { ecg: ecg.view(), map: map.view(), title: "", unit: "", meaning: None, fiducials: None };
         let texts = texts(&heatmap::full(&picture, Style::default()).finish());
         let names: Vec<_> = texts.iter().filter(|text| cardiograd::ecg::leads::LEADS.contains(&text.3.as_str())).collect();
         prop_assert_eq!(names.len(), 12);
@@ -82,7 +84,7 @@ fn fiducials_that_lie_together_are_named_in_rows() {
     let map = sample::map(&ecg, Target::Pr, "deeplift", 1);
     let mut measured = sample::measured(0);
     (measured.p_onset, measured.p_offset, measured.qrs_onset) = (Some(200.0), Some(205.0), Some(210.0));
-    let picture = Heatmap { ecg: ecg.view(), map: map.view(), title: "", unit: "", fiducials: Some(&measured) };
+    let picture = Heatmap { ecg: ecg.view(), map: map.view(), title: "", unit: "", meaning: None, fiducials: Some(&measured) };
     let texts = texts(&heatmap::averaged(&picture, Style::default()).finish());
     let row = |name: &str| texts.iter().find(|text| text.3 == name).expect("a name").1;
     assert!(row("P on") - row("P off") >= 9.0 && row("P off") - row("QRS on") >= 9.0);
@@ -96,7 +98,7 @@ fn tall_waves_stay_on_the_paper() {
     ecg[[0, 600]] = 3600.0;
     ecg[[1, 4000]] = -2500.0;
     let map = Array2::<f32>::zeros((12, 5000));
-    let picture = Heatmap { ecg: ecg.view(), map: map.view(), title: "", unit: "", fiducials: None };
+    let picture = Heatmap { ecg: ecg.view(), map: map.view(), title: "", unit: "", meaning: None, fiducials: None };
     let height = |picture: &Heatmap<'_>| paper::sheet(picture, false, Style::default()).size().1;
     let usual = height(&Heatmap { ecg: sample::ecg(2, 5000).view(), ..picture });
     assert_eq!(height(&picture) - usual, 20.0 + 15.0);
@@ -106,10 +108,121 @@ fn tall_waves_stay_on_the_paper() {
 fn ten_seconds_are_drawn_on_paper() {
     let ecg = sample::ecg(2, 5000);
     let map = sample::map(&ecg, Target::Qt, "saliency", 1);
-    let picture = Heatmap { ecg: ecg.view(), map: map.view(), title: "Saliency, QT interval", unit: "ms per µV", fiducials: None };
+    let picture = Heatmap { ecg: ecg.view(), map: map.view(), title: "Saliency, QT interval", unit: "ms", meaning: meaning("saliency", false, None), fiducials: None };
     keep("paper_plain", paper::sheet(&picture, false, Style::default()));
     keep("paper_map", paper::sheet(&picture, true, Style::default()));
     keep("paper_dark", paper::sheet(&picture, true, Style { dark: true, ..Style::default() }));
+}
+
+/// The points of a path in the relative steps in which traces are written.
+fn points(d: &str) -> Vec<(f64, f64)> {
+    let mut numbers: Vec<f64> = Vec::new();
+    let mut word = String::new();
+    for c in d.trim_start_matches('M').chars().chain([' ']) {
+        if (c == '-' || !"0123456789.".contains(c)) && !word.is_empty() {
+            numbers.extend(word.parse::<f64>());
+            word.clear();
+        }
+        if "0123456789.-".contains(c) {
+            word.push(c);
+        }
+    }
+    let mut at = (0.0, 0.0);
+    let step = |pair: &[f64]| {
+        at = (at.0 + pair[0], at.1 + pair[1]);
+        at
+    };
+    numbers.chunks_exact(2).map(step).collect()
+}
+
+/// A median beat stands whole in each lead's cell at 25 mm/s and 10 mm/mV, with its caption and colour bar inside of the page.
+#[test]
+fn a_median_beat_is_whole_on_paper() {
+    let mut ecg = Array2::<f32>::zeros((12, 600));
+    // 1 mV at sample 240 of V5, as sharp as can be.
+    ecg[[10, 240]] = 1000.0;
+    let map = sample::map(&sample::ecg(1, 600), Target::TV5, "deeplift", 1);
+    let measured = sample::measured(0);
+    let picture = Heatmap {
+        ecg: ecg.view(),
+        map: map.view(),
+        title: "DeepLIFT",
+        unit: "µV",
+        meaning: meaning("deeplift", false, None),
+        fiducials: Some(&measured),
+    };
+    let svg = paper::sheet(&picture, true, Style::default());
+    let (width, height) = svg.size();
+    let text = svg.finish();
+    let traces: Vec<&str> = text.split("<g transform=\"scale(.1)\"><path d=\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+    assert_eq!(traces.len(), 12);
+    for d in &traces {
+        let all = points(d);
+        let (first, last) = (all[0].0 / 10.0, all[all.len() - 1].0 / 10.0);
+        assert!((last - first - 599.0 * 0.05).abs() < 0.03, "a beat of 1.2 s takes 30 mm, drawn are {}", last - first);
+    }
+    // The cells of a row in columns: V5 is the second of the last one.
+    let v5 = traces.iter().map(|d| points(d)).find(|all| all.iter().any(|p| p.1 < all[0].1 - 50.0)).expect("V5 has its wave");
+    let high = v5.iter().map(|p| p.1).fold(f64::INFINITY, f64::min);
+    assert!((v5[0].1 - high - 100.0).abs() < 0.2, "1 mV takes 10 mm, drawn are {}", (v5[0].1 - high) / 10.0);
+    for (x, y, size, words) in texts(&text).iter().filter(|t| t.3.contains("mm/s") || t.3.contains("pulse")) {
+        assert!(*x >= 0.0 && x + 0.5 * size * words.chars().count() as f64 <= width && *y <= height, "{words} leaves the page");
+    }
+    let bar = text.split("<g transform=\"translate(").last().and_then(|rest| rest.split(')').next()).expect("a colour bar");
+    let places: Vec<f64> = bar.split(' ').filter_map(|v| v.parse().ok()).collect();
+    assert!(places[0] >= 0.0 && places[0] + 0.34 * 300.0 <= width && places[1] + 0.34 * 34.0 <= height, "{bar} of {width} × {height}");
+    assert!(text.contains(">QRS on<") && text.contains("would raise"));
+    keep("paper_beat", paper::sheet(&Heatmap { ecg: sample::ecg(1, 600).view(), ..picture }, true, Style { palette: Palette::Safe, dark: false }));
+}
+
+/// Fiducials are of a median beat: a recording has none to mark.
+#[test]
+fn a_recording_on_paper_has_no_fiducials() {
+    let ecg = sample::ecg(2, 5000);
+    let map = Array2::<f32>::zeros((12, 5000));
+    let measured = sample::measured(0);
+    let picture = Heatmap { ecg: ecg.view(), map: map.view(), title: "", unit: "", meaning: None, fiducials: Some(&measured) };
+    assert!(!paper::sheet(&picture, false, Style::default()).finish().contains("QRS on"));
+}
+
+/// Every picture of a study can be written as PDF too.
+#[test]
+fn figures_become_pdf() {
+    let study = sample::study(1, 600, 6);
+    let analyses: Vec<_> = study.targets.iter().take(1).filter_map(|target| analysis::perturbation(target, study.scoring, 1)).collect();
+    for figure in figures::all(&study, &analyses, Style { palette: Palette::Safe, dark: false }) {
+        let file = pdf::pdf(&figure.svg.finish()).unwrap_or_else(|error| panic!("{}: {error}", figure.name));
+        assert!(file.starts_with(b"%PDF-1.4") && file.ends_with(b"%%EOF\n"), "{}", figure.name);
+    }
+}
+
+/// What is said of colours is what each method's values are, wherever it is said; nothing says of all of them that they moved the prediction.
+#[test]
+fn colours_are_explained_by_method() {
+    let study = sample::study(1, 600, 0);
+    let page = page::page(&study, &[]);
+    let slopes = page.split("<li>").find(|item| item.contains("<strong>") && item.contains("Saliency")).expect("an item");
+    assert!(slopes.contains("Blue: more positive voltage here would raise the prediction") && slopes.contains("DeepLIFT"), "{slopes}");
+    let moved = page.split("<li>").find(|item| item.contains("<strong>Input × gradient</strong>")).expect("an item");
+    assert!(moved.contains("Blue: this sample raised the prediction"), "{moved}");
+    for said in ["ms² per µV", "a.u., not a slope"] {
+        assert!(page.contains(said), "{said}");
+    }
+    for wrong in ["how much it moved the prediction", "lowers the answer", "Blue raises the prediction"] {
+        assert!(!page.contains(wrong) && !cardiograd::survey::guide().contains(wrong), "{wrong}");
+    }
+    assert!(page.contains("Σ|map|") && page.contains("than on ECG paper"));
+}
+
+/// A network that is no better than the mean is announced above its heatmaps, in those words.
+#[test]
+fn a_worthless_network_is_announced() {
+    let mut study = sample::study(1, 600, 0);
+    let said = |study: &StudyResults| page::page(study, &[]).contains("\"warning\":\"QT interval: the network is worse than the mean");
+    assert!(!said(&study));
+    let test = study.targets[2].metrics.iter_mut().find(|metrics| metrics.split == "test").expect("a test split");
+    test.mae = 1.2 * test.mae_of_mean;
+    assert!(said(&study));
 }
 
 #[test]
@@ -355,7 +468,9 @@ fn a_report_is_one_file_that_needs_nothing_else() {
         assert_eq!(page.matches(opening).count(), page.matches(closing).count(), "{opening}");
     }
     assert!(page.contains("sha256:0123456789abcdef") && page.contains("cardiograd study --preset quick -o out"));
-    assert_eq!(page.matches("role=\"img\" aria-label=").count(), page.matches("<svg").count() + page.matches("<canvas").count());
+    assert_eq!(page.matches("role=\"img\" aria-label=").count(), page.matches("<svg").count());
+    // What takes arrow keys is no picture.
+    assert_eq!(page.matches("<canvas").count(), page.matches("role=\"application\" aria-roledescription=").count());
     for file in [
         "figures/figure3_intervals.svg",
         "figures/figure7_perturbation_absolute_percentage.png",

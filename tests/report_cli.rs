@@ -1,12 +1,15 @@
-//! `render` and `survey` from the command line, with good and with bad input.
+//! `render`, `survey` and the page of one ECG from the command line, with good and with bad input.
 
 mod sample;
 
-use cardiograd::dataset::Target;
-use cardiograd::files::{npy, npz::NpzWriter};
+use cardiograd::dataset::{InputKind, Target};
+use cardiograd::files::npz::{self, NpzWriter};
+use cardiograd::files::npy;
+use cardiograd::nn::{Model, initialise};
 use cardiograd::report::store;
 use cardiograd::survey::Key;
-use ndarray::Array1;
+use cardiograd::tape::{Builder, ConvLayer, Network, Op, from_vec};
+use ndarray::{Array1, Array3, ArrayD, Axis};
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -54,14 +57,20 @@ fn pictures_of_any_kind() {
     };
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
     let plain = text(draw(&["--input", "x.npy", "--title", "A <plain> ECG"], "plain.svg"));
-    assert!(plain.contains("A &lt;plain&gt; ECG") && !plain.contains("lowers"));
+    assert!(plain.contains("A &lt;plain&gt; ECG") && !plain.contains("lower"));
     let map = ["--input", "x.npy", "--heatmap", "maps.npz", "--method"];
     let with = |rest: &[&'static str]| map.into_iter().chain(rest.iter().copied()).collect::<Vec<_>>();
     let single = text(draw(&with(&["saliency", "--fiducials", "m.csv", "--unit", "µV per µV"]), "single.svg"));
-    assert!(single.contains("QRS on") && !single.contains(">J<") && single.contains("µV per µV") && single.contains("raises"));
+    assert!(single.contains("QRS on") && !single.contains(">J<") && single.contains("slope, µV per µV") && single.contains("would raise"));
+    // Whether DeepLIFT was multiplied by the input, no record says here.
+    let unknown = text(draw(&with(&["deeplift"]), "unknown.svg"));
+    assert!(unknown.contains(">attribution<") && !unknown.contains("raise"), "nothing is claimed of what is not known");
     assert!(text(draw(&with(&["deeplift,smoothgrad"]), "pair.svg")).contains("SmoothGrad"));
     assert!(text(draw(&with(&["all", "--dark", "--palette", "safe"]), "grid.svg")).contains("#11151c"));
-    assert!(text(draw(&with(&["saliency", "--layout", "averaged"]), "averaged.svg")).contains("mean of |attribution|"));
+    assert!(text(draw(&with(&["saliency", "--layout", "averaged"]), "averaged.svg")).contains("mean over 12 leads of |slope|, prediction per µV"));
+    let pdf = draw(&with(&["saliency", "--layout", "paper", "--fiducials", "m.csv"]), "paper.pdf");
+    assert!(pdf.starts_with(b"%PDF-"));
+    assert!(text(draw(&with(&["saliency", "--layout", "paper", "--fiducials", "m.csv"]), "paper.svg")).contains("QRS on"));
     assert!(text(draw(&with(&["saliency", "--layout", "paper"]), "paper.svg")).contains("25 mm/s"));
     let png = draw(&with(&["saliency", "--zoom", "1"]), "single.png");
     assert_eq!(png[..4], [0x89, b'P', b'N', b'G']);
@@ -75,7 +84,7 @@ fn what_cannot_be_drawn_is_refused_in_a_line() {
     arrays(folder);
     let ecg = ["render", "--input", "x.npy"];
     let say = |code: i32, rest: &[&str]| refused(folder, code, &ecg.into_iter().chain(rest.iter().copied()).collect::<Vec<_>>());
-    assert!(say(2, &["-o", "x.pdf"]).contains(".svg or .png"));
+    assert!(say(2, &["-o", "x.jpg"]).contains(".svg, .pdf or .png"));
     assert!(say(2, &["--ecg", "1", "-o", "x.svg"]).contains("numbered from 0"));
     assert!(say(2, &["--heatmap", "maps.npz", "-o", "x.svg"]).contains("choose with --method among deeplift saliency smoothgrad"));
     assert!(say(1, &["--heatmap", "maps.npz", "--method", "magic", "-o", "x.svg"]).contains("no array 'magic'"));
@@ -86,6 +95,17 @@ fn what_cannot_be_drawn_is_refused_in_a_line() {
             .expect("written");
         let text = say(1, &["--fiducials", "bad.csv", "-o", "x.svg"]);
         assert!(text.contains(&format!("bad.csv: row 2: t_offset is '{wrong}', outside of the ECG's 600 samples")), "{text}");
+    }
+    // Rows are found by their ids, not by their places.
+    std::fs::write(folder.join("other.csv"), "id,p_onset,p_offset,qrs_onset,qrs_offset,t_offset\n7,150,190,225,,440\n").expect("written");
+    assert!(say(1, &["--fiducials", "other.csv", "-o", "x.svg"]).contains("other.csv: has no row of the id '0'"));
+    works(folder, &["render", "--input", "x.npy", "--fiducials", "other.csv", "--id", "7", "-o", "by_id.svg"]);
+    assert!(std::fs::read_to_string(folder.join("by_id.svg")).expect("a picture").contains("QRS on"));
+    // Fiducials are of a median beat: on a recording they would stand over its first 1.2 s.
+    npy::write(folder.join("long.npy"), sample::ecg(1, 5000).view()).expect("written");
+    for layout in ["leads", "averaged", "paper"] {
+        let text = refused(folder, 2, &["render", "--input", "long.npy", "--fiducials", "m.csv", "--layout", layout, "-o", "x.svg"]);
+        assert!(text.contains("--fiducials marks a median beat of 600 samples; this ECG has 5000"), "{text}");
     }
     let mut broken = sample::ecg(1, 600);
     broken[[6, 17]] = f32::NAN;
@@ -147,4 +167,100 @@ fn a_study_in_other_colours_and_a_review_of_it() {
     assert!(refused(folder, 2, &["survey", "make", "study", "-o", "other"]).contains("--ecgs 51"));
     assert!(refused(folder, 1, &["survey", "make", "nowhere", "-o", "other"]).contains("results.json"));
     assert!(!folder.join("other").exists());
+}
+
+/// A model (12, any) → conv → ReLU → mean → linear of `outputs`, scaled so that its answers are of some ms.
+fn model(outputs: usize, target: Option<Target>) -> Model {
+    let mut build = Builder::new();
+    let x = build.input("x", &[Some(12), None]);
+    let conv = build.conv1d("conv", x, ConvLayer::same(12, 4, 5));
+    let act = build.relu("act", conv);
+    let mean = build.node("mean", Op::GlobalAvgPool, &[act]);
+    let y = build.linear("fc", mean, 4, outputs, true);
+    let program = build.finish(y).expect("a program");
+    let parameters = initialise(&program, 1, 0).expect("parameters");
+    Model { target, input: target.map(|_| InputKind::Median), ..Model::new(Network::new(program, parameters).expect("a network")) }
+}
+
+/// Three median beats.
+fn ecgs() -> Array3<f32> {
+    let all: Vec<_> = (0..3).map(|seed| sample::ecg(seed, 600)).collect();
+    ndarray::stack(Axis(0), &all.iter().map(|ecg| ecg.view()).collect::<Vec<_>>()).expect("one shape")
+}
+
+fn array(folder: &Path, name: &str) -> ArrayD<f64> {
+    npz::read_one(&folder.join("out.npz"), name).expect("an array").into_f64()
+}
+
+fn one(folder: &Path, arguments: &str) -> String {
+    works(folder, &arguments.split_whitespace().collect::<Vec<_>>())
+}
+
+/// The page says the numbers of the arrays: prediction, answer on a flat line, and for contributions their sums by part of the beat and by lead.
+#[test]
+fn a_page_of_one_ecg_says_what_the_arrays_hold() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path();
+    let model = model(1, Some(Target::Qt));
+    model.save(path.join("m.cgm")).expect("a result");
+    npy::write(path.join("x.npy"), ecgs().view()).expect("a result");
+    let header = "id,pr_ms,qrs_ms,qt_ms,rate_bpm,r_v5_uv,j_v5_uv,t_v5_uv,p_onset,p_offset,qrs_onset,qrs_offset,t_offset,status";
+    let rows: Vec<String> = (0..3).map(|k| format!("e{k},160,90,39{k},60,1200,-20,300,140,190,220,265,425,ok")).collect();
+    std::fs::write(path.join("found.csv"), format!("{header}\n{}\n", rows.join("\n"))).expect("a result");
+    let what = "explain m.cgm -i x.npy -m inputxgradient,integrated_gradients,saliency,smoothgrad,random";
+    one(path, &format!("{what} -o out.npz"));
+    one(path, &format!("{what} --ecg 1 --measurements found.csv -o page.html"));
+    let page = std::fs::read_to_string(path.join("page.html")).expect("a result");
+    let said = |value: f64| format!("{value:.1} ms").replace('-', "−");
+    let signed = |value: f64| format!("{}{}", if value > 0.0 { "+" } else { "" }, said(value));
+    let predicted = array(path, "prediction")[[1]];
+    let flat = f64::from(model.network.predict(&[from_vec(&[1, 12, 600], vec![0.0; 7200])]).expect("a result")[[0, 0]]);
+    for text in [
+        format!("<td class=\"value\">{}</td>", said(predicted)),
+        format!("<td class=\"value\">{}</td>", said(flat)),
+        "<td class=\"value\">391.0 ms</td>".into(),
+        format!("by <strong>{}</strong>", signed(predicted - flat)),
+        "ECG e1 of x.npy".into(),
+    ] {
+        assert!(page.contains(&text), "{text}");
+    }
+    let section = |title: &str| page.split(&format!("<h2>{title}</h2>")).nth(1).and_then(|rest| rest.split("</section>").next()).expect("a result");
+    let map = array(path, "inputxgradient").index_axis_move(Axis(0), 1);
+    let over = |range: std::ops::Range<usize>| map.axis_iter(Axis(1)).skip(range.start).take(range.len()).map(|column| column.sum()).sum::<f64>();
+    let moved = section("Input × gradient");
+    assert!(moved.contains(&format!("<strong>{}</strong>", signed(map.sum()))) && moved.contains("By part of the beat"), "{moved:.900}");
+    let part = |name: &str, value: f64| format!("{name} {}", signed(value).trim_end_matches(" ms").replace("+0.0", "0.0").replace("−0.0", "0.0"));
+    assert!(moved.contains(&part("QRS", over(220..265))) && moved.contains(&part("T", over(345..425))));
+    // Integrated gradients are slopes here, which times the voltage add up to the whole difference.
+    let whole = section("Integrated gradients");
+    assert!(whole.contains("Blue: more positive voltage here would raise the prediction") && whole.contains("not accounted for: 0.0 ms"), "{whole:.900}");
+    for (title, text) in [("Saliency", "Slopes"), ("SmoothGrad", "Sizes of slopes"), ("Random", "Random numbers")] {
+        assert!(section(title).contains(text) && !section(title).contains("Σ contributions"), "{title}");
+    }
+    assert!(!page.replace("http://www.w3.org/2000/svg", "").contains("http"), "the page needs nothing from elsewhere");
+    one(path, "explain m.cgm -i x.npy -m all --ecg 2 -o all.html");
+    let all = std::fs::read_to_string(path.join("all.html")).expect("a result");
+    assert!(all.len() < 1_000_000 && all.contains("Nothing was measured on this ECG"), "{} bytes", all.len());
+}
+
+#[test]
+fn a_page_that_cannot_be_made_is_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path();
+    model(1, None).save(path.join("m.cgm")).expect("a result");
+    model(2, None).save(path.join("two.cgm")).expect("a result");
+    npy::write(path.join("x.npy"), ecgs().view()).expect("a result");
+    let page = "explain m.cgm -i x.npy -m saliency -o page.html";
+    for (arguments, code, words) in [
+        (page.to_owned(), 2, "x.npy holds 3 ECGs, a page shows one: choose it with --ecg N"),
+        (format!("{page} --ecg 3"), 2, "--ecg 3: x.npy holds 3, numbered from 0"),
+        (format!("{page} --ecg 0 --segments none.csv"), 2, "a page takes --measurements"),
+        (format!("{page} --ecg 0 --measurements none.csv"), 1, "none.csv"),
+        ("explain two.cgm -i x.npy -m saliency -o page.html --ecg 0 --column all".into(), 2, "choose it with --column K"),
+        ("explain m.cgm -i x.npy -m saliency -o refused.npz --ecg 0".into(), 2, "--ecg and --measurements belong to a page"),
+    ] {
+        let text = refused(path, code, &arguments.split_whitespace().collect::<Vec<_>>());
+        assert!(text.contains(words), "{arguments}: {text}");
+        assert!(!path.join("page.html").exists(), "{arguments}");
+    }
 }

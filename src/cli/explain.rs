@@ -1,5 +1,7 @@
 //! `cardiograd explain`.
 
+mod page;
+
 use super::growing::{Growing, Told};
 use super::inputs::{Ecgs, InputOptions};
 use super::method_options::{MethodOptions, Precision, left_out_json, tell_idle, tell_left_out};
@@ -38,9 +40,12 @@ pub struct Args {
     /// Methods separated by commas, or `all`: the nine and `random`.
     #[arg(long, short, value_name = "LIST")]
     method: String,
-    /// Where the maps go: one array (N, 12, L) per method, and `prediction`.
-    #[arg(long, short, value_name = "OUT.npz")]
+    /// Where the maps go: one array (N, 12, L) per method, and `prediction`; or, with a name in .html, one ECG with its maps on one page to read and
+    /// print.
+    #[arg(long, short, value_name = "OUT.npz|PAGE.html")]
     output: PathBuf,
+    #[command(flatten)]
+    page: page::PageOptions,
     /// The network of a state dict: stevennet, standardconv or a program file (.json).
     #[arg(long)]
     arch: Option<String>,
@@ -84,6 +89,10 @@ pub struct Args {
 
 /// Runs the command, and records where the maps come from.
 pub fn run(args: &Args, globals: &Globals) -> Result<()> {
+    if page::wanted(&args.output) {
+        return page::run(args, globals);
+    }
+    args.page.check_unused()?;
     let Explained { work, found } = explained(args, globals)?;
     publish("explain", args, work, &[])?;
     if globals.quiet { Ok(()) } else { tell(args, &found, globals) }
@@ -99,6 +108,7 @@ impl Recorded for Args {
         }
         inputs.extend(self.draws.as_mut().map(|path| ("draws", Input::Path(path))));
         inputs.extend(self.coefficients.as_mut().map(|path| ("coefficients", Input::Path(path))));
+        inputs.extend(self.page.measurements().map(|path| ("measurements", Input::Path(path))));
         inputs.extend(self.methods.files());
         Files { inputs, output: Some(&mut self.output) }
     }

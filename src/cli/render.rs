@@ -1,9 +1,12 @@
-//! `cardiograd render`: any ECG, heatmap or set of perturbation curves as SVG or PNG, or a study's figures in other colours.
+//! `cardiograd render`: any ECG, heatmap or set of perturbation curves as SVG, PDF or PNG, or a study's figures in other colours.
 
 use super::Globals;
 use super::numbers::{ECGS, up_to};
 use super::places::{Output, Places};
 use super::provenance::forget;
+use crate::attribution::{Meaning, Method, Unit};
+use crate::audit::provenance::Record;
+use crate::dataset::InputKind;
 use crate::ecg::Measurements;
 use crate::ecg::leads::LEADS;
 use crate::evaluation::scores::{Scoring, scores, usable};
@@ -14,9 +17,9 @@ use crate::intake::{self, Most};
 use crate::report::analysis::{self, LabelledCurves};
 use crate::report::colour::{Palette, Style};
 use crate::report::heatmap::{self, Heatmap};
-use crate::report::methods::{NINE, title};
+use crate::report::methods::{NINE, meaning, title};
 use crate::report::svg::Svg;
-use crate::report::{chart, paper, png, store, write};
+use crate::report::{chart, paper, pdf, png, store, write};
 use crate::{Error, Result};
 use ndarray::{Array2, ArrayD, Axis, Ix2};
 use std::path::{Path, PathBuf};
@@ -37,16 +40,20 @@ pub struct Args {
     /// Which ECG of the array, from 0.
     #[arg(long, default_value_t = 0, value_parser = up_to::<ECGS>)]
     ecg: usize,
-    /// How leads stand: 12 below each other, V5 with the averaged heatmap, or 3 × 4 and a rhythm strip on ECG paper.
+    /// How leads stand: 12 below each other, V5 with the averaged heatmap, or on ECG paper (25 mm/s, 10 mm/mV): a median beat whole in 3 × 4 cells, a
+    /// recording in 3 × 4 and a rhythm strip.
     #[arg(long, value_enum, default_value_t = Layout::Leads)]
     layout: Layout,
-    /// Fiducials to mark: a CSV as `measure` writes it, one row per ECG.
+    /// Fiducials of a median beat to mark: a CSV as `measure` writes it. The row is the one whose id is --id.
     #[arg(long, value_name = "MEASUREMENTS.csv", requires = "input")]
     fiducials: Option<PathBuf>,
+    /// The id of the ECG in --fiducials [default: its number in the array].
+    #[arg(long, value_name = "ID", requires = "fiducials")]
+    id: Option<String>,
     /// The heading.
     #[arg(long)]
     title: Option<String>,
-    /// The unit of the attributions, for the colour bar.
+    /// The unit of the attributions, for the colour bar [default: what the method's values are in, of the prediction].
     #[arg(long, default_value = "")]
     unit: String,
     /// Perturbation curves of one model, one file a method, as `perturb` writes them.
@@ -61,10 +68,10 @@ pub struct Args {
     /// Light on dark.
     #[arg(long)]
     dark: bool,
-    /// Pixels of a PNG per unit of the picture.
+    /// Pixels of a PNG per unit of the picture, of which there are 96 to the inch; 3.125 gives 300 dpi.
     #[arg(long, default_value_t = 2.0)]
     zoom: f32,
-    /// The picture, .svg or .png; a folder with --study.
+    /// The picture, .svg, .pdf or .png; a folder with --study.
     #[arg(long, short)]
     output: PathBuf,
 }
@@ -95,8 +102,8 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
         write::figures(&args.output, &store::load(study)?, style)?;
     } else {
         let ending = args.output.extension().and_then(|ending| ending.to_str()).unwrap_or_default().to_ascii_lowercase();
-        if !["svg", "png"].contains(&ending.as_str()) {
-            return Err(Error::Usage(format!("{}: a picture's name ends in .svg or .png", args.output.display())));
+        if !["svg", "pdf", "png"].contains(&ending.as_str()) {
+            return Err(Error::Usage(format!("{}: a picture's name ends in .svg, .pdf or .png", args.output.display())));
         }
         let picture = match &args.input {
             Some(input) => ecg(args, input, style)?,
@@ -104,7 +111,11 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
         };
         picture.check().map_err(|error| args.input.iter().fold(error, |error, input| error.of_file(input)))?;
         let text = picture.finish();
-        let bytes = if ending == "png" { png::png(&text, args.zoom)? } else { text.into_bytes() };
+        let bytes = match ending.as_str() {
+            "png" => png::png(&text, args.zoom)?,
+            "pdf" => pdf::pdf(&text)?,
+            _ => text.into_bytes(),
+        };
         forget(&args.output)?;
         atomic::write(&args.output, &bytes)?;
     }
@@ -117,14 +128,21 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
 
 fn ecg(args: &Args, input: &Path, style: Style) -> Result<Svg> {
     let ecg = one(npy::read_f32(input)?, args.ecg, input)?;
-    let measured = args.fiducials.as_deref().map(|path| row_of(path, args.ecg, ecg.ncols())).transpose()?;
+    let measured = args.fiducials.as_deref().map(|path| fiducials(args, path, ecg.ncols())).transpose()?;
     let maps = maps(args, ecg.dim())?;
     let plain = format!("ECG {}", args.ecg);
     let heading = |name: &str| args.title.clone().unwrap_or_else(|| format!("{}, {plain}", title(name)));
     let headings: Vec<String> =
         maps.iter().map(|(name, _)| if name.is_empty() { args.title.clone().unwrap_or(plain.clone()) } else { heading(name) }).collect();
-    let picture =
-        |k: usize| Heatmap { ecg: ecg.view(), map: maps[k].1.view(), title: &headings[k], unit: &args.unit, fiducials: measured.as_ref() };
+    let meanings: Vec<Option<Meaning>> = maps.iter().map(|(name, _)| said(args, name)).collect();
+    let picture = |k: usize| Heatmap {
+        ecg: ecg.view(),
+        map: maps[k].1.view(),
+        title: &headings[k],
+        unit: &args.unit,
+        meaning: meanings[k],
+        fiducials: measured.as_ref(),
+    };
     Ok(match (maps.len(), args.layout) {
         (1, Layout::Leads) => heatmap::full(&picture(0), style),
         (1, Layout::Averaged) => heatmap::averaged(&picture(0), style),
@@ -194,12 +212,47 @@ fn fitting(map: Array2<f32>, shape: (usize, usize), path: &Path) -> Result<Array
 /// The most of a table of fiducials that is read.
 const TABLE: Most = Most { bytes: 1 << 28, of: "a table of measurements" };
 
-/// The fiducials of one ECG of `samples` samples in a CSV of measurements.
-fn row_of(path: &Path, ecg: usize, samples: usize) -> Result<Measurements> {
+/// What a method's values say. Whether they were multiplied by the input, and are absolute, stands in the record of the archive; where a method can be
+/// either and there is no record, nothing is said.
+fn said(args: &Args, method: &str) -> Option<Meaning> {
+    let record = args.heatmap.as_deref().and_then(|archive| Record::find(archive).ok().flatten());
+    let option = |name: &str| {
+        let prefix = format!("--{name}=");
+        record.iter().flat_map(|record| record.arguments.iter().chain(&record.defaults)).find_map(|given| given.strip_prefix(&prefix))
+    };
+    let multiplied = option("multiply-by-inputs");
+    if Method::named(method)?.row().heeds("multiply-by-inputs") && multiplied.is_none() {
+        return None;
+    }
+    let meaning = meaning(method, multiplied == Some("yes"), option("absolute").map(|given| given == "yes"))?;
+    // A unit that was given is the attributions' own.
+    Some(if args.unit.is_empty() { meaning } else { Meaning { unit: Unit::Prediction, ..meaning } })
+}
+
+/// The fiducials of the ECG, which must be a median beat.
+fn fiducials(args: &Args, path: &Path, samples: usize) -> Result<Measurements> {
+    let beat = InputKind::Median.samples();
+    if samples != beat {
+        let text = format!("marks a median beat of {beat} samples; this ECG has {samples}, where they would stand at places that they are not of");
+        return Err(Error::Usage(format!("--fiducials {text}")));
+    }
+    row_of(path, &args.id.clone().unwrap_or_else(|| args.ecg.to_string()), samples)
+}
+
+/// The fiducials of the ECG of an id, `samples` samples long, in a CSV of measurements.
+fn row_of(path: &Path, id: &str, samples: usize) -> Result<Measurements> {
     let mut reader = csv::Reader::from_reader(intake::open_most(path, TABLE)?);
     let header = reader.headers().map_err(|error| Error::format(path, error.to_string()))?.clone();
-    let row = reader.records().nth(ecg).ok_or_else(|| Error::format(path, format!("has no row for ECG {ecg}, numbered from 0")))?;
-    let row = row.map_err(|error| Error::format(path, error.to_string()))?;
+    let ids = header.iter().position(|column| column == "id").ok_or_else(|| Error::format(path, "has no column id"))?;
+    let mut found: Option<(usize, csv::StringRecord)> = None;
+    for (at, row) in reader.records().enumerate() {
+        let row = row.map_err(|error| Error::format(path, error.to_string()))?;
+        if row.get(ids) == Some(id) && found.replace((at + 2, row)).is_some() {
+            return Err(Error::format(path, format!("has several rows of the id '{id}'")));
+        }
+    }
+    let (line, row) =
+        found.ok_or_else(|| Error::format(path, format!("has no row of the id '{id}': give the id that the ECG has there with --id")))?;
     let field = |name: &str| -> Result<Option<f64>> {
         let at = header.iter().position(|column| column == name).ok_or_else(|| Error::format(path, format!("has no column {name}")))?;
         let text = row.get(at).unwrap_or_default().trim();
@@ -209,8 +262,8 @@ fn row_of(path: &Path, ecg: usize, samples: usize) -> Result<Measurements> {
         // Also false for NaN.
         match text.parse::<f64>() {
             Ok(at) if (0.0..=samples as f64).contains(&at) => Ok(Some(at)),
-            Ok(_) => Err(Error::format(path, format!("row {}: {name} is '{text}', outside of the ECG's {samples} samples", ecg + 2))),
-            Err(_) => Err(Error::format(path, format!("row {}: {name} is '{text}', not a number", ecg + 2))),
+            Ok(_) => Err(Error::format(path, format!("row {line}: {name} is '{text}', outside of the ECG's {samples} samples"))),
+            Err(_) => Err(Error::format(path, format!("row {line}: {name} is '{text}', not a number"))),
         }
     };
     Ok(Measurements {

@@ -124,7 +124,7 @@ fn account_of(args: &Args) -> Result<(AtomicFolder, Trace)> {
         Precision::F32 => account::<f32>(&model.network, args, &settings, &x)?,
         Precision::F64 => account::<f64>(&model.network.cast(), args, &settings, &x)?,
     };
-    let about = about(args, &model, &done, &x)?;
+    let about = about(args, &model, &settings, &done, &x)?;
     write(args, &done, &about, folder.partial())?;
     Ok((folder, done))
 }
@@ -147,7 +147,7 @@ fn account<T: Real>(network: &Network<T>, args: &Args, settings: &Settings, x: &
 }
 
 /// The facts at the top of the page, and the heatmap if the input has the twelve leads.
-fn about(args: &Args, model: &Model, trace: &Trace, x: &ndarray::Array3<f64>) -> Result<About> {
+fn about(args: &Args, model: &Model, settings: &Settings, trace: &Trace, x: &ndarray::Array3<f64>) -> Result<About> {
     let name = |path: &Path| path.file_name().map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned());
     let names = args.names();
     let target = model.target.map_or_else(|| "not said by the model".to_owned(), |target| format!("{} ({})", target.title(), model.unit()));
@@ -173,8 +173,8 @@ fn about(args: &Args, model: &Model, trace: &Trace, x: &ndarray::Array3<f64>) ->
     };
     let ecg = flat(x.index_axis(ndarray::Axis(0), 0).to_owned().into_dyn())?;
     let map = flat(trace.map.index_axis(ndarray::Axis(0), 0).to_owned().into_dyn())?;
-    let unit = if model.target.is_some() { format!("{}/µV", model.unit()) } else { String::new() };
-    let drawn = Heatmap { ecg: ecg.view(), map: map.view(), title: args.method.title(), unit: &unit, fiducials: None };
+    let meaning = Some(args.method.row().meaning(settings.multiply_by_inputs, settings.absolute));
+    let drawn = Heatmap { ecg: ecg.view(), map: map.view(), title: args.method.title(), unit: model.unit(), meaning, fiducials: None };
     let picture = (ecg.nrows() == LEADS.len()).then(|| heatmap::full(&drawn, Style::default()).inline());
     Ok(About { facts, picture, unit: model.unit().to_owned() })
 }

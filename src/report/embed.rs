@@ -1,22 +1,30 @@
 //! The study's ECGs and heatmaps as they travel inside `report.html`: attributions in one byte each, traces in two, base64.
 //!
 //! A byte is the scaled attribution × 127, so that a reading is right to 0.4 % of full colour; what lies beyond full colour is clipped
-//! there, as in every picture. Long inputs are pooled in time (largest |attribution| of each bin) until the page stays small.
+//! there, as in every picture. Where there are many, maps are pooled in time (largest |attribution| of each bin) until the page stays small.
 
 use super::colour::{Palette, Style, hex};
-use super::figures::unit;
+use super::figures::{meaning_of, unit};
+use super::findings::words_for_the_mean;
+use super::heatmap::heaviest;
 use super::lane::fiducials;
 use super::methods::{is_signed, title};
-use super::results::StudyResults;
+use super::one_ecg::{Accounts, Contributions, frontal_axis, qtcf};
+use super::results::{StudyResults, TargetResults};
 use super::scale::{LEVELS, averaged, scale};
+use super::svg::plain;
+use super::words;
+use crate::attribution::{Family, Method, Sum};
+use crate::dataset::{InputKind, Target};
+use crate::ecg::Measurements;
 use crate::ecg::leads::{LEADS, RATE, V5};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use ndarray::{ArrayView1, Axis};
+use ndarray::{ArrayView1, ArrayView2, Axis};
 use serde_json::{Value, json};
 
-/// Base64 characters that all full heatmaps of a page may take.
-const BUDGET: usize = 34_000_000;
+/// Base64 characters that all full heatmaps of a page may take: with all else, a page of 51 ECGs, 6 targets and 10 methods stays below 20 MB.
+const BUDGET: usize = 15_500_000;
 
 /// What the page's script reads.
 pub struct Embedded {
@@ -53,7 +61,7 @@ pub fn embed(results: &StudyResults, methods: &[String], start: (usize, i64)) ->
             }
             row.push(sizes);
             row_averaged.push(sizes_averaged);
-            row_signed.push(target.maps_of(method).is_some_and(is_signed));
+            row_signed.push(meaning_of(method).is_some_and(|meaning| meaning.signed) || target.maps_of(method).is_some_and(is_signed));
         }
         scales.push(row);
         scales_averaged.push(row_averaged);
@@ -64,7 +72,16 @@ pub fn embed(results: &StudyResults, methods: &[String], start: (usize, i64)) ->
         "ecgs": describe_ecgs(results), "targets": describe_targets(results),
         "methods": methods.iter().map(|method| title(method)).collect::<Vec<_>>(),
         "start": [start.0 as i64, start.1],
-        "units": results.targets.iter().map(|t| methods.iter().map(|m| unit(t.target, m)).collect::<Vec<_>>()).collect::<Vec<_>>(),
+        "units": by_map(results, methods, &|t, m| unit(t.target, m)),
+        "quantities": by_map(results, methods, &|t, m| words::quantity(meaning_of(m), true, &unit(t.target, m))),
+        "quantitiesUnsigned": by_map(results, methods, &|t, m| words::quantity(meaning_of(m), false, &unit(t.target, m))),
+        "sizes": by_ecg(results, methods, &|t, m, _, map| words::size(map, meaning_of(m), &unit(t.target, m))),
+        "weights": by_ecg(results, methods, &|_, _, _, map| heaviest(map).unwrap_or_else(|| "the map is zero".into())),
+        "accounts": by_ecg(results, methods, &|t, m, ecg, map| account(results, t.target, m, ecg, map).unwrap_or_default()),
+        "ends": methods.iter().map(|m| words::ends(meaning_of(m))).collect::<Vec<_>>(),
+        "sentences": methods.iter().map(|m| meaning_of(m).map_or("", |meaning| meaning.sentence())).collect::<Vec<_>>(),
+        "colourWords": { "rdbu": said(methods, Palette::RdBu), "safe": said(methods, Palette::Safe) },
+        "array": if results.input == InputKind::Median { "dataset/median.npy" } else { "dataset/rhythm.npy" },
         "scales": scales, "scalesAveraged": scales_averaged, "signed": signed,
         "colours": { "rdbu": colours(Palette::RdBu), "safe": colours(Palette::Safe) },
     });
@@ -93,19 +110,89 @@ pub(crate) fn quantised(values: ArrayView1<'_, f32>, scale: Option<f32>, pool: u
     values.axis_chunks_iter(Axis(0), pool).map(bin).collect()
 }
 
+/// Something of every target and method.
+fn by_map(results: &StudyResults, methods: &[String], of: &dyn Fn(&TargetResults, &str) -> String) -> Vec<Vec<String>> {
+    results.targets.iter().map(|target| methods.iter().map(|method| of(target, method)).collect()).collect()
+}
+
+/// What is said of one map: of a target and a method, by the ECG's number.
+type OfMap<'a> = &'a dyn Fn(&TargetResults, &str, usize, ArrayView2<'_, f32>) -> String;
+
+/// Something of every map; nothing where a method has none for a target.
+fn by_ecg(results: &StudyResults, methods: &[String], of: OfMap<'_>) -> Vec<Vec<Vec<String>>> {
+    let maps = |target: &TargetResults, method: &String| -> Vec<String> {
+        let all = target.maps_of(method).into_iter().flat_map(|maps| maps.axis_iter(Axis(0)));
+        all.enumerate().map(|(ecg, map)| of(target, method, ecg, map)).collect()
+    };
+    results.targets.iter().map(|target| methods.iter().map(|method| maps(target, method)).collect()).collect()
+}
+
+/// What contributions add up to, and where they come from; the study's baseline is a flat line. `None` for values that do not add up.
+fn account(results: &StudyResults, target: Target, method: &str, ecg: usize, map: ArrayView2<'_, f32>) -> Option<String> {
+    let (meaning, row) = (meaning_of(method)?, Method::named(method)?.row());
+    let (values, made) = match (meaning.family, row.sum) {
+        (Family::Contribution, _) => (map.mapv(f64::from), "Contributions"),
+        (Family::Slope, Sum::Difference) => {
+            let x = results.ecgs.inputs.index_axis(Axis(0), ecg);
+            (map.mapv(f64::from) * x.mapv(f64::from), "Contributions (slope × voltage)")
+        }
+        _ => return None,
+    };
+    let sum = values.sum();
+    let contributions = Contributions { values, from: 0.0, beginning: String::new(), made: None };
+    let accounts = Accounts::new(&contributions, sum, results.ecgs.measurements.get(ecg));
+    let parts: Vec<String> = accounts.by_part.steps.iter().map(|(name, value)| format!("{name} {}", plain(*value, 1))).collect();
+    Some(format!("{made} sum to {} {}: {}.", plain(sum, 1), target.unit(), parts.join(", ")))
+}
+
+/// What the colours of each method say.
+fn said(methods: &[String], palette: Palette) -> Vec<String> {
+    let style = Style { palette, dark: false };
+    methods.iter().map(|method| meaning_of(method).map_or_else(String::new, |meaning| words::colours(meaning, style))).collect()
+}
+
 fn describe_ecgs(results: &StudyResults) -> Vec<Value> {
+    // The number of an ECG in the study's own dataset is its name there.
+    let own = ["simulator", "pulse2pulse"].contains(&results.data.source.as_str());
     let one = |(i, id): (usize, &String)| {
         let measured = &results.ecgs.measurements[i];
-        let marks = if results.input == crate::dataset::InputKind::Median { fiducials(measured) } else { Vec::new() };
+        let median = results.input == InputKind::Median;
+        let marks = if median { fiducials(measured) } else { Vec::new() };
         let values: Vec<Option<f64>> = results.targets.iter().map(|target| target.target.value(measured)).collect();
-        json!({ "id": id, "fiducials": marks, "values": values })
+        let axis = median.then(|| frontal_axis(results.ecgs.inputs.index_axis(Axis(0), i), measured)).flatten();
+        let number = id.parse::<usize>().ok().filter(|_| own).map(|number| number.to_string());
+        json!({ "id": id, "fiducials": marks, "values": values, "cart": cart(measured, axis), "number": number })
     };
     results.ecgs.ids.iter().enumerate().map(one).collect()
 }
 
+/// The head of an ECG in one line, as on an ECG cart.
+fn cart(measured: &Measurements, axis: Option<f64>) -> String {
+    let known = |name: &str, value: Option<f64>, unit: &str| Some(format!("{name} {}{unit}", plain(value?, 0)));
+    let all = [
+        known("Rate", measured.rate_bpm, "/min"),
+        known("PR", measured.pr_ms, " ms"),
+        known("QRS", measured.qrs_ms, " ms"),
+        known("QT", measured.qt_ms, " ms"),
+        known("QTcF", qtcf(measured), " ms"),
+        known("QRS axis", axis, "°"),
+    ];
+    all.into_iter().flatten().collect::<Vec<_>>().join(" · ")
+}
+
 fn describe_targets(results: &StudyResults) -> Vec<Value> {
-    let one = |target: &super::results::TargetResults| json!({ "title": target.target.title(), "unit": target.target.unit(), "predicted": target.predicted });
+    let one = |target: &TargetResults| {
+        let name = target.target.name();
+        json!({ "title": target.target.title(), "unit": target.target.unit(), "predicted": target.predicted, "name": name,
+                "model": format!("models/{name}.cgm"), "warning": warning(target) })
+    };
     results.targets.iter().map(one).collect()
+}
+
+/// That a network is no better than the mean on the test split, if it is so.
+fn warning(target: &TargetResults) -> Option<String> {
+    let test = target.split("test").filter(|test| test.is_worse_than_mean())?;
+    Some(format!("{}: {}.", target.target.title(), words_for_the_mean(test.mae, test.mae_of_mean, target.target.unit())))
 }
 
 fn colours(palette: Palette) -> Value {

@@ -4,13 +4,15 @@ use super::analysis::{PerturbationAnalysis, map_correlations};
 use super::chart;
 use super::colour::Style;
 use super::heatmap::{self, Heatmap};
-use super::methods::{NINE, title};
+use super::methods::{NINE, meaning, title};
 use super::paper;
 use super::rank_chart;
 use super::results::{StudyResults, TargetResults};
 use super::study_tables::{counts, named};
 use super::svg::Svg;
 use super::training_chart;
+use super::words;
+use crate::attribution::Meaning;
 use crate::dataset::{InputKind, Target};
 use ndarray::Axis;
 
@@ -43,21 +45,20 @@ pub fn heatmap_of<'a>(
         ecg: results.ecgs.inputs.index_axis(Axis(0), ecg),
         map: maps.index_axis(Axis(0), ecg),
         title,
-        unit: unit(target.target, method),
+        unit: target.target.unit(),
+        meaning: meaning_of(method),
         fiducials: (results.input == InputKind::Median).then(|| &results.ecgs.measurements[ecg]),
     })
 }
 
-/// The unit of a method's attributions: gradients are per µV, products with the input are not.
-pub fn unit(target: Target, method: &str) -> &'static str {
-    match (method, target.unit()) {
-        ("random", _) => "no unit",
-        ("inputxgradient", unit) => unit,
-        ("gradcam", _) => "",
-        (_, "ms") => "ms per µV",
-        (_, "µV") => "µV per µV",
-        _ => "bpm per µV",
-    }
+/// What a method's attributions say in a study, whose settings are the defaults: not multiplied by the input, SmoothGrad alone without signs.
+pub fn meaning_of(method: &str) -> Option<Meaning> {
+    meaning(method, false, None)
+}
+
+/// The unit of a method's attributions in a study.
+pub fn unit(target: Target, method: &str) -> String {
+    meaning_of(method).map_or_else(String::new, |meaning| words::unit(meaning, target.unit()))
 }
 
 /// A figure's file name, what its targets are, and which they are.
@@ -76,7 +77,7 @@ pub fn method_grids(results: &StudyResults, ecg: usize, style: Style) -> Vec<Fig
         let row = |method: &String| targets.iter().map(|target| heatmap_of(results, target, method, ecg, "")).collect();
         let cells: Vec<Vec<Option<Heatmap<'_>>>> = methods.iter().map(row).collect();
         let caption =
-            format!("Averaged heatmaps of each method for {what}, ECG {}, over lead V5. Darker blue: more weight.", results.ecgs.ids[ecg]);
+            format!("Heatmaps of each method for {what}, ECG {}, without signs, averaged over 12 leads, behind lead V5. Darker blue: more. Each heatmap has a scale of its own.", results.ecgs.ids[ecg]);
         let svg = heatmap::grid(&caption, &rows, &columns, &cells, style);
         Some(Figure::new(name, caption, svg))
     };
@@ -97,15 +98,22 @@ pub fn pairs(results: &StudyResults, ecg: usize, style: Style) -> Vec<Figure> {
         let a = heatmap_of(results, target, left, ecg, &titles[0])?;
         let b = heatmap_of(results, target, right, ecg, &titles[1])?;
         let caption = format!(
-            "12-lead heatmaps of {} and {} for the {}, ECG {}. Blue raises the prediction, red lowers it.",
+            "12-lead heatmaps of {} and {} for the {}, ECG {}.{}{}",
             title(left),
             title(right),
             target.target.title(),
-            results.ecgs.ids[ecg]
+            results.ecgs.ids[ecg],
+            said(left, style),
+            said(right, style)
         );
         Some(Figure::new(name, caption, heatmap::pair(&a, &b, style)))
     };
     wanted.into_iter().filter_map(pair).collect()
+}
+
+/// A method's name and what its colours say.
+fn said(method: &str, style: Style) -> String {
+    meaning_of(method).map_or_else(String::new, |meaning| format!(" {}: {}", title(method), words::colours(meaning, style)))
 }
 
 /// Every figure that one study gives.
@@ -197,5 +205,6 @@ pub fn sheet(results: &StudyResults, style: Style) -> Option<Figure> {
     let target = results.targets.first().filter(|_| results.input == InputKind::Rhythm)?;
     let heading = format!("Saliency, {}, ECG {}", target.target.title(), results.ecgs.ids[0]);
     let heatmap = heatmap_of(results, target, "saliency", 0, &heading)?;
-    Some(Figure::new("paper", format!("{heading}, on ECG paper."), paper::sheet(&heatmap, true, style)))
+    let caption = format!("{heading}, on ECG paper.{}", said("saliency", style));
+    Some(Figure::new("paper", caption, paper::sheet(&heatmap, true, style)))
 }

@@ -1,10 +1,11 @@
 //! Heatmaps over ECGs: the full picture of 12 leads, the averaged one over V5, pairs, and the grid of methods (the study's Figures 3–6).
 
 use super::colour::Style;
-use super::lane::{Lane, Paint, calibration, fiducials, ticks, time_axis};
-use super::methods::is_signed;
-use super::scale::{averaged as average, scale};
-use super::svg::{Svg, Type};
+use super::lane::{Lane, Paint, calibration, fiducial_lines, fiducial_names, fiducials, ticks, time_axis};
+use super::scale::averaged as average;
+use super::svg::{Svg, Type, plain};
+use super::words;
+use crate::attribution::Meaning;
 use crate::ecg::Measurements;
 use crate::ecg::leads::{LEADS, V5};
 use ndarray::{ArrayView1, ArrayView2};
@@ -18,8 +19,10 @@ pub struct Heatmap<'a> {
     pub map: ArrayView2<'a, f32>,
     /// Printed above.
     pub title: &'a str,
-    /// The unit of the attribution, e.g. `ms per µV`.
+    /// The unit of the prediction, e.g. `ms`; that of the attribution where its meaning is not known.
     pub unit: &'a str,
+    /// What the attributions say, where that is known.
+    pub meaning: Option<Meaning>,
     /// Fiducials to mark.
     pub fiducials: Option<&'a Measurements>,
 }
@@ -36,6 +39,27 @@ const LEFT: f64 = 44.0;
 const RIGHT: f64 = 56.0;
 
 impl Heatmap<'_> {
+    /// The unit of the attributions.
+    pub(super) fn attribution_unit(&self) -> String {
+        self.meaning.map_or_else(|| self.unit.to_owned(), |meaning| words::unit(meaning, self.unit))
+    }
+
+    /// How the colours of the 12 leads come about.
+    pub(super) fn paint(&self, style: Style) -> Paint {
+        Paint::of(self.map, self.meaning, style)
+    }
+
+    /// The size of the map, to stand beside its colours, which saturate for a negligible one as for any.
+    pub(super) fn size(&self) -> String {
+        words::size(self.map, self.meaning, &self.attribution_unit())
+    }
+
+    /// What the picture shows, for those who do not see it: also where the map's weight lies.
+    fn alt(&self, what: &str) -> String {
+        let heaviest = heaviest(self.map).map_or_else(|| "; the map is zero".into(), |text| format!("; {text}; {}", self.size()));
+        format!("{what}: {}{heaviest}", self.title)
+    }
+
     /// Space above the first lead.
     fn head(&self) -> f64 {
         HEAD + if self.fiducials.is_some_and(|measured| !fiducials(measured).is_empty()) { NAMES } else { 0.0 }
@@ -45,7 +69,7 @@ impl Heatmap<'_> {
 /// The full heatmap: 12 leads, one below the other at one voltage scale, coloured on one joint scale.
 pub fn full(heatmap: &Heatmap<'_>, style: Style) -> Svg {
     let (width, traces) = (720.0, 560.0);
-    let title = format!("12-lead ECG with its heatmap: {}", heatmap.title);
+    let title = heatmap.alt("12-lead ECG with its heatmap");
     let mut svg = Svg::new(width, heatmap.head() + traces + FOOT, title, style.inks().ground);
     full_at(&mut svg, heatmap, (0.0, heatmap.head()), width, traces, style);
     svg
@@ -54,7 +78,7 @@ pub fn full(heatmap: &Heatmap<'_>, style: Style) -> Svg {
 /// Two full heatmaps side by side (Figures 5 and 6).
 pub fn pair(left: &Heatmap<'_>, right: &Heatmap<'_>, style: Style) -> Svg {
     let (width, traces) = (560.0, 560.0);
-    let title = format!("Two heatmaps of one 12-lead ECG: {}; {}", left.title, right.title);
+    let title = format!("Two heatmaps of one 12-lead ECG: {}. {}", left.alt("left"), right.alt("right"));
     let head = left.head().max(right.head());
     let mut svg = Svg::new(2.0 * width + 20.0, head + traces + FOOT, title, style.inks().ground);
     full_at(&mut svg, left, (0.0, head), width, traces, style);
@@ -66,31 +90,53 @@ pub fn pair(left: &Heatmap<'_>, right: &Heatmap<'_>, style: Style) -> Svg {
 fn full_at(svg: &mut Svg, heatmap: &Heatmap<'_>, (x, head): (f64, f64), width: f64, traces: f64, style: Style) {
     let inks = style.inks();
     let lanes = stack(heatmap.ecg, (x + LEFT, head), width - LEFT - RIGHT, traces);
-    let paint = Paint { scale: scale(heatmap.map), signed: is_signed(heatmap.map), style };
+    let paint = heatmap.paint(style);
     svg.text(x + LEFT, 18.0, Type::new(13.0, inks.ink).bold(), heatmap.title);
+    if paint.scale.is_some() {
+        svg.text(x + width, 18.0, Type::new(10.0, inks.muted).end(), &heatmap.size());
+    }
     for (lead, lane) in lanes.iter().enumerate() {
         lane.bands(svg, heatmap.map.row(lead), paint);
+        lane.hatch(svg, heatmap.map.row(lead), paint);
         svg.line((lane.x, lane.y), (lane.x + lane.width, lane.y), &format!("stroke=\"{}\" stroke-width=\".5\"", inks.rule));
+    }
+    let (first, last) = (lanes[0], lanes[11]);
+    // Below the traces, which their seams would cut.
+    if let Some(measured) = heatmap.fiducials {
+        ticks(svg, &first, (head, head + traces), measured, style);
     }
     for (lead, lane) in lanes.iter().enumerate() {
         lane.trace(svg, heatmap.ecg.row(lead), inks.ink, 1.0);
         svg.text(lane.x - 7.0, lane.name_at(11.0), Type::new(11.0, inks.ink).end().bold(), LEADS[lead]);
     }
-    let (first, last) = (lanes[0], lanes[11]);
-    if let Some(measured) = heatmap.fiducials {
-        ticks(svg, &first, (head, head + traces), measured, style);
-    }
     time_axis(svg, &last, head + traces + 3.0, style);
     calibration(svg, (first.x + first.width + 8.0, first.y + 6.0), first.per_uv, round_voltage(40.0 / first.per_uv), style);
+    proportion(svg, &first, (x + LEFT, head + traces + 33.0), style);
     if paint.scale.is_some() {
-        paint.bar(svg, (first.x + first.width / 2.0 - 130.0, head + traces + 26.0), 260.0, &meaning(heatmap.unit, paint.signed));
+        let below = words::quantity(heatmap.meaning, paint.signed, &heatmap.attribution_unit());
+        paint.bar(svg, (first.x + first.width / 2.0 - 130.0, head + traces + 26.0), 260.0, &below);
     }
 }
 
-/// What the colour bar's numbers are.
-pub(super) fn meaning(unit: &str, signed: bool) -> String {
-    let what = if signed { "attribution" } else { "|attribution|" };
-    if unit.is_empty() { what.into() } else { format!("{what}, {unit}") }
+/// How the picture's proportion of time to voltage compares with that of ECG paper.
+fn proportion(svg: &mut Svg, lane: &Lane, (x, y): (f64, f64), style: Style) {
+    let kind = Type::new(9.5, style.inks().muted);
+    let times = lane.proportion();
+    let text = if times >= 1.0 { format!("time {} × wider", plain(times, 1)) } else { format!("voltage {} × higher", plain(1.0 / times, 1)) };
+    svg.text(x, y, kind, &text);
+    svg.text(x, y + 11.0, kind, "than on ECG paper");
+}
+
+/// Where a map has most weight: the lead of largest Σ|map|, its share, and the time of the largest value. `None` for a map of zeros.
+pub(super) fn heaviest(map: ArrayView2<'_, f32>) -> Option<String> {
+    let weight = |lead: ArrayView1<'_, f32>| lead.iter().map(|value| f64::from(value.abs())).sum::<f64>();
+    let weights: Vec<f64> = map.rows().into_iter().map(weight).collect();
+    let whole: f64 = weights.iter().sum();
+    let (lead, most) = weights.iter().copied().enumerate().max_by(|a, b| a.1.total_cmp(&b.1))?;
+    let mean = average(map);
+    let (at, _) = mean.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1))?;
+    let ms = 1000.0 * at as f64 / crate::ecg::leads::RATE;
+    (whole > 0.0).then(|| format!("most weight in lead {} ({:.0} %), largest over all leads at {ms:.0} ms", LEADS[lead], 100.0 * most / whole))
 }
 
 /// Lanes for 12 leads at one voltage scale in a strip of height `total`: each as high as its lead needs, at least two fifths of an even share.
@@ -138,19 +184,20 @@ fn round_voltage(uv: f64) -> f64 {
 pub fn averaged(heatmap: &Heatmap<'_>, style: Style) -> Svg {
     let (width, height) = (720.0, 190.0);
     let (inks, head) = (style.inks(), heatmap.head());
-    let mut svg =
-        Svg::new(width, head + height + FOOT, format!("Lead V5 with the heatmap averaged over 12 leads: {}", heatmap.title), inks.ground);
+    let mut svg = Svg::new(width, head + height + FOOT, heatmap.alt("Lead V5 with the heatmap averaged over 12 leads"), inks.ground);
     svg.text(LEFT, 18.0, Type::new(13.0, inks.ink).bold(), heatmap.title);
     let lane = single(heatmap.ecg.row(V5), (LEFT, head), width - LEFT - RIGHT, height);
     let paint = averaged_lane(&mut svg, heatmap, &lane, style, 1.3);
     if let Some(measured) = heatmap.fiducials {
-        ticks(&mut svg, &lane, (head, head + height), measured, style);
+        fiducial_names(&mut svg, &lane, head, measured, 9.0, style);
     }
     svg.text(LEFT - 7.0, lane.name_at(11.0), Type::new(11.0, inks.ink).end().bold(), LEADS[V5]);
     time_axis(&mut svg, &lane, head + height + 3.0, style);
     calibration(&mut svg, (lane.x + lane.width + 8.0, lane.y + 6.0), lane.per_uv, round_voltage(60.0 / lane.per_uv), style);
-    let below = meaning(heatmap.unit, false).replace("|attribution|", "mean of |attribution| over 12 leads");
+    proportion(&mut svg, &lane, (LEFT, head + height + 33.0), style);
     if paint.scale.is_some() {
+        svg.text(width, 18.0, Type::new(10.0, inks.muted).end(), &heatmap.size());
+        let below = format!("mean over 12 leads of {}", words::quantity(heatmap.meaning, false, &heatmap.attribution_unit()));
         paint.bar(&mut svg, (lane.x + lane.width / 2.0 - 130.0, head + height + 26.0), 260.0, &below);
     }
     svg
@@ -165,8 +212,11 @@ fn single(lead: ArrayView1<'_, f32>, (x, y): (f64, f64), width: f64, height: f64
 
 fn averaged_lane(svg: &mut Svg, heatmap: &Heatmap<'_>, lane: &Lane, style: Style, weight: f64) -> Paint {
     let mean = average(heatmap.map);
-    let paint = Paint { scale: scale(&mean), signed: false, style };
+    let paint = Paint::of_sizes(&mean, heatmap.meaning, style);
     lane.bands(svg, &mean, paint);
+    if let Some(measured) = heatmap.fiducials {
+        fiducial_lines(svg, lane, (lane.y, lane.y + lane.height), measured, 9.0, style);
+    }
     lane.trace(svg, heatmap.ecg.row(V5), style.inks().ink, weight);
     paint
 }
@@ -175,7 +225,8 @@ fn averaged_lane(svg: &mut Svg, heatmap: &Heatmap<'_>, lane: &Lane, style: Style
 /// `cells[row][column]`; an absent map leaves its cell empty.
 pub fn grid(title: &str, rows: &[&str], columns: &[&str], cells: &[Vec<Option<Heatmap<'_>>>], style: Style) -> Svg {
     let inks = style.inks();
-    let (cell, gap, left, head) = ((250.0, 62.0), 8.0, 150.0, 30.0);
+    let marked = cells.iter().flatten().flatten().any(|heatmap| heatmap.fiducials.is_some_and(|measured| !fiducials(measured).is_empty()));
+    let (cell, gap, left, head) = ((250.0, 62.0), 8.0, 150.0, if marked { 30.0 + NAMES } else { 30.0 });
     let width = left + columns.len() as f64 * (cell.0 + gap) + RIGHT;
     let foot = 68.0;
     let height = head + rows.len() as f64 * (cell.1 + gap) + foot;
@@ -192,6 +243,9 @@ pub fn grid(title: &str, rows: &[&str], columns: &[&str], cells: &[Vec<Option<He
             let Some(heatmap) = entry else { continue };
             let lane = single(heatmap.ecg.row(V5), (left + j as f64 * (cell.0 + gap), y), cell.0, cell.1);
             averaged_lane(&mut svg, heatmap, &lane, style, 1.0);
+            if let Some(measured) = heatmap.fiducials.filter(|_| i == 0) {
+                fiducial_names(&mut svg, &lane, y, measured, 8.0, style);
+            }
             if (i, j + 1) == (0, columns.len()) {
                 calibration(&mut svg, (lane.x + cell.0 + 8.0, y + 4.0), lane.per_uv, round_voltage(40.0 / lane.per_uv), style);
             }
@@ -205,7 +259,7 @@ pub fn grid(title: &str, rows: &[&str], columns: &[&str], cells: &[Vec<Option<He
             time_axis(&mut svg, &Lane { x: left + j as f64 * (cell.0 + gap), ..lane }, bottom - gap + 2.0, style);
         }
     }
-    let bar = Paint { scale: Some(1.0), signed: false, style };
+    let bar = Paint { scale: Some(1.0), ..Paint::of_sizes(&[], None, style) };
     bar.bar(&mut svg, (left, bottom + 16.0), 250.0, "mean of |attribution| over 12 leads, behind lead V5;");
     svg.text(left + 125.0, bottom + 60.0, Type::new(9.5, inks.muted).middle(), "1: where the sorted sum reaches 90 %");
     svg

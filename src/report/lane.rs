@@ -1,9 +1,15 @@
 //! One lead in a picture: colour bands, trace, and the marks around it.
 
-use super::colour::{Style, hex};
-use super::scale::{LEVELS, runs};
+use super::colour::{Palette, Rgb, Style, hex};
+use super::methods::is_signed;
+use super::png;
+use super::scale::{LEVELS, level, runs, scale};
 use super::svg::{Svg, Type, num, polyline};
+use super::words::ends;
+use crate::Result;
+use crate::attribution::Meaning;
 use crate::ecg::Measurements;
+use ndarray::ArrayView2;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
@@ -59,6 +65,40 @@ impl Lane {
         svg.close();
     }
 
+    /// The colour bands of a heatmap as a row of pixels: smaller than [`Lane::bands`] for maps that change with every sample.
+    ///
+    /// # Errors
+    /// Those of [`png::row`].
+    pub fn pixels<'a>(&self, svg: &mut Svg, map: impl IntoIterator<Item = &'a f32>, paint: Paint) -> Result<()> {
+        let colours: Vec<Rgb> = map.into_iter().map(|value| paint.rgb(level(*value, paint.scale))).collect();
+        svg.pixels((self.x, self.y), (self.width, self.height), &png::row(&colours)?, "opacity=\".7\"");
+        Ok(())
+    }
+
+    /// Hatching over the negative values of a heatmap, by which signs are told apart without colour. Lines stand on a grid of their own, so that
+    /// a map that changes its sign with every sample is hatched no more densely than another.
+    pub fn hatch<'a>(&self, svg: &mut Svg, map: impl IntoIterator<Item = &'a f32>, paint: Paint) {
+        if !paint.signed {
+            return;
+        }
+        let map: Vec<&f32> = map.into_iter().collect();
+        let mut d = String::new();
+        let first = (self.x / paint.pitch).ceil() as i64;
+        for x in (first..).map(|k| k as f64 * paint.pitch).take_while(|x| *x < self.x + self.width) {
+            let sample = ((x - self.x) / self.width * map.len() as f64) as usize;
+            if map.get(sample).is_some_and(|value| level(**value, paint.scale) <= -HATCHED) {
+                let _ = write!(d, "M{} {}v{}", num(x), num(self.y), num(self.height));
+            }
+        }
+        paint.lines(svg, &d);
+    }
+
+    /// How many times wider time is drawn against voltage than on ECG paper (25 mm/s, 10 mm/mV).
+    pub fn proportion(&self) -> f64 {
+        let per_second = self.width / (self.samples as f64 / crate::ecg::leads::RATE);
+        per_second / (1000.0 * self.per_uv) / 2.5
+    }
+
     /// The trace of a lead, µV.
     pub fn trace<'a>(&self, svg: &mut Svg, lead: impl IntoIterator<Item = &'a f32>, ink: &str, weight: f64) {
         let points = lead.into_iter().enumerate().map(|(t, uv)| (self.at(t as f64 + 0.5), self.level(f64::from(*uv))));
@@ -74,15 +114,47 @@ pub struct Paint {
     pub scale: Option<f32>,
     /// Whether signs are shown.
     pub signed: bool,
+    /// What the values say, where that is known.
+    pub meaning: Option<Meaning>,
+    /// User units between lines of hatching.
+    pub pitch: f64,
     /// Palette and ground.
     pub style: Style,
 }
 
+/// The first level that is hatched: an eighth of full colour.
+const HATCHED: i8 = LEVELS / 8;
+
 impl Paint {
+    /// How a heatmap's values become colours, on one joint scale.
+    pub fn of(map: ArrayView2<'_, f32>, meaning: Option<Meaning>, style: Style) -> Self {
+        let signed = meaning.is_some_and(|meaning| meaning.signed) || is_signed(map);
+        Paint { scale: scale(map), signed, meaning, pitch: 4.0, style }
+    }
+
+    /// The same for sizes, which have no sign.
+    pub fn of_sizes<'a>(values: impl IntoIterator<Item = &'a f32>, meaning: Option<Meaning>, style: Style) -> Self {
+        Paint { scale: scale(values), signed: false, meaning, pitch: 4.0, style }
+    }
+
+    /// Lines of hatching. The study's palette keeps them for print, where a page may lose its colours.
+    fn lines(&self, svg: &mut Svg, d: &str) {
+        if d.is_empty() {
+            return;
+        }
+        let shown = if self.style.palette == Palette::Safe { "" } else { " style=\"display:none\"" };
+        let (ink, weight) = (self.style.inks().ink, num(self.pitch * 0.16));
+        svg.path(d, &format!("class=\"hatch\"{shown} fill=\"none\" stroke=\"{ink}\" stroke-width=\"{weight}\" stroke-opacity=\".55\""));
+    }
+
     /// The colour of a level.
     pub fn colour(&self, level: i8) -> String {
+        hex(self.rgb(level))
+    }
+
+    fn rgb(&self, level: i8) -> Rgb {
         let value = f64::from(level) / f64::from(LEVELS);
-        hex(if self.signed { self.style.signed(value) } else { self.style.absolute(value.abs()) })
+        if self.signed { self.style.signed(value) } else { self.style.absolute(value.abs()) }
     }
 
     /// A horizontal colour bar with its meaning below, `width` wide, top left at (x, y), about 34 high.
@@ -95,16 +167,23 @@ impl Paint {
             svg.rect(x + step * i as f64, y, step, 9.0, &format!("fill=\"{}\"", self.colour(*level)));
         }
         svg.close();
+        if self.signed {
+            let negative = width * f64::from(LEVELS - HATCHED + 1) / f64::from(2 * LEVELS + 1);
+            let places = (1..).map(|k| x + 4.0 * f64::from(k)).take_while(|at| *at < x + negative);
+            let d: String = places.map(|at| format!("M{} {}v9", num(at), num(y))).collect();
+            Paint { pitch: 4.0, ..*self }.lines(svg, &d);
+        }
         svg.rect(x, y, width, 9.0, &format!("fill=\"none\" stroke=\"{}\" stroke-width=\".7\"", inks.rule));
         let kind = Type::new(9.5, inks.muted);
         let limit = self.scale.map_or("0".into(), |scale| short(f64::from(scale)));
+        let [low, high] = ends(self.meaning);
         if self.signed {
-            svg.text(x, y + 20.0, kind, &format!("≤ −{limit} lowers"));
+            svg.text(x, y + 20.0, kind, format!("≤ −{limit} {low}").trim_end());
             svg.text(x + width / 2.0, y + 20.0, kind.middle(), "0");
-            svg.text(x + width, y + 20.0, kind.end(), &format!("raises ≥ {limit}"));
+            svg.text(x + width, y + 20.0, kind.end(), format!("{high} ≥ {limit}").trim_start());
         } else {
-            svg.text(x, y + 20.0, kind, "0 no weight");
-            svg.text(x + width, y + 20.0, kind.end(), &format!("much weight ≥ {limit}"));
+            svg.text(x, y + 20.0, kind, "0");
+            svg.text(x + width, y + 20.0, kind.end(), &format!("≥ {limit}"));
         }
         svg.text(x + width / 2.0, y + 32.0, kind.middle(), unit);
     }
@@ -150,18 +229,36 @@ pub fn fiducials(measured: &Measurements) -> Vec<(&'static str, f64)> {
     found.into_iter().filter_map(|(name, at)| at.map(|at| (name, at))).collect()
 }
 
-/// Ticks at the fiducials, over the lanes from `top` to `bottom`, with their names above.
-pub fn ticks(svg: &mut Svg, lane: &Lane, (top, bottom): (f64, f64), measured: &Measurements, style: Style) {
+/// Lines at the fiducials of a beat, over lanes from `top` to `bottom`: dashed on a seam in the colour of the ground, so that they are seen on any
+/// band. `size` is the height of letters that would stand beside them.
+pub fn fiducial_lines(svg: &mut Svg, lane: &Lane, (top, bottom): (f64, f64), measured: &Measurements, size: f64, style: Style) {
     let inks = style.inks();
+    let found = fiducials(measured);
+    if found.is_empty() {
+        return;
+    }
+    let d: String = found.iter().map(|(_, sample)| format!("M{} {}V{}", num(lane.at(sample + 0.5)), num(top), num(bottom))).collect();
+    svg.path(&d, &format!("fill=\"none\" stroke=\"{}\" stroke-width=\"{}\"", inks.ground, num(size * 0.3)));
+    let dash = format!("stroke-dasharray=\"{} {}\"", num(size * 0.33), num(size * 0.33));
+    svg.path(&d, &format!("fill=\"none\" stroke=\"{}\" stroke-width=\"{}\" {dash}", inks.tick, num(size * 0.11)));
+}
+
+/// The names of the fiducials above `top`, in letters of height `size`, in up to three rows where they lie together.
+pub fn fiducial_names(svg: &mut Svg, lane: &Lane, top: f64, measured: &Measurements, size: f64, style: Style) {
     let mut free = [f64::NEG_INFINITY; 3];
     for (name, sample) in fiducials(measured) {
         let x = lane.at(sample + 0.5);
-        svg.line((x, top), (x, bottom), &format!("stroke=\"{}\" stroke-width=\".8\" stroke-dasharray=\"2 3\"", inks.tick));
-        let half = 2.7 * name.len() as f64 + 1.0;
+        let half = size * (0.3 * name.len() as f64 + 0.11);
         let row = free.iter().position(|free| x - half >= *free).unwrap_or(0);
         free[row] = x + half;
-        svg.text(x, top - 3.0 - 10.0 * row as f64, Type::new(9.0, inks.tick).middle(), name);
+        svg.text(x, top - size / 3.0 - size * 1.11 * row as f64, Type::new(size, style.inks().tick).middle(), name);
     }
+}
+
+/// Lines and names of the fiducials.
+pub fn ticks(svg: &mut Svg, lane: &Lane, ends: (f64, f64), measured: &Measurements, style: Style) {
+    fiducial_lines(svg, lane, ends, measured, 9.0, style);
+    fiducial_names(svg, lane, ends.0, measured, 9.0, style);
 }
 
 /// A time axis in milliseconds (or seconds for long recordings) under a lane.
@@ -209,5 +306,30 @@ mod tests {
     fn numbers_for_people() {
         assert_eq!([short(0.5), short(12.345), short(-3.2), short(1234.0)], ["0.500", "12.3", "−3.20", "1234"].map(String::from));
         assert_eq!(short(0.000012), "1.20·10⁻⁵");
+    }
+
+    /// 1.2 s on 300 units and 1 mV on 100: 250 units a second, 2.5 times as much as a mV, as 25 mm/s is to 10 mm/mV.
+    #[test]
+    fn paper_has_proportion_one() {
+        let lane = Lane { x: 0.0, y: 0.0, width: 300.0, height: 100.0, zero: 50.0, per_uv: 0.1, samples: 600 };
+        assert!((lane.proportion() - 1.0).abs() < 1e-12);
+        assert!((Lane { width: 1200.0, ..lane }.proportion() - 4.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn negative_values_alone_are_hatched() {
+        let map: Vec<f32> = (0..600).map(|t| if t < 300 { 1.0 } else { -1.0 }).collect();
+        let lane = Lane { x: 0.0, y: 0.0, width: 600.0, height: 20.0, zero: 10.0, per_uv: 0.1, samples: 600 };
+        for (palette, hidden) in [(Palette::Safe, false), (Palette::RdBu, true)] {
+            let style = Style { palette, dark: false };
+            let view = ArrayView2::from_shape((1, 600), &map).expect("a map");
+            let mut svg = Svg::new(600.0, 20.0, "", "#fff");
+            lane.hatch(&mut svg, &map, Paint::of(view, None, style));
+            let text = svg.finish();
+            let d = text.split("<path d=\"").nth(1).and_then(|rest| rest.split('"').next()).expect("hatching");
+            let places: Vec<f64> = d.split('M').skip(1).filter_map(|line| line.split(' ').next()?.parse().ok()).collect();
+            assert!(places.len() == 75 && places.iter().all(|x| *x >= 300.0), "{d}");
+            assert_eq!(text.contains("display:none"), hidden);
+        }
     }
 }

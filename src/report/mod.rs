@@ -11,8 +11,10 @@ pub mod findings;
 pub mod heatmap;
 pub mod lane;
 pub mod methods;
+pub mod one_ecg;
 pub mod page;
 pub mod paper;
+pub mod pdf;
 pub mod png;
 pub mod published;
 pub mod rank_chart;
@@ -25,6 +27,7 @@ pub mod svg;
 pub mod tables;
 pub mod training_chart;
 pub mod worst;
+pub mod words;
 pub mod write;
 
 pub use results::StudyResults;

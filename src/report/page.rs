@@ -10,6 +10,7 @@ use super::study_tables as tables;
 use super::svg::escape;
 use super::tables::{Cell, Table};
 use super::{error_tables, findings};
+use super::words;
 use crate::evaluation::scores::Scoring;
 use std::fmt::Write;
 
@@ -81,7 +82,14 @@ fn head(results: &StudyResults) -> String {
 }
 
 fn figure(page: &mut String, figure: Figure) {
-    let _ = write!(page, "<figure>{}<figcaption>{}</figcaption></figure>", figure.svg.inline(), escape(&figure.caption));
+    // On a phone a wide picture scrolls in its own frame, which the keyboard reaches.
+    let _ = write!(
+        page,
+        "<figure><div class=\"wide\" tabindex=\"0\" role=\"group\" aria-label=\"Picture, scrolls sideways where it is wider than the screen\">{}</div>\
+         <p class=\"cue\" aria-hidden=\"true\">↔ The picture scrolls sideways.</p><figcaption>{}</figcaption></figure>",
+        figure.svg.inline(),
+        escape(&figure.caption)
+    );
 }
 
 fn table(page: &mut String, table: &Table) {
@@ -94,9 +102,11 @@ fn table(page: &mut String, table: &Table) {
 }
 
 fn heatmaps(page: &mut String, results: &StudyResults, style: Style, explorable: bool) {
-    *page += "<section id=\"heatmaps\"><h2>Heatmaps</h2><p>A heatmap colours each sample of the ECG by how much it moved the prediction: \
-              blue raises it, red lowers it, and where only the amount is shown, darker blue is more. Attributions are divided by the value at which \
-              their cumulative size reaches 90 % of the whole, and clipped there: colours compare places within one heatmap, not heatmaps with each other.</p>";
+    *page += "<section id=\"heatmaps\"><h2>Heatmaps</h2><p>A heatmap colours each sample of the ECG. What the colour says depends on the method:</p>";
+    *page += &said_by_method(results, style);
+    *page += "<p>Values are divided by the one at which their cumulative size reaches 90 % of the whole, and clipped there: colours compare places within one \
+              heatmap, not heatmaps with each other, and a negligible heatmap is as colourful as any. Each heatmap's size, Σ|map|, stands beside it. In print, \
+              negative parts are hatched.</p>";
     if !explorable {
         *page += "<p>No heatmaps were kept.</p></section>";
         return;
@@ -111,6 +121,21 @@ fn heatmaps(page: &mut String, results: &StudyResults, style: Style, explorable:
     *page += "<div class=\"without\"><h3>Two methods on 12 leads</h3>";
     figures::pairs(results, 0, style).into_iter().for_each(|pair| figure(page, pair));
     *page += "</div></section>";
+}
+
+/// What the colours of each method say, methods that say the same together.
+fn said_by_method(results: &StudyResults, style: Style) -> String {
+    let mut said: Vec<(String, Vec<String>)> = Vec::new();
+    for method in results.methods() {
+        let Some(meaning) = figures::meaning_of(&method) else { continue };
+        let text = format!("{} {}", meaning.sentence(), words::colours(meaning, style));
+        match said.iter_mut().find(|one| one.0 == text) {
+            Some(one) => one.1.push(title(&method).to_owned()),
+            None => said.push((text, vec![title(&method).to_owned()])),
+        }
+    }
+    let items = said.iter().map(|(text, names)| format!("<li><strong>{}</strong>: {}</li>", escape(&names.join(", ")), escape(text)));
+    format!("<ul id=\"colours\">{}</ul>", items.collect::<String>())
 }
 
 fn perturbation(page: &mut String, results: &StudyResults, analyses: &[PerturbationAnalysis], style: Style) {

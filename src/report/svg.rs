@@ -72,6 +72,36 @@ impl Svg {
         svg
     }
 
+    /// Shapes that are to stand inside another document, without ground.
+    pub fn shapes() -> Self {
+        Svg { body: String::new(), width: 0.0, height: 0.0, unit: "", title: String::new(), faulty: false }
+    }
+
+    /// The shapes alone.
+    pub fn into_shapes(self) -> String {
+        self.body
+    }
+
+    /// Shapes that stand elsewhere in the page under an id, as [`Svg::into_shapes`] gave them.
+    pub fn reuse(&mut self, id: &str) {
+        let _ = write!(self.body, "<use href=\"#{id}\"/>");
+    }
+
+    /// A PNG stretched over a rectangle, its pixels kept apart.
+    pub fn pixels(&mut self, (x, y): (f64, f64), (width, height): (f64, f64), png: &[u8], attributes: &str) {
+        use base64::Engine;
+        if !self.placed(&[x, y, width, height]) {
+            return;
+        }
+        let data = base64::engine::general_purpose::STANDARD.encode(png);
+        let (x, y, width, height) = (num(x), num(y), num(width), num(height));
+        let _ = write!(
+            self.body,
+            "<image x=\"{x}\" y=\"{y}\" width=\"{width}\" height=\"{height}\" preserveAspectRatio=\"none\" {attributes} \
+             style=\"image-rendering:pixelated\" href=\"data:image/png;base64,{data}\"/>"
+        );
+    }
+
     /// The same document with a user unit of one millimetre on paper.
     pub fn millimetres(self) -> Self {
         Svg { unit: "mm", ..self }

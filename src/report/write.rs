@@ -1,18 +1,16 @@
-//! Everything that people look at, written under a study's folder: `report.html`, `figures/*.svg` and `.png`, `tables/*.csv`, `.md`, `.tex`, `.html`.
+//! Everything that people look at, written under a study's folder: `report.html`, `figures/*.svg`, `.pdf` and `.png`, `tables/*.csv`, `.md`, `.tex`,
+//! `.html`.
 
 use super::analysis::{self, PerturbationAnalysis};
 use super::colour::Style;
 use super::results::StudyResults;
 use super::study_tables as tables;
 use super::tables::Table;
-use super::{error_tables, figures, page, png, worst};
+use super::{error_tables, figures, page, pdf, png, worst};
 use crate::evaluation::scores::Scoring;
 use crate::files::atomic;
 use crate::{Error, Result};
 use std::path::Path;
-
-/// Pixels per unit in the PNG of a figure.
-const ZOOM: f32 = 2.0;
 
 /// Writes the report, figures and tables of a study.
 ///
@@ -52,7 +50,8 @@ fn drawn(folder: &Path, results: &StudyResults, analyses: &[PerturbationAnalysis
         figure.svg.check()?;
         let svg = figure.svg.finish();
         atomic::write(folder.join(format!("{}.svg", figure.name)), svg.as_bytes())?;
-        atomic::write(folder.join(format!("{}.png", figure.name)), &png::png(&svg, ZOOM)?)?;
+        atomic::write(folder.join(format!("{}.pdf", figure.name)), &pdf::pdf(&svg)?)?;
+        atomic::write(folder.join(format!("{}.png", figure.name)), &png::png(&svg, png::PRINT)?)?;
     }
     for figure in worst::figures(results, style) {
         figure.svg.check()?;

@@ -1,10 +1,11 @@
-//! The pages in a real browser: a review from first vote to tally, and the report's explorer. Skipped aloud where there is no Chromium.
+//! The pages in a real browser: a review from first vote to tally, the report's explorer, and one ECG on its page. Skipped aloud where there is no Chromium.
 
 #[path = "../sample/mod.rs"]
 mod sample;
 mod webdriver;
 
 use cardiograd::dataset::Target;
+use cardiograd::report::one_ecg::{self, OneEcg};
 use cardiograd::report::page;
 use cardiograd::report::results::StudyResults;
 use cardiograd::survey::{self, Key, Settings, Survey, View};
@@ -168,6 +169,13 @@ fn the_explorer_reads_what_the_arrays_hold() {
     browser.open(&folder.join("report.html"));
     browser.wait("document.documentElement.classList.contains('js')");
     browser.picture(&folder.join("report.png"));
+    // The large view is ECG paper, and says so; the stretched one says by how much.
+    assert_eq!(browser.value("document.getElementById('view').value"), "paper");
+    let cart = browser.value("document.getElementById('cart').textContent");
+    assert!(cart.as_str().expect("text").starts_with("Rate 70/min · PR 157 ms"), "{cart}");
+    let says = browser.value("document.getElementById('says-left').textContent");
+    let says = says.as_str().expect("text");
+    assert!(says.contains("more positive voltage here would raise the prediction") && says.contains("Contributions (slope × voltage) sum to"), "{says}");
     browser.value(
         "(() => { document.getElementById('target').value = 5; document.getElementById('target').dispatchEvent(new Event('change')); })()",
     );
@@ -184,4 +192,67 @@ fn the_explorer_reads_what_the_arrays_hold() {
     assert!((shown - voltage).abs() <= 1.0, "{shown} is not {voltage}");
     let facts = browser.value("document.getElementById('facts').textContent");
     assert!(facts.as_str().expect("text").starts_with("ECG 107: measured T amplitude in V5 310.0 µV"), "{facts}");
+}
+
+/// A network that answers 350 ms on a flat line and moves by a thousandth of the voltage of V5 at the R peak.
+fn page_of_one(study: &StudyResults) -> String {
+    let ecg = study.ecgs.inputs.index_axis(ndarray::Axis(0), 1);
+    let mut values = ndarray::Array2::<f32>::zeros((12, 600));
+    values[[10, 240]] = 0.001;
+    let moved = 0.001 * f64::from(ecg[[10, 240]]);
+    let meaning = |method: &str| cardiograd::report::methods::meaning(method, false, None).expect("a method");
+    let contributions = one_ecg::Contributions {
+        values: values.mapv(f64::from) * ecg.mapv(f64::from),
+        from: 350.0,
+        beginning: "a flat line".into(),
+        made: None,
+    };
+    let map = |method: &str, contributions| one_ecg::Map {
+        title: cardiograd::report::methods::title(method).into(),
+        meaning: meaning(method),
+        values: sample::map(&ecg.to_owned(), Target::Qt, method, 1),
+        contributions,
+    };
+    let page = OneEcg {
+        name: "ECG 107 of median.npy".into(),
+        ecg,
+        beat: Some(ecg),
+        measured: Some(study.ecgs.measurements[1].clone()),
+        exact: None,
+        answer: one_ecg::Answer { target: Some(Target::Qt), predicted: 350.0 + moved, flat: 350.0, errors: None },
+        maps: vec![map("deeplift", Some(contributions)), map("guided_gradcam", None), map("smoothgrad", None)],
+        about: vec![("Model".into(), "qt.cgm".into())],
+    };
+    one_ecg::page(&page).expect("a page")
+}
+
+/// The page of one ECG: pictures keep paper's proportion whatever the width, wide ones scroll in their own frames, and print takes A4.
+#[test]
+fn one_ecg_is_read_and_printed() {
+    let folder = folder("one_ecg");
+    let study = sample::study(3, 600, 0);
+    let html = page_of_one(&study);
+    assert!(html.len() < 300_000, "{} bytes", html.len());
+    std::fs::write(folder.join("page.html"), html).expect("a page");
+    let Some(browser) = Browser::start(&folder) else { return };
+    browser.open(&folder.join("page.html"));
+    browser.picture(&folder.join("page.png"));
+    let text = browser.value("document.body.innerText");
+    let text = text.as_str().expect("text");
+    let moved = 0.001 * f64::from(study.ecgs.inputs[[1, 10, 240]]);
+    for said in [format!("+{moved:.1} ms"), "On a flat line".into(), "QTcF".into(), ""changed gradient".into()] {
+        assert!(text.contains(&said), "{said}: {text}");
+    }
+    // The beat's 30 mm and the 10 mm of a mV keep their proportion; the shared traces are drawn in every picture.
+    let ratio = "(() => { const s = document.querySelector('#ecg svg'), b = s.viewBox.baseVal, r = s.getBoundingClientRect(); return Math.abs(r.width / b.width - r.height / b.height) < 0.01; })()";
+    assert_eq!(browser.value(ratio), true);
+    let used = "[...document.querySelectorAll('.map .wide svg use')].filter(u => u.getBBox().width > 100).length";
+    assert_eq!(browser.value(used), 6);
+    // On a phone nothing but the frames of wide pictures is wider than the screen, and those can be focused.
+    browser.resize(390, 800);
+    browser.picture(&folder.join("phone.png"));
+    assert_eq!(browser.value("document.documentElement.scrollWidth <= window.innerWidth"), true);
+    let frames = "[...document.querySelectorAll('.wide')].filter(f => f.scrollWidth > f.clientWidth).every(f => f.tabIndex === 0)";
+    assert_eq!(browser.value(frames), true);
+    assert_eq!(browser.value("document.querySelectorAll('.wide').length"), 4);
 }

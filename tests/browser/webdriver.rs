@@ -126,6 +126,12 @@ impl Browser {
         }
     }
 
+    /// Makes the page as large as a screen of that size, in CSS pixels.
+    pub fn resize(&self, width: u32, height: u32) {
+        let screen = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": true });
+        self.post("/goog/cdp/execute", &json!({ "cmd": "Emulation.setDeviceMetricsOverride", "params": screen }));
+    }
+
     /// Keeps a picture of the window.
     pub fn picture(&self, path: &Path) {
         use base64::Engine;

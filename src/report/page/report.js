@@ -23,7 +23,7 @@
   }
   const has = (t, m) => byId('m' + t + '-' + m) !== null;
 
-  const pick = { ecg: byId('ecg'), target: byId('target'), left: byId('left'), right: byId('right'), view: byId('view'), palette: byId('palette') };
+  const pick = { ecg: byId('ecg'), target: byId('target'), left: byId('left'), right: byId('right'), view: byId('view'), palette: byId('palette'), scale: byId('scale') };
   const fill = (select, names) => names.forEach((name, i) => select.add(new Option(name, i)));
   fill(pick.ecg, meta.ecgs.map(e => 'ECG ' + e.id));
   fill(pick.target, meta.targets.map(t => t.title));
@@ -45,15 +45,23 @@
     const [mantissa, power] = v.toExponential(2).split('e');
     return mantissa.replace('-', '−') + '·10' + [...power.replace('+', '')].map(c => c === '-' ? '⁻' : '⁰¹²³⁴⁵⁶⁷⁸⁹'[c]).join('');
   }
-  const state = () => ({ e: +pick.ecg.value, t: +pick.target.value, averaged: pick.view.value === 'averaged', palette: pick.palette.value });
+  const state = () => ({ e: +pick.ecg.value, t: +pick.target.value, view: pick.view.value, averaged: pick.view.value === 'averaged', palette: pick.palette.value });
+  // The value of full colour: the heatmap's own, or the largest of the heatmaps of this ECG in the same unit.
+  function fullColour(t, m, e, averaged) {
+    const scales = (averaged ? meta.scalesAveraged : meta.scales)[t];
+    if (pick.scale.value === 'own') return scales[m][e];
+    return Math.max(...meta.methods.map((_, k) => meta.units[t][k] === meta.units[t][m] && scales[k].length ? scales[k][e] : 0));
+  }
   function draw(side) {
-    const { e, t, averaged, palette } = state();
+    const { e, t, view, averaged, palette } = state(), onPaper = view === 'paper';
     const m = +(side === 0 ? pick.left : pick.right).value;
     const canvas = canvases[side], ratio = window.devicePixelRatio || 1;
     canvas.hidden = m < 0;
     if (m < 0) return;
-    const width = canvas.clientWidth || 560, total = averaged ? 170 : 540, head = meta.ecgs[e].fiducials.length ? 54 : 28, foot = 62, left = 40, right = 54;
-    const height = head + total + foot;
+    const width = canvas.clientWidth || 560, head = meta.ecgs[e].fiducials.length ? 54 : 28, foot = onPaper ? 82 : 92, left = onPaper ? 4 : 40, right = onPaper ? 4 : 54;
+    const ecg = ecgOf(e), paper = onPaper ? ecgDraw.paper(ecg, L, meta.rate, left, head, width - left - right) : null;
+    const total = onPaper ? paper.bottom - head : averaged ? 170 : 540, height = head + total + foot;
+    const all = onPaper ? paper.lanes : ecgDraw.lanes(ecg, L, averaged ? [meta.v5] : [...LEADS.keys()], left, head, width - left - right, total);
     canvas.width = width * ratio; canvas.height = height * ratio; canvas.style.height = height + 'px';
     const g = canvas.getContext('2d');
     g.scale(ratio, ratio);
@@ -62,44 +70,68 @@
     g.textBaseline = 'alphabetic';
     font(14, true); g.fillStyle = '#16191f'; g.textAlign = 'left';
     g.fillText(meta.methods[m] + ' · ' + meta.targets[t].title, left, 16);
-    canvas.setAttribute('aria-label', `${averaged ? 'Lead V5 with the averaged heatmap' : '12-lead ECG with the heatmap'} of ${meta.methods[m]} for ${meta.targets[t].title}, ECG ${meta.ecgs[e].id}. Arrow keys move the reading point.`);
-    const ecg = ecgOf(e);
-    const all = ecgDraw.lanes(ecg, L, averaged ? [meta.v5] : [...LEADS.keys()], left, head, width - left - right, total);
+    canvas.setAttribute('aria-label', `${averaged ? 'Lead V5 with the averaged heatmap' : '12-lead ECG with the heatmap'} of ${meta.methods[m]} for ${meta.targets[t].title}, ECG ${meta.ecgs[e].id}: ${has(t, m) ? meta.weights[t][m][e] : 'no heatmap'}. Arrow keys move the reading point.`);
     layouts[side] = { all, e, t, m, averaged, head, total };
     if (!has(t, m)) {
       font(13, false); g.fillText('There is no heatmap of this method for this target.', left, head + 20);
       return;
     }
-    const map = mapOf(e, t, m, averaged);
+    if (onPaper) ecgDraw.grid(g, left, head, width - left - right, paper.bottom, paper.mm);
+    const map = mapOf(e, t, m, averaged), full = fullColour(t, m, e, averaged), own = (averaged ? meta.scalesAveraged : meta.scales)[t][m][e];
+    const factor = full > 0 ? own / full : 1;
     const signed = meta.signed[t][m] && !averaged;
-    const colours = meta.colours[palette][signed ? 'signed' : 'absolute'], colour = ecgDraw.colours(colours, signed);
-    all.forEach(lane => ecgDraw.bands(g, lane, map, averaged ? 0 : lane.lead * P, P, colour, ratio));
+    const colours = meta.colours[palette][signed ? 'signed' : 'absolute'], plain = ecgDraw.colours(colours, signed), colour = v => plain(v * factor);
     all.forEach(lane => {
-      ecgDraw.trace(g, lane, ecg, L, 1.1);
-      font(12, true); g.fillStyle = '#16191f'; g.textAlign = 'right';
-      g.fillText(LEADS[lane.lead], lane.x - 6, ecgDraw.nameAt(lane, 12));
+      ecgDraw.bands(g, lane, map, averaged ? 0 : lane.lead * P, P, colour, ratio);
+      if (signed && palette === 'safe') ecgDraw.hatch(g, lane, map, lane.lead * P, P, factor);
     });
-    marks(g, font, e, all, head, total);
-    axis(g, font, all[0], head + total + 4);
-    bar(g, font, all[0], head + total + 26, colours, signed, (averaged ? meta.scalesAveraged : meta.scales)[t][m][e], meta.units[t][m]);
+    marks(g, font, e, all, head, total, onPaper);
+    all.forEach(lane => {
+      ecgDraw.trace(g, lane, ecg, L, onPaper ? 1 : 1.1);
+      font(12, true); g.fillStyle = '#16191f'; g.textAlign = onPaper ? 'left' : 'right';
+      g.lineWidth = 3; g.strokeStyle = '#fff';
+      if (onPaper) g.strokeText(LEADS[lane.lead], lane.x + 3, lane.y + 14);
+      g.fillText(LEADS[lane.lead], onPaper ? lane.x + 3 : lane.x - 6, onPaper ? lane.y + 14 : ecgDraw.nameAt(lane, 12));
+    });
+    if (!onPaper) { calibration(g, font, all[0], head); axis(g, font, all[0], head + total + 4); }
+    const below = head + total + (onPaper ? 12 : 26), wide = { x: left, width: width - left - right };
+    bar(g, font, wide, below, colours, signed, full, m, (signed ? meta.quantities : meta.quantitiesUnsigned)[t][m], palette);
+    font(10, false); g.fillStyle = '#4c5361'; g.textAlign = 'left';
+    g.fillText(onPaper ? '25 mm/s · 10 mm/mV, in the proportion of ECG paper' : proportion(all[0]), left, below + 50);
+    g.textAlign = 'right'; g.fillText(meta.sizes[t][m][e], width - right, below + 62);
     if (cursor) point(side, g, font);
   }
 
-  function marks(g, font, e, all, head, total) {
-    const free = [-1e9, -1e9, -1e9];
+  // How wide time is drawn against voltage, beside ECG paper's 25 mm/s and 10 mm/mV.
+  function proportion(lane) {
+    const times = lane.width / (L / meta.rate) / (1000 * lane.per) / 2.5;
+    return times >= 1 ? `Time is ${times.toFixed(1)} × wider against voltage than on ECG paper.` : `Voltage is ${(1 / times).toFixed(1)} × higher against time than on ECG paper.`;
+  }
+
+  // Fiducials: dashes on a white seam, so that they are seen on any band.
+  function marks(g, font, e, all, head, total, onPaper) {
     font(10, false); g.textAlign = 'center';
-    for (const [name, at] of meta.ecgs[e].fiducials) {
-      const x = all[0].x + all[0].width * (at + 0.5) / L, half = g.measureText(name).width / 2 + 2;
-      g.strokeStyle = g.fillStyle = '#8a5a00'; g.lineWidth = 0.8; g.setLineDash([2, 3]);
-      g.beginPath(); g.moveTo(x, head); g.lineTo(x, head + total); g.stroke(); g.setLineDash([]);
-      const row = Math.max(0, free.findIndex(edge => x - half >= edge));
-      g.fillText(name, x, head - 4 - 10 * row);
-      free[row] = x + half;
-    }
-    const per = all[0].per, limit = 45 / per;
+    (onPaper ? all : [{ ...all[0], y: head, height: total, first: true }]).forEach(lane => {
+      const free = [-1e9, -1e9, -1e9];
+      for (const [name, at] of meta.ecgs[e].fiducials) {
+        const x = ecgDraw.place(lane, (at + 0.5) / L), half = g.measureText(name).width / 2 + 2;
+        g.beginPath(); g.moveTo(x, lane.y); g.lineTo(x, lane.y + lane.height);
+        g.setLineDash([]); g.strokeStyle = '#fff'; g.lineWidth = 2.6; g.stroke();
+        g.setLineDash([3, 3]); g.strokeStyle = g.fillStyle = '#8a5a00'; g.lineWidth = 1; g.stroke();
+        g.setLineDash([]);
+        if (!lane.first) continue;
+        const row = Math.max(0, free.findIndex(edge => x - half >= edge));
+        g.fillText(name, x, lane.y - 4 - 10 * row);
+        free[row] = x + half;
+      }
+    });
+  }
+
+  function calibration(g, font, lane, head) {
+    const per = lane.per, limit = 45 / per;
     const power = 10 ** Math.floor(Math.log10(limit)), uv = [5, 2, 1].map(k => k * power).find(v => v <= limit);
-    const x = all[0].x + all[0].width + 6, y = head + 4;
-    g.strokeStyle = '#16191f'; g.lineWidth = 1;
+    const x = lane.x + lane.width + 6, y = head + 4;
+    font(10, false); g.strokeStyle = '#16191f'; g.lineWidth = 1;
     g.beginPath(); g.moveTo(x, y); g.lineTo(x + 8, y); g.moveTo(x + 4, y); g.lineTo(x + 4, y + uv * per); g.moveTo(x, y + uv * per); g.lineTo(x + 8, y + uv * per); g.stroke();
     g.fillStyle = '#4c5361'; g.textAlign = 'left';
     g.fillText(uv >= 1000 ? uv / 1000 + ' mV' : uv + ' µV', x, y + uv * per + 13);
@@ -117,25 +149,31 @@
     g.stroke();
   }
 
-  function bar(g, font, lane, y, colours, signed, scale, unit) {
-    const width = Math.min(260, lane.width), x = lane.x + (lane.width - width) / 2, step = width / colours.length;
+  function bar(g, font, lane, y, colours, signed, scale, m, quantity, palette) {
+    const width = Math.min(280, lane.width), x = lane.x + (lane.width - width) / 2, step = width / colours.length, [low, high] = meta.ends[m];
     g.globalAlpha = 0.7;
     colours.forEach((c, i) => { g.fillStyle = c; g.fillRect(x + i * step, y, step, 9); });
     g.globalAlpha = 1;
-    g.strokeStyle = '#d5d9e0'; g.strokeRect(x, y, width, 9);
+    if (signed && palette === 'safe') {
+      g.strokeStyle = 'rgb(17 17 17 / 55%)'; g.lineWidth = 0.65; g.beginPath();
+      for (let at = x + 4; at < x + width * 22 / 49; at += 4) { g.moveTo(at, y); g.lineTo(at, y + 9); }
+      g.stroke();
+    }
+    g.lineWidth = 0.7; g.strokeStyle = '#d5d9e0'; g.strokeRect(x, y, width, 9);
     font(10, false); g.fillStyle = '#4c5361';
     const limit = short(scale);
-    g.textAlign = 'left'; g.fillText(signed ? `≤ −${limit} lowers` : '0 no weight', x, y + 21);
-    g.textAlign = 'right'; g.fillText(signed ? `raises ≥ ${limit}` : `much weight ≥ ${limit}`, x + width, y + 21);
+    g.textAlign = 'left'; g.fillText(signed ? `≤ −${limit} ${low}` : '0', x, y + 21);
+    g.textAlign = 'right'; g.fillText(signed ? `${high} ≥ ${limit}` : `≥ ${limit}`, x + width, y + 21);
     g.textAlign = 'center'; g.fillText(signed ? '0' : '', x + width / 2, y + 21);
-    g.fillText((signed ? 'attribution, ' : '|attribution|, ') + unit, x + width / 2, y + 33);
+    g.fillText(quantity, x + width / 2, y + 33);
   }
 
   function point(side, g) {
-    const { all } = layouts[side];
-    const lane = all.find(l => l.lead === cursor.lead) || all[0], x = lane.x + lane.width * (cursor.i + 0.5) / L;
+    const { all } = layouts[side], share = (cursor.i + 0.5) / L;
+    const own = all.filter(l => l.lead === cursor.lead), lane = own.find(l => l.b === undefined || (share >= l.a && share < l.b)) || own[0] || all[0];
+    const x = ecgDraw.place(lane, share), stretched = lane.b === undefined, last = all[all.length - 1];
     g.strokeStyle = '#a11d33'; g.lineWidth = 1;
-    g.beginPath(); g.moveTo(x, all[0].y); g.lineTo(x, all[all.length - 1].y + all[all.length - 1].height); g.stroke();
+    g.beginPath(); g.moveTo(x, stretched ? all[0].y : lane.y); g.lineTo(x, stretched ? last.y + last.height : lane.y + lane.height); g.stroke();
     g.beginPath(); g.arc(x, lane.zero - ecgOf(layouts[side].e)[lane.lead * L + cursor.i] * lane.per, 4, 0, 7); g.stroke();
   }
 
@@ -148,9 +186,9 @@
       const m = +(side === 0 ? pick.left : pick.right).value;
       if (m < 0 || !has(t, m)) return;
       const q = mapOf(e, t, m, averaged)[(averaged ? 0 : lead * P) + Math.floor(cursor.i / POOL)];
-      const value = q / 127 * (averaged ? meta.scalesAveraged : meta.scales)[t][m][e];
+      const own = (averaged ? meta.scalesAveraged : meta.scales)[t][m][e], value = q / 127 * own, full = fullColour(t, m, e, averaged);
       const edge = Math.abs(q) === 127 ? (q > 0 ? '≥ ' : '≤ ') : '';
-      parts.push(`${meta.methods[m]} ${edge}${short(value)} (${Math.round(q / 1.27)} % of full colour)`.replace('(-', '(−'));
+      parts.push(`${meta.methods[m]} ${edge}${short(value)} (${Math.round(full > 0 ? q / 1.27 * own / full : 0)} % of full colour)`.replace('(-', '(−'));
     });
     out.textContent = parts.join(' · ');
   }
@@ -160,10 +198,18 @@
     const value = ecg.values[t], predicted = target.predicted[e];
     const number = v => v === null || v === undefined ? 'not measured' : `${v.toFixed(1)} ${target.unit}`;
     byId('facts').textContent = `ECG ${ecg.id}: measured ${target.title} ${number(value)}` + (predicted === undefined ? '.' : `, predicted ${number(predicted)}.`);
+    byId('cart').textContent = ecg.cart;
+    byId('warning').textContent = target.warning || ''; byId('warning').hidden = !target.warning;
+    byId('page').hidden = !ecg.number; byId('command').textContent = `cardiograd explain ${target.model} --input ${meta.array} --ecg ${ecg.number} --method all -o ecg${ecg.number}-${target.name}.html`;
+    [['left', pick.left], ['right', pick.right]].forEach(([side, select]) => {
+      const m = +select.value;
+      byId('says-' + side).textContent = m < 0 || !has(t, m) ? '' : [meta.sentences[m], meta.colourWords[pick.palette.value][m], meta.accounts[t][m][e]].filter(Boolean).join(' ');
+    });
   }
 
   function all() {
     document.querySelector('.sides').classList.toggle('single', +pick.right.value < 0);
+    byId('side-right').hidden = +pick.right.value < 0;
     draw(0); draw(1); facts(); read();
     history.replaceState(null, '', '#explorer=' + Object.values(pick).map(s => s.value).join(','));
   }
@@ -171,9 +217,11 @@
   function from(event, side) {
     const layout = layouts[side];
     if (!layout) return;
-    const box = canvases[side].getBoundingClientRect(), x = event.clientX - box.left, y = event.clientY - box.top, lane0 = layout.all[0];
-    const lane = layout.all.find(l => y < l.y + l.height) || layout.all[layout.all.length - 1];
-    const i = Math.min(L - 1, Math.max(0, Math.floor((x - lane0.x) / lane0.width * L)));
+    const box = canvases[side].getBoundingClientRect(), x = event.clientX - box.left, y = event.clientY - box.top, { all } = layout;
+    // The lane under the pointer, or the nearest one.
+    const far = l => Math.max(l.y - y, y - l.y - l.height, 0) * 1e3 + Math.max(l.x - x, x - l.x - l.width, 0);
+    const lane = all.reduce((best, l) => far(l) < far(best) ? l : best), [a, b] = lane.b === undefined ? [0, 1] : [lane.a, lane.b];
+    const i = Math.min(L - 1, Math.max(0, Math.floor((a + Math.min(1, Math.max(0, (x - lane.x) / lane.width)) * (b - a)) * L)));
     cursor = { i, lead: lane.lead };
     draw(0); draw(1); read();
   }

@@ -103,7 +103,7 @@
   }
 
   function legend(screen) {
-    const bar = document.createElement('span'), [low, high] = screen.averaged ? ['no weight', 'much weight'] : ['lowers the answer', 'raises the answer'];
+    const bar = document.createElement('span'), [low, high] = screen.averaged ? ['less', 'more'] : ['one sign (red)', 'the other (blue)'];
     bar.append(...meta.colours[screen.averaged ? 'absolute' : 'signed'].map(colour => { const part = document.createElement('i'); part.style.background = colour; return part; }));
     byId('legend').replaceChildren(low, bar, high);
   }
