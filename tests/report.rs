@@ -11,8 +11,8 @@ use cardiograd::report::heatmap::{self, Heatmap};
 use cardiograd::report::methods::meaning;
 use cardiograd::report::svg::Svg;
 use cardiograd::report::{
-    StudyResults, against, analysis, chart, error_tables, figures, findings, page, paper, pdf, png, published, rank_chart, store, study_tables,
-    training_chart, worst, write,
+    StudyResults, against, analysis, chart, curve_chart, error_tables, figures, findings, page, paper, pdf, png, published, rank_chart,
+    store, study_tables, training_chart, worst, write,
 };
 use ndarray::Array2;
 use proptest::prelude::*;
@@ -34,8 +34,14 @@ fn heatmaps_are_drawn_in_every_style() {
     let ecg = sample::ecg(1, 600);
     let map = sample::map(&ecg, Target::TV5, "deeplift", 1);
     let measured = sample::measured(0);
-    let picture =
-        Heatmap { ecg: ecg.view(), map: map.view(), title: "DeepLIFT, T amplitude in V5", unit: "µV", meaning: meaning("deeplift", false, None), fiducials: Some(&measured) };
+    let picture = Heatmap {
+        ecg: ecg.view(),
+        map: map.view(),
+        title: "DeepLIFT, T amplitude in V5",
+        unit: "µV",
+        meaning: meaning("deeplift", false, None),
+        fiducials: Some(&measured),
+    };
     for (name, palette, dark) in
         [("light", Palette::RdBu, false), ("dark", Palette::RdBu, true), ("safe", Palette::Safe, false), ("safe_dark", Palette::Safe, true)]
     {
@@ -46,8 +52,12 @@ fn heatmaps_are_drawn_in_every_style() {
         assert!(averaged.len() < 20_000, "{} bytes", averaged.len());
     }
     let other = sample::map(&ecg, Target::TV5, "guided_gradcam", 1);
-    let other =
-        Heatmap { map: other.view(), title: "Guided Grad-CAM, T amplitude in V5", meaning: meaning("guided_gradcam", false, None), ..picture };
+    let other = Heatmap {
+        map: other.view(),
+        title: "Guided Grad-CAM, T amplitude in V5",
+        meaning: meaning("guided_gradcam", false, None),
+        ..picture
+    };
     keep("pair", heatmap::pair(&picture, &other, Style::default()));
 }
 
@@ -108,7 +118,14 @@ fn tall_waves_stay_on_the_paper() {
 fn ten_seconds_are_drawn_on_paper() {
     let ecg = sample::ecg(2, 5000);
     let map = sample::map(&ecg, Target::Qt, "saliency", 1);
-    let picture = Heatmap { ecg: ecg.view(), map: map.view(), title: "Saliency, QT interval", unit: "ms", meaning: meaning("saliency", false, None), fiducials: None };
+    let picture = Heatmap {
+        ecg: ecg.view(),
+        map: map.view(),
+        title: "Saliency, QT interval",
+        unit: "ms",
+        meaning: meaning("saliency", false, None),
+        fiducials: None,
+    };
     keep("paper_plain", paper::sheet(&picture, false, Style::default()));
     keep("paper_map", paper::sheet(&picture, true, Style::default()));
     keep("paper_dark", paper::sheet(&picture, true, Style { dark: true, ..Style::default() }));
@@ -172,7 +189,10 @@ fn a_median_beat_is_whole_on_paper() {
     let places: Vec<f64> = bar.split(' ').filter_map(|v| v.parse().ok()).collect();
     assert!(places[0] >= 0.0 && places[0] + 0.34 * 300.0 <= width && places[1] + 0.34 * 34.0 <= height, "{bar} of {width} × {height}");
     assert!(text.contains(">QRS on<") && text.contains("would raise"));
-    keep("paper_beat", paper::sheet(&Heatmap { ecg: sample::ecg(1, 600).view(), ..picture }, true, Style { palette: Palette::Safe, dark: false }));
+    keep(
+        "paper_beat",
+        paper::sheet(&Heatmap { ecg: sample::ecg(1, 600).view(), ..picture }, true, Style { palette: Palette::Safe, dark: false }),
+    );
 }
 
 /// Fiducials are of a median beat: a recording has none to mark.
@@ -231,8 +251,12 @@ fn figures_of_a_study() {
     let style = Style::default();
     let analyses: Vec<_> = study.targets.iter().filter_map(|target| analysis::perturbation(target, study.scoring, 1)).collect();
     assert_eq!(analyses.len(), 6);
-    keep("curves", chart::perturbation_curves(&analyses, style));
-    keep("curves_dark", chart::perturbation_curves(&analyses, Style { dark: true, ..style }));
+    let curves = keep("curves", curve_chart::perturbation_curves(&analyses, false, style));
+    // Each curve has its name at its end; bands are asked for.
+    assert_eq!(curves.matches(">SmoothGrad<").count(), 6);
+    assert!(!curves.contains("fill-opacity=\".15\"") && curves.contains("Largest area to 15 points"));
+    assert!(curve_chart::perturbation_curves(&analyses, true, style).finish().contains("fill-opacity=\".15\""));
+    keep("curves_dark", curve_chart::perturbation_curves(&analyses, true, Style { dark: true, ..style }));
     let ranks = keep("rank_stability", rank_chart::stability(&analyses, style));
     assert_eq!(ranks.matches("<circle").count(), 6 * 10);
     keep("predictions", chart::predictions(&study.targets[0], style));
@@ -260,7 +284,7 @@ fn a_study_has_one_scoring_and_names_it() {
         let analyses: Vec<_> = study.targets.iter().filter_map(|target| analysis::perturbation(target, scoring, 1)).collect();
         let named = format!("by the scoring {scoring} ({})", scoring.title());
         let figures = [
-            figures::curves(&analyses, Style::default()),
+            figures::curves(&analyses, false, Style::default()),
             figures::stability(&analyses, Style::default()),
             figures::critical_difference(&analyses[0], Style::default()).expect("a diagram"),
         ];

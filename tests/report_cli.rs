@@ -3,8 +3,8 @@
 mod sample;
 
 use cardiograd::dataset::{InputKind, Target};
-use cardiograd::files::npz::{self, NpzWriter};
 use cardiograd::files::npy;
+use cardiograd::files::npz::{self, NpzWriter};
 use cardiograd::nn::{Model, initialise};
 use cardiograd::report::store;
 use cardiograd::survey::Key;
@@ -67,7 +67,10 @@ fn pictures_of_any_kind() {
     assert!(unknown.contains(">attribution<") && !unknown.contains("raise"), "nothing is claimed of what is not known");
     assert!(text(draw(&with(&["deeplift,smoothgrad"]), "pair.svg")).contains("SmoothGrad"));
     assert!(text(draw(&with(&["all", "--dark", "--palette", "safe"]), "grid.svg")).contains("#11151c"));
-    assert!(text(draw(&with(&["saliency", "--layout", "averaged"]), "averaged.svg")).contains("mean over 12 leads of |slope|, prediction per µV"));
+    assert!(
+        text(draw(&with(&["saliency", "--layout", "averaged"]), "averaged.svg"))
+            .contains("mean over 12 leads of |slope|, prediction per µV")
+    );
     let pdf = draw(&with(&["saliency", "--layout", "paper", "--fiducials", "m.csv"]), "paper.pdf");
     assert!(pdf.starts_with(b"%PDF-"));
     assert!(text(draw(&with(&["saliency", "--layout", "paper", "--fiducials", "m.csv"]), "paper.svg")).contains("QRS on"));
@@ -224,16 +227,22 @@ fn a_page_of_one_ecg_says_what_the_arrays_hold() {
     ] {
         assert!(page.contains(&text), "{text}");
     }
-    let section = |title: &str| page.split(&format!("<h2>{title}</h2>")).nth(1).and_then(|rest| rest.split("</section>").next()).expect("a result");
+    let section =
+        |title: &str| page.split(&format!("<h2>{title}</h2>")).nth(1).and_then(|rest| rest.split("</section>").next()).expect("a result");
     let map = array(path, "inputxgradient").index_axis_move(Axis(0), 1);
-    let over = |range: std::ops::Range<usize>| map.axis_iter(Axis(1)).skip(range.start).take(range.len()).map(|column| column.sum()).sum::<f64>();
+    let over =
+        |range: std::ops::Range<usize>| map.axis_iter(Axis(1)).skip(range.start).take(range.len()).map(|column| column.sum()).sum::<f64>();
     let moved = section("Input × gradient");
     assert!(moved.contains(&format!("<strong>{}</strong>", signed(map.sum()))) && moved.contains("By part of the beat"), "{moved:.900}");
-    let part = |name: &str, value: f64| format!("{name} {}", signed(value).trim_end_matches(" ms").replace("+0.0", "0.0").replace("−0.0", "0.0"));
+    let part =
+        |name: &str, value: f64| format!("{name} {}", signed(value).trim_end_matches(" ms").replace("+0.0", "0.0").replace("−0.0", "0.0"));
     assert!(moved.contains(&part("QRS", over(220..265))) && moved.contains(&part("T", over(345..425))));
     // Integrated gradients are slopes here, which times the voltage add up to the whole difference.
     let whole = section("Integrated gradients");
-    assert!(whole.contains("Blue: more positive voltage here would raise the prediction") && whole.contains("not accounted for: 0.0 ms"), "{whole:.900}");
+    assert!(
+        whole.contains("Blue: more positive voltage here would raise the prediction") && whole.contains("not accounted for: 0.0 ms"),
+        "{whole:.900}"
+    );
     for (title, text) in [("Saliency", "Slopes"), ("SmoothGrad", "Sizes of slopes"), ("Random", "Random numbers")] {
         assert!(section(title).contains(text) && !section(title).contains("Σ contributions"), "{title}");
     }

@@ -19,7 +19,7 @@ use crate::report::colour::{Palette, Style};
 use crate::report::heatmap::{self, Heatmap};
 use crate::report::methods::{NINE, meaning, title};
 use crate::report::svg::Svg;
-use crate::report::{chart, paper, pdf, png, store, write};
+use crate::report::{curve_chart, paper, pdf, png, store, write};
 use crate::{Error, Result};
 use ndarray::{Array2, ArrayD, Axis, Ix2};
 use std::path::{Path, PathBuf};
@@ -59,6 +59,9 @@ pub struct Args {
     /// Perturbation curves of one model, one file a method, as `perturb` writes them.
     #[arg(long, value_name = "METHOD.npz", num_args = 1..)]
     curves: Vec<PathBuf>,
+    /// Puts 95 % bootstrap bands behind the curves.
+    #[arg(long, requires = "curves")]
+    bands: bool,
     /// A study's folder: all of its figures, into the folder given by --output.
     #[arg(long, value_name = "DIR")]
     study: Option<PathBuf>,
@@ -107,7 +110,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
         }
         let picture = match &args.input {
             Some(input) => ecg(args, input, style)?,
-            None => curves(&args.curves, style)?,
+            None => curves(&args.curves, args.bands, style)?,
         };
         picture.check().map_err(|error| args.input.iter().fold(error, |error, input| error.of_file(input)))?;
         let text = picture.finish();
@@ -233,7 +236,8 @@ fn said(args: &Args, method: &str) -> Option<Meaning> {
 fn fiducials(args: &Args, path: &Path, samples: usize) -> Result<Measurements> {
     let beat = InputKind::Median.samples();
     if samples != beat {
-        let text = format!("marks a median beat of {beat} samples; this ECG has {samples}, where they would stand at places that they are not of");
+        let text =
+            format!("marks a median beat of {beat} samples; this ECG has {samples}, where they would stand at places that they are not of");
         return Err(Error::Usage(format!("--fiducials {text}")));
     }
     row_of(path, &args.id.clone().unwrap_or_else(|| args.ecg.to_string()), samples)
@@ -277,7 +281,7 @@ fn row_of(path: &Path, id: &str, samples: usize) -> Result<Measurements> {
 }
 
 /// Curves of one model: each file holds `predictions` (n, iterations + 1) and `truth` (n).
-fn curves(files: &[PathBuf], style: Style) -> Result<Svg> {
+fn curves(files: &[PathBuf], bands: bool, style: Style) -> Result<Svg> {
     let mut read: Vec<(String, Array2<f32>, Vec<f64>)> = Vec::new();
     for path in files {
         let name = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default().to_owned();
@@ -302,8 +306,9 @@ fn curves(files: &[PathBuf], style: Style) -> Result<Svg> {
     let scoring = Scoring::default();
     let scored: Vec<Array2<f64>> = views.iter().map(|view| scores(*view, &truth, 1.0, scoring, &rows)).collect();
     let names = read.into_iter().map(|curve| curve.0).collect();
-    Ok(chart::curve_panels(
+    Ok(curve_chart::curve_panels(
         &[LabelledCurves { title: format!("{} ECGs", rows.len()), scoring, methods: names, curves: analysis::curves(&scored, scoring, 1) }],
+        bands,
         style,
     ))
 }

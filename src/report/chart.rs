@@ -1,10 +1,10 @@
-//! Charts: axes, and what is drawn in them. Curves (Figure 7), predicted against measured, Bland–Altman, critical differences.
+//! Charts: axes, and what is drawn in them. Predicted against measured, Bland–Altman, critical differences.
 
-use super::analysis::{LabelledCurves, PerturbationAnalysis};
+use super::analysis::PerturbationAnalysis;
 use super::colour::{Style, series};
 use super::methods::{short, title};
 use super::results::TargetResults;
-use super::svg::{Anchor, Svg, Type, num, plain, polyline};
+use super::svg::{Anchor, Svg, Type, num, plain};
 use crate::dataset::Target;
 use crate::evaluation::compare::groups;
 
@@ -70,7 +70,7 @@ fn label(value: f64, all: &[f64]) -> String {
 }
 
 /// Ends around values, with a margin.
-fn ends(values: impl IntoIterator<Item = f64>) -> (f64, f64) {
+pub(super) fn ends(values: impl IntoIterator<Item = f64>) -> (f64, f64) {
     let (low, high) =
         values.into_iter().filter(|v| v.is_finite()).fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(v), h.max(v)));
     if low > high {
@@ -78,62 +78,6 @@ fn ends(values: impl IntoIterator<Item = f64>) -> (f64, f64) {
     }
     let margin = if high > low { 0.04 * (high - low) } else { 0.5 };
     (low - margin, high + margin)
-}
-
-/// Figure 7: the error by the study's scoring against the number of perturbed points, one panel per target, with 95 % bootstrap bands.
-pub fn perturbation_curves(analyses: &[PerturbationAnalysis], style: Style) -> Svg {
-    curve_panels(&analyses.iter().map(PerturbationAnalysis::panel).collect::<Vec<_>>(), style)
-}
-
-/// Panels of curves, up to three in a row, with one legend.
-pub fn curve_panels(panels: &[LabelledCurves], style: Style) -> Svg {
-    let inks = style.inks();
-    let columns = panels.len().clamp(1, 3);
-    let rows = panels.len().div_ceil(columns).max(1);
-    let (width, height) = if columns == 1 { (720.0, 420.0) } else { (330.0, 250.0) };
-    let legend = 52.0;
-    let scoring = panels.first().map(|one| one.scoring).unwrap_or_default();
-    let name =
-        format!("Region perturbation: {} against the number of perturbed points, by method, with 95 % bootstrap bands", scoring.title());
-    let mut svg = Svg::new(columns as f64 * width + 10.0, rows as f64 * height + legend, name, inks.ground);
-    for (i, one) in panels.iter().enumerate() {
-        let (x, y) = ((i % columns) as f64 * width, (i / columns) as f64 * height);
-        let heading = if panels.len() > 1 { format!("{}  {}", char::from(b'A' + (i % 26) as u8), one.title) } else { one.title.clone() };
-        svg.text(x + 56.0, y + 18.0, Type::new(12.0, inks.ink).bold(), &heading);
-        panel(&mut svg, one, (x + 56.0, y + 27.0, width - 66.0, height - 70.0), style);
-    }
-    let methods = panels.iter().map(|one| &one.methods).max_by_key(|methods| methods.len());
-    let top = rows as f64 * height + 8.0;
-    for (k, method) in methods.into_iter().flatten().enumerate() {
-        let (colour, dashes) = series(method);
-        let (x, y) = (56.0 + (k % 5) as f64 * (columns as f64 * width - 56.0) / 5.0, top + 20.0 * (k / 5) as f64);
-        svg.line((x, y), (x + 22.0, y), &format!("stroke=\"{colour}\" stroke-width=\"2\" stroke-dasharray=\"{dashes}\""));
-        svg.text(x + 27.0, y + 4.0, Type::new(10.5, inks.ink), if columns == 2 { short(method) } else { title(method) });
-    }
-    svg
-}
-
-fn panel(svg: &mut Svg, analysis: &LabelledCurves, frame: (f64, f64, f64, f64), style: Style) {
-    let last = analysis.curves.iter().map(|curve| curve.mean.len()).max().unwrap_or(1).saturating_sub(1).max(1);
-    let values = analysis.curves.iter().flat_map(|curve| curve.mean.iter().copied().chain(curve.band.iter().map(|band| band.2)));
-    // The study's formula is negative where most of the measured values are.
-    let lowest = ends(analysis.curves.iter().flat_map(|curve| curve.mean.iter().copied().chain(curve.band.iter().map(|band| band.1)))).0;
-    let axes = Axes { frame, x: (0.0, last as f64), y: (lowest.min(0.0), ends(values).1) };
-    let (left, _) = axes.at(0.0, 0.0);
-    let (right, _) = axes.at(crate::evaluation::scores::END as f64, 0.0);
-    svg.rect(left, frame.1, right - left, frame.3, &format!("fill=\"{}\" fill-opacity=\".35\"", style.inks().rule));
-    axes.draw(svg, ("perturbed points (shaded: the area to 15)", analysis.scoring.title()), style);
-    for (method, curve) in analysis.methods.iter().zip(&analysis.curves) {
-        let (colour, _) = series(method);
-        let there = curve.band.iter().map(|(t, low, _)| axes.at(*t as f64, *low));
-        let back = curve.band.iter().rev().map(|(t, _, high)| axes.at(*t as f64, *high));
-        svg.path(&(polyline(there.chain(back)) + "z"), &format!("fill=\"{colour}\" fill-opacity=\".15\""));
-    }
-    for (method, curve) in analysis.methods.iter().zip(&analysis.curves) {
-        let (colour, dashes) = series(method);
-        let d = polyline(curve.mean.iter().enumerate().map(|(t, value)| axes.at(t as f64, *value)));
-        svg.path(&d, &format!("fill=\"none\" stroke=\"{colour}\" stroke-width=\"1.5\" stroke-dasharray=\"{dashes}\""));
-    }
 }
 
 /// At most this many points are drawn in a scatter.
@@ -150,19 +94,24 @@ fn dots(svg: &mut Svg, axes: &Axes, points: &[(f64, f64)], colour: &str) {
     svg.path(&d, &format!("fill=\"none\" stroke=\"{colour}\" stroke-width=\"3.2\" stroke-linecap=\"round\" stroke-opacity=\".45\""));
 }
 
-/// Predicted against measured, and Bland–Altman beside it, on the test split.
+/// Colours of points against measured and against exact values.
+const MEASURED: &str = "#0072b2";
+const EXACT: &str = "#d55e00";
+
+/// Predicted against measured values, and against the exact ones where the dataset knows them; Bland–Altman beside it; on the test split.
 pub fn predictions(results: &TargetResults, style: Style) -> Svg {
     let inks = style.inks();
     let unit = results.target.unit();
-    let name =
-        format!("{}: predicted against measured values, and their difference against their mean (Bland–Altman)", results.target.title());
-    let mut svg = Svg::new(720.0, 300.0, name, inks.ground);
     let pairs: Vec<(f64, f64)> = results.test.iter().map(|p| (p.truth, p.predicted)).collect();
-    let both = ends(pairs.iter().flat_map(|p| [p.0, p.1]));
+    let exact: Vec<(f64, f64)> = results.test.iter().filter_map(|p| Some((p.exact?, p.predicted))).collect();
+    let mut svg = Svg::new(720.0, 300.0, said(results, &pairs, &exact), inks.ground);
+    let both = ends(pairs.iter().chain(&exact).flat_map(|p| [p.0, p.1]));
     let left = Axes { frame: (62.0, 30.0, 280.0, 220.0), x: both, y: both };
-    left.draw(&mut svg, (&format!("measured, {unit}"), &format!("predicted, {unit}")), style);
+    let across = if exact.is_empty() { format!("measured, {unit}") } else { format!("measured (blue) or exact (orange), {unit}") };
+    left.draw(&mut svg, (&across, &format!("predicted, {unit}")), style);
     svg.line(left.at(both.0, both.0), left.at(both.1, both.1), &format!("stroke=\"{}\" stroke-dasharray=\"4 3\"", inks.muted));
-    dots(&mut svg, &left, &pairs, "#0072b2");
+    dots(&mut svg, &left, &exact, EXACT);
+    dots(&mut svg, &left, &pairs, MEASURED);
     let shown = if pairs.len() > POINTS { format!(" (every {}th shown)", pairs.len().div_ceil(POINTS)) } else { String::new() };
     let heading = Type::new(12.0, inks.ink).bold();
     svg.text(62.0, 20.0, heading, &format!("{}, test split: {} ECGs{shown}", results.target.title(), pairs.len()));
@@ -170,17 +119,38 @@ pub fn predictions(results: &TargetResults, style: Style) -> Svg {
     svg
 }
 
+/// What the picture of predictions shows, in words.
+fn said(results: &TargetResults, pairs: &[(f64, f64)], exact: &[(f64, f64)]) -> String {
+    let unit = results.target.unit();
+    let error = |pairs: &[(f64, f64)]| plain(pairs.iter().map(|p| (p.1 - p.0).abs()).sum::<f64>() / pairs.len().max(1) as f64, 2);
+    let against = if exact.is_empty() { String::new() } else { format!(", {} {unit} against exact ones", error(exact)) };
+    let [low, bias, high] = limits(pairs).map(|limit| plain(limit, 1));
+    format!(
+        "{}: predicted against measured values, and their difference against their mean (Bland–Altman). Mean absolute error {} {unit} against measured \
+         values{against}; bias {bias} {unit}, 95 % limits {low} to {high} {unit}",
+        results.target.title(),
+        error(pairs)
+    )
+}
+
+/// Bland and Altman's: bias − 1.96 SD, bias, bias + 1.96 SD of predicted − measured.
+fn limits(pairs: &[(f64, f64)]) -> [f64; 3] {
+    let differences: Vec<f64> = pairs.iter().map(|(measured, predicted)| predicted - measured).collect();
+    let n = differences.len() as f64;
+    let bias = differences.iter().sum::<f64>() / n.max(1.0);
+    let sd = (differences.iter().map(|d| (d - bias).powi(2)).sum::<f64>() / (n - 1.0).max(1.0)).sqrt();
+    [bias - 1.96 * sd, bias, bias + 1.96 * sd]
+}
+
 fn bland_altman(svg: &mut Svg, pairs: &[(f64, f64)], unit: &str, style: Style) {
     let inks = style.inks();
-    let points: Vec<(f64, f64)> = pairs.iter().map(|(truth, predicted)| ((truth + predicted) / 2.0, predicted - truth)).collect();
-    let n = points.len() as f64;
-    let bias = points.iter().map(|p| p.1).sum::<f64>() / n.max(1.0);
-    let sd = (points.iter().map(|p| (p.1 - bias).powi(2)).sum::<f64>() / (n - 1.0).max(1.0)).sqrt();
-    let limits = [bias - 1.96 * sd, bias, bias + 1.96 * sd];
+    let points: Vec<(f64, f64)> = pairs.iter().map(|(measured, predicted)| ((measured + predicted) / 2.0, predicted - measured)).collect();
+    let limits = limits(pairs);
+    let bias = limits[1];
     let right =
         Axes { frame: (424.0, 30.0, 230.0, 220.0), x: ends(points.iter().map(|p| p.0)), y: ends(points.iter().map(|p| p.1).chain(limits)) };
     right.draw(svg, (&format!("mean of measured and predicted, {unit}"), &format!("predicted − measured, {unit}")), style);
-    dots(svg, &right, &points, "#0072b2");
+    dots(svg, &right, &points, MEASURED);
     let middle = right.at(0.0, bias).1;
     for (limit, (name, away)) in limits.into_iter().zip([("−1.96 SD", 23.0), ("bias", 0.0), ("+1.96 SD", -23.0)]) {
         let (_, y) = right.at(0.0, limit);

@@ -3,6 +3,7 @@
 use super::analysis::{PerturbationAnalysis, map_correlations};
 use super::chart;
 use super::colour::Style;
+use super::curve_chart;
 use super::heatmap::{self, Heatmap};
 use super::methods::{NINE, meaning, title};
 use super::paper;
@@ -76,8 +77,10 @@ pub fn method_grids(results: &StudyResults, ecg: usize, style: Style) -> Vec<Fig
         let columns: Vec<&str> = targets.iter().map(|target| target.target.title()).collect();
         let row = |method: &String| targets.iter().map(|target| heatmap_of(results, target, method, ecg, "")).collect();
         let cells: Vec<Vec<Option<Heatmap<'_>>>> = methods.iter().map(row).collect();
-        let caption =
-            format!("Heatmaps of each method for {what}, ECG {}, without signs, averaged over 12 leads, behind lead V5. Darker blue: more. Each heatmap has a scale of its own.", results.ecgs.ids[ecg]);
+        let caption = format!(
+            "Heatmaps of each method for {what}, ECG {}, without signs, averaged over 12 leads, behind lead V5. Darker blue: more. Each heatmap has a scale of its own.",
+            results.ecgs.ids[ecg]
+        );
         let svg = heatmap::grid(&caption, &rows, &columns, &cells, style);
         Some(Figure::new(name, caption, svg))
     };
@@ -125,7 +128,8 @@ pub fn all(results: &StudyResults, analyses: &[PerturbationAnalysis], style: Sty
         figures.extend(sheet(results, style));
     }
     if !analyses.is_empty() {
-        figures.push(curves(analyses, style));
+        figures.push(curves(analyses, false, style));
+        figures.push(curves(analyses, true, style));
         figures.push(stability(analyses, style));
         figures.extend(analyses.iter().filter_map(|analysis| critical_difference(analysis, style)));
     }
@@ -143,15 +147,16 @@ pub fn all(results: &StudyResults, analyses: &[PerturbationAnalysis], style: Sty
 }
 
 /// Figure 7.
-pub fn curves(analyses: &[PerturbationAnalysis], style: Style) -> Figure {
+pub fn curves(analyses: &[PerturbationAnalysis], bands: bool, style: Style) -> Figure {
     let scoring = analyses.first().map(|a| a.scoring).unwrap_or_default();
     let caption = format!(
-        "Region perturbation: the error {} while the points that a heatmap ranks first are perturbed one by one, with 95 % bootstrap bands over {} ECGs. \
-         Steeper is better.",
+        "Region perturbation: the error {} while the points that a heatmap ranks first are perturbed one by one, over {} ECGs{}. Steeper is better.",
         named(scoring),
-        counts(analyses)
+        counts(analyses),
+        if bands { ", with 95 % bootstrap bands" } else { "" }
     );
-    Figure::new(format!("figure7_perturbation_{scoring}"), caption, chart::perturbation_curves(analyses, style))
+    let name = format!("figure7_perturbation_{scoring}{}", if bands { "_bands" } else { "" });
+    Figure::new(name, caption, curve_chart::perturbation_curves(analyses, bands, style))
 }
 
 /// How the networks were trained.
@@ -196,7 +201,9 @@ pub fn correlation(target: &TargetResults, methods: &[String], style: Style) -> 
 
 /// Predicted against true and Bland–Altman for one target.
 pub fn predictions(target: &TargetResults, style: Style) -> Figure {
-    let caption = format!("{}: predicted against measured values, and Bland–Altman, on the test split.", target.target.title());
+    let exact =
+        if target.test.iter().any(|p| p.exact.is_some()) { " (orange: against the exact values that the dataset knows)" } else { "" };
+    let caption = format!("{}: predicted against measured values{exact}, and Bland–Altman, on the test split.", target.target.title());
     Figure::new(format!("predictions_{}", target.target), caption, chart::predictions(target, style))
 }
 

@@ -122,7 +122,8 @@ fn full_at(svg: &mut Svg, heatmap: &Heatmap<'_>, (x, head): (f64, f64), width: f
 fn proportion(svg: &mut Svg, lane: &Lane, (x, y): (f64, f64), style: Style) {
     let kind = Type::new(9.5, style.inks().muted);
     let times = lane.proportion();
-    let text = if times >= 1.0 { format!("time {} × wider", plain(times, 1)) } else { format!("voltage {} × higher", plain(1.0 / times, 1)) };
+    let text =
+        if times >= 1.0 { format!("time {} × wider", plain(times, 1)) } else { format!("voltage {} × higher", plain(1.0 / times, 1)) };
     svg.text(x, y, kind, &text);
     svg.text(x, y + 11.0, kind, "than on ECG paper");
 }
@@ -136,7 +137,8 @@ pub(super) fn heaviest(map: ArrayView2<'_, f32>) -> Option<String> {
     let mean = average(map);
     let (at, _) = mean.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1))?;
     let ms = 1000.0 * at as f64 / crate::ecg::leads::RATE;
-    (whole > 0.0).then(|| format!("most weight in lead {} ({:.0} %), largest over all leads at {ms:.0} ms", LEADS[lead], 100.0 * most / whole))
+    (whole > 0.0)
+        .then(|| format!("most weight in lead {} ({:.0} %), largest over all leads at {ms:.0} ms", LEADS[lead], 100.0 * most / whole))
 }
 
 /// Lanes for 12 leads at one voltage scale in a strip of height `total`: each as high as its lead needs, at least two fifths of an even share.

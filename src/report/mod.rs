@@ -4,6 +4,7 @@ pub mod against;
 pub mod analysis;
 pub mod chart;
 pub mod colour;
+pub mod curve_chart;
 pub(crate) mod embed;
 pub mod error_tables;
 pub mod figures;
@@ -26,8 +27,8 @@ pub mod study_tables;
 pub mod svg;
 pub mod tables;
 pub mod training_chart;
-pub mod worst;
 pub mod words;
+pub mod worst;
 pub mod write;
 
 pub use results::StudyResults;

@@ -151,11 +151,19 @@ fn answers(one: &OneEcg<'_>) -> String {
     for (name, value) in [("Measured", known(&one.measured)), ("Exact", known(&one.exact))] {
         let Some(value) = value else { continue };
         let off = answer.predicted - value;
-        rows.push((name.into(), one.said(value), format!("the prediction is {} {}", one.said(off.abs()), if off >= 0.0 { "above" } else { "below" })));
+        rows.push((
+            name.into(),
+            one.said(value),
+            format!("the prediction is {} {}", one.said(off.abs()), if off >= 0.0 { "above" } else { "below" }),
+        ));
     }
     rows.push(("On a flat line".into(), one.said(answer.flat), "the network's answer to twelve leads of zeros".into()));
     if let Some(errors) = answer.errors {
-        let beside = format!("mean absolute error on its {} test ECGs; always answering the training mean errs by {}", errors.n, one.said(errors.mae_of_mean));
+        let beside = format!(
+            "mean absolute error on its {} test ECGs; always answering the training mean errs by {}",
+            errors.n,
+            one.said(errors.mae_of_mean)
+        );
         rows.push(("Usual error".into(), one.said(errors.mae), beside));
     }
     let mut html = format!("<section id=\"answer\"><h2>The network reads: {}</h2><table class=\"answers\"><tbody>", escape(one.what()));
@@ -182,7 +190,8 @@ fn signed(one: &OneEcg<'_>, value: f64) -> String {
 
 fn section(html: &mut String, one: &OneEcg<'_>, map: &Map, style: Style) -> Result<()> {
     let heading = format!("{}, {}", map.title, one.what());
-    let heatmap = Heatmap { ecg: one.ecg, map: map.values.view(), title: &heading, unit: one.unit(), meaning: Some(map.meaning), fiducials: None };
+    let heatmap =
+        Heatmap { ecg: one.ecg, map: map.values.view(), title: &heading, unit: one.unit(), meaning: Some(map.meaning), fiducials: None };
     let _ = write!(
         html,
         "<section class=\"map\"><h2>{}</h2><p>{} {}</p>{}<p class=\"size\">Size of the map: {}.</p>",

@@ -9,8 +9,8 @@ use super::results::StudyResults;
 use super::study_tables as tables;
 use super::svg::escape;
 use super::tables::{Cell, Table};
-use super::{error_tables, findings};
 use super::words;
+use super::{error_tables, findings};
 use crate::evaluation::scores::Scoring;
 use std::fmt::Write;
 
@@ -146,7 +146,10 @@ fn perturbation(page: &mut String, results: &StudyResults, analyses: &[Perturbat
     }
     *page += "<p>Noise is added to the points of the ECG one after the other, those that the heatmap ranks first coming first. A heatmap that found \
               what the network uses makes the prediction fail soon. The same noise is used for every method, and every method is judged on the same ECGs.</p>";
-    figure(page, figures::curves(analyses, style));
+    figure(page, figures::curves(analyses, false, style));
+    *page += "<details><summary>The same curves with bootstrap bands</summary>";
+    figure(page, figures::curves(analyses, true, style));
+    *page += "</details>";
     table(page, &tables::table4(analyses, results.scoring));
     *page += "<h3 id=\"firm\">How firm are the ranks?</h3>";
     figure(page, figures::stability(analyses, style));

@@ -120,7 +120,8 @@ impl Sheet {
         for (row, leads) in ROWS.iter().enumerate() {
             let y = top + row as f64 * ROW;
             zeros.push(y + ZERO);
-            strips.extend(leads.iter().enumerate().map(|(column, lead)| Strip::new((*lead, quarter(samples, column)), (y, ROW, ZERO), None)));
+            strips
+                .extend(leads.iter().enumerate().map(|(column, lead)| Strip::new((*lead, quarter(samples, column)), (y, ROW, ZERO), None)));
         }
         let y = top + 3.0 * ROW;
         zeros.push(y + ZERO);
@@ -215,7 +216,15 @@ impl Strip {
     /// The trace, in hundredths of a millimetre.
     fn trace(&self, svg: &mut Svg, ecg: ArrayView2<'_, f32>, style: Style) {
         let l = self.lane;
-        let fine = Lane { x: 10.0 * l.x, y: 10.0 * l.y, width: 10.0 * l.width, height: 10.0 * l.height, zero: 10.0 * l.zero, per_uv: 10.0 * l.per_uv, ..l };
+        let fine = Lane {
+            x: 10.0 * l.x,
+            y: 10.0 * l.y,
+            width: 10.0 * l.width,
+            height: 10.0 * l.height,
+            zero: 10.0 * l.zero,
+            per_uv: 10.0 * l.per_uv,
+            ..l
+        };
         svg.open("transform=\"scale(.1)\"");
         fine.trace(svg, self.part(ecg), style.inks().ink, 2.5);
         svg.close();

@@ -85,7 +85,15 @@ impl Page {
     fn stroke(&mut self, path: &Path) -> Result<()> {
         let Some(stroke) = path.stroke() else { return Ok(()) };
         self.opacity(stroke.opacity().get());
-        let _ = writeln!(self.content, "{} RG {} w {} J {} j {} M", colour(stroke.paint())?, number(f64::from(stroke.width().get())), cap(stroke), join(stroke), number(f64::from(stroke.miterlimit().get())));
+        let _ = writeln!(
+            self.content,
+            "{} RG {} w {} J {} j {} M",
+            colour(stroke.paint())?,
+            number(f64::from(stroke.width().get())),
+            cap(stroke),
+            join(stroke),
+            number(f64::from(stroke.miterlimit().get()))
+        );
         if let Some(dashes) = stroke.dasharray() {
             let dashes: Vec<String> = dashes.iter().map(|v| number(f64::from(*v))).collect();
             let _ = writeln!(self.content, "[{}] {} d", dashes.join(" "), number(f64::from(stroke.dashoffset())));
@@ -144,12 +152,19 @@ impl Page {
         let mut packed = ZlibEncoder::new(Vec::new(), Compression::default());
         packed.write_all(self.content.as_bytes()).map_err(failed)?;
         let packed = packed.finish().map_err(failed)?;
-        let opacities = self.opacities.iter().map(|o| format!("/O{o} << /ca {0} /CA {0} >>", number(f64::from(*o) / 100.0))).collect::<Vec<_>>().join(" ");
+        let opacities = self
+            .opacities
+            .iter()
+            .map(|o| format!("/O{o} << /ca {0} /CA {0} >>", number(f64::from(*o) / 100.0)))
+            .collect::<Vec<_>>()
+            .join(" ");
         let (width, height) = (number(width), number(height));
         let objects = [
             "<< /Type /Catalog /Pages 2 0 R >>".to_owned(),
             "<< /Type /Pages /Kids [3 0 R] /Count 1 >>".to_owned(),
-            format!("<< /Type /Page /Parent 2 0 R /MediaBox [0 0 {width} {height}] /Contents 4 0 R /Resources << /ExtGState << {opacities} >> >> >>"),
+            format!(
+                "<< /Type /Page /Parent 2 0 R /MediaBox [0 0 {width} {height}] /Contents 4 0 R /Resources << /ExtGState << {opacities} >> >> >>"
+            ),
             format!("<< /Length {} /Filter /FlateDecode >>", packed.len()),
         ];
         let (mut file, mut places) = (b"%PDF-1.4\n%\xe2\xe3\xcf\xd3\n".to_vec(), Vec::new());

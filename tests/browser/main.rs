@@ -175,7 +175,10 @@ fn the_explorer_reads_what_the_arrays_hold() {
     assert!(cart.as_str().expect("text").starts_with("Rate 70/min · PR 157 ms"), "{cart}");
     let says = browser.value("document.getElementById('says-left').textContent");
     let says = says.as_str().expect("text");
-    assert!(says.contains("more positive voltage here would raise the prediction") && says.contains("Contributions (slope × voltage) sum to"), "{says}");
+    assert!(
+        says.contains("more positive voltage here would raise the prediction") && says.contains("Contributions (slope × voltage) sum to"),
+        "{says}"
+    );
     browser.value(
         "(() => { document.getElementById('target').value = 5; document.getElementById('target').dispatchEvent(new Event('change')); })()",
     );
@@ -240,7 +243,7 @@ fn one_ecg_is_read_and_printed() {
     let text = browser.value("document.body.innerText");
     let text = text.as_str().expect("text");
     let moved = 0.001 * f64::from(study.ecgs.inputs[[1, 10, 240]]);
-    for said in [format!("+{moved:.1} ms"), "On a flat line".into(), "QTcF".into(), ""changed gradient".into()] {
+    for said in [format!("+{moved:.1} ms"), "On a flat line".into(), "QTcF".into(), "changed gradient".into()] {
         assert!(text.contains(&said), "{said}: {text}");
     }
     // The beat's 30 mm and the 10 mm of a mV keep their proportion; the shared traces are drawn in every picture.

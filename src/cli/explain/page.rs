@@ -161,7 +161,9 @@ fn facts(args: &Args, (index, count): (usize, usize), ecg: ArrayView2<'_, f32>) 
         Some(folder.join(name)).filter(|table| folder.join("dataset.json").is_file() && table.is_file())
     };
     let mut facts = Facts::default();
-    if let Some(record) = args.page.measurements.clone().or_else(|| beside("measurements.csv")).map(|table| row(&table)).transpose()?.flatten() {
+    if let Some(record) =
+        args.page.measurements.clone().or_else(|| beside("measurements.csv")).map(|table| row(&table)).transpose()?.flatten()
+    {
         (facts.id, facts.measured) = (Some(record.id), Some(record.measurements));
     }
     facts.exact = beside("truth.csv").map(|table| row(&table)).transpose()?.flatten().map(|record| record.measurements);
@@ -201,7 +203,8 @@ struct Beginning {
 impl Beginning {
     fn of<T: Real>(answers: &Answers<'_, T>, settings: &Settings, several: bool, ecg: &Array2<f32>, flat: f64) -> Result<Self> {
         let values: Vec<f64> = ecg.iter().map(|uv| f64::from(*uv)).collect();
-        let baseline = Array2::from_shape_vec(ecg.dim(), settings.baseline.of(&values, 12)).map_err(|error| Error::Data(error.to_string()))?;
+        let baseline =
+            Array2::from_shape_vec(ecg.dim(), settings.baseline.of(&values, 12)).map_err(|error| Error::Data(error.to_string()))?;
         let name = if baseline.iter().all(|v| *v == 0.0) { "a flat line" } else { "the baseline" };
         let at = answers.of(&baseline)?;
         let difference = (!several).then(|| ecg.mapv(f64::from) - &baseline);
@@ -227,11 +230,17 @@ impl Beginning {
         let from = |(beginning, from): (String, f64), values: Array2<f64>, made| Contributions { values, from, beginning, made };
         let flat = ("a flat line".to_owned(), self.flat);
         match (meaning.family, sum) {
-            (Family::Relevance, _) => Some(from(("nothing".into(), 0.0), values.clone(), Some("Relevance shares out the whole answer, from 0."))),
+            (Family::Relevance, _) => {
+                Some(from(("nothing".into(), 0.0), values.clone(), Some("Relevance shares out the whole answer, from 0.")))
+            }
             // Against several baselines the answer that contributions begin at is none of a single input.
             (Family::Contribution, Sum::Difference | Sum::DifferenceInExpectation) if self.several => None,
-            (Family::Contribution, Sum::Difference | Sum::DifferenceInExpectation) => Some(from(self.baseline.clone(), values.clone(), None)),
-            (Family::Contribution, _) => Some(from(flat, values.clone(), Some("This method's values do not promise to add up to the difference."))),
+            (Family::Contribution, Sum::Difference | Sum::DifferenceInExpectation) => {
+                Some(from(self.baseline.clone(), values.clone(), None))
+            }
+            (Family::Contribution, _) => {
+                Some(from(flat, values.clone(), Some("This method's values do not promise to add up to the difference.")))
+            }
             (Family::Slope, Sum::Difference) => {
                 let made = "Each slope is multiplied by what its sample differs by from the baseline.";
                 Some(from(self.baseline.clone(), values * self.difference.as_ref()?, Some(made)))

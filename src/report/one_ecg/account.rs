@@ -37,7 +37,9 @@ impl Accounts {
     pub fn new(contributions: &Contributions, to: f64, measured: Option<&Measurements>) -> Self {
         let values = &contributions.values;
         let samples = values.ncols();
-        let over = |range: std::ops::Range<usize>| values.columns().into_iter().skip(range.start).take(range.len()).map(|column| column.sum()).sum::<f64>();
+        let over = |range: std::ops::Range<usize>| {
+            values.columns().into_iter().skip(range.start).take(range.len()).map(|column| column.sum()).sum::<f64>()
+        };
         let beat = measured.filter(|_| samples == crate::ecg::measure::BEAT);
         let parts: Vec<(&str, std::ops::Range<usize>)> = beat
             .into_iter()
@@ -45,7 +47,8 @@ impl Accounts {
             .collect();
         let (title, steps) = if parts.is_empty() {
             let second = RATE as usize;
-            let seconds = (0..samples.div_ceil(second)).map(|s| (format!("{s} to {} s", s + 1), over(s * second..samples.min((s + 1) * second))));
+            let seconds =
+                (0..samples.div_ceil(second)).map(|s| (format!("{s} to {} s", s + 1), over(s * second..samples.min((s + 1) * second))));
             ("By second", seconds.collect())
         } else {
             let mut steps: Vec<(String, f64)> = parts.iter().map(|(name, range)| ((*name).to_owned(), over(range.clone()))).collect();
@@ -55,8 +58,7 @@ impl Accounts {
         };
         let leads = values.rows().into_iter().zip(LEADS).map(|(row, name)| (name.to_owned(), row.sum())).collect();
         let rest = to - contributions.from - values.sum();
-        let account =
-            |title, steps| Account { title, from: (contributions.beginning.clone(), contributions.from), steps, rest, to };
+        let account = |title, steps| Account { title, from: (contributions.beginning.clone(), contributions.from), steps, rest, to };
         Accounts { by_part: account(title, steps), by_lead: account("By lead", leads) }
     }
 }
@@ -107,7 +109,8 @@ impl Account {
     pub fn draw(&self, unit: &str, style: Style) -> Svg {
         let inks = style.inks();
         let lines = self.lines();
-        let (low, high) = lines.iter().flat_map(|line| [line.1, line.2]).fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(v), h.max(v)));
+        let (low, high) =
+            lines.iter().flat_map(|line| [line.1, line.2]).fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(v), h.max(v)));
         let margin = if high > low { 0.05 * (high - low) } else { 0.5 };
         let (low, high) = (low - margin, high + margin);
         let at = |value: f64| NAMES + BARS * (value - low) / (high - low);
@@ -133,7 +136,11 @@ impl Account {
                 bar(&mut svg, (at(*begin), at(*end)), (top + 3.0, LINE - 6.0), style);
             }
             if k + 1 < lines.len() {
-                svg.line((at(*end), middle), (at(*end), middle + LINE), &format!("stroke=\"{}\" stroke-width=\".7\" stroke-dasharray=\"2 2\"", inks.muted));
+                svg.line(
+                    (at(*end), middle),
+                    (at(*end), middle + LINE),
+                    &format!("stroke=\"{}\" stroke-width=\".7\" stroke-dasharray=\"2 2\"", inks.muted),
+                );
             }
         }
         svg
@@ -148,7 +155,8 @@ fn bar(svg: &mut Svg, (begin, end): (f64, f64), (top, height): (f64, f64), style
     if width > 6.0 {
         let (tip, back) = if end >= begin { (end - 1.5, -3.0) } else { (end + 1.5, 3.0) };
         let (middle, half) = (top + height / 2.0, 3.0);
-        let d = format!("M{} {}L{} {}L{} {}", num(tip + back), num(middle - half), num(tip), num(middle), num(tip + back), num(middle + half));
+        let d =
+            format!("M{} {}L{} {}L{} {}", num(tip + back), num(middle - half), num(tip), num(middle), num(tip + back), num(middle + half));
         svg.path(&d, &format!("fill=\"none\" stroke=\"{}\" stroke-width=\"1.3\"", style.inks().ground));
     }
 }
@@ -161,7 +169,16 @@ fn with_sign(value: f64) -> String {
 
 /// A tick's number, with decimals where the ticks are close.
 fn tick(value: f64, range: f64) -> String {
-    plain(value, if range < 0.5 { 2 } else if range < 8.0 { 1 } else { 0 })
+    plain(
+        value,
+        if range < 0.5 {
+            2
+        } else if range < 8.0 {
+            1
+        } else {
+            0
+        },
+    )
 }
 
 #[cfg(test)]

@@ -36,7 +36,8 @@ pub fn frontal_axis(beat: ArrayView2<'_, f32>, measured: &Measurements) -> Optio
 pub(super) fn table(one: &OneEcg<'_>) -> String {
     let mut html = String::from("<section id=\"cart\"><h2>Measurements</h2>");
     let Some(measured) = &one.measured else {
-        return html + "<p>Nothing was measured on this ECG: a median beat alone does not tell its fiducials. Give what <code>cardiograd measure</code> found \
+        return html
+            + "<p>Nothing was measured on this ECG: a median beat alone does not tell its fiducials. Give what <code>cardiograd measure</code> found \
                        with <code>--measurements</code>.</p></section>";
     };
     if let Some(reason) = &measured.rejected {

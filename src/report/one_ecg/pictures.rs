@@ -163,7 +163,10 @@ fn across(svg: &mut Svg, strip: &Strip, (from, to): (Option<f64>, Option<f64>), 
     let (Some(from), Some(to), Some(value)) = (from, to, value) else { return };
     let (lane, y) = (&strip.lane, strip.lane.y + strip.lane.height - 0.8);
     let (left, right) = (lane.at(from + 0.5), lane.at(to + 0.5));
-    svg.path(&format!("M{} {}v-2M{} {}H{}M{} {}v-2", num(left), num(y), num(left), num(y - 1.0), num(right), num(right), num(y)), &stroke(style));
+    svg.path(
+        &format!("M{} {}v-2M{} {}H{}M{} {}v-2", num(left), num(y), num(left), num(y - 1.0), num(right), num(right), num(y)),
+        &stroke(style),
+    );
     let text = format!("{name} {} ms", plain(value, 0));
     svg.text_over((left + right) / 2.0, y - 2.0, Type::new(2.8, style.inks().tick).middle().bold(), style.inks().ground, &text);
 }
