@@ -73,7 +73,7 @@ fn made<T: Real>(network: &Network<T>, args: &Args, model: &Model, globals: &Glo
     if args.segments.is_some() {
         return Err(Error::Usage("--segments fills an array: give -o OUT.npz; a page takes --measurements".into()));
     }
-    let ecgs = Ecgs::open(&args.input, model, args.inputs)?;
+    let ecgs = Ecgs::open(&args.input, model, &args.inputs)?;
     let [channels, samples] = ecgs.example();
     if channels != 12 {
         return Err(Error::format(&args.input, format!("its ECGs have {channels} channels: a page shows 12 leads")));

@@ -206,7 +206,7 @@ impl<'a> Import<'a> {
         if a.integer("ceil_mode", 0)? != 0 && room % stride.max(1) != 0 {
             return Err("a last window that reaches beyond the signal (ceil_mode), for which there is no op here yet".into());
         }
-        let op = if largest { Op::MaxPool1d { window, stride } } else { Op::AvgPool1d { window, stride } };
+        let op = if largest { Op::max_pool1d(window, stride) } else { Op::avg_pool1d(window, stride) };
         self.windowed(name, x, op, room / stride.max(1) + 1)
     }
 
@@ -219,7 +219,7 @@ impl<'a> Import<'a> {
 
     fn global_max(&mut self, name: &str, x: &Signal) -> Taken<Value> {
         let len = *x.ours.get(1).ok_or("it has no time axis")?;
-        self.windowed(name, x, Op::MaxPool1d { window: len, stride: len }, 1)
+        self.windowed(name, x, Op::max_pool1d(len, len), 1)
     }
 
     /// The mean over time; the axes that the graph keeps are of size 1.
