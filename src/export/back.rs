@@ -127,7 +127,9 @@ impl<'e> Back<'e> {
                 let slope = build.node(&format!("{name}/slope"), "Mul", &[y, &rest], vec![]);
                 one(build.node(&name, "Mul", &[grad, &slope], vec![]))
             }
-            Op::AvgPool1d { window, stride, padding: (0, 0), ceil_mode: false, .. } => one(self.average_back(id, grad, (window, stride), build)),
+            Op::AvgPool1d { window, stride, padding: (0, 0), ceil_mode: false, .. } => {
+                one(self.average_back(id, grad, (window, stride), build))
+            }
             Op::MaxPool1d { .. } => {
                 let x = inputs[0];
                 one(self.scattered(&name, x, grad, self.places(self.run, id)?, build))

@@ -20,6 +20,12 @@ const BATCH: usize = 7919;
 pub(super) enum Value {
     Known(Array),
     Signal(Signal),
+    /// Several outputs of one node.
+    Parts(Vec<Value>),
+    /// erf(x / √2) of a signal x, 1 + that, and x times that: parts of a GELU.
+    Erf(Signal),
+    OnePlusErf(Signal),
+    TwiceGelu(Signal),
     /// What a node that cannot be taken gives.
     Lost,
 }
@@ -55,7 +61,7 @@ pub(super) struct Import<'a> {
     /// How often each value is read.
     pub readers: BTreeMap<&'a str, usize>,
     faults: Vec<String>,
-    batch: usize,
+    pub batch: usize,
 }
 
 /// What was taken, or why not.
@@ -205,6 +211,10 @@ impl<'a> Import<'a> {
             self.faults.push(format!("node '{title}' ({}): {problem}", node.op_type));
             Value::Lost
         });
+        if let Value::Parts(parts) = value {
+            node.output.iter().zip(parts).for_each(|(output, part)| drop(self.values.insert(output, part)));
+            return;
+        }
         if let Some(output) = node.output.first() {
             self.values.insert(output, value);
         }
@@ -235,6 +245,14 @@ impl<'a> Import<'a> {
         Ok(value)
     }
 
+    /// The value of a parameter of one number.
+    pub(super) fn number(&self, draft: usize) -> Option<f64> {
+        match &self.parameters.get(&self.drafts[draft].name)?.as_slice()? {
+            [value] => Some(f64::from(*value)),
+            _ => None,
+        }
+    }
+
     /// A weight under the name that it has in the file, where it is used as it stands.
     pub(super) fn weight(
         &mut self,
@@ -259,7 +277,7 @@ impl<'a> Import<'a> {
             _ => return Err(format!("nothing gives its output '{name}'")),
         };
         let mut output = signal.node;
-        if signal.ours.len() == 2 {
+        if signal.ours.len() != 1 {
             output = self.draft("flatten", Op::Flatten, vec![output]);
         }
         let mut order = Vec::new();

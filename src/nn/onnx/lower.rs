@@ -10,6 +10,16 @@ use crate::tape::Op;
 impl<'a> Import<'a> {
     /// A node that reads a signal.
     pub(super) fn lower(&mut self, node: &'a NodeProto, a: &Attributes<'_>, inputs: &[Option<Value>]) -> Taken<Value> {
+        let name = node.output.first().map_or("", String::as_str);
+        // Zeros around a signal are the convolution's that reads it; whoever else does has them put there.
+        let takes_padding = matches!(node.op_type.as_str(), "Conv" | "Pad" | "Identity" | "Dropout" | "Cast");
+        let inputs: Vec<Option<Value>> = inputs
+            .iter()
+            .map(|value| match value {
+                Some(Value::Signal(x)) if !takes_padding => Some(Value::Signal(self.padded(name, x))),
+                other => other.clone(),
+            })
+            .collect();
         let signal = |at: usize| match inputs.get(at) {
             Some(Some(Value::Signal(signal))) => Ok(signal.clone()),
             _ => Err(format!("its input {at} is no signal")),
@@ -19,15 +29,7 @@ impl<'a> Import<'a> {
             None | Some(None) => Ok(None),
             _ => Err(format!("its input {at} depends on the input of the network, a weight is taken there")),
         };
-        let name = node.output.first().map_or("", String::as_str);
         let x = || signal(0);
-        if !matches!(node.op_type.as_str(), "Conv" | "Pad" | "Identity" | "Dropout" | "Cast") {
-            if let Some(Some(Value::Signal(padded))) =
-                inputs.iter().find(|value| matches!(value, Some(Value::Signal(s)) if s.pad != (0, 0)))
-            {
-                return Err(format!("it reads a signal padded by {:?}: only convolutions may", padded.pad));
-            }
-        }
         let plain = |import: &mut Self, op: Op| {
             let x = signal(0)?;
             Ok(Value::Signal(Signal { node: import.draft(name, op, vec![x.node]), ..x }))
@@ -53,13 +55,15 @@ impl<'a> Import<'a> {
             "GlobalMaxPool" => self.global_max(name, &x()?),
             "ReduceMean" => {
                 let x = x()?;
-                let axes = axes(a, known(1)?)?.ok_or("a mean over all axes, the batch's too")?;
                 a.ignore(&["noop_with_empty_axes"]);
+                let over = axes(a, known(1)?)?.unwrap_or_default();
+                let over: Vec<usize> = over.iter().map(|at| axis(*at, x.seen.len())).collect::<Taken<_>>()?;
+                let time = time_axis(&x)
+                    .ok()
+                    .filter(|time| over.contains(time) && over.iter().all(|at| at == time || *at > 1 && x.seen[*at] == 1));
                 let keep = a.integer("keepdims", 1)? != 0;
-                let over: Vec<usize> = axes.iter().map(|at| axis(*at, x.seen.len())).collect::<Taken<_>>()?;
-                let time = time_axis(&x)?;
-                if !over.contains(&time) || over.iter().any(|at| *at != time && (*at < 2 || x.seen[*at] != 1)) {
-                    return Err(format!("a mean over the axes {axes:?} of {:?}, over time alone one is taken", &x.seen[1..]));
+                if time.is_none() {
+                    return self.general(node, a, &inputs);
                 }
                 let Value::Signal(mean) = self.mean(name, &x)? else { return Ok(Value::Lost) };
                 let seen = mean.seen.iter().enumerate().filter(|(at, _)| keep || !over.contains(at)).map(|(_, size)| *size).collect();
@@ -67,11 +71,14 @@ impl<'a> Import<'a> {
             }
             "Gemm" => self.gemm(name, a, &x()?, known(1)?.ok_or("it has no weight")?, known(2)?, node),
             "MatMul" => match (signal(0), known(1)) {
-                (Ok(x), Ok(Some(weight))) if weight.shape.len() == 2 => self.linear(name, &x, &transpose(weight, None)?, None, node),
-                _ => Err("a product with a weight of two axes is taken, signal × weight".into()),
+                (Ok(x), Ok(Some(weight))) if weight.shape.len() == 2 && x.ours == [weight.shape[0]] => {
+                    self.linear(name, &x, &transpose(weight, None)?, None, node)
+                }
+                _ => self.general(node, a, &inputs),
             },
-            "Add" | "Mul" => self.pair(name, node, inputs),
-            "Concat" => self.concat(name, a.integer("axis", 1)?, inputs),
+            "Add" | "Sub" | "Mul" | "Div" => self.pair(name, node, &inputs),
+            "ConvTranspose" => self.conv_transpose(name, a, &x()?, known(1)?.ok_or("it has no weight")?, known(2)?, node),
+            "Concat" => self.concat(name, a.integer("axis", 1)?, &inputs),
             "Flatten" => {
                 let x = x()?;
                 if axis(a.integer("axis", 1)?, x.seen.len() + 1)? != 1 {
@@ -100,14 +107,17 @@ impl<'a> Import<'a> {
                 let order = permutation(a.integers("perm")?, x.seen.len())?;
                 let moved: Vec<usize> = order.iter().copied().filter(|at| x.seen[*at] != 1).collect();
                 if order.first() != Some(&0) || !moved.is_sorted() {
-                    return Err("it exchanges channels and time, for which there is no op here yet".into());
+                    return self.general(node, a, &inputs);
                 }
                 let seen = order.iter().map(|at| x.seen[*at]).collect();
                 same_values(x, seen)
             }
-            "Pad" => pad(a, x()?, known(1)?, known(2)?, known(3)?),
-            "Upsample" | "Resize" => self.resize(name, a, &x()?, inputs),
-            _ => Err("there is no such op here yet".into()),
+            "Pad" => match pad(a, x()?, known(1)?, known(2)?, known(3)?) {
+                Ok(padded) => Ok(padded),
+                Err(_) => self.general(node, a, &inputs),
+            },
+            "Upsample" | "Resize" => self.resize(name, a, &x()?, &inputs),
+            _ => self.general(node, a, &inputs),
         }
     }
 
@@ -129,10 +139,8 @@ impl<'a> Import<'a> {
             return Err(format!("its kernel_shape {shape:?} is not that of its weight {:?}", weight.shape));
         }
         let groups = a.integer("group", 1)?;
-        if groups != 1 {
-            return Err(format!("a convolution in {groups} groups, for which there is no op here yet"));
-        }
-        if *inputs != x.ours[0] || strides.len() != space || dilations.len() != space {
+        let groups = usize::try_from(groups).ok().filter(|groups| *groups > 0).ok_or("a convolution without groups")?;
+        if inputs.checked_mul(groups) != Some(x.ours[0]) || strides.len() != space || dilations.len() != space {
             return Err(format!("a weight of shape {:?} over {:?}", weight.shape, &x.seen[1..]));
         }
         let t = time - 2;
@@ -159,7 +167,12 @@ impl<'a> Import<'a> {
         if let Some(bias) = bias {
             read.push(self.weight(node, 2, "bias", vec![*outputs], &bias.as_floats(), true));
         }
-        let node = self.draft(name, Op::Conv1d { stride, dilation, padding: (before, behind) }, read);
+        let padding = (before, behind);
+        let op = match groups {
+            1 => Op::Conv1d { stride, dilation, padding },
+            groups => Op::GroupedConv1d { groups, stride, dilation, padding },
+        };
+        let node = self.draft(name, op, read);
         let mut seen = x.seen.clone();
         (seen[1], seen[time]) = (*outputs, len);
         Ok(Value::Signal(Signal { node, ours: vec![*outputs, len], seen, pad: (0, 0) }))
@@ -191,23 +204,29 @@ impl<'a> Import<'a> {
         let space = x.seen.len() - 2;
         let list = |name: &'static str| -> Taken<Vec<i64>> { Ok(a.integers(name)?.map_or_else(|| vec![1; space], <[i64]>::to_vec)) };
         let (kernel, strides, dilations) = (list("kernel_shape")?, list("strides")?, list("dilations")?);
-        a.ignore(&["storage_order", "count_include_pad"]);
+        a.ignore(&["storage_order"]);
         let t = time - 2;
         if [kernel.len(), strides.len(), dilations.len()] != [space; 3] || kernel.iter().enumerate().any(|(at, k)| at != t && *k != 1) {
             return Err(format!("a window of {kernel:?} over {:?}: windows over time are taken", &x.seen[1..]));
         }
         let sizes: Vec<usize> =
             kernel.iter().map(|k| usize::try_from(*k).map_err(|_| "a window below 0".to_owned())).collect::<Taken<_>>()?;
-        if paddings(a, &sizes, &strides, &dilations, &x.seen[2..])?.iter().any(|pad| *pad != (0, 0)) || dilations[t] != 1 {
-            return Err("a padded or dilated window, for which there is no op here yet".into());
+        if dilations[t] != 1 {
+            return Err("a dilated window, for which there is no op here yet".into());
         }
-        let (window, stride) = (sizes[t], usize::try_from(strides[t]).map_err(|_| "a stride below 0")?);
-        let room = x.ours[1].checked_sub(window).ok_or("a window longer than its signal")?;
-        if a.integer("ceil_mode", 0)? != 0 && room % stride.max(1) != 0 {
-            return Err("a last window that reaches beyond the signal (ceil_mode), for which there is no op here yet".into());
+        let padding = paddings(a, &sizes, &strides, &dilations, &x.seen[2..])?;
+        if padding.iter().enumerate().any(|(at, pad)| at != t && *pad != (0, 0)) {
+            return Err("a window padded along other axes than time".into());
         }
-        let op = if largest { Op::max_pool1d(window, stride) } else { Op::avg_pool1d(window, stride) };
-        self.windowed(name, x, op, room / stride.max(1) + 1)
+        let (window, stride, padding) = (sizes[t], usize::try_from(strides[t]).map_err(|_| "a stride below 0")?, padding[t]);
+        let ceil_mode = a.integer("ceil_mode", 0)? != 0;
+        let count_include_pad = a.integer("count_include_pad", 0)? != 0 && padding != (0, 0);
+        let op = match largest {
+            true => Op::MaxPool1d { window, stride, padding, ceil_mode },
+            false => Op::AvgPool1d { window, stride, padding, ceil_mode, count_include_pad },
+        };
+        let len = op.output_shape(&[&[self.batch, x.ours[0], x.ours[1]]])?[2];
+        self.windowed(name, x, op, len)
     }
 
     fn windowed(&mut self, name: &str, x: &Signal, op: Op, len: usize) -> Taken<Value> {
@@ -218,8 +237,40 @@ impl<'a> Import<'a> {
     }
 
     fn global_max(&mut self, name: &str, x: &Signal) -> Taken<Value> {
-        let len = *x.ours.get(1).ok_or("it has no time axis")?;
-        self.windowed(name, x, Op::max_pool1d(len, len), 1)
+        let time = time_axis(x)?;
+        let mut seen = x.seen.clone();
+        seen[time] = 1;
+        Ok(Value::Signal(Signal { node: self.draft(name, Op::GlobalMaxPool, vec![x.node]), ours: vec![x.ours[0]], seen, pad: (0, 0) }))
+    }
+
+    fn conv_transpose(
+        &mut self,
+        name: &str,
+        a: &Attributes<'_>,
+        x: &Signal,
+        weight: &Array,
+        bias: Option<&Array>,
+        node: &NodeProto,
+    ) -> Taken<Value> {
+        let (&[_, outputs, kernel], [channels, _]) = (&weight.shape[..], &x.ours[..]) else {
+            return Err("a weight of three axes is taken".into());
+        };
+        let one = |list: Option<&[i64]>, default: i64| {
+            usize::try_from(list.and_then(|list| list.first().copied()).unwrap_or(default)).map_err(|_| "a number below 0".to_owned())
+        };
+        let (stride, dilation, extra) =
+            (one(a.integers("strides")?, 1)?, one(a.integers("dilations")?, 1)?, one(a.integers("output_padding")?, 0)?);
+        let pads = paddings(a, &[kernel], &[1], &[1], &[x.ours[1]])?;
+        a.ignore(&["kernel_shape"]);
+        if a.integer("group", 1)? != 1 || a.integers("output_shape")?.is_some() || weight.shape[0] != *channels || x.seen.len() != 3 {
+            return Err("in groups, to a given length or over several axes, for which there is no op here yet".into());
+        }
+        let w = self.weight(node, 1, "weight", weight.shape.clone(), &weight.as_floats(), true);
+        let mut weights = vec![(w, weight.shape.clone())];
+        if let Some(bias) = bias {
+            weights.push((self.weight(node, 2, "bias", vec![outputs], &bias.as_floats(), true), vec![outputs]));
+        }
+        Ok(Value::Signal(self.apply(name, Op::ConvTranspose1d { stride, dilation, padding: pads[0], extra }, &[x], &weights)?))
     }
 
     /// The mean over time; the axes that the graph keeps are of size 1.
@@ -269,22 +320,38 @@ impl<'a> Import<'a> {
         Ok(Value::Signal(Signal { node, ours: vec![*outputs], seen, pad: (0, 0) }))
     }
 
-    /// A sum or product: of two signals, or of a signal and weights.
+    /// Two values combined element by element: two signals, or a signal and weights.
     fn pair(&mut self, name: &str, node: &NodeProto, inputs: &[Option<Value>]) -> Taken<Value> {
-        let sum = node.op_type == "Add";
-        match inputs {
-            [Some(Value::Signal(a)), Some(Value::Signal(b))] if a.ours == b.ours && a.seen == b.seen => {
-                let op = if sum { Op::Add } else { Op::Multiply };
-                Ok(Value::Signal(Signal { node: self.draft(name, op, vec![a.node, b.node]), ..a.clone() }))
+        let [Some(a), Some(b)] = inputs else { return Err("two inputs are taken".into()) };
+        let op = match node.op_type.as_str() {
+            "Add" => Op::Add,
+            "Sub" => Op::Subtract,
+            "Mul" => Op::Multiply,
+            _ => Op::Divide,
+        };
+        match (a, b) {
+            (Value::Erf(x), Value::Known(one)) | (Value::Known(one), Value::Erf(x)) if op == Op::Add && one.as_floats()[..] == [1.0] => {
+                Ok(Value::OnePlusErf(x.clone()))
             }
-            [Some(Value::Signal(a)), Some(Value::Signal(b))] => Err(format!(
-                "signals of {:?} and {:?} that are stretched over each other, for which there is no op here yet",
-                &a.seen[1..],
-                &b.seen[1..]
-            )),
-            [Some(Value::Signal(x)), Some(Value::Known(weight))] => self.weighted(name, node, (x, 0), (weight, 1), sum),
-            [Some(Value::Known(weight)), Some(Value::Signal(x))] => self.weighted(name, node, (x, 1), (weight, 0), sum),
-            _ => Err("two inputs are taken".into()),
+            (Value::Signal(a), Value::Signal(b)) => Ok(Value::Signal(self.of_two(name, op, a, b)?)),
+            (Value::Signal(x), Value::Known(weight)) if op == Op::Subtract => {
+                let minus = Array::floats(weight.shape.clone(), weight.as_floats().iter().map(|v| -v).collect())?;
+                self.weighted(name, node, (x, 0), (&minus, 1), true)
+            }
+            (Value::Signal(x), Value::Known(weight)) if matches!(op, Op::Add | Op::Multiply) => {
+                self.weighted(name, node, (x, 0), (weight, 1), op == Op::Add)
+            }
+            (Value::Known(weight), Value::Signal(x)) if matches!(op, Op::Add | Op::Multiply) => {
+                self.weighted(name, node, (x, 1), (weight, 0), op == Op::Add)
+            }
+            (Value::Signal(x), Value::Known(weight)) => Ok(Value::Signal(self.with_weight(name, node, 1, op, x, weight)?)),
+            (Value::Known(weight), Value::Signal(x)) if op == Op::Subtract => {
+                let minus = Array::floats(vec![1], vec![-1.0])?;
+                let turned = self.with_weight(&format!("{name}/turned"), node, 2, Op::Multiply, x, &minus)?;
+                Ok(Value::Signal(self.with_weight(name, node, 0, Op::Add, &turned, weight)?))
+            }
+            _ if op == Op::Multiply => self.gelu(name, a, b).ok_or_else(|| "an error function that is no part of a GELU".into()),
+            _ => Err("a weight divided by a signal, for which there is no op here yet".into()),
         }
     }
 
@@ -310,8 +377,9 @@ impl<'a> Import<'a> {
             1 => true,
             count => count == channels && along.is_some_and(|axis| weight.shape[axis] == channels),
         };
+        let op = if sum { Op::Add } else { Op::Multiply };
         if !fits || weight.shape.len() > x.seen.len() {
-            return Err(format!("weights of shape {:?} over {:?}: one for all, or one a channel, is taken", weight.shape, &x.seen[1..]));
+            return Ok(Value::Signal(self.with_weight(name, node, at, op, x, weight)?));
         }
         let all = if values.len() == 1 { vec![values[0]; channels] } else { values.into_owned() };
         let only = node.input.get(from).is_some_and(|name| self.readers.get(name.as_str()) == Some(&1));
@@ -321,8 +389,8 @@ impl<'a> Import<'a> {
             self.drafts[x.node].inputs.push(bias);
             return Ok(Value::Signal(x.clone()));
         }
-        if x.ours.len() != 2 {
-            return Err("weights added to or multiplied with features, for which there is no op here yet".into());
+        if x.ours.len() != 2 || weight.len() == 1 {
+            return Ok(Value::Signal(self.with_weight(name, node, at, op, x, weight)?));
         }
         let (scale, shift) = if sum { (vec![1.0; channels], all) } else { (all, vec![0.0; channels]) };
         let parts = [
@@ -366,7 +434,13 @@ impl<'a> Import<'a> {
         }
         match seen[..] {
             [batch, features] if Some(&batch) == x.seen.first() && features == x.ours.iter().product::<usize>() => self.flatten(name, x),
-            _ => Err(format!("{:?} put into {:?}: flattening one example, and axes of size 1, are taken", &x.seen[1..], &seen[1..])),
+            [batch, ..] if Some(&batch) == x.seen.first() => {
+                let own = self.same_order(name, &x)?;
+                let shape = seen[1..].iter().map(|size| Some(*size)).collect();
+                let found = self.apply(name, Op::Reshape { shape }, &[&own], &[])?;
+                Ok(Value::Signal(found))
+            }
+            _ => Err(format!("{:?} put into {:?}: it mixes examples of the batch", x.seen, seen)),
         }
     }
 

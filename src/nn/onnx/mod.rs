@@ -6,6 +6,7 @@
 mod attributes;
 pub(crate) mod builder;
 mod constant;
+mod general;
 mod graph;
 mod limits;
 mod lower;

@@ -101,7 +101,9 @@ fn node(
         Op::LeakyRelu { slope } => build.node(&name, "LeakyRelu", &inputs, vec![float("alpha", slope)]),
         Op::Tanh => build.node(&name, "Tanh", &inputs, vec![]),
         Op::Sigmoid => build.node(&name, "Sigmoid", &inputs, vec![]),
-        Op::AvgPool1d { window, stride, padding: (0, 0), ceil_mode: false, .. } => build.node(&name, "AveragePool", &inputs, windows(window, stride)),
+        Op::AvgPool1d { window, stride, padding: (0, 0), ceil_mode: false, .. } => {
+            build.node(&name, "AveragePool", &inputs, windows(window, stride))
+        }
         Op::MaxPool1d { window, stride, padding: (0, 0), ceil_mode: false } => {
             let mut found = build.nodes(&name, "MaxPool", &inputs, windows(window, stride), if places { 2 } else { 1 });
             let from = places.then(|| found.swap_remove(1));
