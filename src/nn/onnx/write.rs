@@ -69,6 +69,15 @@ pub(crate) fn forward(
     Ok(run)
 }
 
+fn convolution(kernel: usize, stride: usize, dilation: usize, padding: (usize, usize)) -> Vec<super::Attribute> {
+    vec![
+        integers("kernel_shape", &[kernel]),
+        integers("strides", &[stride]),
+        integers("dilations", &[dilation]),
+        integers("pads", &[padding.0, padding.1]),
+    ]
+}
+
 /// One node as one of ONNX, or a few: the name of its value, and of a max-pool's places.
 fn node(
     network: &Network<f32>,
@@ -82,17 +91,14 @@ fn node(
     let node = program.node(id);
     let inputs: Vec<&str> = node.inputs.iter().map(|id| values[id.0].as_str()).collect();
     let name = format!("{}{suffix}", node.name);
-    let windows = |window, stride| vec![integers("kernel_shape", &[window]), integers("strides", &[stride])];
+    let windows = |window, stride, padding: (usize, usize), ceil_mode: bool| {
+        let pads = integers("pads", &[padding.0, padding.1]);
+        vec![integers("kernel_shape", &[window]), integers("strides", &[stride]), pads, integer("ceil_mode", i64::from(ceil_mode))]
+    };
     let value = match node.op {
         Op::Conv1d { stride, dilation, padding } => {
             let kernel = network.parameter(node.inputs[1]).shape()[2];
-            let attributes = vec![
-                integers("kernel_shape", &[kernel]),
-                integers("strides", &[stride]),
-                integers("dilations", &[dilation]),
-                integers("pads", &[padding.0, padding.1]),
-            ];
-            build.node(&name, "Conv", &inputs, attributes)
+            build.node(&name, "Conv", &inputs, convolution(kernel, stride, dilation, padding))
         }
         Op::BatchNorm { eps, momentum } => {
             build.node(&name, "BatchNormalization", &inputs, vec![float("epsilon", eps), float("momentum", 1.0 - momentum)])
@@ -101,14 +107,72 @@ fn node(
         Op::LeakyRelu { slope } => build.node(&name, "LeakyRelu", &inputs, vec![float("alpha", slope)]),
         Op::Tanh => build.node(&name, "Tanh", &inputs, vec![]),
         Op::Sigmoid => build.node(&name, "Sigmoid", &inputs, vec![]),
-        Op::AvgPool1d { window, stride, padding: (0, 0), ceil_mode: false, .. } => {
-            build.node(&name, "AveragePool", &inputs, windows(window, stride))
+        Op::AvgPool1d { window, stride, padding, ceil_mode, count_include_pad } => {
+            let mut how = windows(window, stride, padding, ceil_mode);
+            how.push(integer("count_include_pad", i64::from(count_include_pad)));
+            build.node(&name, "AveragePool", &inputs, how)
         }
-        Op::MaxPool1d { window, stride, padding: (0, 0), ceil_mode: false } => {
-            let mut found = build.nodes(&name, "MaxPool", &inputs, windows(window, stride), if places { 2 } else { 1 });
+        Op::MaxPool1d { window, stride, padding, ceil_mode } => {
+            let how = windows(window, stride, padding, ceil_mode);
+            let mut found = build.nodes(&name, "MaxPool", &inputs, how, if places { 2 } else { 1 });
             let from = places.then(|| found.swap_remove(1));
             return Ok((found.swap_remove(0), from));
         }
+        Op::GlobalMaxPool => {
+            let most = build.node(&format!("{name}/most"), "GlobalMaxPool", &inputs, vec![]);
+            build.node(&name, "Flatten", &[&most], vec![integer("axis", 1)])
+        }
+        Op::GroupedConv1d { groups, stride, dilation, padding } => {
+            let kernel = network.parameter(node.inputs[1]).shape()[2];
+            let mut how = convolution(kernel, stride, dilation, padding);
+            how.push(integer("group", groups as i64));
+            build.node(&name, "Conv", &inputs, how)
+        }
+        Op::ConvTranspose1d { stride, dilation, padding, extra } => {
+            let kernel = network.parameter(node.inputs[1]).shape()[2];
+            let mut how = convolution(kernel, stride, dilation, padding);
+            how.push(integers("output_padding", &[extra]));
+            build.node(&name, "ConvTranspose", &inputs, how)
+        }
+        Op::Subtract => build.node(&name, "Sub", &inputs, vec![]),
+        Op::Divide => build.node(&name, "Div", &inputs, vec![]),
+        Op::Elu { alpha } => build.node(&name, "Elu", &inputs, vec![float("alpha", alpha)]),
+        Op::Selu => build.node(&name, "Selu", &inputs, vec![]),
+        Op::Softplus { beta } if beta == 1.0 => build.node(&name, "Softplus", &inputs, vec![]),
+        Op::HardSwish => build.node(&name, "HardSwish", &inputs, vec![]),
+        Op::Silu => {
+            let gate = build.node(&format!("{name}/gate"), "Sigmoid", &inputs, vec![]);
+            build.node(&name, "Mul", &[inputs[0], &gate], vec![])
+        }
+        Op::Gelu { approximate: false } => {
+            let [root, one, half] = [std::f32::consts::SQRT_2, 1.0, 0.5].map(|v| build.floats(&format!("{name}/number"), &[], [v]));
+            let scaled = build.node(&format!("{name}/scaled"), "Div", &[inputs[0], &root], vec![]);
+            let erf = build.node(&format!("{name}/erf"), "Erf", &[&scaled], vec![]);
+            let sum = build.node(&format!("{name}/sum"), "Add", &[&erf, &one], vec![]);
+            let twice = build.node(&format!("{name}/twice"), "Mul", &[inputs[0], &sum], vec![]);
+            build.node(&name, "Mul", &[&twice, &half], vec![])
+        }
+        Op::Clip { low, high } => {
+            let [low, high] = [low, high].map(|v| build.floats(&format!("{name}/bound"), &[], [v as f32]));
+            build.node(&name, "Clip", &[inputs[0], &low, &high], vec![])
+        }
+        Op::LayerNorm { axes, eps } if inputs.len() > 1 => {
+            build.node(&name, "LayerNormalization", &inputs, vec![integer("axis", -(axes as i64)), float("epsilon", eps)])
+        }
+        Op::InstanceNorm { eps } if inputs.len() == 3 => build.node(&name, "InstanceNormalization", &inputs, vec![float("epsilon", eps)]),
+        Op::Softmax { axis } => build.node(&name, "Softmax", &inputs, vec![integer("axis", axis as i64)]),
+        Op::Matmul => build.node(&name, "MatMul", &inputs, vec![]),
+        Op::Transpose { ref axes } => {
+            let order: Vec<usize> = std::iter::once(0).chain(axes.iter().copied()).collect();
+            build.node(&name, "Transpose", &inputs, vec![integers("perm", &order)])
+        }
+        Op::Reshape { ref shape } if shape.iter().all(Option::is_some) => {
+            // The batch is what is left, so that it may be of any size.
+            let sizes: Vec<i64> = std::iter::once(-1).chain(shape.iter().flatten().map(|size| *size as i64)).collect();
+            let sizes = build.list(&format!("{name}/sizes"), &sizes);
+            build.node(&name, "Reshape", &[inputs[0], &sizes], vec![])
+        }
+        Op::Mean { axis } => build.node(&name, "ReduceMean", &inputs, vec![integers("axes", &[axis]), integer("keepdims", 0)]),
         Op::GlobalAvgPool => {
             let mean = build.node(&format!("{name}/mean"), "GlobalAveragePool", &inputs, vec![]);
             build.node(&name, "Flatten", &[&mean], vec![integer("axis", 1)])
