@@ -207,20 +207,26 @@ fn slice(x: &Array, inputs: &[Option<&Array>]) -> Result<Array, String> {
     if [ends.len(), along.len(), by.len()] != [starts.len(); 3] {
         return Err("its starts, ends, axes and steps are of different lengths".into());
     }
-    let mut parts: Vec<(usize, usize, usize)> = x.shape.iter().map(|size| (0, 1, *size)).collect();
+    // For each axis where it begins, how it goes on, and how many it takes.
+    let mut parts: Vec<(i64, i64, usize)> = x.shape.iter().map(|size| (0, 1, *size)).collect();
     for (k, at) in along.iter().enumerate() {
         let at = axis(*at, x.shape.len())?;
-        let size = x.shape[at] as i64;
-        if by[k] < 1 {
-            return Err("a slice that goes backwards is not computed".into());
-        }
-        let place = |v: i64| (if v < 0 { v.saturating_add(size) } else { v }).clamp(0, size);
-        let (from, to) = (place(starts[k]), place(ends[k]));
-        parts[at] = (from as usize, by[k] as usize, ((to - from).max(0) as u64).div_ceil(by[k] as u64) as usize);
+        let (size, step) = (x.shape[at] as i64, by[k]);
+        let count = |v: i64| if v < 0 { v.saturating_add(size) } else { v };
+        let (from, to) = match step {
+            1.. => (count(starts[k]).clamp(0, size), count(ends[k]).clamp(0, size)),
+            0 => return Err("a slice that stands still".into()),
+            _ => (count(starts[k]).clamp(-1, size - 1), count(ends[k]).clamp(-1, size - 1)),
+        };
+        let way = if step > 0 { to - from } else { from - to };
+        parts[at] = (from, step, (way.max(0) as u64).div_ceil(step.unsigned_abs()) as usize);
     }
     let shape: Vec<usize> = parts.iter().map(|part| part.2).collect();
     let steps = strides(&x.shape);
-    let place = |index: &[usize]| index.iter().zip(&parts).zip(&steps).map(|((at, (from, by, _)), step)| (from + at * by) * step).sum();
+    let place = |index: &[usize]| {
+        let places = index.iter().zip(&parts).zip(&steps);
+        places.map(|((at, (from, by, _)), step)| (from + *at as i64 * by).max(0) as usize * step).sum()
+    };
     x.pick(shape.clone(), &places(&shape, place)?)
 }
 
@@ -390,6 +396,11 @@ mod tests {
             &[None, Some(&whole(&[1], &[1])), Some(&whole(&[1], &[i64::MAX])), Some(&whole(&[1], &[1])), Some(&whole(&[1], &[1]))],
         );
         assert_eq!(cut.unwrap(), whole(&[2, 2], &[1, 2, 4, 5]));
+        let back = slice(
+            &x,
+            &[None, Some(&whole(&[1], &[-1])), Some(&whole(&[1], &[i64::MIN])), Some(&whole(&[1], &[1])), Some(&whole(&[1], &[-2]))],
+        );
+        assert_eq!(back.unwrap(), whole(&[2, 2], &[2, 0, 5, 3]));
         assert_eq!(two("Mul", &x, &whole(&[2, 1], &[10, 100])).unwrap(), whole(&[2, 3], &[0, 10, 20, 300, 400, 500]));
         assert!(two("Div", &x, &whole(&[], &[0])).is_err() && two("Add", &x, &whole(&[2], &[1, 1])).is_err());
         assert_eq!(sizes(&[7, 4, 6], -2, i64::MAX).unwrap(), whole(&[2], &[4, 6]));

@@ -44,6 +44,16 @@ impl<'a> Import<'a> {
         Ok(self.padded(name, x))
     }
 
+    /// A signal of (C, L), where the graph sees one and the node has something else, as (C) for (C, 1).
+    pub(super) fn of_time(&mut self, name: &str, x: Signal) -> Signal {
+        if x.ours.len() != 2 && x.seen.len() == 3 { self.exact(name, &x) } else { x }
+    }
+
+    /// Whether a node is the softplus of another.
+    pub(super) fn is_softplus(&self, node: usize, of: usize) -> bool {
+        matches!(self.drafts[node].op, Op::Softplus { .. }) && self.drafts[node].inputs == [of]
+    }
+
     /// An op on signals that their nodes have as the graph sees them, and on weights.
     pub(super) fn apply(&mut self, name: &str, op: Op, signals: &[&Signal], weights: &[(usize, Vec<usize>)]) -> Taken<Signal> {
         let shapes: Vec<Vec<usize>> = signals

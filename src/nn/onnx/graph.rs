@@ -26,6 +26,8 @@ pub(super) enum Value {
     Erf(Signal),
     OnePlusErf(Signal),
     TwiceGelu(Signal),
+    /// Whether a signal is above a number: a part of a softplus.
+    Above(Signal, f64),
     /// What a node that cannot be taken gives.
     Lost,
 }

@@ -44,7 +44,7 @@ impl<'a> Import<'a> {
                 other => Err(format!("a signal cast to type {other}")),
             },
             "Shape" => Ok(Value::Known(sizes(&x()?.seen, a.integer("start", 0)?, a.integer("end", i64::MAX)?)?)),
-            "Conv" => self.conv(name, a, &x()?, known(1)?.ok_or("it has no weight")?, known(2)?, node),
+            "Conv" => self.conv(name, a, &self.of_time(name, x()?), known(1)?.ok_or("it has no weight")?, known(2)?, node),
             "BatchNormalization" => self.batch_norm(name, a, &x()?, [known(1)?, known(2)?, known(3)?, known(4)?], node),
             "Relu" => plain(self, Op::Relu),
             "LeakyRelu" => plain(self, Op::LeakyRelu { slope: a.float("alpha", 0.01)? }),
@@ -69,6 +69,33 @@ impl<'a> Import<'a> {
                 let seen = mean.seen.iter().enumerate().filter(|(at, _)| keep || !over.contains(at)).map(|(_, size)| *size).collect();
                 Ok(Value::Signal(Signal { seen, ..mean }))
             }
+            "ReduceMax" => {
+                let x = self.of_time(name, x()?);
+                a.ignore(&["noop_with_empty_axes"]);
+                let over = axes(a, known(1)?)?.unwrap_or_default();
+                let over: Vec<usize> = over.iter().map(|at| axis(*at, x.seen.len())).collect::<Taken<_>>()?;
+                let time = time_axis(&x)?;
+                if !over.contains(&time) || over.iter().any(|at| *at != time && (*at < 2 || x.seen[*at] != 1)) {
+                    return Err(format!("a maximum over the axes {over:?} of {:?}, over time alone one is taken", &x.seen[1..]));
+                }
+                let keep = a.integer("keepdims", 1)? != 0;
+                let Value::Signal(most) = self.global_max(name, &x)? else { return Ok(Value::Lost) };
+                let seen = most.seen.iter().enumerate().filter(|(at, _)| keep || !over.contains(at)).map(|(_, size)| *size).collect();
+                Ok(Value::Signal(Signal { seen, ..most }))
+            }
+            "Greater" => match (signal(0), known(1)?.map(|bound| bound.as_floats().to_vec()).as_deref()) {
+                (Ok(x), Some([bound])) => Ok(Value::Above(x, *bound)),
+                _ => Err("a comparison that is no part of a softplus".into()),
+            },
+            "Where" => match &inputs[..] {
+                [Some(Value::Above(of, bound)), Some(Value::Signal(x)), Some(Value::Signal(soft))]
+                    if *bound >= 20.0 && x.node == of.node && self.is_softplus(soft.node, of.node) =>
+                {
+                    // Above 20 the two differ by less than 3e-9.
+                    Ok(Value::Signal(soft.clone()))
+                }
+                _ => Err("a choice that is no part of a softplus".into()),
+            },
             "Gemm" => self.gemm(name, a, &x()?, known(1)?.ok_or("it has no weight")?, known(2)?, node),
             "MatMul" => match (signal(0), known(1)) {
                 (Ok(x), Ok(Some(weight))) if weight.shape.len() == 2 && x.ours == [weight.shape[0]] => {

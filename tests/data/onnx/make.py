@@ -72,6 +72,67 @@ class Branches(nn.Module):
         return self.fc2(torch.relu(self.fc1(torch.flatten(y, 1))))
 
 
+class Gated(nn.Module):
+    """Depthwise and grouped convolutions, group norm, SiLU, a gate over channels, padded pools with ceil_mode."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem = nn.Conv1d(3, 8, 5, padding=2)
+        self.deep = nn.Conv1d(8, 8, 3, padding=1, groups=8)
+        self.pair = nn.Conv1d(8, 8, 3, padding=1, groups=2, stride=2)
+        self.norm = nn.GroupNorm(2, 8)
+        self.down, self.up = nn.Conv1d(8, 4, 1), nn.Conv1d(4, 8, 1)
+        self.most = nn.MaxPool1d(3, 2, padding=1, ceil_mode=True)
+        self.mean = nn.AvgPool1d(3, 2, padding=1, count_include_pad=False)
+        self.fc = nn.Linear(8, 1)
+
+    def forward(self, x):
+        x = nn.functional.silu(self.norm(self.deep(self.stem(x))))
+        x = x * torch.sigmoid(self.up(nn.functional.elu(self.down(x.mean(-1, keepdim=True)))))
+        x = self.most(self.pair(x)) - 0.5
+        return self.fc(nn.functional.adaptive_max_pool1d(self.mean(x), 1).flatten(1))
+
+
+class Attention(nn.Module):
+    """Patches, layer norm, two heads of attention, GELU, a class by the mean over tokens."""
+
+    def __init__(self):
+        super().__init__()
+        self.patch = nn.Conv1d(3, 8, 5, stride=5)
+        self.place = nn.Parameter(torch.zeros(1, 8, 8))
+        self.norm1, self.norm2 = nn.LayerNorm(8), nn.LayerNorm(8)
+        self.qkv, self.out = nn.Linear(8, 24), nn.Linear(8, 8)
+        self.wide, self.back = nn.Linear(8, 16), nn.Linear(16, 8)
+        self.fc = nn.Linear(8, 1)
+
+    def forward(self, x):
+        x = self.patch(x).transpose(1, 2) + self.place
+        q, k, v = self.qkv(self.norm1(x)).chunk(3, -1)
+        heads = lambda t: t.reshape(-1, 8, 2, 4).transpose(1, 2)
+        a = torch.softmax(heads(q) @ heads(k).transpose(-1, -2) / 2.0, -1) @ heads(v)
+        x = x + self.out(a.transpose(1, 2).reshape(-1, 8, 8))
+        x = x + self.back(nn.functional.gelu(self.wide(self.norm2(x))))
+        return self.fc(x.mean(1))
+
+
+class Temporal(nn.Module):
+    """Causal dilated convolutions whose ends are cut off, PReLU, a transposed convolution, the last sample."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv1 = nn.Conv1d(3, 6, 3, padding=2)
+        self.conv2 = nn.Conv1d(6, 6, 3, padding=4, dilation=2)
+        self.bend = nn.PReLU(6)
+        self.wide = nn.ConvTranspose1d(6, 4, 4, stride=2, padding=1)
+        self.fc = nn.Linear(4, 1)
+
+    def forward(self, x):
+        y = self.bend(self.conv1(x)[:, :, :-2])
+        y = nn.functional.relu6(self.conv2(y)[:, :, :-4]) + y
+        y = nn.functional.softplus(self.wide(nn.functional.pad(y[:, :, ::2], (1, 2))))
+        return self.fc(y[:, :, -1])
+
+
 def spread(module, seed):
     torch.manual_seed(seed)
     for name, value in list(module.named_parameters()) + list(module.named_buffers()):
@@ -92,6 +153,7 @@ def refused():
         def forward(self, x):
             return self.fc(self.lstm(x.transpose(1, 2))[0][:, -1])
 
+    torch.manual_seed(0)
     torch.onnx.export(Recurrent().eval(), (torch.randn(1, 3, 40),), str(HERE / "refused_lstm.onnx"), opset_version=17, dynamo=False, input_names=["x"])
 
     class Two(nn.Module):
@@ -121,6 +183,12 @@ def main():
         ("disguised_18_dynamo", Disguised(), 18, True, torch.float32),
         ("branches_15", Branches(), 15, False, torch.float32),
         ("branches_18_dynamo", Branches(), 18, True, torch.float32),
+        ("gated_17", Gated(), 17, False, torch.float32),
+        ("gated_18_dynamo", Gated(), 18, True, torch.float32),
+        ("attention_17", Attention(), 17, False, torch.float32),
+        ("attention_18_dynamo", Attention(), 18, True, torch.float32),
+        ("temporal_16", Temporal(), 16, False, torch.float32),
+        ("temporal_18_dynamo", Temporal(), 18, True, torch.float32),
     ]
     for seed, (name, module, opset, dynamo, dtype) in enumerate(cases):
         module = spread(module, seed).to(dtype)
