@@ -44,7 +44,10 @@ impl<'a> Import<'a> {
                 other => Err(format!("a signal cast to type {other}")),
             },
             "Shape" => Ok(Value::Known(sizes(&x()?.seen, a.integer("start", 0)?, a.integer("end", i64::MAX)?)?)),
-            "Conv" => self.conv(name, a, &self.of_time(name, x()?), known(1)?.ok_or("it has no weight")?, known(2)?, node),
+            "Conv" => {
+                let x = self.of_time(name, x()?);
+                self.conv(name, a, &x, known(1)?.ok_or("it has no weight")?, known(2)?, node)
+            }
             "BatchNormalization" => self.batch_norm(name, a, &x()?, [known(1)?, known(2)?, known(3)?, known(4)?], node),
             "Relu" => plain(self, Op::Relu),
             "LeakyRelu" => plain(self, Op::LeakyRelu { slope: a.float("alpha", 0.01)? }),
