@@ -194,7 +194,7 @@ fn linear_network(draw: &mut Draw, leads: usize, len: usize) -> (Network<f64>, V
     let sum = build.node("add", Op::Add, &[norm, conv]);
     let both = build.node("concat", Op::Concat, &[sum, conv]);
     let up = build.node("up", Op::Upsample { factor: 3 }, &[both]);
-    let pool = build.node("pool", Op::avg_pool1d(4, 2), &[up]);
+    let pool = build.node("pool", Op::AvgPool1d { window: 4, stride: 2 }, &[up]);
     let out = (3 * len - 4) / 2 + 1;
     let flat = build.node("flat", Op::Flatten, &[pool]);
     let y = build.linear("fc", flat, 6 * out, 1, true);

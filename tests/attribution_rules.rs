@@ -98,7 +98,7 @@ proptest! {
                 expected.push(sum / (value(s).0 - value(s).1));
             }
         }
-        let found = through(Op::max_pool1d(window, stride), Rescale, &[x], Some(&[x0]), &g);
+        let found = through(Op::MaxPool1d { window, stride }, Rescale, &[x], Some(&[x0]), &g);
         prop_assert!(relative_l2(&found[0], &expected) < 1e-12 || expected.iter().all(|v| *v == 0.0) && found[0] == expected);
     }
 
@@ -336,7 +336,7 @@ fn with_a_dead_branch() -> Network<f64> {
     let x = build.input("x", &[Some(2), Some(8)]);
     let conv = build.conv1d("conv", x, ConvLayer::same(2, 3, 3));
     let dead = build.relu("dead", conv);
-    build.node("dead_pool", Op::max_pool1d(2, 2), &[dead]);
+    build.node("dead_pool", Op::MaxPool1d { window: 2, stride: 2 }, &[dead]);
     build.conv1d("dead_conv", dead, ConvLayer::same(3, 3, 3));
     let mean = build.node("mean", Op::GlobalAvgPool, &[conv]);
     let y = build.linear("fc", mean, 3, 1, true);

@@ -54,7 +54,7 @@ fn residual(data: &Value) -> Network<f64> {
     let conv = build.conv1d("conv1", x, ConvLayer::same(3, 4, 5));
     let norm = build.batch_norm("bn1", conv, 4);
     let relu = build.relu("relu1", norm);
-    let pool = build.node("pool", Op::avg_pool1d(2, 2), &[relu]);
+    let pool = build.node("pool", Op::AvgPool1d { window: 2, stride: 2 }, &[relu]);
     let conv = build.conv1d("conv2", pool, ConvLayer::same(4, 4, 4));
     let norm = build.batch_norm("bn2", conv, 4);
     let relu = build.relu("relu2", norm);

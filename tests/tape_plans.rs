@@ -35,8 +35,8 @@ fn program(draw: &mut Draw, leads: usize, len: usize) -> Program {
         let name = format!("block{block}");
         let inner = 1 + draw.below(40);
         match draw.below(5) {
-            0 => x = build.node(&name, Op::avg_pool1d(2, 2), &[x]),
-            1 => x = build.node(&name, Op::max_pool1d(3, 2), &[x]),
+            0 => x = build.node(&name, Op::AvgPool1d { window: 2, stride: 2 }, &[x]),
+            1 => x = build.node(&name, Op::MaxPool1d { window: 3, stride: 2 }, &[x]),
             kind => {
                 let y = layer(&mut build, draw, &format!("{name}.a"), x, [width, inner], true);
                 let y = layer(&mut build, draw, &format!("{name}.b"), y, [inner, width], kind != 3);
@@ -99,8 +99,8 @@ fn rough_program(draw: &mut Draw, leads: usize, len: usize) -> Program {
     for block in 0..1 + draw.below(4) {
         let name = |part: &str| format!("block{block}.{part}");
         match draw.below(7) {
-            0 => x = build.node(name("pool"), Op::avg_pool1d(3, 2), &[x]),
-            1 => x = build.node(name("pool"), Op::max_pool1d(3, 2), &[x]),
+            0 => x = build.node(name("pool"), Op::AvgPool1d { window: 3, stride: 2 }, &[x]),
+            1 => x = build.node(name("pool"), Op::MaxPool1d { window: 3, stride: 2 }, &[x]),
             2 => x = conv(&mut build, draw, &name("strided"), x, [width, width], 2),
             3 => x = build.batch_norm(&name("norm"), x, width),
             4 => {

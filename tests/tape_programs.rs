@@ -208,7 +208,7 @@ fn bad_programs_are_refused_with_the_place() {
         (vec![input(), node("a", Op::Add, &[0])], 1, "has 1 inputs, it takes 2"),
         (vec![input(), node("a", Op::Conv1d { stride: 1, dilation: 1, padding: (0, 0) }, &[0])], 1, "has 1 inputs, it takes 2 or 3"),
         (vec![input(), node("a", Op::Concat, &[])], 1, "has 0 inputs, it takes 1 or more"),
-        (vec![input(), node("a", Op::avg_pool1d(0, 1), &[0])], 1, "'a' (avg_pool1d): window 0"),
+        (vec![input(), node("a", Op::AvgPool1d { window: 0, stride: 1 }, &[0])], 1, "'a' (avg_pool1d): window 0"),
         (vec![input(), node("a", Op::Upsample { factor: 0 }, &[0])], 1, "factor 0"),
         (vec![input(), node("a", Op::LeakyRelu { slope: f64::NAN }, &[0])], 1, "slope NaN"),
         (vec![input(), node("w", huge, &[])], 0, "is too large"),
@@ -223,7 +223,7 @@ fn bad_programs_are_refused_with_the_place() {
     let json = [
         (r#"{"nodes": [{"name": "x", "op": "relu", "inputs": ["y"]}], "output": "x"}"#, "reads 'y', which no earlier node is called"),
         (r#"{"nodes": [{"name": "x", "op": {"input": {"shape": [1]}}}], "output": "y"}"#, "the output 'y' is not the name of a node"),
-        (r#"{"nodes": [{"name": "x", "op": "softplus"}], "output": "x"}"#, "unknown variant `softplus`"),
+        (r#"{"nodes": [{"name": "x", "op": "softminus"}], "output": "x"}"#, "unknown variant `softminus`"),
         (r#"{"nodes": [], "output": "x", "more": 1}"#, "unknown field `more`"),
     ];
     for (text, expected) in json {
@@ -258,9 +258,9 @@ fn inputs_that_do_not_fit_are_refused_with_the_place() {
         (vec![parameter("w", &[1, 3, 5]), node("a", conv(1, (0, 0)), &[0, 1])], &[1, 2, 9], "'a' (conv1d): the weight takes 3 channels"),
         (vec![parameter("w", &[1, 2, 5]), node("a", conv(1, (1, 0)), &[0, 1])], &[1, 2, 3], "'a' (conv1d): 3 samples with padding 1+0"),
         (vec![node("a", Op::Upsample { factor: 1 << 20 }, &[0])], &[1, 2, 3000], "is too large"),
-        (vec![node("a", Op::max_pool1d(4, 1), &[0])], &[1, 2, 3], "3 samples are shorter than its window of 4"),
+        (vec![node("a", Op::MaxPool1d { window: 4, stride: 1 }, &[0])], &[1, 2, 3], "3 samples are shorter than its window of 4"),
         (
-            vec![node("a", Op::max_pool1d(2, 1), &[0]), node("b", Op::Add, &[0, 1])],
+            vec![node("a", Op::MaxPool1d { window: 2, stride: 1 }, &[0]), node("b", Op::Add, &[0, 1])],
             &[1, 2, 3],
             "'b' (add): its inputs have shapes [1, 2, 3] and [1, 2, 2]",
         ),
@@ -366,8 +366,8 @@ fn geometry_is_bounded() {
         refused(Op::Conv1d { stride: 1, dilation: 1, padding: (0, size) }, weight, &format!("padding {size}"));
         for window_and_stride in [(size, 1), (1, size)] {
             let (window, stride) = window_and_stride;
-            refused(Op::max_pool1d(window, stride), None, &size.to_string());
-            refused(Op::avg_pool1d(window, stride), None, &size.to_string());
+            refused(Op::MaxPool1d { window, stride }, None, &size.to_string());
+            refused(Op::AvgPool1d { window, stride }, None, &size.to_string());
         }
         refused(Op::Upsample { factor: size }, None, &format!("factor {size}"));
         refused(Op::Interleave { factor: size }, None, &format!("factor {size}"));
@@ -446,4 +446,44 @@ fn names_are_fit_for_messages_and_files() {
         let error = build.finish(x).unwrap_err().to_string();
         assert!(error.contains(words) && error.lines().count() == 1, "{error}");
     }
+}
+
+/// Attributes and shapes that cannot be are refused in words.
+#[test]
+fn ops_refuse_attributes_and_shapes_that_cannot_be() {
+    let x = from_vec(&[1, 3, 7], vec![0.5; 21]);
+    let refused = |op: Op, inputs: usize, words: &str| {
+        let mut build = Builder::new();
+        let ids: Vec<_> = (0..inputs).map(|at| build.input(&format!("x{at}"), &[Some(3), Some(7)])).collect();
+        let y = build.node("own", op.clone(), &ids);
+        let run = || {
+            let network = Network::<f64>::new(build.finish(y)?, Parameters::new())?;
+            network.predict(&vec![x.clone(); inputs])
+        };
+        let error = run().expect_err(&op.to_string()).to_string();
+        assert!(error.contains("node 'own'") && error.contains(words), "{op}: {error}");
+    };
+    refused(Op::Softplus { beta: 0.0 }, 1, "beta 0, a number above 0 is needed");
+    refused(Op::Clip { low: 1.0, high: 0.0 }, 1, "low 1, high 0");
+    refused(Op::Elu { alpha: f64::NAN }, 1, "alpha NaN");
+    refused(Op::Pad { axis: 0, before: 1, after: 0, value: 0.0 }, 1, "axis 0: 1 is the first behind the batch");
+    refused(Op::Pad { axis: 3, before: 1, after: 0, value: 0.0 }, 1, "which has no axis 3");
+    refused(Op::Pad { axis: 2, before: 1, after: 0, value: f64::INFINITY }, 1, "value inf");
+    refused(Op::Crop { axis: 2, before: 4, after: 3, step: 1 }, 1, "7 elements less 4+3 leave none");
+    refused(Op::Crop { axis: 2, before: 0, after: 0, step: 0 }, 1, "step 0");
+    refused(
+        Op::PaddedMaxPool1d { window: 2, stride: 1, padding: (2, 0), ceil_mode: false },
+        1,
+        "padding 2+0 is not less than the window of 2",
+    );
+    refused(Op::LayerNorm { axes: 3, eps: 1e-5 }, 1, "the last 3 axes behind the batch");
+    refused(Op::GroupNorm { groups: 2, eps: 1e-5 }, 1, "C a multiple of 2 groups");
+    refused(Op::InstanceNorm { eps: 0.0 }, 1, "eps 0, a number above 0 is needed");
+    refused(Op::Transpose { axes: vec![1, 1] }, 1, "each behind the batch is needed once");
+    refused(Op::Transpose { axes: vec![1] }, 1, "it puts 1 axes behind the batch in order");
+    refused(Op::Reshape { shape: vec![None, None] }, 1, "one size may be left open");
+    refused(Op::Reshape { shape: vec![Some(4), None] }, 1, "does not fill (4, rest)");
+    refused(Op::Mean { axis: 4 }, 1, "which has no axis 4");
+    refused(Op::Matmul, 2, "expected (N, …, A, B) and (N, …, B, C)");
+    refused(Op::Softmax { axis: 0 }, 1, "axis 0");
 }

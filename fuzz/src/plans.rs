@@ -130,7 +130,8 @@ fn rules(which: usize, program: &Program) -> RuleSet<f32> {
         1 => at(OpKind::Relu, Arc::new(Deconvolution)),
         2 => at(OpKind::Relu, Arc::new(GuidedBackprop)),
         _ => {
-            let there = Rescale::KINDS.into_iter().filter(|kind| !program.of_kind(*kind).is_empty());
+            let bent = |id: &NodeId| !program.node(*id).op.class().is_linear();
+            let there = OpKind::ALL.iter().copied().filter(|kind| program.of_kind(*kind).first().is_some_and(bent));
             there.fold(RuleSet::plain(), |set, kind| set.with(Match::Kind(kind), Arc::new(Rescale)))
         }
     }

@@ -56,7 +56,7 @@ fn layer(from: &mut Unstructured<'_>, build: &mut Builder, name: &str, x: Signal
         },
         9 | 10 => {
             let (window, stride) = (1 + below(from, 6)?, 1 + below(from, 6)?);
-            let op = if from.arbitrary()? { Op::avg_pool1d(window, stride) } else { Op::max_pool1d(window, stride) };
+            let op = if from.arbitrary()? { Op::AvgPool1d { window, stride } } else { Op::MaxPool1d { window, stride } };
             let node = |build: &mut Builder| Signal { id: build.node(name, op, &[id]), channels, samples: (samples - window) / stride + 1 };
             (window <= samples).then(|| node(build))
         }

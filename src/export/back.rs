@@ -127,10 +127,8 @@ impl<'e> Back<'e> {
                 let slope = build.node(&format!("{name}/slope"), "Mul", &[y, &rest], vec![]);
                 one(build.node(&name, "Mul", &[grad, &slope], vec![]))
             }
-            Op::AvgPool1d { window, stride, padding: (0, 0), ceil_mode: false, .. } => {
-                one(self.average_back(id, grad, (window, stride), build))
-            }
-            Op::MaxPool1d { .. } => {
+            Op::AvgPool1d { window, stride } => one(self.average_back(id, grad, (window, stride), build)),
+            Op::MaxPool1d { .. } | Op::PaddedMaxPool1d { .. } => {
                 let x = inputs[0];
                 one(self.scattered(&name, x, grad, self.places(self.run, id)?, build))
             }
@@ -232,7 +230,7 @@ impl<'e> Back<'e> {
         let (near, unit) = (build.floats("near", &[], [NEAR]), build.floats("one", &[], [1.0]));
         let near = build.node(&format!("{name}/near"), "Less", &[&size, &near], vec![]);
         let safe = build.node(&format!("{name}/safe"), "Where", &[&near, &unit, &dx], vec![]);
-        let moved = if let Op::MaxPool1d { .. } = self.export.network.program().node(id).op {
+        let moved = if let Op::MaxPool1d { .. } | Op::PaddedMaxPool1d { .. } = self.export.network.program().node(id).op {
             let most = build.node(&format!("{name}/most"), "Max", &[self.value(id), of(id)], vec![]);
             let above = build.node(&format!("{name}/above"), "Sub", &[&most, of(id)], vec![]);
             let below = build.node(&format!("{name}/below"), "Sub", &[self.value(id), &most], vec![]);

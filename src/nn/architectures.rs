@@ -35,7 +35,7 @@ pub fn stevennet(channels: usize, length: Option<usize>) -> Result<Program> {
     let mut build = Builder::new();
     let x = build.input("x", &[Some(channels), length]);
     let x = block(&mut build, "init_block", x, [channels, WIDE, NARROW], [8, 3]);
-    let mut x = build.node("pool", Op::avg_pool1d(2, 2), &[x]);
+    let mut x = build.node("pool", Op::AvgPool1d { window: 2, stride: 2 }, &[x]);
     for number in 1..=8 {
         let name = format!("block{number}");
         let y = block(&mut build, &name, x, [NARROW, WIDE, NARROW], [50, 50]);
@@ -78,7 +78,7 @@ pub fn standardconv(channels: usize, length: Option<usize>) -> Result<Program> {
         x = build.batch_norm(&name(), x, widths[2]);
         x = build.relu(&name(), x);
         if pair < 2 {
-            x = build.node(name(), Op::max_pool1d(2, 2), &[x]);
+            x = build.node(name(), Op::MaxPool1d { window: 2, stride: 2 }, &[x]);
         }
     }
     x = build.node(name(), Op::GlobalAvgPool, &[x]);

@@ -31,18 +31,15 @@ fn draw(program: &Program, id: NodeId, stream: Stream) -> Result<Tensor<f32>> {
             let fan_in: usize = weight.iter().skip(1).product();
             Ok(uniform(shape, 1.0 / (fan_in as f64).sqrt(), stream))
         }
-        Some((reader, at))
-            if at > 0
-                && let Some(Initial::Value(value)) = reader.op.definition().initial(at) =>
-        {
-            Ok(from_vec(shape, vec![value as f32; shape.iter().product()]))
-        }
-        Some((reader, _)) => Err(Error::Program(format!(
-            "parameter '{}' is read by '{}' ({}), for which there is no default initialisation",
-            node.name,
-            reader.name,
-            reader.op.kind()
-        ))),
+        Some((reader, at)) => match reader.op.definition().initial(at).filter(|_| at > 0) {
+            Some(Initial::Value(value)) => Ok(from_vec(shape, vec![value as f32; shape.iter().product()])),
+            None => Err(Error::Program(format!(
+                "parameter '{}' is read by '{}' ({}), for which there is no default initialisation",
+                node.name,
+                reader.name,
+                reader.op.kind()
+            ))),
+        },
         None => Err(Error::Program(format!("parameter '{}' is read by no node", node.name))),
     }
 }

@@ -7,33 +7,17 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::sync::Arc;
 
-/// An attribute from a file; one with a default may be missing.
-#[cfg(feature = "files")]
-macro_rules! attribute {
-    ($from:ident, $name:ident) => {
-        $from.read(stringify!($name))
-    };
-    ($from:ident, $name:ident, default) => {
-        $from.read_or_default(stringify!($name))
-    };
-}
-
-/// Whether an attribute need not be written.
-fn is_default<V: Default + PartialEq>(value: &V) -> bool {
-    *value == V::default()
-}
-
-/// From rows (what is said of the op, its variant, its name in program files, its attributes, with those that files may leave out) to [`Op`], [`OpKind`], the definitions that the files
+/// From rows (what is said of the op, its variant, its name in program files, its attributes) to [`Op`], [`OpKind`], the definitions that the files
 /// in `ops/` are about, and the ways between them.
 macro_rules! ops {
-    ($( $(#[$about:meta])* $variant:ident = $name:literal $({ $( $(#[$of:meta])* $attribute:ident: $type:ty $(= $default:ident)? ),* $(,)? })?; )*) => {
+    ($( $(#[$about:meta])* $variant:ident = $name:literal $({ $( $(#[$of:meta])* $attribute:ident: $type:ty ),* $(,)? })?; )*) => {
         /// An operation of a [`crate::tape::Program`]. All act on a batch: (N, C, L) for signals, (N, F) for features.
         #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
         #[serde(deny_unknown_fields)]
         #[non_exhaustive]
         pub enum Op {
             $( $(#[$about])* #[serde(rename = $name)] $variant $({
-                $( $(#[$of])* $( #[serde($default, skip_serializing_if = "is_default")] )? $attribute: $type ),*
+                $( $(#[$of])* $attribute: $type ),*
             })?, )*
             /// An op from outside of this crate ([`Op::custom`]); it has no place in files.
             #[serde(skip_deserializing)]
@@ -92,7 +76,7 @@ macro_rules! ops {
                 let _ = &from;
                 match kind {
                     $( OpKind::$variant => {
-                        $($( let $attribute = attribute!(from, $attribute $(, $default)?); )*)?
+                        $($( let $attribute = from.read(stringify!($attribute)); )*)?
                         Some(Op::$variant $({ $( $attribute: $attribute? ),* })?)
                     } )*
                     OpKind::Custom(_) => None,
@@ -143,29 +127,19 @@ ops! {
     Tanh = "tanh";
     /// 1 / (1 + e⁻ˣ).
     Sigmoid = "sigmoid";
-    /// Mean of windows over time.
+    /// Mean of windows over time, without padding.
     AvgPool1d = "avg_pool1d" {
         /// Samples in a window.
         window: usize,
         /// Step between windows.
         stride: usize,
-        /// Zeros before and after the signal.
-        padding: (usize, usize) = default,
-        /// Whether a last window that only begins in the signal counts.
-        ceil_mode: bool = default,
-        /// Whether the padding's zeros count in the means; else they are of the samples that are there.
-        count_include_pad: bool = default,
     };
-    /// Maximum of windows over time.
+    /// Maximum of windows over time, without padding.
     MaxPool1d = "max_pool1d" {
         /// Samples in a window.
         window: usize,
         /// Step between windows.
         stride: usize,
-        /// Places before and after the signal that never win (−∞).
-        padding: (usize, usize) = default,
-        /// Whether a last window that only begins in the signal counts.
-        ceil_mode: bool = default,
     };
     /// (N, C, L) → (N, C), the mean over time.
     GlobalAvgPool = "global_avg_pool";
@@ -189,6 +163,30 @@ ops! {
     };
     /// (N, C, L) → (N, C·L).
     Flatten = "flatten";
+    /// Mean of windows over time, with zeros around the signal.
+    PaddedAvgPool1d = "padded_avg_pool1d" {
+        /// Samples in a window.
+        window: usize,
+        /// Step between windows.
+        stride: usize,
+        /// Zeros before and after the signal.
+        padding: (usize, usize),
+        /// Whether a last window that only begins in the signal counts.
+        ceil_mode: bool,
+        /// Whether the padding's zeros count in the means; else they are of the samples that are there.
+        count_include_pad: bool,
+    };
+    /// Maximum of windows over time, with −∞ around the signal.
+    PaddedMaxPool1d = "padded_max_pool1d" {
+        /// Samples in a window.
+        window: usize,
+        /// Step between windows.
+        stride: usize,
+        /// Places before and after the signal that never win.
+        padding: (usize, usize),
+        /// Whether a last window that only begins in the signal counts.
+        ceil_mode: bool,
+    };
     /// (N, C, L) → (N, C), the maximum over time.
     GlobalMaxPool = "global_max_pool";
     /// A value put before and behind an axis.
@@ -200,7 +198,7 @@ ops! {
         /// How many behind.
         after: usize,
         /// The value.
-        value: f64 = default,
+        value: f64,
     };
     /// An axis without its ends, of what is left one in `step`.
     Crop = "crop" {
@@ -233,7 +231,7 @@ ops! {
         /// Samples left out before and after.
         padding: (usize, usize),
         /// Samples more at the end, fewer than stride.
-        extra: usize = default,
+        extra: usize,
     };
     /// Elementwise difference of two signals, aligned like a sum's.
     Subtract = "subtract";
@@ -244,7 +242,7 @@ ops! {
     /// x · Φ(x).
     Gelu = "gelu" {
         /// Whether Φ is approximated by tanh.
-        approximate: bool = default,
+        approximate: bool,
     };
     /// x where x > 0, else alpha (eˣ − 1).
     Elu = "elu" {
@@ -325,14 +323,14 @@ impl Op {
         Op::Custom(Custom::new(name, Arc::new(definition)))
     }
 
-    /// The mean of windows without padding.
+    /// The mean of windows.
     pub fn avg_pool1d(window: usize, stride: usize) -> Op {
-        Op::AvgPool1d { window, stride, padding: (0, 0), ceil_mode: false, count_include_pad: false }
+        Op::AvgPool1d { window, stride }
     }
 
-    /// The maximum of windows without padding.
+    /// The maximum of windows.
     pub fn max_pool1d(window: usize, stride: usize) -> Op {
-        Op::MaxPool1d { window, stride, padding: (0, 0), ceil_mode: false }
+        Op::MaxPool1d { window, stride }
     }
 
     /// What rules may expect of it.

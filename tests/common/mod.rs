@@ -149,7 +149,7 @@ pub fn pieces<T: Real>(program: &Program, tape: &Tape<T>) -> Vec<Vec<usize>> {
         let x = tape.value(node.inputs[0]);
         for (all, x) in all.iter_mut().zip(slice(x).chunks(x.len() / batch)) {
             match &node.op {
-                Op::MaxPool1d { window, stride, .. } => all.extend(x.chunks(tape.value(node.inputs[0]).shape()[2]).flat_map(|row| {
+                Op::MaxPool1d { window, stride } => all.extend(x.chunks(tape.value(node.inputs[0]).shape()[2]).flat_map(|row| {
                     let starts = (0..=row.len() - window).step_by(*stride);
                     starts.map(|from| (from..from + window).fold(from, |best, s| if row[s] > row[best] { s } else { best }))
                 })),
@@ -168,7 +168,7 @@ pub fn to_nearest_kink(program: &Program, tape: &Tape<f64>) -> f64 {
         let node = program.node(id);
         match &node.op {
             Op::Relu => least = slice(tape.value(node.inputs[0])).iter().fold(least, |least, x| least.min(x.abs())),
-            Op::MaxPool1d { window, stride, .. } => {
+            Op::MaxPool1d { window, stride } => {
                 let x = tape.value(node.inputs[0]);
                 for windows in slice(x).chunks(x.shape()[2]).flat_map(|row| row.windows(*window).step_by(*stride)) {
                     let most = windows.iter().copied().fold(f64::NEG_INFINITY, f64::max);
@@ -240,7 +240,8 @@ pub fn residual_program(draw: &mut Draw, leads: usize, len: usize, blocks: usize
         x = build.node(name("add"), Op::Add, &[y, entry]);
         match draw.below(if kinks == Kinks::All { 4 } else { 3 }) {
             0 if length >= 4 => {
-                let pool = if kinks == Kinks::All { Op::max_pool1d(3, 2) } else { Op::avg_pool1d(3, 2) };
+                let pool =
+                    if kinks == Kinks::All { Op::MaxPool1d { window: 3, stride: 2 } } else { Op::AvgPool1d { window: 3, stride: 2 } };
                 x = build.node(name("pool"), pool, &[x]);
                 length = (length - 3) / 2 + 1;
             }

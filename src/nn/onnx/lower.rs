@@ -251,9 +251,11 @@ impl<'a> Import<'a> {
         let (window, stride, padding) = (sizes[t], usize::try_from(strides[t]).map_err(|_| "a stride below 0")?, padding[t]);
         let ceil_mode = a.integer("ceil_mode", 0)? != 0;
         let count_include_pad = a.integer("count_include_pad", 0)? != 0 && padding != (0, 0);
-        let op = match largest {
-            true => Op::MaxPool1d { window, stride, padding, ceil_mode },
-            false => Op::AvgPool1d { window, stride, padding, ceil_mode, count_include_pad },
+        let op = match (largest, padding == (0, 0) && !ceil_mode) {
+            (true, true) => Op::MaxPool1d { window, stride },
+            (true, false) => Op::PaddedMaxPool1d { window, stride, padding, ceil_mode },
+            (false, true) => Op::AvgPool1d { window, stride },
+            (false, false) => Op::PaddedAvgPool1d { window, stride, padding, ceil_mode, count_include_pad },
         };
         let len = op.output_shape(&[&[self.batch, x.ours[0], x.ours[1]]])?[2];
         self.windowed(name, x, op, len)

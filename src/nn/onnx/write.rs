@@ -107,13 +107,22 @@ fn node(
         Op::LeakyRelu { slope } => build.node(&name, "LeakyRelu", &inputs, vec![float("alpha", slope)]),
         Op::Tanh => build.node(&name, "Tanh", &inputs, vec![]),
         Op::Sigmoid => build.node(&name, "Sigmoid", &inputs, vec![]),
-        Op::AvgPool1d { window, stride, padding, ceil_mode, count_include_pad } => {
+        Op::AvgPool1d { window, stride } => {
+            let mut how = windows(window, stride, (0, 0), false);
+            how.push(integer("count_include_pad", 0));
+            build.node(&name, "AveragePool", &inputs, how)
+        }
+        Op::PaddedAvgPool1d { window, stride, padding, ceil_mode, count_include_pad } => {
             let mut how = windows(window, stride, padding, ceil_mode);
             how.push(integer("count_include_pad", i64::from(count_include_pad)));
             build.node(&name, "AveragePool", &inputs, how)
         }
-        Op::MaxPool1d { window, stride, padding, ceil_mode } => {
-            let how = windows(window, stride, padding, ceil_mode);
+        Op::MaxPool1d { .. } | Op::PaddedMaxPool1d { .. } => {
+            let how = match node.op {
+                Op::PaddedMaxPool1d { window, stride, padding, ceil_mode } => windows(window, stride, padding, ceil_mode),
+                Op::MaxPool1d { window, stride } => windows(window, stride, (0, 0), false),
+                _ => Vec::new(),
+            };
             let mut found = build.nodes(&name, "MaxPool", &inputs, how, if places { 2 } else { 1 });
             let from = places.then(|| found.swap_remove(1));
             return Ok((found.swap_remove(0), from));

@@ -12,9 +12,6 @@ pub(crate) trait Attribute: for<'de> Deserialize<'de> {
 pub(crate) trait Attributes {
     /// The attribute of a name, if it is there and of its type; otherwise the fault is noted.
     fn read<V: Attribute>(&mut self, name: &'static str) -> Option<V>;
-
-    /// The same of one that may be missing.
-    fn read_or_default<V: Attribute + Default>(&mut self, name: &'static str) -> Option<V>;
 }
 
 impl Attribute for usize {

@@ -9,47 +9,22 @@ use cardiograd_kernels::pool;
 
 impl AvgPool1d {
     fn windows(&self) -> Windows {
-        Windows { size: self.window, stride: self.stride, padding: self.padding, ceil: self.ceil_mode }
-    }
-
-    /// What the sum of a window that sees so many samples and covers so many places is divided by.
-    fn divisor(&self, seen: usize, covered: usize) -> usize {
-        if self.count_include_pad { covered } else { seen }
+        Windows::plain(self.window, self.stride)
     }
 }
 
 impl<T: Real> Arithmetic<T> for AvgPool1d {
     fn forward(&self, inputs: &[&Tensor<T>], shape: &[usize], _context: &Context<'_, T>) -> Problem<(Tensor<T>, Saved)> {
-        let (x, len) = (slice(inputs[0]), inputs[0].shape()[2]);
+        let x = inputs[0];
         let mut y = vec![T::ZERO; shape.iter().product()];
-        if self.windows().are_plain() {
-            pool::average(len, self.window, self.stride, x, &mut y);
-            return Ok((from_vec(shape, y), Saved::Nothing));
-        }
-        for (x, y) in x.chunks(len).zip(y.chunks_mut(shape[2])) {
-            for (t, y) in y.iter_mut().enumerate() {
-                let (seen, covered) = self.windows().at(t, len);
-                let divisor = T::of(self.divisor(seen.len(), covered) as f64);
-                *y = x[seen].iter().copied().sum::<T>() / divisor;
-            }
-        }
+        pool::average(x.shape()[2], self.window, self.stride, slice(x), &mut y);
         Ok((from_vec(shape, y), Saved::Nothing))
     }
 
     fn vjp(&self, site: &Site<'_, T>, grad: &Tensor<T>) -> Result<Vec<Option<Tensor<T>>>> {
         let x = site.inputs[0].shape();
         let mut gx = vec![T::ZERO; x.iter().product()];
-        if self.windows().are_plain() {
-            pool::average_grad(x[2], self.window, self.stride, slice(grad), &mut gx);
-            return Ok(vec![Some(from_vec(x, gx))]);
-        }
-        for (gx, g) in gx.chunks_mut(x[2]).zip(slice(grad).chunks(grad.shape()[2])) {
-            for (t, g) in g.iter().enumerate() {
-                let (seen, covered) = self.windows().at(t, x[2]);
-                let share = *g / T::of(self.divisor(seen.len(), covered) as f64);
-                gx[seen].iter_mut().for_each(|gx| *gx += share);
-            }
-        }
+        pool::average_grad(x[2], self.window, self.stride, slice(grad), &mut gx);
         Ok(vec![Some(from_vec(x, gx))])
     }
 }
@@ -72,24 +47,15 @@ impl OpDefinition for AvgPool1d {
     }
 
     fn formula(&self, _inputs: &[&[usize]]) -> String {
-        let place = self.windows().place();
-        match (self.windows().are_plain(), self.count_include_pad) {
-            (true, _) => format!("y[c,t] = (1/{0}) Σ(j < {0}) x[c, {place}]", self.window),
-            (false, true) => format!("y[c,t] = (1/{0}) Σ(j < {0}) x[c, {place}], zeros around x", self.window),
-            (false, false) => format!("y[c,t] = mean of those of x[c, {place}], j < {}, that are there", self.window),
-        }
+        format!("y[c,t] = (1/{0}) Σ(j < {0}) x[c, {1}]", self.window, self.windows().place())
     }
 
     fn element(&self, inputs: &[Values<'_>], shape: &[usize], at: usize) -> Element {
         let (len, row, t) = (inputs[0].shape[2], at / shape[2], at % shape[2]);
-        let place = |j: usize| (t * self.stride + j).checked_sub(self.padding.0).filter(|place| *place < len);
-        let seen = (0..self.window).filter_map(place);
-        let covered = self.window.min(len + self.padding.0 + self.padding.1 - t * self.stride);
-        let divisor = self.divisor(seen.clone().count(), covered) as f64;
-        Element::sum(seen.map(|place| inputs[0].data[row * len + place] / divisor))
+        Element::sum((0..self.window).map(|j| inputs[0].data[row * len + t * self.stride + j] / self.window as f64))
     }
 
     fn lowering(&self, _inputs: &[&[usize]]) -> Option<Lowering> {
-        self.windows().are_plain().then_some(Lowering::Average(self.window, self.stride))
+        Some(Lowering::Average(self.window, self.stride))
     }
 }

@@ -1,4 +1,4 @@
-//! The maximum of windows over time; of equal ones the first. What lies around the signal never wins.
+//! The maximum of windows over time; of equal ones the first.
 
 use super::definitions::MaxPool1d;
 use super::windows::Windows;
@@ -9,34 +9,20 @@ use cardiograd_kernels::pool;
 
 impl MaxPool1d {
     fn windows(&self) -> Windows {
-        Windows { size: self.window, stride: self.stride, padding: self.padding, ceil: self.ceil_mode }
+        Windows::plain(self.window, self.stride)
     }
 }
 
 impl<T: Real> Arithmetic<T> for MaxPool1d {
     fn forward(&self, inputs: &[&Tensor<T>], shape: &[usize], _context: &Context<'_, T>) -> Problem<(Tensor<T>, Saved)> {
-        let (x, len, size) = (slice(inputs[0]), inputs[0].shape()[2], shape.iter().product());
+        let (x, size) = (inputs[0], shape.iter().product());
         let (mut y, mut at) = (vec![T::ZERO; size], vec![0; size]);
-        if self.windows().are_plain() {
-            pool::max(len, self.window, self.stride, x, &mut y, &mut at);
-            return Ok((from_vec(shape, y), Saved::ArgMax(at)));
-        }
-        for ((x, y), at) in x.chunks(len).zip(y.chunks_mut(shape[2])).zip(at.chunks_mut(shape[2])) {
-            for (t, (y, at)) in y.iter_mut().zip(at).enumerate() {
-                let (seen, _) = self.windows().at(t, len);
-                let best = seen.clone().fold(seen.start, |best, place| if x[place].beats(x[best]) { place } else { best });
-                (*y, *at) = (x[best], best as u32);
-            }
-        }
+        pool::max(x.shape()[2], self.window, self.stride, slice(x), &mut y, &mut at);
         Ok((from_vec(shape, y), Saved::ArgMax(at)))
     }
 
     fn vjp(&self, site: &Site<'_, T>, grad: &Tensor<T>) -> Result<Vec<Option<Tensor<T>>>> {
-        let (at, _) = site.argmax().ok_or_else(|| site.error("no record of its maxima"))?;
-        let x = site.inputs[0].shape();
-        let mut gx = vec![T::ZERO; x.iter().product()];
-        pool::max_grad(x[2], grad.shape()[2], at, slice(grad), &mut gx);
-        Ok(vec![Some(from_vec(x, gx))])
+        super::windows::max_vjp(site, grad)
     }
 }
 
@@ -58,18 +44,16 @@ impl OpDefinition for MaxPool1d {
     }
 
     fn formula(&self, _inputs: &[&[usize]]) -> String {
-        let around = if self.windows().are_plain() { "" } else { ", −∞ around x" };
-        format!("y[c,t] = max(j < {}) x[c, {}]{around}", self.window, self.windows().place())
+        format!("y[c,t] = max(j < {}) x[c, {}]", self.window, self.windows().place())
     }
 
     fn element(&self, inputs: &[Values<'_>], shape: &[usize], at: usize) -> Element {
         let (len, row, t) = (inputs[0].shape[2], at / shape[2], at % shape[2]);
-        let place = |j: usize| (t * self.stride + j).checked_sub(self.padding.0).filter(|place| *place < len);
-        let seen = (0..self.window).filter_map(place).map(|place| inputs[0].data[row * len + place]);
-        Element::term(seen.fold(f64::NEG_INFINITY, |most, v| if v.beats(most) { v } else { most }))
+        let window = &inputs[0].data[row * len + t * self.stride..][..self.window];
+        Element::term(window.iter().fold(f64::NEG_INFINITY, |most, v| if v.beats(most) { *v } else { most }))
     }
 
     fn lowering(&self, _inputs: &[&[usize]]) -> Option<Lowering> {
-        self.windows().are_plain().then_some(Lowering::Max(self.window, self.stride))
+        Some(Lowering::Max(self.window, self.stride))
     }
 }

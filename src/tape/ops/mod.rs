@@ -38,6 +38,8 @@ mod max_pool1d;
 mod mean;
 mod multiply;
 mod pad;
+mod padded_avg_pool1d;
+mod padded_max_pool1d;
 mod parameter;
 mod prelu;
 mod ready;

@@ -1,7 +1,9 @@
 //! What ops with windows over time share: where the windows lie.
 
 use super::Problem;
+use crate::Result;
 use crate::tape::limits::step_fault;
+use crate::tape::{Real, Site, Tensor, from_vec, slice};
 use cardiograd_kernels::pool;
 use std::ops::Range;
 
@@ -16,9 +18,9 @@ pub(super) struct Windows {
 }
 
 impl Windows {
-    /// Whether all lie within the signal, as the kernels have them.
-    pub fn are_plain(&self) -> bool {
-        self.padding == (0, 0) && !self.ceil
+    /// Those within the signal.
+    pub fn plain(size: usize, stride: usize) -> Self {
+        Windows { size, stride, padding: (0, 0), ceil: false }
     }
 
     /// (N, C, L) → (N, C, windows).
@@ -27,7 +29,7 @@ impl Windows {
         let padded = len.checked_add(self.padding.0).and_then(|len| len.checked_add(self.padding.1));
         let padded = padded.ok_or_else(|| format!("{len} samples with padding {}+{} are too many", self.padding.0, self.padding.1))?;
         let mut count = pool::pooled_len(padded, self.size, self.stride);
-        if count > 0 && self.ceil && (padded - self.size) % self.stride != 0 && count * self.stride < len + self.padding.0 {
+        if count > 0 && self.ceil && !(padded - self.size).is_multiple_of(self.stride) && count * self.stride < len + self.padding.0 {
             count += 1;
         }
         match count {
@@ -62,4 +64,13 @@ impl Windows {
         let wide = wide.then(|| format!("padding {}+{} is not less than the window of {}", self.padding.0, self.padding.1, self.size));
         steps.into_iter().filter_map(|(what, value, least)| step_fault(what, value, least)).chain(wide).collect()
     }
+}
+
+/// The gradient of the maxima goes to where they were.
+pub(super) fn max_vjp<T: Real>(site: &Site<'_, T>, grad: &Tensor<T>) -> Result<Vec<Option<Tensor<T>>>> {
+    let (at, _) = site.argmax().ok_or_else(|| site.error("no record of its maxima"))?;
+    let x = site.inputs[0].shape();
+    let mut gx = vec![T::ZERO; x.iter().product()];
+    pool::max_grad(x[2], grad.shape()[2], at, slice(grad), &mut gx);
+    Ok(vec![Some(from_vec(x, gx))])
 }

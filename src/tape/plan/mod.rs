@@ -291,6 +291,32 @@ mod tests {
         assert_eq!((plan.steps.list.len(), plan.steps.relus.len()), (21, 18));
         // All sixteen long convolutions follow one another, behind two short ones and the pooling.
         assert_eq!(plan.steps.chain_forward(3), 3..=18);
+        // In both directions, and a handful of buffers are used again and again.
+        let text = network.plan_text(&[12, 600]);
+        assert!(text.starts_with("the whole network is planned: "), "{text}");
+        assert!(text.contains("\nsteps 3–18 as a chain: ") && text.contains("\nsteps 18–3 as a chain: "), "{text}");
+        assert!(plan.forward.places.len() <= 4 && plan.back.as_ref().unwrap().places.len() <= 4, "{text}");
+    }
+
+    #[test]
+    fn what_has_no_plan_says_why() {
+        let program = nn::stevennet(12, None).unwrap();
+        let network: Network<f32> = Network::new(program.clone(), nn::initialise(&program, 1, 0).unwrap()).unwrap();
+        assert_eq!(network.cast::<f64>().plan_text(&[12, 600]), "no plan: plans compute in f32 only\n");
+        assert_eq!(network.plan_text(&[11, 600]), "no plan: inputs of this shape do not fit\n");
+        let mut build = crate::tape::Builder::new();
+        let x = build.input("x", &[Some(2), None]);
+        let conv = crate::tape::ConvLayer { stride: 2, ..crate::tape::ConvLayer::same(2, 2, 3) };
+        let conv = build.conv1d("conv", x, conv);
+        let squashed = build.node("squash", crate::tape::Op::Tanh, &[conv]);
+        let y = build.node("mean", crate::tape::Op::GlobalAvgPool, &[squashed]);
+        let program = build.finish(y).unwrap();
+        let parameters = nn::initialise(&program, 1, 0).unwrap();
+        let network: Network<f32> = Network::new(program.clone(), parameters).unwrap();
+        let why = "no plan, the network runs on the tape: node 'squash' (tanh): plans have no step for it; 1 of 3 nodes stand before it\n";
+        assert_eq!(network.plan_text(&[2, 20]), why);
+        let early = network.with_output(program.find("conv").unwrap()).unwrap();
+        assert!(early.plan_text(&[2, 20]).contains("the way back is on the tape: the convolution 'conv' has a stride"));
     }
 
     #[test]
