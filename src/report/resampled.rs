@@ -1,9 +1,8 @@
-//! Curves and areas over resamples of ECGs: means as one product of matrices, medians resample by resample.
+//! Curves and areas over resamples of ECGs: means as one product of matrices, medians by counting.
 
 use crate::evaluation::bootstrap::{Estimate, quantile, resample};
 use crate::evaluation::scores::{END, Scoring, area, curve};
-use ndarray::{Array1, Array2, Axis};
-use rayon::prelude::*;
+use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis};
 use std::collections::BTreeMap;
 
 /// Resamples under a seed, drawn once for each number of ECGs.
@@ -13,21 +12,44 @@ pub(super) struct Resampled {
     drawn: BTreeMap<usize, Drawn>,
 }
 
-/// The ECGs of each resample, and how often each is among them over their number, (resamples, n): a mean is then a product.
+/// How often each ECG is among those of each resample, (resamples, n), and that over n: a mean is then a product.
 struct Drawn {
-    units: Vec<Vec<usize>>,
+    counts: Array2<u32>,
     weights: Array2<f64>,
 }
 
 impl Drawn {
     fn new(n: usize, count: usize, seed: u64) -> Self {
-        let units: Vec<Vec<usize>> = (0..count).map(|number| resample(n, seed, number)).collect();
-        let mut weights = Array2::zeros((count, n));
-        for (units, mut row) in units.iter().zip(weights.rows_mut()) {
-            units.iter().for_each(|unit| row[*unit] += 1.0 / n as f64);
+        let mut counts = Array2::zeros((count, n));
+        for (number, mut row) in counts.rows_mut().into_iter().enumerate() {
+            resample(n, seed, number).into_iter().for_each(|unit| row[unit] += 1);
         }
-        Drawn { units, weights }
+        let weights = weights(counts.view());
+        Drawn { counts, weights }
     }
+}
+
+/// Counts over n, each added up from as many shares: as sums over ECGs have always been made here.
+fn weights(counts: ArrayView2<'_, u32>) -> Array2<f64> {
+    let share = 1.0 / counts.ncols() as f64;
+    counts.mapv(|count| (0..count).fold(0.0, |sum, _| sum + share))
+}
+
+/// The median of values of which each is there `counts` times, `order` being their order: the mean of the two in the middle.
+fn median(values: ArrayView1<'_, f64>, order: &[usize], counts: ArrayView1<'_, u32>) -> f64 {
+    let places = [(order.len() - 1) / 2, order.len() / 2];
+    let mut middle = [f64::NAN; 2];
+    for (found, place) in middle.iter_mut().zip(places) {
+        let mut seen = 0;
+        for unit in order {
+            seen += counts[*unit] as usize;
+            if seen > place {
+                *found = values[*unit];
+                break;
+            }
+        }
+    }
+    middle[0] + 0.5 * (middle[1] - middle[0])
 }
 
 impl Resampled {
@@ -47,15 +69,13 @@ impl Resampled {
         if scoring != Scoring::MedianPercentage {
             return drawn.weights.dot(scores);
         }
-        let median = |(units, iteration): (&Vec<usize>, usize)| {
-            let mut values: Vec<f64> = units.iter().map(|unit| scores[[*unit, iteration]]).collect();
-            values.sort_unstable_by(f64::total_cmp);
-            quantile(&values, 0.5).unwrap_or(f64::NAN)
-        };
-        let row = |units: &Vec<usize>| (0..scores.ncols()).map(|iteration| median((units, iteration))).collect::<Vec<f64>>();
-        let values: Vec<f64> = drawn.units.par_iter().flat_map_iter(row).collect();
-        let shape = (drawn.units.len(), scores.ncols());
-        Array2::from_shape_fn(shape, |(number, iteration)| values[number * shape.1 + iteration])
+        let mut centres = Array2::zeros((drawn.counts.nrows(), scores.ncols()));
+        for (values, mut column) in scores.columns().into_iter().zip(centres.columns_mut()) {
+            let mut order: Vec<usize> = (0..values.len()).collect();
+            order.sort_by(|a, b| values[*a].total_cmp(&values[*b]));
+            column.iter_mut().zip(drawn.counts.rows()).for_each(|(centre, counts)| *centre = median(values, &order, counts));
+        }
+        centres
     }
 
     /// The area to iteration 15 on each resample.
