@@ -292,7 +292,9 @@ fn the_command_certifies_and_catches_a_changed_weight() {
     assert!(certificate.passed && certificate.ecgs.len() == 1);
     let about = certificate.about.as_ref().expect("where and when");
     assert!(
-        about.model == "sound.cgm" && about.dataset == "data" && about.command.starts_with("cardiograd audit sound.cgm --data data"),
+        about.model == "sound.cgm"
+            && about.dataset == "data"
+            && about.command == "cardiograd audit sound.cgm --data=data --ecgs=1 --seed=4 --tolerance=0.2 --steps=400",
         "{about:?}"
     );
     assert!(about.model_sha256.len() == 64 && about.dataset_sha256.len() == 64 && about.date.len() == 10, "{about:?}");

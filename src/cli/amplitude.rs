@@ -1,4 +1,4 @@
-//! Whether ECGs can be in µV: the one rule for what a model, a measurement or an import takes.
+//! Whether ECGs that a model is given can be in µV. What `measure` and `import` read has been held against a wider range by its reader.
 
 use crate::{Error, Result};
 use ndarray::ArrayView2;

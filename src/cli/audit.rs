@@ -3,7 +3,7 @@
 use super::numbers::{ECGS, RUNS, up_to};
 use super::outputs::one_output;
 use super::places::{Output, Places};
-use super::provenance::forget;
+use super::provenance::{forget, options};
 use super::{Globals, Progress, Tone, print, print_toned};
 use crate::atomic::OutputLock;
 use crate::attribution::Settings;
@@ -135,21 +135,24 @@ fn tell(certificate: &Certificate) -> Result<()> {
 
 /// Where and when the audit is made.
 fn about(args: &Args, data: &Dataset) -> Result<About> {
-    let words: Vec<String> = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
+    // As records have it: where the certificate goes is no part of it.
+    let (words, _) = options(std::env::args_os())?;
+    let words: Vec<String> = words.into_iter().filter(|word| !word.starts_with("--page=")).collect();
     Ok(About {
         model: args.model.display().to_string(),
         model_sha256: sha256_file(&args.model)?,
         dataset: args.data.display().to_string(),
         dataset_sha256: data.digest().to_owned(),
         date: today(),
-        command: format!("cardiograd {}", words.join(" ")),
+        command: format!("cardiograd audit {}", words.join(" ")),
     })
 }
 
-/// The day in UTC, as in 2026-11-27.
+/// The day in UTC, as in 2026-11-27; that of `SOURCE_DATE_EPOCH`, in seconds, where it is set (reproducible-builds.org), for the same bytes on any day.
 fn today() -> String {
-    let seconds = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    day(seconds / 86_400)
+    let now = || std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    let given = std::env::var("SOURCE_DATE_EPOCH").ok().and_then(|seconds| seconds.parse().ok());
+    day(given.unwrap_or_else(now) / 86_400)
 }
 
 /// The day that is `days` after 1970-01-01, in the Gregorian calendar; years begin in March, so that a leap day is the last of its year.

@@ -161,7 +161,8 @@ impl Importer<'_> {
 
     fn entry(&self, at: usize) -> Result<(Entry, Vec<String>)> {
         let path = self.source.path(at);
-        let (rhythm, recording, mut notes) = self.args.said.rhythm(&self.source, at)?;
+        let recording = self.source.read(at)?;
+        let (rhythm, mut notes) = recording.rhythm(path)?;
         let rhythm = ten_seconds(rhythm, path, &mut notes)?;
         let whole = microvolts(&rhythm, path, &mut notes)?;
         // What is measured is what the dataset holds: whole µV.

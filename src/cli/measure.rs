@@ -1,13 +1,12 @@
 //! `cardiograd measure`: intervals, amplitudes and fiducials of any recordings, a row each.
 
-use super::amplitude;
 use super::console::unread;
 use super::places::{Output, Places};
 use super::provenance::forget;
 use super::{Globals, Progress, print, windows};
 use crate::dataset::{write_header, write_row};
 use crate::ecg::measure::{Measured, Thresholds, measure};
-use crate::ecg::read::{Given, Recording, Source, Unit};
+use crate::ecg::read::{Given, Source, Unit};
 use crate::ecg::{Measurements, Rhythm};
 use crate::files::atomic::AtomicFile;
 use crate::files::npy::NpyWriter;
@@ -60,9 +59,6 @@ pub(super) struct Said {
     /// The sampling rate of files that do not say, Hz [arrays: 500].
     #[arg(long, value_name = "HZ")]
     pub(super) rate: Option<f64>,
-    /// Take arrays whose amplitudes cannot be µV.
-    #[arg(long)]
-    any_amplitude: bool,
 }
 
 /// The unit of a name.
@@ -85,27 +81,6 @@ impl Said {
         }
         Ok(Given { unit, rate: self.rate })
     }
-
-    /// A recording as this program measures it, in whole µV: what a dataset holds, so that `measure` and `import` say the same of one recording.
-    /// The samples of an array that does not say its unit must be such as µV can be.
-    ///
-    /// # Errors
-    /// As [`Source::read`]; [`Error::Value`] for an array that is in another unit.
-    pub(super) fn rhythm(&self, source: &Source, at: usize) -> Result<(Rhythm, Recording, Vec<String>)> {
-        let path = source.path(at);
-        let recording = source.read(at)?;
-        let (rhythm, notes) = recording.rhythm(path)?;
-        let array = path.extension().is_some_and(|end| ["npy", "npz"].iter().any(|name| end.eq_ignore_ascii_case(name)));
-        if array && self.unit.is_none() && !self.any_amplitude && !is_flat(&rhythm) {
-            amplitude::check(|| format!("{}: ECG {at}", path.display()), rhythm.samples())?;
-        }
-        Ok((rhythm, recording, notes))
-    }
-}
-
-/// Whether nothing at all is in the leads: an ECG without signal is measured as such, in whatever unit.
-fn is_flat(rhythm: &Rhythm) -> bool {
-    rhythm.samples().rows().into_iter().all(|lead| lead.iter().all(|value| *value == lead[0]))
 }
 
 /// No sample of a dataset is larger, µV.
@@ -189,7 +164,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     for (source, ids) in sources.iter().zip(&ids) {
         for first in (0..source.len()).step_by(CHUNK) {
             let chunk: Vec<usize> = (first..source.len().min(first + CHUNK)).collect();
-            let measured: Vec<Measured> = chunk.into_par_iter().map(|at| one(args, source, at, &thresholds)).collect::<Result<_>>()?;
+            let measured: Vec<Measured> = chunk.into_par_iter().map(|at| one(source, at, &thresholds)).collect::<Result<_>>()?;
             ids[first..].iter().zip(&measured).try_for_each(|(id, measured)| sink.take(id, measured))?;
             if sink.only_prints() && unread() {
                 return Ok(());
@@ -201,8 +176,9 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     sink.finish(args, globals)
 }
 
-fn one(args: &Args, source: &Source, at: usize, thresholds: &Thresholds) -> Result<Measured> {
-    let (rhythm, _, _) = args.said.rhythm(source, at)?;
+/// What is measured is what a dataset would hold of the recording, so that `measure` and `import` say the same of it.
+fn one(source: &Source, at: usize, thresholds: &Thresholds) -> Result<Measured> {
+    let (rhythm, _) = source.read(at)?.rhythm(source.path(at))?;
     Ok(measure(&Rhythm::new(whole_microvolts(rhythm.into_samples()).0)?, thresholds))
 }
 

@@ -58,7 +58,8 @@ fn worse_than_mean(target: &TargetResults) -> Option<String> {
 /// How a network's mean absolute error compares with that of always predicting the training mean.
 pub fn words_for_the_mean(mae: f64, mae_of_mean: f64, unit: &str) -> String {
     if mae < mae_of_mean {
-        return format!("{} times nearer than predicting the mean", plain(mae_of_mean / mae, 1));
+        let times = mae_of_mean / mae;
+        return format!("{} times nearer than predicting the mean", plain(times, if times < 2.0 { 2 } else { 1 }));
     }
     let how = if mae > mae_of_mean { "worse than" } else { "no better than" };
     format!(
