@@ -80,10 +80,12 @@ fn bench() -> &'static Path {
     made.path()
 }
 
+/// A certificate has the day on it: the same for all runs.
+const DAY: &str = "1795824000";
+
 fn command(folder: &Path, arguments: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_cardiograd"));
-    // A certificate has the day on it.
-    command.current_dir(folder).env("SOURCE_DATE_EPOCH", "1795824000").args(arguments.split_whitespace());
+    command.current_dir(folder).env("SOURCE_DATE_EPOCH", DAY).args(arguments.split_whitespace());
     command
 }
 
@@ -110,7 +112,12 @@ fn run(folder: &Path, arguments: &str, out: Stdio) -> Output {
 /// Runs under `sh` with descriptors closed as `redirection` says.
 fn run_shut(folder: &Path, arguments: &str, redirection: &str) -> Output {
     let script = format!("exec \"$0\" {arguments} {redirection}");
-    Command::new("sh").current_dir(folder).args(["-c", &script, env!("CARGO_BIN_EXE_cardiograd")]).output().unwrap()
+    Command::new("sh")
+        .current_dir(folder)
+        .env("SOURCE_DATE_EPOCH", DAY)
+        .args(["-c", &script, env!("CARGO_BIN_EXE_cardiograd")])
+        .output()
+        .unwrap()
 }
 
 /// Every file below a folder with its contents.

@@ -191,7 +191,7 @@ fn best(analysis: &PerturbationAnalysis) -> Option<Finding> {
         )
     } else if let [only] = alike[..] {
         format!(
-            "{what}: over {} ECGs {} moves the prediction most, told apart from every other method by Holm's tests.",
+            "{what}: over {} ECGs {} raises the error most, told apart from every other method by Holm's tests.",
             analysis.ecgs,
             title(only)
         )
@@ -241,7 +241,7 @@ fn control(analyses: &[PerturbationAnalysis]) -> Option<Finding> {
     with_control.then(|| {
         let words: Vec<String> = counts.iter().map(|(method, targets)| format!("{} ({})", title(method), targets.join(", "))).collect();
         let text = match words.is_empty() {
-            true => "Every method moves the prediction more than random heatmaps do, on every target.".to_owned(),
+            true => "Every method raises the error more than random heatmaps do, on every target.".to_owned(),
             false => format!("Not told apart from random heatmaps, or below them: {}.", words.join("; ")),
         };
         finding(text, "differ", "Do the methods differ?")
