@@ -122,8 +122,8 @@ pub struct Paint {
     pub style: Style,
 }
 
-/// The first level that is hatched: an eighth of full colour.
-const HATCHED: i8 = LEVELS / 8;
+/// The first level that is hatched: a quarter of full colour.
+const HATCHED: i8 = LEVELS / 4;
 
 impl Paint {
     /// How a heatmap's values become colours, on one joint scale.

@@ -81,13 +81,13 @@ const ecgDraw = (() => {
     g.strokeStyle = '#d5d9e0'; g.lineWidth = 0.5; g.strokeRect(lane.x, lane.y, lane.width, lane.height);
   }
 
-  // Lines over negative values, by which signs are told apart without colour; what is below an eighth of full colour has none.
+  // Lines over negative values, by which signs are told apart without colour; what is below a quarter of full colour has none.
   function hatch(g, lane, map, from, points, factor) {
     const [a, b] = part(lane);
     g.strokeStyle = 'rgb(17 17 17 / 55%)'; g.lineWidth = 0.65; g.beginPath();
     for (let x = 4 * Math.ceil(lane.x / 4); x < lane.x + lane.width; x += 4) {
       const i = Math.floor((a + (x - lane.x) / lane.width * (b - a)) * points);
-      if (map[from + i] * factor <= -127 / 8) { g.moveTo(x, lane.y); g.lineTo(x, lane.y + lane.height); }
+      if (map[from + i] * factor <= -127 / 4) { g.moveTo(x, lane.y); g.lineTo(x, lane.y + lane.height); }
     }
     g.stroke();
   }

@@ -156,7 +156,7 @@
     g.globalAlpha = 1;
     if (signed && palette === 'safe') {
       g.strokeStyle = 'rgb(17 17 17 / 55%)'; g.lineWidth = 0.65; g.beginPath();
-      for (let at = x + 4; at < x + width * 22 / 49; at += 4) { g.moveTo(at, y); g.lineTo(at, y + 9); }
+      for (let at = x + 4; at < x + width * 19 / 49; at += 4) { g.moveTo(at, y); g.lineTo(at, y + 9); }
       g.stroke();
     }
     g.lineWidth = 0.7; g.strokeStyle = '#d5d9e0'; g.strokeRect(x, y, width, 9);
