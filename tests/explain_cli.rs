@@ -73,7 +73,7 @@ fn maps_are_those_of_captum() {
     let models = ["state_dict/standardconv.pt", "state_dict/standardconv_legacy.pt", "state_dict/standardconv.safetensors"];
     let runs = [(models[0], "f32", "no"), (models[1], "f32", "yes"), (models[2], "f64", "no"), (models[0], "f64", "yes")];
     for (model, precision, multiply) in runs {
-        let options = format!("--precision {precision} --multiply-by-inputs {multiply}");
+        let options = format!("--precision {precision} --multiply-by-inputs {multiply} --quadrature captum");
         stdout(path, model, &format!("-i x.npy --method all --draws noise.npy --coefficients c.npy -o out.npz {options}"));
         for name in npz::names(&out).unwrap().iter().filter(|name| *name != "random") {
             let scaled = ["deeplift", "integrated_gradients", "gradient_shap"].contains(&name.as_str());
