@@ -189,13 +189,13 @@ fn windows_are_parts_of_the_recording() {
             let mut windows = Windows::open(&path, Given::default(), seconds).unwrap().remove(0);
             assert_eq!((windows.id(), windows.count()), ("r", starts.len()));
             for (at, &start) in starts.iter().enumerate() {
-                let window = windows.next().unwrap().unwrap();
+                let window = windows.take_next().unwrap().unwrap();
                 let end = starts.get(at + 1).copied().unwrap_or(long.ncols());
                 assert_eq!(window.start, start as f64 / 500.0);
                 let rhythm = window.recording.rhythm(&path).unwrap().0;
                 assert_eq!(rhythm.samples(), part(&long, start..end), "format {format}, window {at}");
             }
-            assert!(windows.next().unwrap().is_none());
+            assert!(windows.take_next().unwrap().is_none());
         }
         let header = std::fs::read_to_string(&path).unwrap();
         let mut bytes = std::fs::read(to.path().join("r0.dat")).unwrap();
@@ -203,8 +203,8 @@ fn windows_are_parts_of_the_recording() {
         bytes[middle] ^= 4;
         std::fs::write(to.path().join("r0.dat"), bytes).unwrap();
         let mut windows = Windows::open(&path, Given::default(), 10.0).unwrap().remove(0);
-        assert!(windows.next().is_ok());
-        assert!(windows.next().unwrap_err().to_string().contains("sums to"));
+        assert!(windows.take_next().is_ok());
+        assert!(windows.take_next().unwrap_err().to_string().contains("sums to"));
         write(&to, "r.hea", header.replace(" 11500\n", " 11501\n"));
         assert!(Windows::open(&path, Given::default(), 10.0).err().unwrap().to_string().contains("truncated"));
         write(&to, "r.hea", header.replace(" v3", " v9"));
@@ -214,7 +214,7 @@ fn windows_are_parts_of_the_recording() {
     let path = to.path().join("x.npy");
     cardiograd::files::npy::write(&path, twelve(long.view()).insert_axis(ndarray::Axis(0)).mapv(|x| x as i16).view()).unwrap();
     let mut windows = Windows::open(&path, Given::default(), 10.0).unwrap().remove(0);
-    let second = (windows.next().unwrap().unwrap(), windows.next().unwrap().unwrap()).1;
+    let second = (windows.take_next().unwrap().unwrap(), windows.take_next().unwrap().unwrap()).1;
     assert_eq!(second.recording.rhythm(&path).unwrap().0.samples(), part(&long, 5000..11500));
 }
 

@@ -56,7 +56,7 @@ pub(super) fn each(
         loop {
             let mut some: Vec<Window> = Vec::with_capacity(chunk);
             while some.len() < chunk
-                && let Some(window) = windows.next()?
+                && let Some(window) = windows.take_next()?
             {
                 some.push(window);
             }

@@ -120,7 +120,7 @@ impl Windows {
     ///
     /// # Errors
     /// [`Error::Io`], or if the file contradicts itself.
-    pub fn next(&mut self) -> Result<Option<Window>> {
+    pub fn take_next(&mut self) -> Result<Option<Window>> {
         if self.next == self.count() {
             return Ok(None);
         }
@@ -128,7 +128,7 @@ impl Windows {
         self.next += 1;
         let start = part.start as f64 / self.rate;
         let leads = match &mut self.samples {
-            Samples::Wfdb(stream) => stream.next(part.len())?,
+            Samples::Wfdb(stream) => stream.take(part.len())?,
             Samples::Array { rows, first, names, factor } => {
                 let lead = |(row, name): (usize, &&'static str)| {
                     let values = rows.values_f32(*first + row * self.total + part.start, part.len())?;

@@ -76,7 +76,7 @@ impl Stream {
     ///
     /// # Errors
     /// If a file was cut since it was opened, or contradicts the header.
-    pub fn next(&mut self, count: usize) -> Result<Vec<Lead>> {
+    pub fn take(&mut self, count: usize) -> Result<Vec<Lead>> {
         let (from, last) = (self.at, self.at + count >= self.samples);
         let count = count.min(self.samples - from);
         self.at += count;
@@ -84,10 +84,8 @@ impl Stream {
         for group in &mut self.groups {
             group.read(from, count, &mut leads)?;
             if last {
-                let sums = group.signals.iter().zip(&group.sums);
-                sums.map(|(signal, sum)| check_sum(signal, *sum))
-                    .collect::<std::result::Result<(), _>>()
-                    .map_err(|problem| Error::format(&group.path, problem))?;
+                let mut sums = group.signals.iter().zip(&group.sums);
+                sums.try_for_each(|(signal, sum)| check_sum(signal, *sum)).map_err(|problem| Error::format(&group.path, problem))?;
             }
         }
         Ok(leads)

@@ -208,17 +208,7 @@ fn render(patient: &Patient, events: &Events, samples: usize, rate: f64) -> Vec<
     for (onset, gain) in &events.atrial {
         draw(patient.waves.p.iter().collect(), *onset, *gain);
     }
-    for beat in events.beats.iter().filter(|beat| !beat.premature) {
-        for spike in &patient.spikes {
-            // A sample is the mean over its own time.
-            let (from, seen) = ((beat.onset + spike.at) * rate, Leads::see(&spike.vector));
-            let to = from + spike.seconds * rate;
-            for t in (from + 0.5).floor().max(0.0) as usize..((to + 0.5).floor() + 1.0).clamp(0.0, samples as f64) as usize {
-                let share = (to.min(t as f64 + 0.5) - from.max(t as f64 - 0.5)).max(0.0);
-                frames[t].iter_mut().zip(seen).for_each(|(x, y)| *x += share * y);
-            }
-        }
-    }
+    add_spikes(&mut frames, patient, events, rate);
     for (t, frame) in frames.iter_mut().enumerate() {
         let time = t as f64 / rate;
         match &patient.backdrop {
@@ -232,4 +222,19 @@ fn render(patient: &Patient, events: &Events, samples: usize, rate: f64) -> Vec<
         }
     }
     frames
+}
+
+/// The pacemaker's spikes before the patient's own beats. A sample is the mean over its own time.
+fn add_spikes(frames: &mut [Frame], patient: &Patient, events: &Events, rate: f64) {
+    for beat in events.beats.iter().filter(|beat| !beat.premature) {
+        for spike in &patient.spikes {
+            let (from, seen) = ((beat.onset + spike.at) * rate, Leads::see(&spike.vector));
+            let to = from + spike.seconds * rate;
+            let first = (from + 0.5).floor().max(0.0);
+            for (t, frame) in frames.iter_mut().enumerate().skip(first as usize).take_while(|(t, _)| *t as f64 - 0.5 < to) {
+                let share = (to.min(t as f64 + 0.5) - from.max(t as f64 - 0.5)).max(0.0);
+                frame.iter_mut().zip(seen).for_each(|(x, y)| *x += share * y);
+            }
+        }
+    }
 }
