@@ -487,3 +487,28 @@ fn ops_refuse_attributes_and_shapes_that_cannot_be() {
     refused(Op::Matmul, 2, "expected (N, …, A, B) and (N, …, B, C)");
     refused(Op::Softmax { axis: 0 }, 1, "axis 0");
 }
+
+/// Model files number ops by their place in the table and hold attributes without names: neither may change for an op that a file may have.
+#[test]
+fn ops_keep_their_places_in_model_files() {
+    let conv = Op::Conv1d { stride: 1, dilation: 1, padding: (0, 0) };
+    let pools = [Op::AvgPool1d { window: 2, stride: 2 }, Op::MaxPool1d { window: 2, stride: 2 }];
+    let [average, max] = pools;
+    let norm = Op::BatchNorm { eps: 1e-5, momentum: 0.1 };
+    for (op, place, attributes) in [
+        (conv, 2u32, 4),
+        (norm, 3, 2),
+        (Op::Relu, 4, 0),
+        (Op::LeakyRelu { slope: 0.1 }, 5, 1),
+        (average, 8, 2),
+        (max, 9, 2),
+        (Op::GlobalAvgPool, 10, 0),
+        (Op::Linear, 11, 0),
+        (Op::Add, 12, 0),
+        (Op::Interleave { factor: 2 }, 16, 1),
+        (Op::Flatten, 17, 0),
+    ] {
+        let bytes = bincode::serde::encode_to_vec(&op, bincode::config::standard().with_fixed_int_encoding()).unwrap();
+        assert_eq!((&bytes[..4], bytes.len()), (&place.to_le_bytes()[..], 4 + 8 * attributes), "{op}");
+    }
+}

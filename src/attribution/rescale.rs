@@ -61,7 +61,7 @@ impl<T: Real> Rule<T> for Rescale {
             OpClass::Activation => elementwise(site, inputs[0], output, grad_out),
             OpClass::Selection => selection(site, inputs[0], output, grad_out),
             OpClass::Product => product(site, inputs, grad_out),
-            class if class.is_linear() => site.vjp(grad_out),
+            class if class.is_linear() => Err(site.error(format!("the rescale rule is not defined for {}", site.op().kind()))),
             _ => on_the_way(site, inputs, output, grad_out),
         }
     }

@@ -1,10 +1,10 @@
 //! Writing a network anew, node by node: what [`super::fold`] and [`super::polyphase`] are made with.
 
 use crate::Result;
-use crate::tape::{Network, Node, NodeId, Op, Parameters, Program, Real, Tensor};
+use crate::tape::{Network, Node, NodeId, Op, OpKind, Parameters, Program, Real, Tensor};
 
-/// A network being written anew. Old nodes are kept, or others put in their places; what the output does not depend on in the end falls away, but for
-/// the inputs, which are the network's interface.
+/// A network being written anew. Old nodes are kept, or others put in their places; what nothing needs any more in the end falls away. What the output did
+/// not depend on before stays, as do the inputs, which are the network's interface.
 pub(super) struct Rewrite<'a, T: Real> {
     network: &'a Network<T>,
     nodes: Vec<Node>,
@@ -78,7 +78,7 @@ impl<'a, T: Real> Rewrite<'a, T> {
         self.parameters.insert(node.name.clone(), value);
     }
 
-    /// The network, without what its output does not depend on.
+    /// The network, without what the rewriting has made idle.
     ///
     /// # Errors
     /// As [`Network::new`].
@@ -86,14 +86,24 @@ impl<'a, T: Real> Rewrite<'a, T> {
     /// # Panics
     /// If the output has no place.
     pub fn finish(mut self) -> Result<Network<T>> {
-        let output = self.places[self.network.program().output().0].expect("the output has a place");
-        let whole = Program::new(self.nodes, output)?;
+        let program = self.network.program();
+        let output = self.places[program.output().0].expect("the output has a place");
+        let idle = program.live().into_iter().zip(program.nodes()).zip(&self.places);
+        let idle = idle.filter(|((live, node), _)| !live && node.op.kind() != OpKind::Parameter);
+        let mut needed = vec![false; self.nodes.len()];
+        idle.filter_map(|(_, place)| *place).chain([output]).for_each(|id| needed[id.0] = true);
+        // Inputs come before their readers.
+        for id in (0..self.nodes.len()).rev() {
+            if needed[id] {
+                self.nodes[id].inputs.iter().for_each(|input| needed[input.0] = true);
+            }
+        }
         let (mut nodes, mut places) = (Vec::new(), Vec::new());
-        for (node, live) in whole.nodes().iter().zip(whole.live()) {
+        for (node, needed) in std::mem::take(&mut self.nodes).into_iter().zip(needed) {
             places.push(NodeId(nodes.len()));
             match node.op {
-                _ if live => nodes.push(Node { inputs: node.inputs.iter().map(|input| places[input.0]).collect(), ..node.clone() }),
-                Op::Input { .. } => nodes.push(node.clone()),
+                _ if needed => nodes.push(Node { inputs: node.inputs.iter().map(|input| places[input.0]).collect(), ..node }),
+                Op::Input { .. } => nodes.push(node),
                 Op::Parameter { .. } => drop(self.parameters.remove(&node.name)),
                 _ => (),
             }
