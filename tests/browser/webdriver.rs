@@ -106,6 +106,8 @@ impl Browser {
 
     /// Clicks the first element that a CSS selector finds, as a mouse does.
     pub fn click(&self, selector: &str) {
+        // A page that scrolls smoothly is still on its way when the mouse would come down.
+        self.value(&format!("document.querySelector({selector:?}).scrollIntoView({{ behavior: 'instant', block: 'center' }})"));
         let found = self.post("/element", &json!({ "using": "css selector", "value": selector }));
         let id = found.as_object().and_then(|object| object.values().next()).and_then(Value::as_str).expect("an element");
         self.post(&format!("/element/{id}/click"), &json!({}));
