@@ -163,7 +163,8 @@ fn by_hand(key: &Key, chosen: &[Vec<usize>]) -> f64 {
 #[test]
 fn the_explorer_reads_what_the_arrays_hold() {
     let folder = folder("report");
-    let study = sample::study(3, 600, 0);
+    let mut study = sample::study(3, 600, 0);
+    study.targets[5].predicted = vec![311.0, 350.0, 300.0];
     std::fs::write(folder.join("report.html"), page::page(&study, &[])).expect("a page");
     let Some(browser) = Browser::start(&folder) else { return };
     browser.open(&folder.join("report.html"));
@@ -195,6 +196,13 @@ fn the_explorer_reads_what_the_arrays_hold() {
     assert!((shown - voltage).abs() <= 1.0, "{shown} is not {voltage}");
     let facts = browser.value("document.getElementById('facts').textContent");
     assert!(facts.as_str().expect("text").starts_with("ECG 107: measured T amplitude in V5 310.0 µV"), "{facts}");
+    // The largest errors of the target first; the next ECG is the next in that order.
+    let sorted = "(() => { const s = document.getElementById('order'); s.value = 'error'; s.dispatchEvent(new Event('change')); \
+                  return [...document.getElementById('ecg').options].map(o => o.text).join('; '); })()";
+    assert_eq!(browser.value(sorted), "ECG 107, off by 40.0 µV; ECG 114, off by 10.0 µV; ECG 100, off by 1.0 µV");
+    browser.click("#next");
+    let facts = browser.value("document.getElementById('facts').textContent");
+    assert!(facts.as_str().expect("text").starts_with("ECG 114: measured"), "{facts}");
 }
 
 /// A network that answers 350 ms on a flat line and moves by a thousandth of the voltage of V5 at the R peak.

@@ -23,7 +23,7 @@
   }
   const has = (t, m) => byId('m' + t + '-' + m) !== null;
 
-  const pick = { ecg: byId('ecg'), target: byId('target'), left: byId('left'), right: byId('right'), view: byId('view'), palette: byId('palette'), scale: byId('scale') };
+  const pick = { ecg: byId('ecg'), target: byId('target'), left: byId('left'), right: byId('right'), view: byId('view'), palette: byId('palette'), scale: byId('scale'), order: byId('order') };
   const fill = (select, names) => names.forEach((name, i) => select.add(new Option(name, i)));
   fill(pick.ecg, meta.ecgs.map(e => 'ECG ' + e.id));
   fill(pick.target, meta.targets.map(t => t.title));
@@ -207,7 +207,20 @@
     });
   }
 
+  // The ECGs in the order asked for, those of the target's largest errors first if so; an option's value stays the ECG's number.
+  function order() {
+    const { t } = state(), target = meta.targets[t], chosen = pick.ecg.value, byError = pick.order.value === 'error';
+    const known = v => v !== null && v !== undefined;
+    const error = e => known(meta.ecgs[e].values[t]) && known(target.predicted[e]) ? Math.abs(target.predicted[e] - meta.ecgs[e].values[t]) : -1;
+    const places = [...meta.ecgs.keys()];
+    if (byError) places.sort((a, b) => error(b) - error(a));
+    const off = e => byError && error(e) >= 0 ? `, off by ${error(e).toFixed(1)} ${target.unit}` : '';
+    pick.ecg.replaceChildren(...places.map(e => new Option('ECG ' + meta.ecgs[e].id + off(e), e)));
+    pick.ecg.value = chosen;
+  }
+
   function all() {
+    order();
     document.querySelector('.sides').classList.toggle('single', +pick.right.value < 0);
     byId('side-right').hidden = +pick.right.value < 0;
     draw(0); draw(1); facts(); read();
@@ -244,7 +257,7 @@
     [pick.left.value, pick.right.value] = [pick.right.value, pick.left.value];
     all();
   });
-  const step = by => () => { pick.ecg.value = (+pick.ecg.value + by + meta.ecgs.length) % meta.ecgs.length; all(); };
+  const step = by => () => { pick.ecg.selectedIndex = (pick.ecg.selectedIndex + by + meta.ecgs.length) % meta.ecgs.length; all(); };
   byId('previous').addEventListener('click', step(-1));
   byId('next').addEventListener('click', step(1));
   window.addEventListener('beforeprint', () => document.querySelectorAll('details').forEach(part => { part.open = true; }));
