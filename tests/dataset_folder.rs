@@ -54,8 +54,9 @@ fn a_dataset_comes_back() {
     assert!(data.median(5).is_err());
     let header = std::fs::read_to_string(path.join("measurements.csv")).unwrap();
     assert!(header.starts_with(
-        "id,pr_ms,qrs_ms,qt_ms,rate_bpm,r_v5_uv,j_v5_uv,t_v5_uv,p_onset,p_offset,qrs_onset,qrs_offset,t_offset,status\n0,150,,400.5,"
+        "id,pr_ms,qrs_ms,qt_ms,rate_bpm,r_v5_uv,j_v5_uv,t_v5_uv,p_onset,p_offset,qrs_onset,qrs_offset,t_offset,status,pr_ms_se,qrs_ms_se,"
     ));
+    assert!(header.lines().nth(1).unwrap().starts_with("0,150,,400.5,"));
     assert_eq!(cardiograd::dataset::read_table(path.join("truth.csv")).unwrap()[2].measurements.pr_ms, Some(151.25));
     assert!(manifest.differing(&path).unwrap().is_empty());
     assert_eq!(DatasetWriter::create(&path, origin(7)).unwrap_err().exit_code(), 2);

@@ -4,7 +4,7 @@ use super::console::unread;
 use super::places::{Output, Places};
 use super::provenance::forget;
 use super::{Globals, Progress, print, windows};
-use crate::dataset::{write_header, write_row};
+use crate::dataset::{write_header, write_row, write_wide_header, write_wide_row};
 use crate::ecg::measure::{Measured, Thresholds, measure};
 use crate::ecg::read::{Given, Source, Unit};
 use crate::ecg::{Measurements, Rhythm};
@@ -186,7 +186,7 @@ impl Sink {
     fn new(args: &Args, globals: &Globals) -> Result<Self> {
         let mut table = args.output.as_ref().map(AtomicFile::create).transpose()?;
         if let (Some(table), Some(path)) = (&mut table, &args.output) {
-            write_header(table).map_err(|source| Error::io(path, source))?;
+            write_wide_header(table).map_err(|source| Error::io(path, source))?;
         }
         let text = table.is_none() && !globals.json && !globals.quiet;
         if text {
@@ -214,14 +214,14 @@ impl Sink {
         }
         if let Some(table) = &mut self.table {
             let path = table.path().to_path_buf();
-            write_row(table, id, m).map_err(|source| Error::io(path, source))?;
+            write_wide_row(table, id, m).map_err(|source| Error::io(path, source))?;
         }
         if self.json {
             let status = m.rejected.as_deref().unwrap_or("ok");
             self.rows.push(json!({
                 "id": id, "pr_ms": m.pr_ms, "qrs_ms": m.qrs_ms, "qt_ms": m.qt_ms, "rate_bpm": m.rate_bpm, "r_v5_uv": m.r_v5_uv, "j_v5_uv": m.j_v5_uv,
                 "t_v5_uv": m.t_v5_uv, "p_onset": m.p_onset, "p_offset": m.p_offset, "qrs_onset": m.qrs_onset, "qrs_offset": m.qrs_offset,
-                "t_offset": m.t_offset, "status": status,
+                "t_offset": m.t_offset, "status": status, "further": m.further,
             }));
         }
         if self.text {

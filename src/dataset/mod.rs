@@ -25,7 +25,7 @@ pub use target::{InputKind, Target};
 #[cfg(feature = "files")]
 pub use {
     folder::{Manifest, Origin},
-    table::{COLUMNS, read_table, write_header, write_row, write_table},
+    table::{COLUMNS, read_table, write_header, write_row, write_table, write_wide_header, write_wide_row},
     writer::{DatasetWriter, generate_folder},
 };
 

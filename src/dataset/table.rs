@@ -1,8 +1,8 @@
 //! `measurements.csv`: one row per ECG, an absent measurement an empty field.
 
 use super::Record;
-use crate::ecg::Measurements;
 use crate::ecg::simulator::Kind;
+use crate::ecg::{Further, Measurements};
 use crate::intake::{self, Most};
 use crate::{Error, Result};
 use std::collections::HashMap;
@@ -10,7 +10,7 @@ use std::io::{BufReader, Read, Write};
 use std::path::Path;
 
 /// The columns, in order. Intervals in ms, amplitudes in µV, fiducials in samples of the median beat; `status` is `ok` or why the ECG
-/// could not be measured.
+/// could not be measured. Behind them stand those of [`Further::columns`].
 pub const COLUMNS: [&str; 14] = [
     "id",
     "pr_ms",
@@ -35,7 +35,19 @@ const OK: &str = "ok";
 /// # Errors
 /// The writer's.
 pub fn write_header(out: &mut impl Write) -> std::io::Result<()> {
-    write_fields(out, &COLUMNS.map(str::to_owned))
+    write_fields(out, &header())
+}
+
+fn header() -> Vec<String> {
+    COLUMNS.iter().map(|name| (*name).to_owned()).chain(Further::columns()).collect()
+}
+
+/// Writes the header of a table that has the amplitudes of every lead as well.
+///
+/// # Errors
+/// The writer's.
+pub fn write_wide_header(out: &mut impl Write) -> std::io::Result<()> {
+    write_fields(out, &[header(), Further::lead_columns()].concat())
 }
 
 /// The columns behind [`COLUMNS`] in the truth of ECGs simulated by kind.
@@ -49,7 +61,7 @@ pub(super) fn write_kinds_header(out: &mut impl Write) -> std::io::Result<()> {
 
 /// Writes one row of such a table.
 pub(super) fn write_kinds_row(out: &mut impl Write, id: &str, m: &Measurements, kind: Kind) -> std::io::Result<()> {
-    let mut row = fields(id, m);
+    let mut row = usual(id, m);
     row.extend([kind.name(), kind.rhythm()].map(str::to_owned));
     write_fields(out, &row)
 }
@@ -62,10 +74,26 @@ pub fn write_row(out: &mut impl Write, id: &str, m: &Measurements) -> std::io::R
     write_fields(out, &fields(id, m))
 }
 
-fn fields(id: &str, m: &Measurements) -> Vec<String> {
+/// Writes one row with the amplitudes of every lead.
+///
+/// # Errors
+/// The writer's.
+pub fn write_wide_row(out: &mut impl Write, id: &str, m: &Measurements) -> std::io::Result<()> {
+    let further = m.further.as_deref().cloned().unwrap_or_default();
+    write_fields(out, &[fields(id, m), further.lead_fields()].concat())
+}
+
+/// The fields of [`COLUMNS`].
+fn usual(id: &str, m: &Measurements) -> Vec<String> {
     let mut fields = vec![id.to_owned()];
     fields.extend(values(m).map(|value| value.map(|value| value.to_string()).unwrap_or_default()));
     fields.push(m.rejected.clone().unwrap_or_else(|| OK.into()));
+    fields
+}
+
+fn fields(id: &str, m: &Measurements) -> Vec<String> {
+    let mut fields = usual(id, m);
+    fields.extend(m.further.as_deref().cloned().unwrap_or_default().fields());
     fields
 }
 
@@ -119,11 +147,15 @@ fn parse(path: &Path, from: impl Read) -> Result<Vec<Record>> {
         let known = COLUMNS.join(", ");
         return Err(bad(format!("the column '{unknown}' is not known: known are {known}; further ones come after status")));
     }
+    let behind: HashMap<&str, usize> = header.iter().enumerate().skip(status + 1).map(|(at, name)| (name, at)).collect();
     let mut records: Vec<Record> = Vec::new();
     let mut seen: HashMap<String, usize> = HashMap::new();
     for row in reader.records() {
         let row = row.map_err(|error| bad(error.to_string()))?;
-        let record = record(&columns.map(|column| &row[column])).map_err(|problem| bad(format!("row {}: {problem}", records.len() + 1)))?;
+        let further = Further::parse(|name| row.get(*behind.get(name)?));
+        let record = further
+            .and_then(|further| record(&columns.map(|column| &row[column]), further))
+            .map_err(|problem| bad(format!("row {}: {problem}", records.len() + 1)))?;
         if let Some(first) = seen.insert(record.id.clone(), records.len()) {
             return Err(bad(format!("rows {} and {} have the same id '{}'", first + 1, records.len() + 1, record.id)));
         }
@@ -132,7 +164,7 @@ fn parse(path: &Path, from: impl Read) -> Result<Vec<Record>> {
     Ok(records)
 }
 
-fn record(fields: &[&str; COLUMNS.len()]) -> std::result::Result<Record, String> {
+fn record(fields: &[&str; COLUMNS.len()], further: Further) -> std::result::Result<Record, String> {
     let number = |at: usize| match fields[at].trim() {
         "" => Ok(None),
         text => match text.parse::<f64>() {
@@ -154,6 +186,7 @@ fn record(fields: &[&str; COLUMNS.len()]) -> std::result::Result<Record, String>
         qrs_offset: number(11)?,
         t_offset: number(12)?,
         rejected: Some(fields[13].trim().to_owned()).filter(|status| status != OK),
+        further: Some(further).filter(|further| *further != Further::default()).map(Box::new),
     };
     measurements.check()?;
     Ok(Record { id: fields[0].to_owned(), measurements })

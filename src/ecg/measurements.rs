@@ -1,5 +1,6 @@
 //! What is measured on one ECG.
 
+use super::further::Further;
 #[cfg(feature = "files")]
 use super::measure::BEAT;
 use serde::{Deserialize, Serialize};
@@ -35,6 +36,9 @@ pub struct Measurements {
     pub t_offset: Option<f64>,
     /// `None` when measured, otherwise why the ECG could not be measured.
     pub rejected: Option<String>,
+    /// How sure all that is, and what else a cart prints; `None` where nothing of it is known (labels, truth, a rejected ECG).
+    #[serde(default)]
+    pub further: Option<Box<Further>>,
 }
 
 #[cfg(feature = "files")]

@@ -1,6 +1,7 @@
 //! ECGs: leads and units, the simulator, the Pulse2pulse generator, measurement.
 
 mod filter;
+mod further;
 pub mod generator;
 pub mod leads;
 pub mod measure;
@@ -10,5 +11,6 @@ pub mod read;
 mod rhythm;
 pub mod simulator;
 
+pub use further::{Further, WAVES, WITH_ERROR};
 pub use measurements::Measurements;
 pub use rhythm::{LONGEST, Rhythm, SHORTEST};

@@ -154,6 +154,7 @@ pub fn measured(i: usize) -> Measurements {
         qrs_offset: Some(262.0 + wobble),
         t_offset: Some(445.0),
         rejected: None,
+        further: None,
     }
 }
 

@@ -130,6 +130,13 @@ pub fn rr_before(beats: &Aligned) -> f64 {
     if irregular && !before.is_empty() { before[0] } else { 60.0 * RATE / rate(beats) }
 }
 
+/// The RR interval that leaves T its room, samples: the mean one, or, where beats are irregular, the shortest after a dominant beat.
+pub fn rr_after(beats: &Aligned) -> f64 {
+    let mean = 60.0 * RATE / rate(beats);
+    let after = beats.all.windows(2).filter(|pair| beats.kept.contains(&pair[0])).map(|pair| (pair[1] - pair[0]) as f64);
+    mean.min(after.fold(f64::INFINITY, f64::min).max(0.7 * mean))
+}
+
 /// Samples of the alignment window before and after a beat's point, and the step at which it is looked at.
 const BEFORE: usize = 50;
 const AFTER: usize = 60;
@@ -230,7 +237,14 @@ fn best_lag(band: &[Frame], template: &[Frame], from: usize) -> (usize, f64) {
     best
 }
 
-/// The beat that most others resemble, as a template.
+/// A second shape counts if this share of the beats has it that has the first.
+const RIVAL: f64 = 0.6;
+/// Beats of a shape are premature if they come this much sooner than those of the other: the ratio of the usual RR intervals before them.
+const SOONER: f64 = 0.9;
+/// A beat of the second shape has at least this share of the energy of the first.
+const LARGE: f64 = 0.2;
+
+/// The beat that most others resemble, as a template. Where two shapes are about as frequent, as in bigeminy, the one that does not come too soon.
 fn dominant(band: &[Frame], beats: &[usize]) -> Option<Vec<Frame>> {
     if beats.len() < FEWEST {
         return None;
@@ -238,17 +252,31 @@ fn dominant(band: &[Frame], beats: &[usize]) -> Option<Vec<Frame>> {
     // Each is compared with each: of a long window some beats, evenly taken, say as much as all.
     const COMPARED: usize = 40;
     let beats: Vec<usize> = beats.iter().copied().step_by(beats.len().div_ceil(COMPARED)).collect();
-    let score = |at: usize| -> f64 {
-        let template: Vec<Frame> = window(band, at).copied().collect();
-        beats
-            .iter()
-            .map(|&other| {
-                let best = (-4..=4).map(|k: isize| correlation(&template, band, other.saturating_add_signed(4 * k))).fold(-1.0, f64::max);
-                // Resemblance counts as membership first and as likeness second.
-                if best > ALIKE { 1.0 + 0.01 * best } else { 0.0 }
-            })
-            .sum()
+    // Resemblance counts as membership first and as likeness second.
+    let alike = |template: &[Frame], other: usize| -> f64 {
+        let best = (-4..=4).map(|k: isize| correlation(template, band, other.saturating_add_signed(4 * k))).fold(-1.0, f64::max);
+        if best > ALIKE { 1.0 + 0.01 * best } else { 0.0 }
     };
-    let scores: Vec<f64> = beats.iter().map(|&beat| score(beat)).collect();
-    Some(window(band, beats[argmax(&scores, 0, scores.len())]).copied().collect())
+    let template = |beat: usize| -> Vec<Frame> { window(band, beats[beat]).copied().collect() };
+    let likeness: Vec<Vec<f64>> = (0..beats.len())
+        .map(|at| {
+            let own = template(at);
+            beats.iter().map(|&other| alike(&own, other)).collect()
+        })
+        .collect();
+    let scores: Vec<f64> = likeness.iter().map(|row| row.iter().sum()).collect();
+    let first = argmax(&scores, 0, scores.len());
+    let rivals: Vec<f64> = (0..beats.len()).map(|at| if likeness[first][at] > 0.0 { 0.0 } else { scores[at] }).collect();
+    let second = argmax(&rivals, 0, rivals.len());
+    let usual_before = |of: usize| -> f64 {
+        let mut before: Vec<f64> =
+            (1..beats.len()).filter(|&at| likeness[of][at] > 0.0).map(|at| (beats[at] - beats[at - 1]) as f64).collect();
+        if before.is_empty() { 0.0 } else { middle(&mut before) }
+    };
+    // A P wave taken for a beat is much smaller.
+    let energy = |at: usize| window(band, beats[at]).flatten().map(|x| x * x).sum::<f64>();
+    let rival = energy(second) > LARGE * energy(first)
+        && rivals[second] >= RIVAL * scores[first]
+        && usual_before(first) < SOONER * usual_before(second);
+    Some(template(if rival { second } else { first }))
 }

@@ -37,6 +37,8 @@ pub struct Rr {
     pub mean: f64,
     /// The one that the previous T wave is judged by.
     pub before: f64,
+    /// The one that leaves T its room.
+    pub after: f64,
 }
 
 /// All waves.
@@ -49,13 +51,13 @@ pub fn delineate(beat: &[Frame], rr: Rr, thresholds: &Thresholds) -> Result<Deli
     let (qrs, qrs_spread) = qrs_leads::settle(&weighed, &together, thresholds);
     let zero = beat[qrs.onset];
     let weighed: Vec<Frame> = quality::weigh(&beat.iter().map(|frame| shape::minus(frame, &zero)).collect::<Vec<_>>());
-    let t = t_wave::delineate(&weighed, &qrs, rr.mean, thresholds);
+    let t = t_wave::delineate(&weighed, &qrs, rr.after, thresholds);
     let p = p_wave::delineate(&weighed, &qrs, t.as_ref().map(|t| t.end), rr.before, thresholds);
     let p_leads = p.as_ref().and_then(|p| p_leads::delineate(&weighed, p, &qrs, thresholds));
     let p = p.map(|p| PWave { onset: p_leads.map_or(p.onset, |leads| first_onset(p.onset, leads.at)), ..p });
-    let next_p = p.as_ref().map_or(f64::INFINITY, |p| p.onset as f64 + rr.mean - 4.0).min(qrs.onset as f64 + rr.mean - 40.0) as usize;
-    let t = t_wave::last_flank(&weighed, &qrs, next_p, thresholds).or(t);
+    let next_p = p.as_ref().map_or(f64::INFINITY, |p| p.onset as f64 + rr.after - 4.0).min(qrs.onset as f64 + rr.after - 40.0) as usize;
     let rest = level_at_rest(&weighed, p.as_ref(), t.as_ref());
+    let t = t_wave::last_flank(&weighed, &qrs, next_p, rest.as_ref(), thresholds).or(t);
     let t_leads = t.as_ref().zip(rest).and_then(|(t, rest)| t_leads::delineate(&weighed, &qrs, &rest, t.end, next_p, thresholds));
     let t = t.map(|t| TWave { end: t_leads.map_or(t.end, |leads| ((leads.at + t.end as f64) / 2.0).round() as usize), ..t });
     let spread = Spread { p_onset: p_leads.map(|leads| leads.spread), qrs: qrs_spread, t_end: t_leads.map(|leads| leads.spread) };

@@ -5,6 +5,7 @@
 //! is rejected with a reason.
 
 mod beats;
+mod cart;
 mod delineation;
 mod median;
 mod p_leads;
@@ -18,6 +19,7 @@ mod shape;
 mod t_leads;
 mod t_wave;
 mod thresholds;
+mod uncertainty;
 
 pub use thresholds::Thresholds;
 
@@ -25,7 +27,7 @@ use delineation::{Delineation, Rr};
 
 use super::filter::{Biquad, Frame, zero_phase};
 use super::leads::{RATE, twelve};
-use super::{Measurements, Rhythm};
+use super::{Further, Measurements, Rhythm};
 use ndarray::Array2;
 
 /// Samples of the median beat.
@@ -71,7 +73,7 @@ fn try_measure(rhythm: &Rhythm, thresholds: &Thresholds) -> Result<Measured, Str
     let peaks = beats::detect(&level);
     let aligned = beats::align(&level, &peaks)?;
     let rate = beats::rate(&aligned);
-    let rr = Rr { mean: 60.0 * RATE / rate, before: beats::rr_before(&aligned) };
+    let rr = Rr { mean: 60.0 * RATE / rate, before: beats::rr_before(&aligned), after: beats::rr_after(&aligned) };
 
     // A first median finds where QRS begins and where its peak lies; the second one is built around both.
     let first = median::median(&level, &aligned.kept, None)?;
@@ -91,28 +93,77 @@ fn try_measure(rhythm: &Rhythm, thresholds: &Thresholds) -> Result<Measured, Str
     }
     found.p = found.p.filter(|p| median::repeats(&level, &centred, &beat, p.onset, p.offset));
     plausible::check(&mut found, rr.mean * MS, paced.ventricles && !paced.atria, &mut notes);
+    let sure = uncertainty::of(&level, &centred, &beat, &found, rr, thresholds);
+    let [pr, qrs_duration, qt] = &sure.untrusted;
+    if let (Some(_), Some(reason)) = (&found.p, pr) {
+        notes.push(format!("no PR: {reason}"));
+        found.p = None;
+    }
+    if let (Some(_), Some(reason)) = (&found.t, qt) {
+        notes.push(format!("no QT: {reason}"));
+        found.t = None;
+    }
+    if let Some(reason) = qrs_duration {
+        return Err(format!("QRS cannot be told from its surroundings: {reason}"));
+    }
     let Delineation { qrs, p, t, .. } = &found;
-
-    let lead = |at: usize| beat[at][V5];
-    // Means over 6 and 14 ms keep the noise of single samples out of J and of the extremum, which noise always enlarges.
-    let mean = |at: usize, half: usize| (at - half..=at + half).map(lead).sum::<f64>() / (2 * half + 1) as f64;
-    let measurements = Measurements {
+    let (r_v5, j_v5, t_v5) = amplitudes(|at| beat[at][V5], &found);
+    let mut measurements = Measurements {
         pr_ms: p.as_ref().map(|p| (qrs.onset - p.onset) as f64 * MS),
         qrs_ms: Some((qrs.offset - qrs.onset) as f64 * MS),
         qt_ms: t.as_ref().map(|t| (t.end - qrs.onset) as f64 * MS),
         rate_bpm: Some(rate),
-        r_v5_uv: Some((qrs.onset..=qrs.offset).map(lead).fold(f64::NEG_INFINITY, f64::max)),
-        j_v5_uv: Some(mean(qrs.offset, 1)),
-        t_v5_uv: t.as_ref().map(|t| t_wave::extremum((t.begin..=t.end).map(|at| mean(at, 3)))),
+        r_v5_uv: Some(r_v5),
+        j_v5_uv: Some(j_v5),
+        t_v5_uv: t_v5,
         p_onset: p.as_ref().map(|p| p.onset as f64),
         p_offset: p.as_ref().map(|p| p.offset as f64),
         qrs_onset: Some(qrs.onset as f64),
         qrs_offset: Some(qrs.offset as f64),
         t_offset: t.as_ref().map(|t| t.end as f64),
         rejected: None,
+        further: None,
     };
+    let quality = uncertainty::lead_quality(&level, &centred, &beat, &found);
+    let used = centred.len() as f64;
+    let kept = |at: usize, there: bool| sure.errors[at].filter(|_| there);
+    measurements.further = Some(Box::new(Further {
+        errors: [
+            kept(0, p.is_some()),
+            kept(1, true),
+            kept(2, t.is_some()),
+            Some(cart::rate_error(&aligned, rate)),
+            kept(3, true),
+            kept(4, true),
+            kept(5, t.is_some()),
+        ],
+        quality: Some(shape::middle(&mut quality.to_vec()) * (used / (aligned.all.len() as f64 - 2.0).max(used))),
+        notes: notes.join("; "),
+        beats_found: Some(aligned.all.len() as f64),
+        beats_used: Some(used),
+        rhythm: cart::rhythm(&beat, &aligned, &found, paced, rate).into(),
+        p_ms: p.as_ref().map(|p| (p.offset - p.onset) as f64 * MS),
+        t_ms: t.as_ref().zip(cart::t_onset(&beat, &found)).map(|(t, onset)| (t.end - onset) as f64 * MS),
+        qtc_ms: measurements.qt_ms.map_or([None; 4], |qt| cart::corrected(qt, rate).map(Some)),
+        axes: [
+            p.as_ref().and_then(|p| cart::axis(&beat, p.onset, p.offset, true)),
+            cart::axis(&beat, qrs.onset, qrs.offset, false),
+            t.as_ref().and_then(|t| cart::axis(&beat, t.begin, t.end, false)),
+        ],
+        lead_quality: quality.map(Some),
+        leads: Some(cart::amplitudes(&beat, &found)),
+    }));
     let eight = Array2::from_shape_fn((8, BEAT), |(lead, t)| beat[t][lead] as f32);
     Ok(Measured { measurements, median: twelve(eight.view()) })
+}
+
+/// R, J and T of one lead that stands at zero at QRS onset. Means over 6 and 14 ms keep the noise of single samples out of J and of the extremum, which
+/// noise always enlarges.
+fn amplitudes(lead: impl Fn(usize) -> f64, found: &Delineation) -> (f64, f64, Option<f64>) {
+    let Delineation { qrs, t, .. } = found;
+    let mean = |at: usize, half: usize| (at - half..=at + half).map(&lead).sum::<f64>() / (2 * half + 1) as f64;
+    let r = (qrs.onset..=qrs.offset).map(&lead).fold(f64::NEG_INFINITY, f64::max);
+    (r, mean(qrs.offset, 1), t.as_ref().map(|t| t_wave::extremum((t.begin..=t.end).map(|at| mean(at, 3)))))
 }
 
 fn zero_at(beat: &mut [Frame], at: usize) {
@@ -144,6 +195,41 @@ mod tests {
             close("QT", found.qt_ms, ecg.truth.qt_ms, 50.0);
             close("rate", found.rate_bpm, ecg.truth.rate_bpm, 0.5);
             close("R", found.r_v5_uv, ecg.truth.r_v5_uv, 120.0);
+        }
+    }
+
+    /// The P wave before a short PR segment is not QRS, however low QRS is beside it.
+    #[test]
+    fn p_is_not_taken_for_qrs() {
+        let ecg = Simulator::new(Settings::default(), 1).simulate(529);
+        let found = measure(&ecg.rhythm, &Thresholds::default()).measurements;
+        for (name, a, b) in
+            [("PR", found.pr_ms, ecg.truth.pr_ms), ("QRS", found.qrs_ms, ecg.truth.qrs_ms), ("QT", found.qt_ms, ecg.truth.qt_ms)]
+        {
+            assert!((a.unwrap() - b.unwrap()).abs() < 30.0, "{name}: {a:?} for {b:?}");
+        }
+    }
+
+    /// A stimulus of 3 mV before P doubles no rate, one before QRS is no QRS, and both are called what they are.
+    #[test]
+    fn stimuli_are_no_beats() {
+        let ecg = Simulator::new(Settings::default(), 6).simulate(1);
+        let plain = measure(&ecg.rhythm, &Thresholds::default()).measurements;
+        assert_eq!(plain.further.as_ref().unwrap().rhythm, "sinus");
+        for before in [130.0, 35.0] {
+            let mut samples = ecg.rhythm.samples().to_owned();
+            for peak in ecg.r_peaks.iter().filter(|&&peak| peak > 140.0 && peak < 4990.0) {
+                samples.column_mut((peak - before) as usize).iter_mut().for_each(|x| *x += 3000.0);
+            }
+            let found = measure(&Rhythm::new(samples).unwrap(), &Thresholds::default()).measurements;
+            assert_eq!(found.rejected, None, "{before} samples before R");
+            let further = found.further.as_ref().unwrap();
+            assert_eq!(further.rhythm, "paced");
+            assert!((found.rate_bpm.unwrap() - plain.rate_bpm.unwrap()).abs() < 1.0, "{:?}", found.rate_bpm);
+            assert!((found.qrs_ms.unwrap() - plain.qrs_ms.unwrap()).abs() < 30.0, "{:?}", found.qrs_ms);
+            if before < 60.0 {
+                assert!(found.pr_ms.is_none() && further.notes.contains("paced"), "{further:?}");
+            }
         }
     }
 

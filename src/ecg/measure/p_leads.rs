@@ -43,7 +43,8 @@ fn onset(smooth: &[Frame], lead: usize, rest: &Frame, from: usize, to: usize, th
     if sizes[peak] < SMALLEST {
         return None;
     }
-    let raised = (from..peak).rev().find(|&t| sizes[t] < RESTS * sizes[peak])?;
+    let sign = values[peak].signum();
+    let raised = (from..peak).rev().find(|&t| sign * values[t] < RESTS * sizes[peak])?;
     let slope = |t: usize| values[t].signum() * (values[t + 1] - values[t - 1]);
     let steepest = (raised..=(raised + 15).min(peak)).map(slope).fold(0.0, f64::max);
     (from..=raised).rev().find(|&t| slope(t) < thresholds.p_onset * steepest).map(|t| t as f64)

@@ -13,6 +13,12 @@ const SHORTEST_PR: f64 = 50.0;
 const SHORTEST_P: f64 = 30.0;
 /// QTcF that is believed, ms; what QRS lasts beyond 100 ms is taken off first.
 const QTCF: (f64, f64) = (250.0, 560.0);
+/// The QTcF that is reckoned with where T was not found, ms.
+const USUAL_QTCF: f64 = 370.0;
+/// T ends at least so long before the next P, ms.
+const GAP: f64 = 16.0;
+/// Where no P was found T ends at least so long before the next QRS, ms: a P wave hides in what ends later.
+const ROOM_FOR_P: f64 = 170.0;
 /// The share of the mean RR interval that QT can take.
 const QT_OF_RR: f64 = 0.92;
 
@@ -28,10 +34,24 @@ pub fn check(found: &mut Delineation, rr: f64, paced: bool, notes: &mut Vec<Stri
             found.t = None;
         }
     }
+    if let (Some(t), Some(p)) = (&found.t, &found.p) {
+        let gap = p.onset as f64 * MS + rr - t.end as f64 * MS;
+        if gap < GAP {
+            notes.push(format!("no PR and no QT: T and the next P run into each other ({gap:.0} ms apart)"));
+            (found.t, found.p) = (None, None);
+            return;
+        }
+    }
+    if let (Some(qt), None, true) = (qt, &found.p, found.t.is_some())
+        && rr - qt < ROOM_FOR_P
+    {
+        notes.push(format!("no QT: what ends {:.0} ms before the next QRS may be a P wave", rr - qt));
+        found.t = None;
+    }
     let Some(p) = &found.p else { return };
     let pr = (onset - p.onset as f64) * MS;
     let duration = (p.offset - p.onset) as f64 * MS;
-    let qt = found.t.as_ref().and(qt).unwrap_or(qrs + 120.0);
+    let qt = found.t.as_ref().and(qt).unwrap_or((qrs + 120.0).max(USUAL_QTCF * (rr / 1000.0).cbrt()));
     let reason = if paced {
         Some("no PR: the ventricles are paced".to_owned())
     } else if !(SHORTEST_PR..=LONGEST_PR).contains(&pr) || duration < SHORTEST_P {

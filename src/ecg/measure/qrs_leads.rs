@@ -36,18 +36,21 @@ pub fn settle(beat: &[Frame], qrs: &Qrs, thresholds: &Thresholds) -> (Qrs, Optio
     let (onset, offset) = (middle(&mut onsets), middle(&mut offsets));
     let speed = velocity(&smooth);
     let fastest = |from: usize, to: usize| speed[from.min(to)..from.max(to)].iter().fold(0.0, |a: f64, &b| a.max(b));
-    let between = |together: usize, leads: f64, inside: bool, slow: f64| {
-        if (leads - together as f64).abs() <= NEAR {
-            return ((leads + together as f64) / 2.0).round() as usize;
-        }
-        // All leads together have taken in a neighbouring wave if what lies between is slow.
-        if inside && fastest(together, leads as usize) < slow * qrs.speed { leads.round() as usize } else { together }
+    // All leads together have taken in a neighbouring wave if what lies between is slow; and a T wave, unlike the end of a bundle branch block,
+    // gathers speed.
+    let slow = |together: usize, leads: f64, share: f64| fastest(together, leads as usize) < share * qrs.speed;
+    let gathers = |from: usize, to: usize| {
+        let third = (to - from) / 3;
+        speed[to - third..to].iter().sum::<f64>() > 1.2 * speed[from..from + third].iter().sum::<f64>()
     };
-    let settled = Qrs {
-        onset: between(qrs.onset, onset.at, onset.at > qrs.onset as f64, SLOW.0),
-        offset: between(qrs.offset, offset.at, offset.at < qrs.offset as f64, SLOW.1),
-        ..*qrs
+    let between = |together: usize, leads: f64, foreign: bool| match foreign {
+        _ if (leads - together as f64).abs() <= NEAR => ((leads + together as f64) / 2.0).round() as usize,
+        true => leads.round() as usize,
+        false => together,
     };
+    let p_wave = onset.at > qrs.onset as f64 && slow(qrs.onset, onset.at, SLOW.0);
+    let t_wave = offset.at + NEAR < qrs.offset as f64 && slow(qrs.offset, offset.at, SLOW.1) && gathers(offset.at as usize, qrs.offset);
+    let settled = Qrs { onset: between(qrs.onset, onset.at, p_wave), offset: between(qrs.offset, offset.at, t_wave), ..*qrs };
     if settled.onset + 10 > settled.offset { (*qrs, None) } else { (settled, Some((onset.spread, offset.spread))) }
 }
 

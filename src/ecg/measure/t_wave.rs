@@ -59,7 +59,7 @@ const MOVING: f64 = 0.35;
 /// Delineates T's end again, flank by flank. Where T has several phases, or its leads peak one after the other, the projection on one direction ends
 /// with the first of them. The spatial velocity shows every flank: T ends where the slope along its last considerable one dies away.
 /// `limit` is where the next P wave, or the search, begins.
-pub fn last_flank(beat: &[Frame], qrs: &Qrs, limit: usize, thresholds: &Thresholds) -> Option<TWave> {
+pub fn last_flank(beat: &[Frame], qrs: &Qrs, limit: usize, rest: Option<&Frame>, thresholds: &Thresholds) -> Option<TWave> {
     let smooth = zero_phase(beat, &[Biquad::low_pass(15.0, RATE)], 100);
     let speed = velocity(&smooth);
     let begin = qrs.offset + 20;
@@ -74,7 +74,7 @@ pub fn last_flank(beat: &[Frame], qrs: &Qrs, limit: usize, thresholds: &Threshol
     if speed[fastest] < enough {
         return None;
     }
-    let mut flank = fastest;
+    let mut flank = rest.and_then(|rest| t_before_u(&smooth, &speed, from, fastest, enough, rest)).unwrap_or(fastest);
     loop {
         let along = minus(&smooth[flank + 1], &smooth[flank - 1]);
         let slope = |t: usize| dot(&minus(&smooth[t + 1], &smooth[t - 1]), &along);
@@ -84,10 +84,42 @@ pub fn last_flank(beat: &[Frame], qrs: &Qrs, limit: usize, thresholds: &Threshol
         // Leads that are still on the move when this direction has come to rest: their flank need not be a peak of the velocity.
         let moving = speed[end] > MOVING * speed[fastest] && end + 16 < limit;
         match if moving { Some(argmax(&speed, end, end + 16)) } else { later() } {
-            Some(next) => flank = next,
-            None => return Some(TWave { begin, end }),
+            Some(next) if !rest.is_some_and(|rest| u_wave(&smooth, from, end, next, limit, rest)) => flank = next,
+            _ => return Some(TWave { begin, end }),
         }
     }
+}
+
+/// T has come to rest where this share of its height is left …
+const AT_REST: f64 = 0.3;
+/// … and what rises behind it, in the same direction and to at most this share of it, is a U wave.
+const U_WAVE: f64 = 0.5;
+/// Directions are the same beyond this cosine.
+const SAME: f64 = 0.5;
+
+/// Whether the flank `next` behind the end of T belongs to a U wave: the leads had come to rest, and rise again the way T went, but less.
+fn u_wave(smooth: &[Frame], from: usize, end: usize, next: usize, limit: usize, rest: &Frame) -> bool {
+    let over = |t: usize| minus(&smooth[t], rest);
+    let size = |t: usize| magnitude(&over(t));
+    let highest = |from: usize, to: usize| (from..to.max(from + 1)).fold(from, |best, t| if size(t) > size(best) { t } else { best });
+    let t = highest(from, end);
+    let low = (end..next.max(end + 1)).fold(end, |best, t| if size(t) < size(best) { t } else { best });
+    let u = highest(low, (next + 40).min(limit));
+    let cosine = dot(&over(t), &over(u)) / (8.0 * size(t) * size(u)).max(1e-9);
+    size(low) < AT_REST * size(t) && cosine > SAME && size(u) < U_WAVE * size(t)
+}
+
+/// Where the fastest flank is that of a U wave behind a lower T: a considerable flank before it that ends at rest, if T is the higher one.
+fn t_before_u(smooth: &[Frame], speed: &[f64], from: usize, fastest: usize, enough: f64, rest: &Frame) -> Option<usize> {
+    let size = |t: usize| magnitude(&minus(&smooth[t], rest));
+    let low = (from..fastest).rev().find(|&t| size(t) <= size(t - 1) && size(t) <= size(t + 1))?;
+    let highest = |from: usize, to: usize| (from..to).map(size).fold(0.0, f64::max);
+    let (t, u) = (highest(from, low.max(from + 1)), highest(low, fastest + 1));
+    if size(low) > AT_REST * t || u > U_WAVE * t || low < from + 10 {
+        return None;
+    }
+    let flank = argmax(speed, from, low);
+    (speed[flank] >= enough).then_some(flank)
 }
 
 /// The level after T: the mean of the 40 ms at which the velocity is lowest.

@@ -140,6 +140,7 @@ fn truth(heart: &Heart, timeline: &timeline::Timeline, gain: f64) -> Measurement
         qrs_offset: Some(sample(heart.qrs_seconds)),
         t_offset: Some(sample(heart.t_end())),
         rejected: None,
+        further: None,
     }
 }
 
