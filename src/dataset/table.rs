@@ -61,7 +61,7 @@ pub(super) fn write_kinds_header(out: &mut impl Write) -> std::io::Result<()> {
 
 /// Writes one row of such a table.
 pub(super) fn write_kinds_row(out: &mut impl Write, id: &str, m: &Measurements, kind: Kind) -> std::io::Result<()> {
-    let mut row = usual(id, m);
+    let mut row = fields(id, m);
     row.extend([kind.name(), kind.rhythm()].map(str::to_owned));
     write_fields(out, &row)
 }
@@ -71,7 +71,7 @@ pub(super) fn write_kinds_row(out: &mut impl Write, id: &str, m: &Measurements, 
 /// # Errors
 /// The writer's.
 pub fn write_row(out: &mut impl Write, id: &str, m: &Measurements) -> std::io::Result<()> {
-    write_fields(out, &fields(id, m))
+    write_fields(out, &[fields(id, m), further(m).fields()].concat())
 }
 
 /// Writes one row with the amplitudes of every lead.
@@ -79,21 +79,19 @@ pub fn write_row(out: &mut impl Write, id: &str, m: &Measurements) -> std::io::R
 /// # Errors
 /// The writer's.
 pub fn write_wide_row(out: &mut impl Write, id: &str, m: &Measurements) -> std::io::Result<()> {
-    let further = m.further.as_deref().cloned().unwrap_or_default();
-    write_fields(out, &[fields(id, m), further.lead_fields()].concat())
+    let further = further(m);
+    write_fields(out, &[fields(id, m), further.fields(), further.lead_fields()].concat())
+}
+
+fn further(m: &Measurements) -> Further {
+    m.further.as_deref().cloned().unwrap_or_default()
 }
 
 /// The fields of [`COLUMNS`].
-fn usual(id: &str, m: &Measurements) -> Vec<String> {
+fn fields(id: &str, m: &Measurements) -> Vec<String> {
     let mut fields = vec![id.to_owned()];
     fields.extend(values(m).map(|value| value.map(|value| value.to_string()).unwrap_or_default()));
     fields.push(m.rejected.clone().unwrap_or_else(|| OK.into()));
-    fields
-}
-
-fn fields(id: &str, m: &Measurements) -> Vec<String> {
-    let mut fields = usual(id, m);
-    fields.extend(m.further.as_deref().cloned().unwrap_or_default().fields());
     fields
 }
 
