@@ -92,6 +92,7 @@ impl<'a> Reader<'a> {
             qrs_offset: Some(sample(j)),
             t_offset: end.map(sample),
             rejected: None,
+            further: None,
         }
     }
 
