@@ -196,7 +196,7 @@ fn convert_goes_round_through_every_format() {
         (2, vec![text(&original), text(&out)], "--arch"),
         (1, vec![text(&original), text(&out), "--arch", "stevennet"], "stevennet"),
         (2, vec![text(&original), text(&out), "--arch", "vgg"], "vgg"),
-        (2, vec![text(&original), "out.onnx"], "extension"),
+        (2, vec![text(&original), "out.h5"], "extension"),
         (2, vec![text(&original), "out.pt", "--target", "qt"], "our own model file"),
         (2, vec![text(&own), text(&out), "--target", "pr"], "cannot be noted"),
         (1, vec![text(&data("whole_model.pt")), "out.safetensors"], "state_dict"),

@@ -115,13 +115,13 @@ fn the_command_line_takes_and_gives_onnx() {
     done(folder, "convert net.onnx net.safetensors");
     assert!(refused(folder, "predict net.onnx --arch stevennet -i x.npy", 2).contains("holds its own network"));
 
-    let text = done(folder, "export net.cgm -m integrated_gradients --samples 600 --steps 20 -o map.onnx --json");
+    let text = done(folder, "export net.cgm -m integrated_gradients --length 600 --steps 20 -o map.onnx --json");
     let said: serde_json::Value = serde_json::from_str(&text).unwrap();
     assert_eq!(said["inputs"], serde_json::json!(["ecg", "baseline"]));
     assert!(std::fs::metadata(folder.join("map.onnx")).unwrap().len() > 10_000);
-    assert!(refused(folder, "export net.cgm -m smoothgrad --samples 600 -o map.onnx", 2).contains("draws numbers"));
-    assert!(refused(folder, "export net.cgm -m saliency -o map.onnx", 2).contains("--samples N"));
-    assert!(refused(folder, "export net.cgm -m saliency --samples 600 -o map.txt", 2).contains("written as .onnx"));
+    assert!(refused(folder, "export net.cgm -m smoothgrad --length 600 -o map.onnx", 2).contains("draws numbers"));
+    assert!(refused(folder, "export net.cgm -m saliency -o map.onnx", 2).contains("--length SAMPLES"));
+    assert!(refused(folder, "export net.cgm -m saliency --length 600 -o map.txt", 2).contains("written as .onnx"));
     // A graph of a heatmap has two outputs: it is no network of ours.
     assert!(refused(folder, "predict map.onnx -i x.npy", 1).contains("inputs (ecg, baseline)"));
 }

@@ -142,11 +142,11 @@ struct Found {
 fn explained(args: &Args, globals: &Globals) -> Result<Explained> {
     let methods = Method::parse_list(&args.method)?;
     let model = load_model(&args.model, args.arch.as_deref())?;
-    super::models::warn_if_worse_than_mean(&model, globals);
     let done = match args.precision {
         Precision::F32 => explain::<f32>(&model.network, args, &methods, &model, globals)?,
         Precision::F64 => explain::<f64>(&model.network.cast(), args, &methods, &model, globals)?,
     };
+    super::models::warn_if_worse_than_mean(&model, globals);
     if args.method != "all" {
         tell_idle(&methods, globals)?;
     }

@@ -30,8 +30,8 @@ pub struct Args {
     #[arg(long)]
     arch: Option<String>,
     /// Samples of the ECGs that the graph explains [default: those that the model looks at].
-    #[arg(long, value_name = "N")]
-    samples: Option<usize>,
+    #[arg(long, value_name = "SAMPLES")]
+    length: Option<usize>,
     /// Which output, from 0, of a network with several.
     #[arg(long, value_name = "K")]
     column: Option<usize>,
@@ -64,7 +64,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
         .samples
         .or(own)
         .or(model.input.map(crate::dataset::InputKind::samples))
-        .ok_or_else(|| Error::Usage(format!("{} does not say how long its ECGs are: --samples N", args.model.display())))?;
+        .ok_or_else(|| Error::Usage(format!("{} does not say how long its ECGs are: --length SAMPLES", args.model.display())))?;
     let column = columns(&model, &[channels, samples], args.column.map(Column::One))?[0];
     let settings = of_column(&args.methods.settings(&model, 0, samples)?, column);
     able(&[args.method], true, [program], &settings)?;

@@ -146,9 +146,10 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     let thresholds: Thresholds = args.thresholds.parse()?;
     let given = args.said.given()?;
     if let Some(seconds) = args.window {
+        let recordings = windows::open(&args.inputs, given, seconds)?;
         let mut sink = Sink::new(args, globals)?;
         let progress = Progress::new(globals.quiet || sink.text);
-        windows::each(&args.inputs, given, seconds, &thresholds, &progress, &mut |id, measured| {
+        windows::each(recordings, seconds, &thresholds, &progress, &mut |id, measured| {
             sink.take(id, measured)?;
             Ok(!(sink.only_prints() && unread()))
         })?;

@@ -85,12 +85,12 @@ fn curves_of(args: &Args, globals: &Globals) -> Result<(AtomicFolder, Vec<Pertur
     let mut subjects = args.models.iter().map(|path| args.options.load(path)).collect::<Result<Vec<_>>>()?;
     subjects.sort_by_key(|subject| subject.target);
     names_differ(subjects.iter().map(|subject| subject.name.as_str()))?;
-    subjects.iter().for_each(|subject| warn_if_worse_than_mean(&subject.model, globals));
     let programs = subjects.iter().map(|subject| subject.model.network.program());
     let (methods, left_out) = able(&methods, args.method != "all", programs, &AttributionSettings::default())?;
     tell_left_out(&left_out, globals);
     let kinds: Vec<InputKind> = subjects.iter().map(|subject| subject.input).collect();
     let dataset = Dataset::open_checked(&args.data, &kinds)?;
+    subjects.iter().for_each(|subject| warn_if_worse_than_mean(&subject.model, globals));
     let folder = AtomicFolder::resume(&args.output)?;
     // Curves are written at the end: what an earlier run has left of them may be of other models or methods.
     folder.empty()?;

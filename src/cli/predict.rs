@@ -61,7 +61,6 @@ pub(super) fn make(args: &Args, globals: &Globals) -> Result<()> {
 /// The predictions, written to `place` if they go to a file.
 fn make_at(args: &Args, globals: &Globals, place: Option<&Path>) -> Result<()> {
     let model = load_model(&args.model, args.arch.as_deref())?;
-    warn_if_worse_than_mean(&model, globals);
     let ecgs = Ecgs::open(&args.input, &model, &args.inputs)?;
     let columns = columns(&model, &ecgs.example(), args.column)?;
     let progress = Progress::new(globals.quiet);
@@ -74,6 +73,7 @@ fn make_at(args: &Args, globals: &Globals, place: Option<&Path>) -> Result<()> {
     let all: Vec<usize> = (0..ecgs.len()).collect();
     let predicted = predict_outputs(&model.network, &columns, &inputs, &all, "predicting", &|step| progress.step(step))?;
     progress.finish();
+    warn_if_worse_than_mean(&model, globals);
     let rows: Vec<&[f64]> = predicted.chunks(columns.len()).collect();
     let one = args.column != Some(Column::All);
     let target = model.target.map(crate::dataset::Target::name);

@@ -28,18 +28,11 @@ pub(super) fn seconds(text: &str) -> std::result::Result<f64, String> {
     }
 }
 
-/// Measures every window of the inputs and hands it on in order, under the id `NAME@START` (START in s), until `take` wants no more.
+/// Opens the recordings of the inputs to be read in windows.
 ///
 /// # Errors
-/// As [`Windows`]; [`Error::Usage`] for two recordings of one name. A window that cannot be read as an ECG is handed on with the reason.
-pub(super) fn each(
-    inputs: &[PathBuf],
-    given: Given,
-    seconds: f64,
-    thresholds: &Thresholds,
-    progress: &Progress,
-    take: &mut dyn FnMut(&str, &Measured) -> Result<bool>,
-) -> Result<()> {
+/// As [`Windows::open`]; [`Error::Usage`] for two recordings of one name.
+pub(super) fn open(inputs: &[PathBuf], given: Given, seconds: f64) -> Result<Vec<Windows>> {
     let mut all = Vec::new();
     for path in files(inputs)? {
         all.append(&mut Windows::open(&path, given, seconds)?);
@@ -49,6 +42,20 @@ pub(super) fn each(
         let text = format!("two recordings are called '{}': measure them apart, every row needs an id of its own", twice.id());
         return Err(Error::Usage(text));
     }
+    Ok(all)
+}
+
+/// Measures every window and hands it on in order, under the id `NAME@START` (START in s), until `take` wants no more.
+///
+/// # Errors
+/// As [`Windows`]. A window that cannot be read as an ECG is handed on with the reason.
+pub(super) fn each(
+    mut all: Vec<Windows>,
+    seconds: f64,
+    thresholds: &Thresholds,
+    progress: &Progress,
+    take: &mut dyn FnMut(&str, &Measured) -> Result<bool>,
+) -> Result<()> {
     let total: usize = all.iter().map(Windows::count).sum();
     let chunk = (IN_FLIGHT / seconds).ceil() as usize;
     let mut done = 0;

@@ -58,7 +58,7 @@ def networks(folder):
         run("train", folder / "data", "--target", "t_v5", "--input", "median", "--arch", arch, "--epochs", 1, "-o", folder / f"{arch}.cgm", "--quiet")
         yield arch, folder / f"{arch}.cgm", folder / "beats.npy", []
     np.save(folder / "noise.npy", np.random.default_rng(1).normal(size=(ECGS, 3, 40)).astype(np.float32))
-    yield "branches", DATA / "branches_18_dynamo.onnx", folder / "noise.npy", ["--samples", 40]
+    yield "branches", DATA / "branches_18_dynamo.onnx", folder / "noise.npy", ["--length", 40]
 
 
 def compare(folder, name, model, ecgs, length, method):

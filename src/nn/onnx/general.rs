@@ -354,6 +354,12 @@ impl<'a> Import<'a> {
                 (half == of.node && factor == 0.5)
                     .then(|| self.bent(name, &Signal { node: half, ..x.clone() }, Op::Gelu { approximate: false }))
             }
+            (Value::OnePlusErf(x), Value::Known(half)) | (Value::Known(half), Value::OnePlusErf(x)) => {
+                (half.as_floats()[..] == [0.5]).then(|| Value::Cdf(x.clone()))
+            }
+            (Value::Signal(x), Value::Cdf(of)) | (Value::Cdf(of), Value::Signal(x)) => {
+                (x.node == of.node).then(|| self.bent(name, x, Op::Gelu { approximate: false }))
+            }
             (Value::TwiceGelu(x), Value::Known(half)) | (Value::Known(half), Value::TwiceGelu(x)) => {
                 (half.as_floats()[..] == [0.5]).then(|| self.bent(name, x, Op::Gelu { approximate: false }))
             }

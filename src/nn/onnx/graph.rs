@@ -22,10 +22,12 @@ pub(super) enum Value {
     Signal(Signal),
     /// Several outputs of one node.
     Parts(Vec<Value>),
-    /// erf(x / √2) of a signal x, 1 + that, and x times that: parts of a GELU.
+    /// erf(x / √2) of a signal x, 1 + that, and x times that: parts of a GELU, as is what follows.
     Erf(Signal),
     OnePlusErf(Signal),
     TwiceGelu(Signal),
+    /// Half of 1 + erf(x / √2).
+    Cdf(Signal),
     /// Whether a signal is above a number: a part of a softplus.
     Above(Signal, f64),
     /// What a node that cannot be taken gives.
@@ -202,6 +204,7 @@ impl<'a> Import<'a> {
             // The fault that it stems from is noted already, unless a value is named that nothing gives.
             match node.input.iter().find(|name| !name.is_empty() && !self.values.contains_key(name.as_str())) {
                 Some(name) => Err(format!("nothing gives its input '{name}'")),
+                None if ["LSTM", "GRU", "RNN"].contains(&node.op_type.as_str()) => Err("there is no such op here yet".into()),
                 None => Ok(Value::Lost),
             }
         } else if !["", "ai.onnx"].contains(&node.domain.as_str()) {
