@@ -61,7 +61,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
         return Err(Error::Program(format!("the network's input is {shape:?}, (C, L) of a fixed number of leads is wanted")));
     };
     let samples = args
-        .samples
+        .length
         .or(own)
         .or(model.input.map(crate::dataset::InputKind::samples))
         .ok_or_else(|| Error::Usage(format!("{} does not say how long its ECGs are: --length SAMPLES", args.model.display())))?;
