@@ -85,7 +85,7 @@ fn networks_go_into_onnx_and_come_back_as_they_were() {
         std::fs::write(&path, onnx::to_bytes(&network, &[]).unwrap()).unwrap();
         let back = load_model(&path, None).unwrap().network;
         let x = from_vec(&[2, 12, 600], (0..2 * 12 * 600).map(|at| ((at * 37 % 1001) as f32 - 500.0) * 0.4).collect());
-        assert_eq!(slice(&network.predict(&[x.clone()]).unwrap()), slice(&back.predict(&[x]).unwrap()), "{name}");
+        assert_eq!(slice(&network.predict(std::slice::from_ref(&x)).unwrap()), slice(&back.predict(&[x]).unwrap()), "{name}");
         let names = |program: &Program| {
             program.parameters().into_iter().map(|id| program.node(id).name.clone()).collect::<std::collections::BTreeSet<_>>()
         };

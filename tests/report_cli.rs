@@ -192,7 +192,7 @@ fn ecgs() -> Array3<f32> {
 }
 
 fn array(folder: &Path, name: &str) -> ArrayD<f64> {
-    npz::read_one(&folder.join("out.npz"), name).expect("an array").into_f64()
+    npz::read_one(folder.join("out.npz"), name).expect("an array").into_f64()
 }
 
 fn one(folder: &Path, arguments: &str) -> String {

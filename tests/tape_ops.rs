@@ -439,8 +439,10 @@ fn an_op_of_ones_own_has_no_place_in_files_and_none_in_plans() {
     assert!(text.contains("node 'own' (softsign): plans have no step for it; 1 of 4 nodes stand before it"), "{text}");
 }
 
+type Shapes = Vec<Vec<usize>>;
+
 /// Every op that is not tried above, with the shapes of its signals (without the batch) and of its parameters.
-fn more_ops() -> Vec<(Op, Vec<Vec<usize>>, Vec<Vec<usize>>)> {
+fn more_ops() -> Vec<(Op, Shapes, Shapes)> {
     let signal = || vec![3, 7];
     let one = |op: Op| (op, vec![signal()], vec![]);
     let conv = |groups, stride, dilation, padding| Op::GroupedConv1d { groups, stride, dilation, padding };

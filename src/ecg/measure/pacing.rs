@@ -47,10 +47,10 @@ pub fn find(frames: &[Frame]) -> Vec<Pulse> {
 /// What the second most moved lead moves in 4 ms, sample by sample.
 fn speeds(frames: &[Frame]) -> Vec<f64> {
     let mut speed = vec![0.0; frames.len()];
-    for t in 1..frames.len() - 1 {
+    for t in 1..frames.len().saturating_sub(1) {
         let (mut most, mut second) = (0.0f64, 0.0f64);
-        for lead in 0..8 {
-            let step = (frames[t + 1][lead] - frames[t - 1][lead]).abs();
+        for (after, before) in frames[t + 1].iter().zip(&frames[t - 1]) {
+            let step = (after - before).abs();
             second = second.max(step.min(most));
             most = most.max(step);
         }
@@ -144,8 +144,8 @@ pub fn remove(frames: &mut [Frame], pulses: &[Pulse]) {
 
 fn bridge(frames: &mut [Frame], from: usize, to: usize) {
     let (left, step) = (frames[from], minus(&frames[to], &frames[from]));
-    for t in from + 1..to {
+    for (t, frame) in frames.iter_mut().enumerate().take(to).skip(from + 1) {
         let u = (t - from) as f64 / (to - from) as f64;
-        frames[t] = std::array::from_fn(|lead| left[lead] + u * step[lead]);
+        *frame = std::array::from_fn(|lead| left[lead] + u * step[lead]);
     }
 }

@@ -282,7 +282,10 @@ fn one(op: &str, x: &Array) -> Result<Array, String> {
 }
 
 /// The common shape of two that are stretched over each other, and the places of its elements in either.
-fn stretched(a: &[usize], b: &[usize]) -> Result<(Vec<usize>, Vec<usize>, Vec<usize>), String> {
+type Stretched = (Vec<usize>, Vec<usize>, Vec<usize>);
+
+/// Stretches two shapes over each other.
+fn stretched(a: &[usize], b: &[usize]) -> Result<Stretched, String> {
     let rank = a.len().max(b.len());
     let size = |shape: &[usize], at: usize| if at + shape.len() < rank { 1 } else { shape[at + shape.len() - rank] };
     let pair = |at: usize| match (size(a, at), size(b, at)) {

@@ -147,7 +147,7 @@ fn node(
         Op::Divide => build.node(&name, "Div", &inputs, vec![]),
         Op::Elu { alpha } => build.node(&name, "Elu", &inputs, vec![float("alpha", alpha)]),
         Op::Selu => build.node(&name, "Selu", &inputs, vec![]),
-        Op::Softplus { beta } if beta == 1.0 => build.node(&name, "Softplus", &inputs, vec![]),
+        Op::Softplus { beta: 1.0 } => build.node(&name, "Softplus", &inputs, vec![]),
         Op::HardSwish => build.node(&name, "HardSwish", &inputs, vec![]),
         Op::Silu => {
             let gate = build.node(&format!("{name}/gate"), "Sigmoid", &inputs, vec![]);
