@@ -7,7 +7,7 @@ use cardiograd::ecg::leads::INDEPENDENT;
 use cardiograd::ecg::simulator::{Settings, Simulator};
 use cardiograd::files::state_dict::{self, StateDict, Tensor, Values};
 use cardiograd::files::{npy, npz};
-use cardiograd::nn::{onnx, Examples, Trainer, TrainingData, load_model};
+use cardiograd::nn::{Examples, Trainer, TrainingData, load_model, onnx};
 use cardiograd::progress::silent;
 use cardiograd::survey::{Key, RaterKey, ScreenKey, View};
 use cardiograd_fuzz::{Draw, training};

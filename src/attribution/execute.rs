@@ -25,8 +25,8 @@ impl Extent {
     }
 }
 
-/// Walks back of one recipe, as they were made: on the network with batch norms folded for [`Recipe::Relevance`], else on the network itself.
-pub(crate) struct Walk<T: Real> {
+/// Walks back of one recipe, as they were made ([`Explainer::walks`]): on the network with batch norms folded for [`Recipe::Relevance`], else on the network itself.
+pub struct Walk<T: Real> {
     /// The method, a factor's own where maps are multiplied.
     pub method: Method,
     /// What was carried out.

@@ -78,14 +78,15 @@ impl<'a, T: Real> Explainer<'a, T> {
         Ok(Explainer { network, settings, folded: OnceLock::new(), watched: None })
     }
 
-    /// The same, noting every walk back that it makes.
-    pub(crate) fn watched(mut self) -> Self {
+    /// The same, noting every walk back that it makes: what an account of a heatmap is kept of.
+    #[must_use]
+    pub fn watched(mut self) -> Self {
         self.watched = Some(Mutex::default());
         self
     }
 
     /// The walks noted since the last call, in their order where one ECG was explained.
-    pub(crate) fn walks(&self) -> Vec<Walk<T>> {
+    pub fn walks(&self) -> Vec<Walk<T>> {
         self.watched.as_ref().map(|walks| std::mem::take(&mut *walks.lock().unwrap_or_else(PoisonError::into_inner))).unwrap_or_default()
     }
 

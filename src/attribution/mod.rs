@@ -22,6 +22,7 @@ pub(crate) mod sampler;
 mod settings;
 
 pub use baselines::{mean_ecg, over_baselines};
+pub use execute::Walk;
 #[cfg(feature = "cli")]
 pub(crate) use explain::of_ecg;
 pub use explain::{Completeness, Explainer, Explanations};
