@@ -59,7 +59,9 @@ fn measuring_a_dataset_again_gives_its_measurements() {
     let origin = &data.manifest().unwrap().origin;
     assert_eq!((origin.source.as_str(), origin.details["thresholds"].as_str()), ("simulator", "expert"));
     for i in 0..5 {
-        let again = measure(&Rhythm::new(data.rhythm(i).unwrap().mapv(f32::from)).unwrap(), &Thresholds::EXPERT);
+        let mut again = measure(&Rhythm::new(data.rhythm(i).unwrap().mapv(f32::from)).unwrap(), &Thresholds::EXPERT);
+        // The amplitudes of every lead stand in tables of `measure` alone.
+        again.measurements.further.as_mut().unwrap().leads = None;
         assert_eq!(&again.measurements, data.measurements(i));
         assert_eq!(again.median, data.input(i, InputKind::Median).unwrap());
         let twelve = data.input(i, InputKind::Rhythm).unwrap();

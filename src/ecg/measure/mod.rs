@@ -225,7 +225,7 @@ mod tests {
             assert_eq!(found.rejected, None, "{before} samples before R");
             let further = found.further.as_ref().unwrap();
             assert_eq!(further.rhythm, "paced");
-            assert!((found.rate_bpm.unwrap() - plain.rate_bpm.unwrap()).abs() < 1.0, "{:?}", found.rate_bpm);
+            assert!((found.rate_bpm.unwrap() - plain.rate_bpm.unwrap()).abs() < 1.0, "{:?} for {:?}", found.rate_bpm, plain.rate_bpm);
             assert!((found.qrs_ms.unwrap() - plain.qrs_ms.unwrap()).abs() < 30.0, "{:?}", found.qrs_ms);
             if before < 60.0 {
                 assert!(found.pr_ms.is_none() && further.notes.contains("paced"), "{further:?}");

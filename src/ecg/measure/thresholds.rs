@@ -30,7 +30,7 @@ impl Thresholds {
         name: "12sl",
         qrs_onset: 0.045,
         qrs_offset: 0.042,
-        qrs_lead: (0.03, 0.03),
+        qrs_lead: (0.036, 0.036),
         t_end: 0.055,
         t_end_lead: 0.08,
         p_onset: 0.40,
