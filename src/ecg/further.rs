@@ -68,9 +68,9 @@ impl Further {
         errors.chain(texts).chain(Further::numbers().into_iter().map(|(name, ..)| name)).collect()
     }
 
-    /// The names of the columns of amplitudes: `WAVE_LEAD_uv`, lead by lead.
+    /// The names of the columns of amplitudes: `LEAD_WAVE_uv`, lead by lead (`r_v5_uv` and its like are the measurements before `status`).
     pub fn lead_columns() -> Vec<String> {
-        super::leads::LEADS.iter().flat_map(|lead| WAVES.map(|wave| format!("{wave}_{}_uv", lead.to_lowercase()))).collect()
+        super::leads::LEADS.iter().flat_map(|lead| WAVES.map(|wave| format!("{}_{wave}_uv", lead.to_lowercase()))).collect()
     }
 
     /// The fields of a row, in the order of [`Further::columns`].

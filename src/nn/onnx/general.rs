@@ -12,7 +12,7 @@ const NEAR: f64 = 1e-6;
 
 impl<'a> Import<'a> {
     /// A signal that its node has as the graph sees it.
-    fn exact(&mut self, name: &str, x: &Signal) -> Signal {
+    pub(super) fn exact(&mut self, name: &str, x: &Signal) -> Signal {
         let mut x = self.padded(name, x);
         if x.ours != x.seen[1..] {
             // One axis stays open, so that a network that takes any length still does.

@@ -328,6 +328,7 @@ impl<'a> Import<'a> {
     }
 
     fn linear(&mut self, name: &str, x: &Signal, weight: &Array, bias: Option<&Array>, node: &NodeProto) -> Taken<Value> {
+        let x = &if x.seen.len() == 2 { self.exact(name, x) } else { x.clone() };
         let ([outputs, features], [_, seen @ ..]) = (&weight.shape[..], &x.seen[..]) else {
             return Err("a weight of two axes is taken".into());
         };
