@@ -90,10 +90,10 @@ fn curves_of(args: &Args, globals: &Globals) -> Result<(AtomicFolder, Vec<Pertur
     tell_left_out(&left_out, globals);
     let kinds: Vec<InputKind> = subjects.iter().map(|subject| subject.input).collect();
     let dataset = Dataset::open_checked(&args.data, &kinds)?;
-    subjects.iter().for_each(|subject| warn_if_worse_than_mean(&subject.model, globals));
     let folder = AtomicFolder::resume(&args.output)?;
     // Curves are written at the end: what an earlier run has left of them may be of other models or methods.
     folder.empty()?;
+    subjects.iter().for_each(|subject| warn_if_worse_than_mean(&subject.model, globals));
     match fill(args, &methods, &dataset, &subjects, &folder, globals) {
         // What a kill or a full disk leaves is gone on with; what was asked wrongly leaves nothing.
         Err(error) if !folder.is_continued() && !matches!(error, Error::Io { .. }) => {
