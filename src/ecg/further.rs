@@ -141,6 +141,6 @@ mod tests {
         assert!(Further::parse(|name| row.get(name).copied()).unwrap_err().contains("quality is 'good'"));
         assert_eq!(Further::parse(|_| None).unwrap(), Further::default(), "a dataset of an earlier version");
         assert_eq!(Further::lead_columns().len(), further.lead_fields().len());
-        assert_eq!(Further::lead_columns()[6 * 11], "p_v1_uv");
+        assert_eq!(Further::lead_columns()[6 * 11], "v1_p_uv");
     }
 }

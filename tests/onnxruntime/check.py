@@ -80,7 +80,8 @@ def compare(folder, name, model, ecgs, length, method):
     wanted = ours[method[0]]
     error = np.linalg.norm(found - wanted) / np.linalg.norm(wanted)
     apart = np.abs(prediction.ravel() - ours["prediction"].ravel()).max() / np.abs(prediction).max()
-    differ = not np.array_equal(found[0], found[1])
+    # Deconvolution looks at no forward value: without maxima its map is the same for every ECG.
+    differ = method[0] == "deconvolution" or not np.array_equal(found[0], found[1])
     one = run_.run(["map"], {**feeds, "ecg": x[1:2]})[0]
     alone = np.linalg.norm(one[0] - found[1]) / np.linalg.norm(found[1])
     good = error <= BOUND and apart <= BOUND and differ and alone <= BOUND

@@ -218,7 +218,7 @@ mod tests {
         assert_eq!(plain.further.as_ref().unwrap().rhythm, "sinus");
         for before in [130.0, 35.0] {
             let mut samples = ecg.rhythm.samples().to_owned();
-            for peak in ecg.r_peaks.iter().filter(|&&peak| peak > 140.0 && peak < 4990.0) {
+            for peak in ecg.r_peaks.iter().filter(|&&peak| peak > 170.0 && peak < 4990.0) {
                 samples.column_mut((peak - before) as usize).iter_mut().for_each(|x| *x += 3000.0);
             }
             let found = measure(&Rhythm::new(samples).unwrap(), &Thresholds::default()).measurements;
