@@ -93,14 +93,17 @@ fn curves_of(args: &Args, globals: &Globals) -> Result<(AtomicFolder, Vec<Pertur
     let folder = AtomicFolder::resume(&args.output)?;
     // Curves are written at the end: what an earlier run has left of them may be of other models or methods.
     folder.empty()?;
-    subjects.iter().for_each(|subject| warn_if_worse_than_mean(&subject.model, globals));
     match fill(args, &methods, &dataset, &subjects, &folder, globals) {
         // What a kill or a full disk leaves is gone on with; what was asked wrongly leaves nothing.
         Err(error) if !folder.is_continued() && !matches!(error, Error::Io { .. }) => {
             folder.discard();
             Err(error)
         }
-        outcome => outcome.map(|networks| (folder, networks, left_out)),
+        outcome => {
+            let networks = outcome?;
+            subjects.iter().for_each(|subject| warn_if_worse_than_mean(&subject.model, globals));
+            Ok((folder, networks, left_out))
+        }
     }
 }
 
