@@ -12,7 +12,7 @@ if ! "$python" -c 'import numpy, onnxruntime' 2>/dev/null; then
     exit 77
 fi
 if [ -z "${CARDIOGRAD:-}" ]; then
-    cargo build --quiet
+    cargo build --workspace --quiet
     CARDIOGRAD=target/debug/cardiograd
 fi
 CARDIOGRAD=$(realpath "$CARDIOGRAD") exec "$python" tests/onnxruntime/check.py
