@@ -1,8 +1,8 @@
 //! The walk back in a graph: the vector–Jacobian product of each op as nodes of ONNX, or the rule that acts there.
 
 use super::{Export, norm_scale, relevance, transposed};
-use crate::nn::onnx::builder::{Builder, integer, integers};
-use crate::nn::onnx::write::Forward;
+use crate::nn::onnx::builder::{Builder, integer};
+use crate::nn::onnx::write::{Forward, convolution};
 use crate::tape::{NodeId, Op, RuleSet};
 use crate::{Error, Result};
 
@@ -256,13 +256,8 @@ impl<'e> Back<'e> {
         let inputs: Vec<&str> = [x, weight].into_iter().chain(bias).collect();
         match self.export.network.program().node(id).op {
             Op::Conv1d { stride, dilation, padding } => {
-                let attributes = vec![
-                    integers("kernel_shape", &[self.shape(self.inputs(id)[1])[2]]),
-                    integers("strides", &[stride]),
-                    integers("dilations", &[dilation]),
-                    integers("pads", &[padding.0, padding.1]),
-                ];
-                Ok(build.node(&name, "Conv", &inputs, attributes))
+                let kernel = self.shape(self.inputs(id)[1])[2];
+                Ok(build.node(&name, "Conv", &inputs, convolution(kernel, stride, dilation, padding)))
             }
             Op::Linear => Ok(build.node(&name, "Gemm", &inputs, vec![integer("transB", 1)])),
             _ => Err(self.cannot(id)),

@@ -8,7 +8,7 @@ mod relevance;
 
 use crate::attribution::{Family, MaxPoolRule, Method, Quadrature, Recipe, Reduction, Sampler, Settings, gauss_legendre, gradcam};
 use crate::nn::onnx::builder::{Axis, Builder, integer, integers, text};
-use crate::nn::onnx::write::{Forward, forward, weights};
+use crate::nn::onnx::write::{Forward, convolution, forward, weights};
 use crate::tape::{Network, NodeId, RuleSet, fold_batch_norm};
 use crate::{Error, Result};
 use back::Back;
@@ -242,11 +242,7 @@ fn transposed(
 ) -> Vec<crate::nn::onnx::Attribute> {
     let reach = (out - 1) * stride + dilation * (kernel - 1) + 1;
     let rest = len + padding.0 + padding.1 - reach;
-    vec![
-        integers("kernel_shape", &[kernel]),
-        integers("strides", &[stride]),
-        integers("dilations", &[dilation]),
-        integers("pads", &[padding.0, padding.1]),
-        integers("output_padding", &[rest]),
-    ]
+    let mut how = convolution(kernel, stride, dilation, padding);
+    how.push(integers("output_padding", &[rest]));
+    how
 }

@@ -39,11 +39,6 @@ impl<'a> Import<'a> {
         Signal { node, ours: vec![x.ours[0], len], seen, pad: (0, 0) }
     }
 
-    /// A signal whose values lie in the graph's order, whatever axes of size 1 it has.
-    pub(super) fn same_order(&mut self, name: &str, x: &Signal) -> Taken<Signal> {
-        Ok(self.padded(name, x))
-    }
-
     /// A signal of (C, L), where the graph sees one and the node has something else, as (C) for (C, 1).
     pub(super) fn of_time(&mut self, name: &str, x: Signal) -> Signal {
         if x.ours.len() != 2 && x.seen.len() == 3 { self.exact(name, &x) } else { x }

@@ -3,6 +3,7 @@
 use super::attributes::Attributes;
 use super::constant::{axes, axis, permutation, reshaped, sizes, squeezed, transpose, unsqueezed};
 use super::graph::{Import, Signal, Taken, Value};
+use super::padding::{middle, pad, paddings};
 use super::proto::NodeProto;
 use super::tensor::Array;
 use crate::tape::Op;
@@ -69,8 +70,7 @@ impl<'a> Import<'a> {
                     return self.general(node, a, &inputs);
                 }
                 let Value::Signal(mean) = self.mean(name, &x)? else { return Ok(Value::Lost) };
-                let seen = mean.seen.iter().enumerate().filter(|(at, _)| keep || !over.contains(at)).map(|(_, size)| *size).collect();
-                Ok(Value::Signal(Signal { seen, ..mean }))
+                Ok(Value::Signal(reduced(mean, &over, keep)))
             }
             "ReduceMax" => {
                 let x = self.of_time(name, x()?);
@@ -83,8 +83,7 @@ impl<'a> Import<'a> {
                 }
                 let keep = a.integer("keepdims", 1)? != 0;
                 let Value::Signal(most) = self.global_max(name, &x)? else { return Ok(Value::Lost) };
-                let seen = most.seen.iter().enumerate().filter(|(at, _)| keep || !over.contains(at)).map(|(_, size)| *size).collect();
-                Ok(Value::Signal(Signal { seen, ..most }))
+                Ok(Value::Signal(reduced(most, &over, keep)))
             }
             "Greater" => match (signal(0), known(1)?.map(|bound| bound.as_floats().to_vec()).as_deref()) {
                 (Ok(x), Some([bound])) => Ok(Value::Above(x, *bound)),
@@ -468,7 +467,7 @@ impl<'a> Import<'a> {
         match seen[..] {
             [batch, features] if Some(&batch) == x.seen.first() && features == x.ours.iter().product::<usize>() => self.flatten(name, x),
             [batch, ..] if Some(&batch) == x.seen.first() => {
-                let own = self.same_order(name, &x)?;
+                let own = self.padded(name, &x);
                 let shape = seen[1..].iter().map(|size| Some(*size)).collect();
                 let found = self.apply(name, Op::Reshape { shape }, &[&own], &[])?;
                 Ok(Value::Signal(found))
@@ -511,91 +510,23 @@ impl<'a> Import<'a> {
     }
 }
 
+/// A signal that has one value left along some axes, which the graph keeps or drops.
+fn reduced(x: Signal, over: &[usize], keep: bool) -> Signal {
+    let seen = x.seen.iter().enumerate().filter(|(at, _)| keep || !over.contains(at)).map(|(_, size)| *size).collect();
+    Signal { seen, ..x }
+}
+
 /// The same values under other axes of size 1.
 fn same_values(x: Signal, seen: Vec<usize>) -> Taken<Value> {
     if seen.first() == x.seen.first() { Ok(Value::Signal(Signal { seen, ..x })) } else { Err("it moves the axis of the batch".into()) }
 }
 
 /// The time axis of a signal of (C, L): the one that is no channel and longer than 1, or the last.
-fn time_axis(x: &Signal) -> Taken<usize> {
+pub(super) fn time_axis(x: &Signal) -> Taken<usize> {
     let [_, len] = x.ours[..] else { return Err(format!("it reads {:?}, which has no time axis", &x.seen[1..])) };
     if x.seen.len() < 3 || x.seen[1] != x.ours[0] {
         return Err(format!("it reads {:?}, (C, L) is taken", &x.seen[1..]));
     }
     let long = x.seen[2..].iter().position(|size| *size == len && len != 1);
     Ok(long.map_or(x.seen.len() - 1, |at| at + 2))
-}
-
-/// Zeros before and behind each axis, by `pads` or `auto_pad`.
-fn paddings(a: &Attributes<'_>, kernel: &[usize], strides: &[i64], dilations: &[i64], sizes: &[usize]) -> Taken<Vec<(usize, usize)>> {
-    let pads = a.integers("pads")?;
-    let number = |v: i64| usize::try_from(v).map_err(|_| format!("a padding of {v}"));
-    match (a.text("auto_pad", "NOTSET")?, pads) {
-        ("NOTSET" | "", Some(pads)) if pads.len() == 2 * kernel.len() => {
-            (0..kernel.len()).map(|at| Ok((number(pads[at])?, number(pads[at + kernel.len()])?))).collect()
-        }
-        ("NOTSET" | "" | "VALID", None) => Ok(vec![(0, 0); kernel.len()]),
-        (same @ ("SAME_UPPER" | "SAME_LOWER"), None) => (0..kernel.len())
-            .map(|at| {
-                let (stride, dilation) = (number(strides[at])?.max(1), number(dilations[at])?);
-                let reach = dilation.checked_mul(kernel[at].saturating_sub(1)).ok_or("a kernel too long")? + 1;
-                let all = ((sizes[at].div_ceil(stride) - 1) * stride + reach).saturating_sub(sizes[at]);
-                let small = all / 2;
-                Ok(if same == "SAME_UPPER" { (small, all - small) } else { (all - small, small) })
-            })
-            .collect(),
-        (other, _) => Err(format!("a padding by '{other}' and {pads:?}")),
-    }
-}
-
-/// Of a kernel over several axes the taps over the time axis `t`, at the given place of each other axis.
-fn middle(values: &[f64], rows: usize, kernel: &[usize], t: usize, at: &[(usize, usize)]) -> Vec<f64> {
-    let size: usize = kernel.iter().product();
-    let mut picked = Vec::with_capacity(rows * kernel[t]);
-    for row in 0..rows {
-        for tap in 0..kernel[t] {
-            let flat = kernel.iter().enumerate().fold(0, |flat, (axis, taps)| {
-                let place = if axis == t { tap } else { at.iter().find(|(other, _)| *other == axis).map_or(0, |(_, place)| *place) };
-                flat * taps + place
-            });
-            picked.push(values[row * size + flat]);
-        }
-    }
-    picked
-}
-
-/// Zeros around time, left to the convolution that reads the signal.
-fn pad(a: &Attributes<'_>, x: Signal, pads: Option<&Array>, value: Option<&Array>, along: Option<&Array>) -> Taken<Value> {
-    let time = time_axis(&x)?;
-    if a.text("mode", "constant")? != "constant"
-        || value.is_some_and(|value| value.as_floats().iter().any(|v| *v != 0.0))
-        || a.float("value", 0.0)? != 0.0
-    {
-        return Err("padding with other values than zeros".into());
-    }
-    let list = match (pads, a.integers("pads")?) {
-        (Some(pads), _) => pads.as_integers()?,
-        (None, Some(pads)) => pads,
-        (None, None) => return Err("it has no pads".into()),
-    };
-    let rank = x.seen.len();
-    let axes: Vec<usize> = match along {
-        Some(along) => along.as_integers()?.iter().map(|at| axis(*at, rank)).collect::<Taken<_>>()?,
-        None => (0..rank).collect(),
-    };
-    if list.len() != 2 * axes.len() {
-        return Err(format!("pads {list:?} for {} axes", axes.len()));
-    }
-    let mut padded = x;
-    for (k, at) in axes.iter().enumerate() {
-        let (before, behind) = (list[k], list[k + axes.len()]);
-        match (usize::try_from(before), usize::try_from(behind)) {
-            (Ok(before), Ok(behind)) if *at == time => {
-                padded.pad = (padded.pad.0.saturating_add(before), padded.pad.1.saturating_add(behind));
-            }
-            (Ok(0), Ok(0)) => (),
-            _ => return Err(format!("pads {list:?}: zeros before and behind time are taken")),
-        }
-    }
-    Ok(Value::Signal(padded))
 }

@@ -10,6 +10,7 @@ mod general;
 mod graph;
 mod limits;
 mod lower;
+mod padding;
 mod proto;
 mod tensor;
 pub(crate) mod write;

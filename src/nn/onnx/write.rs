@@ -69,7 +69,8 @@ pub(crate) fn forward(
     Ok(run)
 }
 
-fn convolution(kernel: usize, stride: usize, dilation: usize, padding: (usize, usize)) -> Vec<super::Attribute> {
+/// The attributes of a convolution, or of its transpose.
+pub(crate) fn convolution(kernel: usize, stride: usize, dilation: usize, padding: (usize, usize)) -> Vec<super::Attribute> {
     vec![
         integers("kernel_shape", &[kernel]),
         integers("strides", &[stride]),
