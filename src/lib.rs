@@ -12,6 +12,7 @@ mod error;
 pub mod evaluation;
 #[cfg(feature = "files")]
 pub mod files;
+mod half;
 mod intake;
 pub mod nn;
 pub mod progress;

@@ -123,3 +123,42 @@ fn bad_requests_are_one_line_and_leave_nothing() {
     assert!(!folder.join("y.npy").exists());
     refusal(folder, "evaluate m.cgm --data data --target pr", 2);
 }
+
+#[test]
+fn shipped_models_have_names_and_cards() {
+    let temporary = tempfile::tempdir().unwrap();
+    let folder = temporary.path();
+    dataset(&folder.join("data"), 60);
+    let train = "train data --target r_v5 --input median --preset quick --arch standardconv --epochs 1 --seed 2";
+    stdout(folder, &format!("{train} -o r32.cgm"));
+    std::fs::create_dir_all(folder.join("shipped/family")).unwrap();
+    stdout(folder, &format!("{train} --weights f16 -o shipped/family/r_v5.cgm"));
+    let size = |name: &str| std::fs::metadata(folder.join(name)).unwrap().len();
+    assert!(size("shipped/family/r_v5.cgm") < size("r32.cgm"));
+    assert!(stdout(folder, "verify shipped/family/r_v5.cgm").contains("the same bytes"));
+    stdout(folder, "convert r32.cgm converted.cgm --weights f16");
+    assert_eq!(std::fs::read(folder.join("converted.cgm")).unwrap(), std::fs::read(folder.join("shipped/family/r_v5.cgm")).unwrap());
+    assert!(refusal(folder, "convert r32.cgm r.pt --weights f16", 2).contains("--weights"));
+
+    stdout(folder, "models card shipped/family/r_v5.cgm --data data --whole r32.cgm --name family/r_v5 -o shipped/family/r_v5.md");
+    let named = |arguments: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_cardiograd"));
+        let output =
+            command.current_dir(folder).env("CARDIOGRAD_MODELS", folder.join("shipped")).args(arguments.split_whitespace()).output();
+        let output = output.unwrap();
+        assert!(output.status.success(), "{arguments}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let list = named("models");
+    assert!(list.contains("family/r_v5") && list.contains("R amplitude in V5"), "{list}");
+    let card = named("inspect family/r_v5");
+    for part in
+        ["| # family/r_v5: R amplitude in V5", "limits of agreement", "Weights are stored in 16 bits", "--weights=f16", "Where it fails"]
+    {
+        assert!(card.contains(part), "no '{part}' in {card}");
+    }
+    let by_name: serde_json::Value = serde_json::from_str(&named("evaluate family/r_v5 --data data --json")).unwrap();
+    let by_path: serde_json::Value = serde_json::from_str(&stdout(folder, "evaluate shipped/family/r_v5.cgm --data data --json")).unwrap();
+    assert_eq!(by_name[0]["metrics"], by_path[0]["metrics"]);
+    assert!(refusal(folder, "models card shipped/family/r_v5.cgm --data nowhere -o c.md", 1).contains("nowhere"));
+}

@@ -1,7 +1,7 @@
 //! The model file: what goes in comes out, and no damaged or hostile file does anything but a one-line error.
 
 use cardiograd::dataset::{InputKind, Part, Target};
-use cardiograd::nn::{Checkpoint, Epoch, Metrics, Model, Provenance, TrainSettings, Weights, architecture, initialise};
+use cardiograd::nn::{Checkpoint, Epoch, Metrics, Model, Provenance, Storage, TrainSettings, Weights, architecture, initialise};
 use cardiograd::tape::Network;
 use proptest::prelude::*;
 use std::path::Path;
@@ -95,4 +95,35 @@ fn every_bit_of_the_header_matters() {
         bytes[bit / 8] ^= 1 << (bit % 8);
         refusal(&path, &bytes);
     }
+}
+
+#[test]
+fn weights_of_16_bits_halve_the_file_and_hardly_move_the_prediction() {
+    let folder = tempfile::tempdir().unwrap();
+    let (whole, half) = (folder.path().join("m.cgm"), folder.path().join("m16.cgm"));
+    let network = {
+        let program = architecture("stevennet").unwrap();
+        let parameters = initialise(&program, 3, 1).unwrap();
+        Network::new(program, parameters).unwrap()
+    };
+    let model = Model { network, ..model() };
+    model.save(&whole).unwrap();
+    model.save_as(&half, Storage::F16).unwrap();
+    let size = |path: &Path| std::fs::metadata(path).unwrap().len() as f64;
+    assert!(size(&half) < 0.52 * size(&whole));
+    assert_eq!((Model::storage_of(&whole).unwrap(), Model::storage_of(&half).unwrap()), (Some(Storage::F32), Some(Storage::F16)));
+    let loaded = Model::load(&half).unwrap();
+    assert_eq!((loaded.target, loaded.input, &loaded.provenance), (model.target, model.input, &model.provenance));
+    for (name, value) in model.network.parameters() {
+        let found = &loaded.network.parameters()[&name];
+        let largest = value.iter().fold(0f32, |most, v| most.max(v.abs()));
+        assert!(found.iter().zip(&value).all(|(found, v)| (found - v).abs() <= (v.abs() / 2048.0).max(largest * 1e-11)), "{name}");
+    }
+    // A file of 16-bit weights is checked as any: cut off, altered.
+    let bytes = std::fs::read(&half).unwrap();
+    let path = folder.path().join("m.cgm");
+    assert!(refusal(&path, &bytes[..bytes.len() - 1]).contains("altered"));
+    let mut other = bytes.clone();
+    *other.last_mut().unwrap() ^= 1;
+    assert!(refusal(&path, &other).contains("checksum"));
 }

@@ -23,6 +23,7 @@ use std::path::PathBuf;
 #[derive(clap::Args, Debug)]
 pub struct Args {
     /// The model: the project's own file, or a PyTorch state dict with --arch.
+    #[arg(value_parser = super::models::model_path)]
     model: PathBuf,
     /// The dataset to sample ECGs from.
     #[arg(long, value_name = "DATASET")]

@@ -23,7 +23,7 @@ use std::path::{Path, PathBuf};
 #[derive(clap::Args, Debug)]
 pub struct Args {
     /// The folder of a study, or models with --data.
-    #[arg(required = true)]
+    #[arg(required = true, value_parser = super::models::model_path)]
     paths: Vec<PathBuf>,
     /// The dataset of the models; ECGs are taken from its test part.
     #[arg(long, value_name = "DATASET")]

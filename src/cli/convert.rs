@@ -6,7 +6,7 @@ use super::{Globals, print};
 use crate::dataset::{InputKind, Target};
 use crate::files::atomic::{self, OutputLock};
 use crate::files::state_dict;
-use crate::nn::{Model, load_model, onnx, to_state_dict};
+use crate::nn::{Model, Storage, load_model, onnx, to_state_dict};
 use crate::{Error, Result};
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 #[derive(clap::Args, Debug)]
 pub struct Args {
     /// A model of ours, an ONNX file (.onnx), a PyTorch state dict (.pt, .safetensors) or the generator's wheel.
+    #[arg(value_parser = super::models::model_path)]
     input: PathBuf,
     /// What to write, by its extension: .pt, .safetensors, .onnx, .cgm (our own), or .json (the program alone).
     output: PathBuf,
@@ -24,6 +25,9 @@ pub struct Args {
     /// What the network predicts, to be noted in a .cgm.
     #[arg(long, value_name = "TARGET")]
     target: Option<String>,
+    /// How a .cgm stores weights: f32, or f16 for half the size (parameters of more than 4096 values rounded to 11 bits).
+    #[arg(long, value_name = "f32|f16")]
+    weights: Option<Storage>,
     /// What the network looks at, to be noted in a .cgm.
     #[arg(long = "input", value_name = "median|rhythm")]
     kind: Option<String>,
@@ -45,6 +49,9 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     if extension != "cgm" && (target.is_some() || kind.is_some()) {
         return Err(Error::Usage("--target and --input are noted in our own model file only: name it OUT.cgm".into()));
     }
+    if extension != "cgm" && args.weights.is_some() {
+        return Err(Error::Usage("--weights is for our own model file only: name it OUT.cgm".into()));
+    }
     let _lock = OutputLock::beside(&args.output)?;
     let tensors = match extension {
         "pt" | "pth" | "safetensors" => convert_weights(args)?,
@@ -53,7 +60,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
             model.target = agreed("target", model.target, target)?;
             model.input = agreed("input", model.input, kind)?;
             forget(&args.output)?;
-            model.save(&args.output)?;
+            model.save_as(&args.output, args.weights.unwrap_or_default())?;
             model.network.program().parameters().len()
         }
         "onnx" => write_onnx(&args.output, &load_model(&args.input, args.arch.as_deref())?)?,

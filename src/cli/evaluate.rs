@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 #[derive(clap::Args, Debug)]
 pub struct Args {
     /// Models: the project's own files, or PyTorch state dicts with --arch, --target and --input.
-    #[arg(required = true)]
+    #[arg(required = true, value_parser = super::models::model_path)]
     models: Vec<PathBuf>,
     /// The dataset.
     #[arg(long, value_name = "DATASET")]

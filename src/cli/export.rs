@@ -19,6 +19,7 @@ use std::path::PathBuf;
 #[derive(clap::Args, Debug)]
 pub struct Args {
     /// The model: the project's own file, an ONNX file, or a PyTorch state dict with --arch.
+    #[arg(value_parser = super::models::model_path)]
     model: PathBuf,
     /// The method: saliency, inputxgradient, deeplift, integrated_gradients, deconvolution, guided_backprop, gradcam, guided_gradcam or an lrp_….
     #[arg(long, short)]

@@ -23,6 +23,8 @@ use std::path::{Path, PathBuf};
 const READ_WHOLE: u64 = 1 << 28;
 /// JSON files beyond this are refused.
 const JSON: Most = Most { bytes: 1 << 28, of: "a program or results in JSON" };
+/// Cards of models beyond this are refused.
+const CARD: Most = Most { bytes: 1 << 20, of: "the card of a model" };
 /// The results in a study's folder.
 const RESULTS: &str = "results.json";
 
@@ -30,6 +32,7 @@ const RESULTS: &str = "results.json";
 #[derive(clap::Args, Debug)]
 pub struct Args {
     /// A model, a state dict, a wheel, an array (.npy, .npz), a program (.json), or the folder of a dataset or a study.
+    #[arg(value_parser = super::models::model_path)]
     file: PathBuf,
     /// Recompute a dataset's digests and compare.
     #[arg(long)]
@@ -130,7 +133,15 @@ fn inspect_dataset(path: &Path, verify: bool, globals: &Globals) -> Result<()> {
 fn inspect_file(path: &Path, record: Option<&Record>) -> Result<Findings> {
     let start = intake::start(path, 8)?;
     if Model::is_model_file(path)? {
-        return Ok(model(path, &Model::load(path)?));
+        let mut found = model(path, &Model::load(path)?);
+        // The card of a shipped model.
+        let card = path.with_extension("md");
+        if card.is_file() {
+            let text = intake::text(&card, CARD)?;
+            found.lines.extend(text.lines().map(|line| format!("  | {line}").trim_end().to_owned()));
+            found.value["card"] = json!(text);
+        }
+        return Ok(found);
     }
     if start.starts_with(b"\x93NUMPY") {
         return array(path);

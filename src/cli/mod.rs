@@ -26,6 +26,7 @@ mod provenance;
 mod references;
 mod render;
 mod segments;
+mod shipped;
 mod sources;
 mod study;
 mod survey;
@@ -95,6 +96,8 @@ enum Command {
     Verify(verify::Args),
     /// Ask whether heatmaps deserve trust: randomised networks, replaced patches, where they look.
     Challenge(challenge::Args),
+    /// The models that come with the program, with their test errors; the card of a model.
+    Models(shipped::Args),
     /// Convert a model between .pt, .safetensors and the own format.
     Convert(convert::Args),
     /// Write a heatmap as an ONNX graph: the prediction and the walk back, for any ONNX runtime.
@@ -131,6 +134,7 @@ fn dispatch(command: &Command, globals: &Globals) -> Result<()> {
         Command::Audit(args) => audit::run(args, globals),
         Command::Verify(args) => verify::run(args, globals),
         Command::Challenge(args) => challenge::run(args, globals),
+        Command::Models(args) => shipped::run(args, globals),
         Command::Convert(args) => convert::run(args, globals),
         Command::Export(args) => export::run(args, globals),
         Command::Inspect(args) => inspect::run(args, globals),

@@ -10,10 +10,15 @@ use crate::files::digest::sha256_file;
 use crate::nn::{Model, load_model};
 use crate::report::findings::words_for_the_mean;
 use crate::{Error, Result};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+/// The file of a model that is named on the command line: a path, or the name of a shipped model.
+pub(super) fn model_path(name: &str) -> std::result::Result<PathBuf, std::convert::Infallible> {
+    Ok(crate::nn::shipped::model_path(name))
+}
 
 /// Options for models that do not say themselves what they are: PyTorch state dicts.
-#[derive(clap::Args, Clone, Debug)]
+#[derive(clap::Args, Clone, Debug, Default)]
 pub(super) struct ModelOptions {
     /// The network of a state dict: stevennet, standardconv or a program file (.json).
     #[arg(long)]

@@ -24,7 +24,7 @@ use std::path::{Path, PathBuf};
 #[derive(clap::Args, Clone, Debug)]
 pub struct Args {
     /// Models: the project's own files, or PyTorch state dicts with --arch, --target and --input.
-    #[arg(required = true)]
+    #[arg(required = true, value_parser = super::models::model_path)]
     models: Vec<PathBuf>,
     /// The dataset; ECGs are taken from its test part.
     #[arg(long, value_name = "DATASET")]

@@ -45,6 +45,7 @@ impl Command {
             Command::Export(args) => args.places(),
             Command::Render(args) => args.places(),
             Command::Survey(args) => args.places(),
+            Command::Models(args) => args.places(),
             Command::Evaluate(_) | Command::Verify(_) | Command::Inspect(_) => Places::default(),
         }
     }

@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 #[derive(clap::Args, Clone, Debug)]
 pub struct Args {
     /// The model: the project's own file, or a PyTorch state dict with --arch.
+    #[arg(value_parser = super::models::model_path)]
     model: PathBuf,
     /// ECGs, (N, 12, L) or (12, L), µV.
     #[arg(long, short, value_name = "X.npy")]

@@ -7,7 +7,9 @@ use super::provenance::{Files, Input, Recorded, publish, record_at, tell_of};
 use super::{Globals, Progress, print};
 use crate::atomic::{OutputLock, WorkFolder, remove_if_there};
 use crate::dataset::{Dataset, InputKind, Part, Target};
-use crate::nn::{ARCHITECTURES, Examples, Model, Preset, Schedule, Start, TrainSettings, TrainingData, TrainingFiles, load_program};
+use crate::nn::{
+    ARCHITECTURES, Examples, Model, Preset, Schedule, Start, Storage, TrainSettings, TrainingData, TrainingFiles, load_program,
+};
 use crate::progress::Step;
 use crate::{Error, Result};
 use std::ffi::OsString;
@@ -45,6 +47,9 @@ pub struct Args {
     /// The network: stevennet, standardconv or a program file (.json).
     #[arg(long, default_value = "stevennet")]
     arch: String,
+    /// How the model's file stores weights: f32, or f16 for half the size (parameters of more than 4096 values rounded to 11 bits).
+    #[arg(long, value_name = "f32|f16", default_value = "f32")]
+    weights: Storage,
     /// Continue after an interruption, to the same result as without it.
     #[arg(long)]
     resume: bool,
@@ -121,7 +126,7 @@ fn trained(args: &Args, globals: &Globals) -> Result<Trained> {
     let dataset = Dataset::open_checked(&args.dataset, &[args.input])?;
     let digest = dataset_digest(&dataset);
     let program = load_program(&args.arch)?;
-    let finished = TrainingFiles::beside(&args.output);
+    let finished = TrainingFiles { storage: args.weights, ..TrainingFiles::beside(&args.output) };
     let other = finished.other.clone().unwrap_or_default();
     let last = other.file_name().unwrap_or_default().to_owned();
     let mut work = if args.resume { WorkFolder::resume(&args.output) } else { WorkFolder::create(&args.output) }?;
@@ -140,7 +145,12 @@ fn trained(args: &Args, globals: &Globals) -> Result<Trained> {
         tell_of(Some(finished.checkpoint.clone()).filter(|checkpoint| checkpoint.exists()));
     }
     let place = work.place().to_owned();
-    let files = TrainingFiles { other: Some(work.beside(&last)), checkpoint: work.beside("checkpoint"), ..TrainingFiles::beside(&place) };
+    let files = TrainingFiles {
+        other: Some(work.beside(&last)),
+        checkpoint: work.beside("checkpoint"),
+        storage: args.weights,
+        ..TrainingFiles::beside(&place)
+    };
     work.keep();
     let progress = Progress::new(globals.quiet);
     let report = |step: Step<'_>| progress.step(step);

@@ -25,6 +25,7 @@ mod saved_training;
 mod scaling;
 mod schedule;
 mod settings;
+pub mod shipped;
 mod trainer;
 
 pub use architectures::{ARCHITECTURES, architecture, standardconv, stevennet};
@@ -34,7 +35,7 @@ pub use initialise::initialise;
 #[cfg(feature = "files")]
 pub use load::{load_model, load_program, to_state_dict};
 pub use metrics::Metrics;
-pub use model_file::Model;
+pub use model_file::{Model, Storage};
 #[cfg(feature = "files")]
 pub use program_file::{Fault, in_one_line, parse_program};
 pub use provenance::{Epoch, Provenance, Weights};

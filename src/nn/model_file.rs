@@ -3,12 +3,51 @@
 use super::container::{self, Kind};
 use super::provenance::Provenance;
 use crate::dataset::{InputKind, Target};
+use crate::half::{half, to_half};
 use crate::tape::{Network, Parameters, Program, from_vec, slice};
 use crate::{Error, Result, shape};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
 const KIND: Kind = Kind { letters: *b"CGM", version: 1, name: "cardiograd model" };
+const HALVED: Kind = Kind { letters: *b"CGH", version: 1, name: "cardiograd model of 16-bit weights" };
+/// Parameters of no more values than this (biases, batch norms, small layers) keep their 32 bits.
+const SMALL: usize = 4096;
+/// The largest power of two of a packed value: it leaves room below 65 504, the largest half, for what rounding adds.
+const TOP: i32 = 14;
+
+/// How weights lie in a model file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Storage {
+    /// As they are, f32.
+    #[default]
+    F32,
+    /// Parameters of more than 4096 values as halves (IEEE 754 binary16) times a power of two, one for each parameter: within 2⁻¹¹ of a value, or 2⁻³⁹ of
+    /// the largest. A file of half the size. The others as they are.
+    F16,
+}
+
+impl Storage {
+    /// The name on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Storage::F32 => "f32",
+            Storage::F16 => "f16",
+        }
+    }
+}
+
+impl std::str::FromStr for Storage {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        [Storage::F32, Storage::F16]
+            .into_iter()
+            .find(|storage| storage.name() == text)
+            .ok_or_else(|| Error::Usage(format!("unknown weights '{text}': f32, or f16 for files of half the size")))
+    }
+}
 
 /// A network that maps µV to a measurement, and what is known of it. What came from elsewhere (a PyTorch state dict) knows the network only.
 #[derive(Clone, Debug)]
@@ -25,13 +64,21 @@ pub struct Model {
 
 /// A model as it lies in a file.
 #[derive(Serialize, Deserialize)]
-struct Stored {
+struct Stored<T> {
     program: Program,
-    parameters: Vec<StoredTensor>,
+    parameters: Vec<T>,
     target: Option<Target>,
     unit: String,
     input: Option<InputKind>,
     provenance: Option<Provenance>,
+}
+
+impl Stored<Packed> {
+    fn unpacked(self) -> Result<Stored<StoredTensor>> {
+        let Stored { program, parameters, target, unit, input, provenance } = self;
+        let parameters = parameters.into_iter().map(Packed::whole).collect::<Result<_>>()?;
+        Ok(Stored { program, parameters, target, unit, input, provenance })
+    }
 }
 
 /// A parameter as it lies in a file, row-major.
@@ -40,6 +87,46 @@ pub(super) struct StoredTensor {
     name: String,
     shape: Vec<usize>,
     values: Vec<f32>,
+}
+
+/// A parameter of a file of 16-bit weights, row-major: `values`, or if there are none `halves` times 2^`exponent`.
+#[derive(Serialize, Deserialize)]
+struct Packed {
+    name: String,
+    shape: Vec<usize>,
+    exponent: i32,
+    halves: Vec<u16>,
+    values: Vec<f32>,
+}
+
+impl Packed {
+    fn new(StoredTensor { name, shape, values }: StoredTensor) -> Result<Self> {
+        let largest = values.iter().fold(0f32, |most, v| if v.abs() > most || v.is_nan() { v.abs() } else { most });
+        if !largest.is_finite() {
+            return Err(Error::Parameters(format!("parameter '{name}' holds a value that is not finite")));
+        }
+        if values.len() <= SMALL {
+            return Ok(Packed { name, shape, exponent: 0, halves: Vec::new(), values });
+        }
+        let power = if largest > 0.0 { f64::from(largest).log2().floor() as i32 } else { 0 };
+        let exponent = power - TOP;
+        // By f64, in which the scale and every product are exact.
+        let halves = values.iter().map(|v| to_half((f64::from(*v) * 2f64.powi(-exponent)) as f32)).collect();
+        Ok(Packed { name, shape, exponent, halves, values: Vec::new() })
+    }
+
+    fn whole(self) -> Result<StoredTensor> {
+        let Packed { name, shape, exponent, halves, values } = self;
+        if !halves.is_empty() && !values.is_empty() {
+            return Err(Error::Parameters(format!("parameter '{name}' is there twice, in 16 and in 32 bits")));
+        }
+        if !(-200..=200).contains(&exponent) {
+            return Err(Error::Parameters(format!("parameter '{name}' is scaled by 2^{exponent}, beyond any weight")));
+        }
+        let scale = 2f64.powi(exponent);
+        let values = if halves.is_empty() { values } else { halves.iter().map(|bits| (f64::from(half(*bits)) * scale) as f32).collect() };
+        Ok(StoredTensor { name, shape, values })
+    }
 }
 
 pub(super) fn store(parameters: &Parameters<f32>) -> Vec<StoredTensor> {
@@ -81,7 +168,21 @@ impl Model {
     /// # Errors
     /// [`Error::Io`].
     pub fn is_model_file(path: &Path) -> Result<bool> {
-        container::is(&KIND, path)
+        Ok(Self::storage_of(path)?.is_some())
+    }
+
+    /// How the weights of a model file lie in it; `None` if it is not one.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn storage_of(path: &Path) -> Result<Option<Storage>> {
+        Ok(if container::is(&KIND, path)? {
+            Some(Storage::F32)
+        } else if container::is(&HALVED, path)? {
+            Some(Storage::F16)
+        } else {
+            None
+        })
     }
 
     /// Writes the file, whole or not at all. The same model gives the same bytes.
@@ -89,15 +190,33 @@ impl Model {
     /// # Errors
     /// [`Error::Io`]; [`Error::Data`] for a model of more than half a gigabyte.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
-        let stored = Stored {
+        self.save_as(path, Storage::F32)
+    }
+
+    /// The same, with weights stored as said.
+    ///
+    /// # Errors
+    /// As [`Model::save`]; [`Error::Parameters`] for a weight that is not finite, in 16 bits.
+    pub fn save_as(&self, path: impl AsRef<Path>, storage: Storage) -> Result<()> {
+        let (path, parameters) = (path.as_ref(), store(&self.network.parameters()));
+        match storage {
+            Storage::F32 => container::write(&KIND, path, &self.stored(parameters)),
+            Storage::F16 => {
+                let packed = parameters.into_iter().map(Packed::new).collect::<Result<Vec<_>>>()?;
+                container::write(&HALVED, path, &self.stored(packed))
+            }
+        }
+    }
+
+    fn stored<T>(&self, parameters: Vec<T>) -> Stored<T> {
+        Stored {
             program: self.network.program().clone(),
-            parameters: store(&self.network.parameters()),
+            parameters,
             target: self.target,
             unit: self.unit().to_owned(),
             input: self.input,
             provenance: self.provenance.clone(),
-        };
-        container::write(&KIND, path.as_ref(), &stored)
+        }
     }
 
     /// Reads the file.
@@ -106,8 +225,12 @@ impl Model {
     /// [`Error::Format`] for anything but a whole, undamaged model file of this version; [`Error::Io`].
     pub fn load(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        let stored: Stored = container::read(&KIND, path)?;
         let fail = |problem: &dyn std::fmt::Display| Error::format(path, problem.to_string());
+        let stored = if Self::storage_of(path)? == Some(Storage::F16) {
+            container::read::<Stored<Packed>>(&HALVED, path)?.unpacked().map_err(|error| fail(&error))?
+        } else {
+            container::read(&KIND, path)?
+        };
         if stored.unit != stored.target.map_or("", Target::unit) {
             return Err(fail(&format!(
                 "its unit is '{}', that of its target is '{}'",
@@ -124,6 +247,23 @@ impl Model {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn halves_stand_for_weights_within_their_word() {
+        let values: Vec<f32> = (0..5000).map(|i| ((i as f32 * 0.37).sin() * 10f32.powi(-(i % 7))) * 3e-6).collect();
+        let tensor = |values: &[f32]| StoredTensor { name: "w".into(), shape: vec![values.len()], values: values.to_vec() };
+        let packed = Packed::new(tensor(&values)).unwrap();
+        assert!(packed.halves.len() == 5000 && packed.values.is_empty());
+        let largest = values.iter().fold(0f32, |most, v| most.max(v.abs()));
+        for (found, value) in packed.whole().unwrap().values.iter().zip(&values) {
+            assert!((found - value).abs() <= (value.abs() / 2048.0).max(largest * 2f32.powi(-39)), "{found} for {value}");
+        }
+        assert_eq!(Packed::new(tensor(&values[..100])).unwrap().whole().unwrap().values, values[..100]);
+        assert!(Packed::new(tensor(&[0.0; 5000])).unwrap().whole().unwrap().values.iter().all(|v| *v == 0.0));
+        assert!(Packed::new(tensor(&[f32::NAN; 2])).is_err());
+        let bad = |exponent, halves| Packed { name: "w".into(), shape: vec![1], exponent, halves, values: vec![1.0] };
+        assert!(bad(0, vec![1]).whole().is_err() && bad(4000, vec![]).whole().is_err());
+    }
 
     #[test]
     fn parameters_of_impossible_shapes_and_of_one_name_are_refused() {

@@ -2,7 +2,7 @@
 
 use super::checkpoint::Checkpoint;
 use super::data::TrainingData;
-use super::model_file::Model;
+use super::model_file::{Model, Storage};
 use super::provenance::Weights;
 use super::settings::TrainSettings;
 use super::trainer::{Trained, Trainer};
@@ -33,6 +33,8 @@ pub struct TrainingFiles {
     pub other: Option<PathBuf>,
     /// The state after each epoch; gone when the model is there.
     pub checkpoint: PathBuf,
+    /// How the models store their weights.
+    pub storage: Storage,
 }
 
 impl TrainingFiles {
@@ -41,12 +43,24 @@ impl TrainingFiles {
         let extension = model.extension().map_or(String::new(), |extension| format!(".{}", extension.to_string_lossy()));
         let stem = model.file_stem().unwrap_or_default().to_string_lossy();
         let last = model.with_file_name(format!("{stem}.last{extension}"));
-        TrainingFiles { model: model.to_owned(), weights: Weights::Best, other: Some(last), checkpoint: checkpoint_of(model) }
+        TrainingFiles {
+            model: model.to_owned(),
+            weights: Weights::Best,
+            other: Some(last),
+            checkpoint: checkpoint_of(model),
+            storage: Storage::F32,
+        }
     }
 
     /// The last epoch's weights in `model`, the state in `NAME.extension.checkpoint`.
     pub fn last_only(model: &Path) -> Self {
-        TrainingFiles { model: model.to_owned(), weights: Weights::Last, other: None, checkpoint: checkpoint_of(model) }
+        TrainingFiles {
+            model: model.to_owned(),
+            weights: Weights::Last,
+            other: None,
+            checkpoint: checkpoint_of(model),
+            storage: Storage::F32,
+        }
     }
 
     /// Trains as [`train`](super::train), saving the state after every epoch, and writes the models. `origin` says which data it is
@@ -69,8 +83,8 @@ impl TrainingFiles {
             None => {
                 let Trained { best, last } = self.run(Trainer::new(program, data, settings)?, origin, start, report)?;
                 let (model, other) = if self.weights == Weights::Best { (best, last) } else { (last, best) };
-                self.other.as_ref().map(|path| other.save(path)).transpose()?;
-                model.save(&self.model)?;
+                self.other.as_ref().map(|path| other.save_as(path, self.storage)).transpose()?;
+                model.save_as(&self.model, self.storage)?;
                 model
             }
         };
@@ -84,7 +98,7 @@ impl TrainingFiles {
     /// # Errors
     /// As [`Model::load`].
     pub fn finished(&self, program: &Program, data: &TrainingData<'_>, settings: &TrainSettings, origin: &str) -> Result<Option<Model>> {
-        if !self.model.exists() {
+        if !self.model.exists() || Model::storage_of(&self.model)? != Some(self.storage) {
             return Ok(None);
         }
         let model = Model::load(&self.model)?;

@@ -2,6 +2,7 @@
 
 pub mod against;
 pub mod analysis;
+pub mod card;
 pub mod chart;
 pub mod colour;
 pub mod curve_chart;

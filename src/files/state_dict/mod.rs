@@ -6,7 +6,6 @@
 mod pickle;
 mod safetensors;
 mod storage;
-pub(crate) use storage::half;
 mod torch;
 mod torch_writer;
 

@@ -1,6 +1,7 @@
 //! Raw bytes → numbers: element types, and tensors as strided views of a storage.
 
 use super::{Tensor, Values};
+use crate::half::half;
 use crate::shape;
 
 /// Element types of PyTorch and safetensors files that are read.
@@ -139,33 +140,10 @@ pub(super) fn tensor(scalar: Scalar, big_endian: bool, raw: &[u8], view: View) -
     Ok(Tensor { shape: view.shape, values })
 }
 
-/// IEEE 754 binary16 → f32, exact.
-pub(crate) fn half(bits: u16) -> f32 {
-    let sign = if bits & 0x8000 == 0 { 1.0 } else { -1.0 };
-    let (exponent, fraction) = (i32::from(bits >> 10 & 0x1f), f32::from(bits & 0x3ff));
-    match exponent {
-        0 => sign * fraction * 2f32.powi(-24),
-        31 if fraction == 0.0 => sign * f32::INFINITY,
-        31 => f32::NAN,
-        _ => sign * (1.0 + fraction / 1024.0) * 2f32.powi(exponent - 15),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
-
-    #[test]
-    fn halves_are_exact() {
-        for (bits, value) in
-            [(0x3c00, 1.0), (0xc000, -2.0), (0x7bff, 65504.0), (0x0001, 5.9604645e-8), (0x0400, 6.1035156e-5), (0x3555, 0.33325195)]
-        {
-            assert_eq!(half(bits), value, "{bits:#x}");
-        }
-        assert_eq!(half(0x8000).to_bits(), (-0f32).to_bits());
-        assert!(half(0x7e00).is_nan() && half(0xfc00) == f32::NEG_INFINITY);
-    }
 
     proptest! {
         #[test]

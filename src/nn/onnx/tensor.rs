@@ -1,7 +1,7 @@
 //! Tensors of an ONNX file: weights, and the numbers that its shape arithmetic works with.
 
 use super::proto::{TensorProto, element};
-use crate::files::state_dict::half;
+use crate::half::half;
 use crate::shape;
 use std::borrow::Cow;
 use std::path::{Component, Path};
