@@ -193,6 +193,33 @@ fn stages_are_kept(folder: &Path) {
     assert!(refusal(folder, &format!("{other} -o one"), 2).contains("other settings"));
 }
 
+/// The path of the full preset, small, killed on the way; on Pulse2pulse ECGs where CARDIOGRAD_PULSE2PULSE names the generator's wheel, else on simulated ones.
+#[test]
+fn the_full_preset_goes_on_after_a_kill() {
+    let temporary = tempfile::tempdir().unwrap();
+    let folder = temporary.path();
+    let source = std::env::var("CARDIOGRAD_PULSE2PULSE").map_or(String::new(), |wheel| format!("--source pulse2pulse --generator {wheel}"));
+    let study = format!(
+        "study --preset full {source} --ecgs 60 --epochs 1 --arch standardconv --method random,saliency --heatmap-ecgs 2 --perturb-ecgs 3 --iterations 20"
+    );
+    let mut running = command(folder, &format!("{study} -o out")).stdout(Stdio::null()).spawn().unwrap();
+    let begun = std::time::Instant::now();
+    while !folder.join("out/models/qrs.cgm").exists() && begun.elapsed().as_secs() < 60 && running.try_wait().unwrap().is_none() {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    running.kill().unwrap();
+    running.wait().unwrap();
+    let text = stdout(folder, &format!("{study} -o out"));
+    assert!(text.contains("rate: test MAE"), "{text}");
+    let stored: serde_json::Value = serde_json::from_slice(&std::fs::read(folder.join("out/study.json")).unwrap()).unwrap();
+    assert_eq!(stored["settings"]["preset"], "full");
+    assert_eq!(stored["settings"]["training"]["standardise"], false);
+    assert_eq!(stored["settings"]["targets"].as_array().unwrap().len(), 7);
+    let said: Vec<String> = std::fs::read_to_string(folder.join("out/metrics.csv")).unwrap().lines().map(str::to_owned).collect();
+    assert_eq!(said.len(), 1 + 7 * 3);
+    assert!(stdout(folder, "verify out --digests").contains("digests as recorded"));
+}
+
 #[test]
 fn a_study_that_makes_no_sense_is_refused() {
     let temporary = tempfile::tempdir().unwrap();

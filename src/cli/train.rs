@@ -29,10 +29,10 @@ pub struct Args {
     /// The model to write, with the weights of the best epoch; those of the last go beside it, as NAME.last.EXTENSION.
     #[arg(long, short, value_name = "MODEL")]
     output: PathBuf,
-    /// paper: the study's settings; quick: standardised, few epochs, one cycle of the learning rate.
+    /// paper: the study's settings; full: the same in 36 epochs; quick: standardised, few epochs, one cycle of the learning rate.
     #[arg(long, default_value = "paper")]
     preset: Preset,
-    /// Passes over the training ECGs [default: paper 100, quick 5].
+    /// Passes over the training ECGs [default: paper 100, full 36, quick 5].
     #[arg(long, value_parser = up_to::<ROUNDS>)]
     epochs: Option<usize>,
     /// ECGs in a batch [default: 32].
