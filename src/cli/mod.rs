@@ -20,6 +20,7 @@ mod numbers;
 mod outputs;
 mod perturb;
 mod places;
+mod plan;
 mod predict;
 mod progress;
 mod provenance;
@@ -34,6 +35,7 @@ mod trace;
 mod train;
 mod verify;
 mod windows;
+mod work;
 
 use crate::{Error, Result};
 use clap::{Parser, Subcommand};
@@ -72,6 +74,16 @@ pub struct Globals {
 enum Command {
     /// Run the whole study: data, six networks, nine methods, perturbation, report.
     Study(study::Args),
+    /// Cut a study into tasks for any engine: a cluster, a workflow, a shell.
+    Plan(plan::Args),
+    /// Do tasks of a plan: one, a share, or all that nobody else does.
+    Run(work::RunArgs),
+    /// What of a plan is done, running, failed, and how long the rest takes.
+    Status(work::StatusArgs),
+    /// Make the study of a plan whose tasks are done: the bytes that `study` makes.
+    Merge(work::MergeArgs),
+    /// What work takes on this machine: milliseconds an ECG, memory.
+    Bench(plan::BenchArgs),
     /// Generate ECGs with the simulator or Pulse2pulse and measure them, into a dataset.
     Generate(generate::Args),
     /// Measure ECGs: intervals, amplitudes, fiducials.
@@ -122,6 +134,11 @@ fn dispatch(command: &Command, globals: &Globals) -> Result<()> {
     command.places().check()?;
     match command {
         Command::Study(args) => study::run(args, globals),
+        Command::Plan(args) => plan::run(args, globals),
+        Command::Run(args) => work::run(args, globals),
+        Command::Status(args) => work::status(args, globals),
+        Command::Merge(args) => work::merged(args, globals),
+        Command::Bench(args) => plan::bench(args, globals),
         Command::Generate(args) => generate::run(args, globals),
         Command::Measure(args) => measure::run(args, globals),
         Command::Import(args) => import_::run(args, globals),

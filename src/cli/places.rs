@@ -31,6 +31,9 @@ impl Command {
     pub(super) fn places(&self) -> Places {
         match self {
             Command::Study(args) => Places::recorded(args, |path| Output::Folder(path, Vec::new())),
+            Command::Plan(args) => args.places(),
+            Command::Merge(args) => args.places(),
+            Command::Bench(args) => args.places(),
             Command::Generate(args) => args.places(),
             Command::Measure(args) => args.places(),
             Command::Import(args) => args.places(),
@@ -46,7 +49,7 @@ impl Command {
             Command::Render(args) => args.places(),
             Command::Survey(args) => args.places(),
             Command::Models(args) => args.places(),
-            Command::Evaluate(_) | Command::Verify(_) | Command::Inspect(_) => Places::default(),
+            Command::Run(_) | Command::Status(_) | Command::Evaluate(_) | Command::Verify(_) | Command::Inspect(_) => Places::default(),
         }
     }
 }

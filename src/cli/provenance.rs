@@ -69,10 +69,20 @@ pub(super) fn record<A: Recorded>(command: &str, args: &A) -> Result<()> {
 /// Writes the record of what this process' command has just written at `place`: in the folder, or beside the file, which still have to get their
 /// names.
 pub(super) fn record_at<A: Recorded>(command: &str, args: &A, place: &Path) -> Result<()> {
+    record_words(command, args, place, std::env::args_os())
+}
+
+/// The same of a command whose words were these.
+pub(super) fn record_words<A: Recorded>(
+    command: &str,
+    args: &A,
+    place: &Path,
+    words: impl IntoIterator<Item = impl Into<OsString> + Clone>,
+) -> Result<()> {
     let mut args = args.clone();
     let seed = args.seed();
     let inputs = args.files().inputs.iter().map(|(role, input)| Digested::of(role, &input.path())).collect::<Result<_>>()?;
-    let (arguments, defaults) = options(std::env::args_os())?;
+    let (arguments, defaults) = options(words)?;
     let record = Record { arguments, defaults, ..Record::new(command, seed, inputs, place)? };
     record.sealed()?.write(place)
 }

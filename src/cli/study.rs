@@ -20,9 +20,9 @@ use crate::study::{DataSource, Perturbed, StudySettings, area_table, run as run_
 use crate::{Error, Result};
 use std::path::{Path, PathBuf};
 
-/// Arguments of `cardiograd study`.
+/// What a study is made of, for every command that takes one.
 #[derive(clap::Args, Clone, Debug)]
-pub struct Args {
+pub(super) struct Options {
     /// quick: minutes on simulated ECGs; full: 24 000 ECGs, a night on two cores; paper: the study's own sizes and settings, days.
     #[arg(long, default_value = "quick")]
     preset: Preset,
@@ -65,12 +65,22 @@ pub struct Args {
     /// The scoring by which methods are ranked, drawn and tested: paper, absolute_percentage, median_percentage, physical, per_sd or change.
     #[arg(long, value_name = "NAME", default_value = "absolute_percentage")]
     scoring: Scoring,
-    /// The folder of another study, to be held side by side with this one in against.html and tables.
-    #[arg(long, value_name = "DIR", value_parser = results_of)]
-    against: Option<PathBuf>,
     /// The seed that every draw follows from.
     #[arg(long, default_value_t = 1)]
     seed: u64,
+}
+
+/// Arguments of `cardiograd study`.
+#[derive(clap::Args, Clone, Debug)]
+pub struct Args {
+    #[command(flatten)]
+    options: Options,
+    /// The folder of another study, to be held side by side with this one in against.html and tables.
+    #[arg(long, value_name = "DIR", value_parser = results_of)]
+    against: Option<PathBuf>,
+    /// Print what it would take (tasks, time, memory, disk), measured in some seconds, and make nothing.
+    #[arg(long)]
+    dry_run: bool,
     /// The study's folder. Run again after an interruption: finished stages are not repeated.
     #[arg(long, short, value_name = "DIR")]
     output: PathBuf,
@@ -84,31 +94,30 @@ fn results_of(folder: &str) -> std::result::Result<PathBuf, String> {
 
 /// Runs the command, and records where the results come from.
 pub fn run(args: &Args, globals: &Globals) -> Result<()> {
-    let settings = args.settings(globals)?;
+    let settings = args.options.settings(globals)?;
+    if args.dry_run {
+        return super::plan::dry_run(&settings, globals);
+    }
     let _lock = OutputLock::inside(&args.output)?;
     let results = studied(args, &settings, globals)?;
     record("study", args)?;
-    match (globals.quiet, globals.json) {
-        (true, _) => Ok(()),
-        (_, true) => print(format!("{:#}", summary(&args.output, &results))),
-        _ => tell(&args.output, &results),
-    }
+    finished(&args.output, &results, globals)
 }
 
 impl Recorded for Args {
     fn files(&mut self) -> Files<'_> {
         let mut inputs = Vec::new();
-        inputs.extend(self.generator.as_mut().map(|path| ("generator", Input::Path(path))));
-        inputs.extend(self.data.as_mut().map(|path| ("data", Input::Path(path))));
+        inputs.extend(self.options.generator.as_mut().map(|path| ("generator", Input::Path(path))));
+        inputs.extend(self.options.data.as_mut().map(|path| ("data", Input::Path(path))));
         inputs.extend(self.against.as_mut().map(|path| ("against", Input::Path(path))));
-        if !ARCHITECTURES.contains(&self.arch.as_str()) {
-            inputs.push(("arch", Input::Text(&mut self.arch)));
+        if !ARCHITECTURES.contains(&self.options.arch.as_str()) {
+            inputs.push(("arch", Input::Text(&mut self.options.arch)));
         }
         Files { inputs, output: Some(&mut self.output) }
     }
 
     fn seed(&self) -> Option<u64> {
-        Some(self.seed)
+        Some(self.options.seed)
     }
 }
 
@@ -135,7 +144,7 @@ pub(super) fn lend(study: &Path, to: &Path) -> Result<()> {
 
 /// The study, without a record.
 pub(super) fn make(args: &Args, globals: &Globals) -> Result<()> {
-    studied(args, &args.settings(globals)?, globals).map(drop)
+    studied(args, &args.options.settings(globals)?, globals).map(drop)
 }
 
 fn studied(args: &Args, settings: &StudySettings, globals: &Globals) -> Result<StudyResults> {
@@ -157,8 +166,14 @@ fn studied(args: &Args, settings: &StudySettings, globals: &Globals) -> Result<S
     Ok(results)
 }
 
-impl Args {
-    fn settings(&self, globals: &Globals) -> Result<StudySettings> {
+impl Options {
+    /// The files that it reads.
+    pub(super) fn reads(&self) -> Vec<PathBuf> {
+        let arch = Some(&self.arch).filter(|arch| !ARCHITECTURES.contains(&arch.as_str())).map(PathBuf::from);
+        self.generator.iter().chain(&self.data).cloned().chain(arch).collect()
+    }
+
+    pub(super) fn settings(&self, globals: &Globals) -> Result<StudySettings> {
         let fresh = StudySettings::new(self.preset, self.seed);
         let program = load_program(&self.arch)?;
         let methods = Method::parse_list(&self.method)?;
@@ -229,6 +244,15 @@ fn summary(folder: &Path, results: &StudyResults) -> serde_json::Value {
         Scoring::ALL.into_iter().map(|scoring| (scoring.name().to_owned(), named(&networks, scoring))).collect();
     let files: serde_json::Map<_, _> = places(folder).into_iter().map(|(name, path)| (name.to_owned(), serde_json::json!(path))).collect();
     serde_json::json!({ "folder": folder, "ecgs": results.data.ecgs, "metrics": metrics, "table4": table4, "files": files })
+}
+
+/// Tells of a study that another command has finished.
+pub(super) fn finished(folder: &Path, results: &StudyResults, globals: &Globals) -> Result<()> {
+    match (globals.quiet, globals.json) {
+        (true, _) => Ok(()),
+        (_, true) => print(format!("{:#}", summary(folder, results))),
+        _ => tell(folder, results),
+    }
 }
 
 fn tell(folder: &Path, results: &StudyResults) -> Result<()> {

@@ -26,7 +26,7 @@ pub use target::{InputKind, Target};
 pub use {
     folder::{Manifest, Origin},
     table::{COLUMNS, read_table, write_header, write_row, write_table, write_wide_header, write_wide_row},
-    writer::{DatasetWriter, generate_folder},
+    writer::{DatasetWriter, generate_folder, generate_range, join_folders},
 };
 
 /// What is known of one ECG besides its samples.

@@ -11,14 +11,16 @@ use crate::ecg::measure::Thresholds;
 use crate::ecg::simulator::Kind;
 use crate::files::atomic::{self, AtomicFolder};
 use crate::files::digest::sha256_file;
-use crate::files::npy::NpyWriter;
+use crate::files::npy::{NpyRows, NpyWriter};
 use crate::intake::{self, Most};
-use crate::progress::Report;
+use crate::progress::{Report, Step};
 use crate::{Error, Result};
+use ndarray::Ix2;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
-use std::io::{BufWriter, Seek, SeekFrom, Write};
+use std::io::{BufRead, BufWriter, Seek, SeekFrom, Write};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -26,6 +28,8 @@ const VERSION_OF_PROGRAM: &str = env!("CARGO_PKG_VERSION");
 const PROGRESS: &str = "progress.json";
 /// Where an origin lists the kinds of its simulated ECGs.
 const KINDS: &str = "kinds";
+/// Where an origin says at which number the ECGs of a part begin.
+const FIRST: &str = "first";
 /// Time between checkpoints: little is lost to a kill, little is spent on syncing.
 const EVERY: Duration = Duration::from_secs(5);
 
@@ -161,6 +165,29 @@ impl DatasetWriter {
         Ok(())
     }
 
+    /// Appends all rows of another dataset, its tables as they are, line by line.
+    fn append_part(&mut self, part: &Path, total: usize, report: Report<'_>) -> Result<()> {
+        let (rhythm, median) = (NpyRows::open(part.join(RHYTHM))?, NpyRows::open(part.join(MEDIAN))?);
+        let two = |row: ndarray::ArrayD<i16>| row.into_dimensionality::<Ix2>();
+        let shape = |path: &Path| Error::format(path, "its rows are not those of a dataset");
+        for row in 0..rhythm.len() {
+            self.rhythm.append(two(rhythm.row::<i16>(row)?).map_err(|_| shape(rhythm.path()))?.view())?;
+            let beat = median.row::<f32>(row)?.into_dimensionality::<Ix2>().map_err(|_| shape(median.path()))?;
+            self.median.append(beat.view())?;
+            report(Step { label: "joining", done: self.rows() as u64, total: total as u64, unit: "ECGs", note: "" });
+        }
+        self.measurements.append_lines(&part.join(MEASUREMENTS))?;
+        let truth = part.join(TRUTH);
+        if truth.exists() {
+            let kinds = self.origin.details.contains_key(KINDS);
+            if self.truth.is_none() {
+                self.truth = Some(Table::of_truth(self.folder.partial().join(TRUTH), 0, kinds)?);
+            }
+            self.truth.as_mut().map_or(Ok(()), |table| table.append_lines(&truth))?;
+        }
+        Ok(())
+    }
+
     /// Makes what was written so far survive a kill. Done every few seconds by itself.
     ///
     /// # Errors
@@ -219,25 +246,43 @@ impl DatasetWriter {
 pub fn generate_folder(
     path: impl AsRef<Path>,
     source: &Source,
-    mut origin: Origin,
+    origin: Origin,
     ecgs: usize,
     thresholds: &Thresholds,
     report: Report<'_>,
 ) -> Result<Manifest> {
-    origin.source = source.name().into();
-    origin.details.insert("thresholds".into(), thresholds.name.into());
+    generate_range(path, source, origin, 0..ecgs, thresholds, report)
+}
+
+/// The same of the ECGs of these numbers: their rows are those of a dataset of all. One that does not begin at 0 says in its origin where it begins.
+///
+/// # Errors
+/// As [`generate_folder`].
+pub fn generate_range(
+    path: impl AsRef<Path>,
+    source: &Source,
+    origin: Origin,
+    numbers: Range<usize>,
+    thresholds: &Thresholds,
+    report: Report<'_>,
+) -> Result<Manifest> {
+    let mut origin = whole_origin(origin, source.name(), thresholds);
     if let Source::Simulator(simulator) = source
         && !simulator.kinds().is_empty()
     {
         origin.details.insert(KINDS.into(), simulator.kinds().iter().map(|kind| kind.name()).collect::<Vec<_>>().join(","));
     }
+    if numbers.start > 0 {
+        origin.details.insert(FIRST.into(), numbers.start.to_string());
+    }
     let mut writer = DatasetWriter::resume(&path, origin)?;
+    let ecgs = numbers.len();
     if writer.rows() > ecgs {
         let text = format!("{ecgs} ECGs asked for, the unfinished dataset holds {} already: remove it or ask for more", writer.rows());
         return Err(Error::Usage(format!("{}: {text}", path.as_ref().display())));
     }
-    let start = writer.rows() as u64;
-    match source.generate(start..ecgs as u64, thresholds, report, &mut |entry| writer.append(&entry)) {
+    let start = (numbers.start + writer.rows()) as u64;
+    match source.generate(start..numbers.end as u64, thresholds, report, &mut |entry| writer.append(&entry)) {
         Ok(()) => writer.finish(),
         // A full disk may be emptied and the work continued; what is wrong with the request stays wrong.
         Err(error @ Error::Io { .. }) => Err(error),
@@ -246,6 +291,41 @@ pub fn generate_folder(
             Err(error)
         }
     }
+}
+
+/// What is added to an origin when a dataset is generated.
+fn whole_origin(mut origin: Origin, source: &str, thresholds: &Thresholds) -> Origin {
+    origin.source = source.into();
+    origin.details.insert("thresholds".into(), thresholds.name.into());
+    origin
+}
+
+/// Joins datasets that hold one after another the ECGs of one origin, each made by [`generate_range`], into the dataset of all: the bytes of
+/// [`generate_folder`].
+///
+/// # Errors
+/// [`Error::Data`] for parts that are not of one origin, or do not follow one another; as [`DatasetWriter`].
+pub fn join_folders(path: impl AsRef<Path>, parts: &[PathBuf], origin: Origin, report: Report<'_>) -> Result<Manifest> {
+    let manifests = parts.iter().map(Manifest::read).collect::<Result<Vec<_>>>()?;
+    let Some(first) = manifests.first() else { return Err(Error::Data("no parts to join into a dataset".into())) };
+    // What generating adds stands in the first part, which begins at 0.
+    let origin = Origin { source: first.origin.source.clone(), details: first.origin.details.clone(), ..origin };
+    let total: usize = manifests.iter().map(|manifest| manifest.ecgs).sum();
+    let mut writer = DatasetWriter::create(&path, origin)?;
+    for (part, manifest) in parts.iter().zip(&manifests) {
+        let mut own = manifest.origin.clone();
+        let begins = own.details.remove(FIRST).map_or(Some(0), |first| first.parse::<usize>().ok());
+        if own != writer.origin || begins != Some(writer.rows()) {
+            let text = format!("{}: not the part of this dataset that begins at ECG {}", part.display(), writer.rows());
+            return Err(Error::Data(text));
+        }
+        let differing = manifest.differing(part)?;
+        if !differing.is_empty() {
+            return Err(Error::format(part, format!("changed since it was written: {}", differing.join(", "))));
+        }
+        writer.append_part(part, total, report)?;
+    }
+    writer.finish()
 }
 
 /// A line for every kind of note on an import, and little else.
@@ -307,6 +387,15 @@ impl Table {
 
     fn append(&mut self, id: &str, measurements: &Measurements) -> Result<()> {
         table::write_row(&mut self.out, id, measurements).map_err(|source| Error::io(&self.path, source))
+    }
+
+    /// Appends the lines of another table behind its header.
+    fn append_lines(&mut self, table: &Path) -> Result<()> {
+        let (file, _) = intake::open(table)?;
+        let mut lines = std::io::BufReader::new(file);
+        let mut header = Vec::new();
+        lines.read_until(b'\n', &mut header).map_err(|source| Error::io(table, source))?;
+        std::io::copy(&mut lines, &mut self.out).map(drop).map_err(|source| Error::io(&self.path, source))
     }
 
     /// Flushes, syncs, and says how long the table is.

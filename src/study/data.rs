@@ -69,9 +69,17 @@ fn origin(settings: &StudySettings) -> Result<Origin> {
     Ok(origin)
 }
 
+/// Where the ECGs of a study come from, and what a dataset of them says of that. Of a study on a given dataset: the simulator's.
+pub(super) fn source(settings: &StudySettings) -> Result<(Source, Origin)> {
+    let source = match &settings.source {
+        DataSource::Pulse2pulse { generator, .. } => Source::pulse2pulse(Generator::load(generator)?, settings.seed()),
+        _ => Source::Simulator(Simulator::new(Settings::default(), settings.seed())),
+    };
+    Ok((source, origin(settings)?))
+}
+
 fn generated(path: PathBuf, settings: &StudySettings, report: Report<'_>) -> Result<PathBuf> {
     let thresholds = Thresholds::default();
-    let origin = origin(settings)?;
     let ecgs = match &settings.source {
         DataSource::Pulse2pulse { ecgs, .. } | DataSource::Simulator { ecgs } => *ecgs,
         DataSource::Dataset(_) => return Ok(path),
@@ -79,10 +87,7 @@ fn generated(path: PathBuf, settings: &StudySettings, report: Report<'_>) -> Res
     if path.exists() {
         return Ok(path);
     }
-    let source = match &settings.source {
-        DataSource::Pulse2pulse { generator, .. } => Source::pulse2pulse(Generator::load(generator)?, settings.seed()),
-        _ => Source::Simulator(Simulator::new(Settings::default(), settings.seed())),
-    };
+    let (source, origin) = source(settings)?;
     generate_folder(&path, &source, origin, ecgs, &thresholds, report)?;
     Ok(path)
 }

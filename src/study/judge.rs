@@ -14,7 +14,7 @@ use ndarray::{Array1, Array2, Array3, ArrayD, Axis, Dimension};
 use std::path::{Path, PathBuf};
 
 /// ECGs that are explained and perturbed together; what a kill can lose.
-const CHUNK: usize = 16;
+pub(super) const CHUNK: usize = 16;
 
 /// What is judged: one network's heatmaps by some methods.
 pub struct Judge<'a> {
@@ -62,18 +62,49 @@ impl Judge<'_> {
         let members = self.members();
         open_cache(cache, &self.digest(identity))?;
         let mut parts = Vec::new();
-        for (number, chunk) in members.chunks(CHUNK).enumerate() {
-            let path = cache.join(format!("{number:06}.npz"));
-            let before = (number * CHUNK) as u64;
-            let total = members.len() as u64;
+        for number in 0..self.parts() {
+            let path = cache.join(Self::part_name(number));
             if !path.exists() {
-                let within = |step: Step<'_>| report(Step { label, done: before + step.done, total, ..step });
-                self.write(&path, &self.chunk(chunk, &within)?)?;
+                self.part(number, &path, label, report)?;
             }
-            report(Step { label, done: before + chunk.len() as u64, total, unit: "ECGs", note: "" });
             parts.push(self.read(&path)?);
         }
         self.gather(&members, &parts)
+    }
+
+    /// In how many parts the work is done.
+    pub fn parts(&self) -> usize {
+        self.members().len().div_ceil(CHUNK)
+    }
+
+    /// The name of the file of a part, from 0.
+    pub fn part_name(number: usize) -> String {
+        format!("{number:06}.npz")
+    }
+
+    /// Does one part of the work, and writes what it brings.
+    ///
+    /// # Errors
+    /// As [`Judge::run`].
+    pub fn part(&self, number: usize, path: &Path, label: &str, report: Report<'_>) -> Result<()> {
+        let members = self.members();
+        let (before, total) = ((number * CHUNK) as u64, members.len() as u64);
+        let Some(chunk) = members.chunks(CHUNK).nth(number) else {
+            return Err(Error::Usage(format!("there is no part {number} of {total} ECGs")));
+        };
+        let within = |step: Step<'_>| report(Step { label, done: before + step.done, total, ..step });
+        self.write(path, &self.chunk(chunk, &within)?)?;
+        report(Step { label, done: before + chunk.len() as u64, total, unit: "ECGs", note: "" });
+        Ok(())
+    }
+
+    /// Does the first part, and keeps nothing: to see what it takes.
+    ///
+    /// # Errors
+    /// As [`Judge::run`].
+    pub fn try_out(&self) -> Result<()> {
+        let members = self.members();
+        self.chunk(&members[..members.len().min(CHUNK)], &crate::progress::silent).map(drop)
     }
 
     /// Everything that the outcome depends on.

@@ -8,6 +8,7 @@ mod judge;
 mod pipeline;
 mod settings;
 mod tables;
+pub mod tasks;
 mod training;
 
 pub use data::deviation;

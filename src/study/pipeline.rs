@@ -4,11 +4,10 @@ use super::data::{self, Data};
 use super::judge::{Judge, Judged};
 use super::tables::{Perturbed, metrics_table, write_area_tables};
 use super::{StudySettings, training};
-use crate::attribution::{Method, Settings as AttributionSettings};
+use crate::attribution::Method;
 use crate::audit::provenance::record_of;
 use crate::dataset::{Dataset, Part, Split, Target};
 use crate::evaluation::errors;
-use crate::evaluation::perturbation::PerturbationSettings;
 use crate::files::atomic::{self, OutputLock};
 use crate::files::{digest::sha256_file, npy};
 use crate::intake::{self, Most};
@@ -90,6 +89,11 @@ fn open_folder(folder: &Path, settings: &StudySettings, mark: &str) -> Result<()
     if marked { Ok(()) } else { atomic::write(folder.join(MARK), mark.as_bytes()) }
 }
 
+/// Marks a new or empty folder as that of a study.
+pub(super) fn mark_new(folder: &Path, settings: &StudySettings) -> Result<()> {
+    atomic::write(folder.join(MARK), mark(settings).as_bytes())
+}
+
 /// Makes a study of other settings one of these, now that nothing is left to be refused: what a record says of it holds no longer.
 fn take(folder: &Path, mark: &str) -> Result<()> {
     let path = folder.join(MARK);
@@ -101,7 +105,7 @@ fn take(folder: &Path, mark: &str) -> Result<()> {
 }
 
 /// The first test ECGs that have every target: the same for all targets.
-fn kept(dataset: &Dataset, split: &Split, settings: &StudySettings) -> Vec<usize> {
+pub(super) fn kept(dataset: &Dataset, split: &Split, settings: &StudySettings) -> Vec<usize> {
     let whole = |ecg: &usize| settings.targets.iter().all(|target| dataset.target(*ecg, *target).is_some_and(f64::is_finite));
     split.part(Part::Test).iter().copied().filter(whole).take(settings.heatmap_ecgs).collect()
 }
@@ -207,10 +211,9 @@ impl Study<'_> {
 
     /// Heatmaps and perturbation of one network: from the folder if they are of this study, else done.
     fn judge(&self, target: Target, network: &crate::tape::Network<f32>, identity: &str, ecgs: &[usize]) -> Result<Judged> {
-        let (settings, seed) = (self.settings, self.settings.seed());
+        let settings = self.settings;
         let inputs = |ecgs: &[usize]| self.data.dataset.inputs(ecgs, settings.input);
-        let attribution = AttributionSettings { seed, target: target.index(), ..AttributionSettings::default() };
-        let perturbation = PerturbationSettings { iterations: settings.iterations, seed, ..PerturbationSettings::default() };
+        let (attribution, perturbation) = (settings.attribution(target), settings.perturbation());
         let judge = Judge {
             network,
             inputs: &inputs,

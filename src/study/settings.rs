@@ -1,8 +1,9 @@
 //! What a study is made of: the settings, and the presets.
 
-use crate::attribution::Method;
+use crate::attribution::{Method, Settings as AttributionSettings};
 use crate::dataset::{InputKind, Target};
 use crate::ecg::leads::LEADS;
+use crate::evaluation::perturbation::PerturbationSettings;
 use crate::evaluation::scores::Scoring;
 use crate::nn::{Preset, TrainSettings};
 use crate::{Error, Result};
@@ -81,6 +82,16 @@ impl StudySettings {
             iterations,
             scoring: Scoring::default(),
         }
+    }
+
+    /// How methods are set for a target's network.
+    pub fn attribution(&self, target: Target) -> AttributionSettings {
+        AttributionSettings { seed: self.seed(), target: target.index(), ..AttributionSettings::default() }
+    }
+
+    /// How ECGs are perturbed.
+    pub fn perturbation(&self) -> PerturbationSettings {
+        PerturbationSettings { iterations: self.iterations, seed: self.seed(), ..PerturbationSettings::default() }
     }
 
     /// The master seed.

@@ -1,0 +1,81 @@
+//! Tasks become a study: what they left is checked, put where the study keeps what it has finished, and the study does the rest.
+
+use super::done::Done;
+use super::list::{Plan, Task, Work};
+use super::work::JUDGED;
+use crate::files::atomic;
+use crate::progress::{Report, Step};
+use crate::report::StudyResults;
+use crate::study::data::DATASET;
+use crate::study::pipeline;
+use crate::{Error, Result};
+use std::path::Path;
+
+/// Faults that are told one by one.
+const TOLD: usize = 5;
+
+/// Makes the study of a plan, in `out`, of what its tasks left in `folder`: byte for byte what [`crate::study::run`] makes.
+///
+/// # Errors
+/// [`Error::Data`] that names every task that is missing, of another plan, program or kernel, or whose files have changed: then nothing is written.
+/// As [`crate::study::run`].
+pub fn merge(folder: &Path, plan: &Plan, out: &Path, report: Report<'_>, notice: &dyn Fn(&str)) -> Result<StudyResults> {
+    let tasks = plan.tasks();
+    check(folder, plan, &tasks, report)?;
+    if out.exists()
+        && std::fs::read_dir(out).map_err(|source| Error::io(out, source))?.flatten().any(|entry| !atomic::is_ours(&entry.file_name()))
+    {
+        return pipeline::run(out, &plan.settings, report, notice);
+    }
+    let _lock = atomic::OutputLock::inside_unless_held(out)?;
+    pipeline::mark_new(out, &plan.settings)?;
+    let generated = tasks.iter().any(|task| task.work == Work::Join);
+    for part in [Some("models"), generated.then_some(DATASET)].into_iter().flatten() {
+        lend(&folder.join(part), &out.join(part))?;
+    }
+    for target in &plan.settings.targets {
+        lend(&folder.join(JUDGED).join(target.name()), &out.join("cache").join(target.name()))?;
+    }
+    pipeline::run(out, &plan.settings, report, notice)
+}
+
+/// Every task is done once, of this plan, by one program and one kernel, and its files are as it left them.
+fn check(folder: &Path, plan: &Plan, tasks: &[Task], report: Report<'_>) -> Result<()> {
+    let digest = plan.digest()?;
+    let (mut faults, mut kernel) = (Vec::new(), None);
+    for task in tasks {
+        match Done::load(folder, task.id) {
+            Ok(Some(done)) => {
+                let kernel = kernel.get_or_insert_with(|| done.kernel.clone());
+                faults.extend(done.faults(folder, &digest, task, kernel));
+            }
+            Ok(None) => faults.push(format!("task {} ({}) is not done", task.id, task.name())),
+            Err(error) => faults.push(error.to_string()),
+        }
+        report(Step { label: "checking what tasks left", done: task.id as u64 + 1, total: tasks.len() as u64, unit: "tasks", note: "" });
+    }
+    if faults.is_empty() {
+        return Ok(());
+    }
+    let more = if faults.len() > TOLD { format!("; and {} more", faults.len() - TOLD) } else { String::new() };
+    faults.truncate(TOLD);
+    Err(Error::Data(format!("{}: nothing is merged: {}{more}", folder.display(), faults.join("; "))))
+}
+
+/// Gives the files of one folder to another, by links where that can be: files are replaced, never written into.
+fn lend(from: &Path, to: &Path) -> Result<()> {
+    if !from.is_dir() {
+        return Ok(());
+    }
+    std::fs::create_dir_all(to).map_err(|source| Error::io(to, source))?;
+    for entry in std::fs::read_dir(from).map_err(|source| Error::io(from, source))? {
+        let entry = entry.map_err(|source| Error::io(from, source))?;
+        let (from, to) = (entry.path(), to.join(entry.file_name()));
+        if atomic::is_ours(&entry.file_name()) || to.exists() {
+            continue;
+        }
+        let linked = std::fs::hard_link(&from, &to).or_else(|_| std::fs::copy(&from, &to).map(|_| ()));
+        linked.map_err(|source| Error::io(&to, source))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,189 @@
+//! One task: what it needs is there, it is claimed, the work of the study is done, and a record is left.
+
+use super::claim::Claim;
+use super::done::{Done, note_failure};
+use super::list::{Plan, Task, Work, ecgs};
+use crate::atomic;
+use crate::dataset::{Part, Split, Target, generate_range, join_folders};
+use crate::ecg::measure::Thresholds;
+use crate::files::digest::sha256_file;
+use crate::nn::{Examples, Model, load_program};
+use crate::progress::Report;
+use crate::study::data::{self, DATASET, Data};
+use crate::study::judge::Judge;
+use crate::study::{StudySettings, pipeline, training};
+use crate::{Error, Result};
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+/// What came of an attempt at a task.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome {
+    /// It was done in this attempt.
+    Done,
+    /// It was done before.
+    Before,
+    /// Another is at it.
+    Claimed,
+    /// It needs these, which are not done.
+    Needs(Vec<usize>),
+}
+
+/// The folder of what judging has brought, a folder a target.
+pub(super) const JUDGED: &str = "judged";
+
+/// Does a task of a plan in its folder, unless it is done, another's, or cannot begin.
+///
+/// # Errors
+/// What the work brings; it is noted as the reason for which the task failed.
+pub fn attempt(folder: &Path, plan: &Plan, tasks: &[Task], id: usize, report: Report<'_>) -> Result<Outcome> {
+    let Some(task) = tasks.get(id) else {
+        return Err(Error::Usage(format!("there is no task {id}: the plan has {} (0 to {})", tasks.len(), tasks.len().saturating_sub(1))));
+    };
+    if Done::load(folder, id)?.is_some() {
+        return Ok(Outcome::Before);
+    }
+    let mut missing = Vec::new();
+    for need in task.needs.clone() {
+        if Done::load(folder, need)?.is_none() {
+            missing.push(need);
+        }
+    }
+    if !missing.is_empty() {
+        return Ok(Outcome::Needs(missing));
+    }
+    let Some(claim) = Claim::take(folder, id)? else { return Ok(Outcome::Claimed) };
+    // It may have been done between the look and the claim.
+    if Done::load(folder, id)?.is_some() {
+        return Ok(Outcome::Before);
+    }
+    let begun = Instant::now();
+    let made = Worker { folder, settings: &plan.settings, report }.work(plan, tasks, &task.work);
+    let done = made.and_then(|(inputs, outputs)| {
+        Done::new(folder, &plan.digest()?, task, inputs, &outputs, begun.elapsed().as_secs_f64())?.save(folder)
+    });
+    drop(claim);
+    match done {
+        Ok(()) => Ok(Outcome::Done),
+        Err(error) => {
+            note_failure(folder, id, &error)?;
+            Err(error)
+        }
+    }
+}
+
+/// Digests of what a task went out from, and the files that it left.
+type Made = (BTreeMap<String, String>, Vec<PathBuf>);
+
+struct Worker<'a> {
+    folder: &'a Path,
+    settings: &'a StudySettings,
+    report: Report<'a>,
+}
+
+impl Worker<'_> {
+    fn work(&self, plan: &Plan, tasks: &[Task], work: &Work) -> Result<Made> {
+        match work {
+            Work::Data(range) => self.data(range),
+            Work::Join => self.join(tasks),
+            Work::Train(target) => self.train(*target),
+            Work::Judge(target, chunks) => self.judge(plan, *target, chunks),
+        }
+    }
+
+    fn data(&self, range: &Range<usize>) -> Result<Made> {
+        let name = shard(range);
+        let path = self.folder.join(&name);
+        if !path.exists() {
+            let (source, origin) = data::source(self.settings)?;
+            generate_range(&path, &source, origin, range.clone(), &Thresholds::default(), self.report)?;
+        }
+        Ok((BTreeMap::new(), files_of(self.folder, &name)?))
+    }
+
+    fn join(&self, tasks: &[Task]) -> Result<Made> {
+        let shards: Vec<PathBuf> = tasks
+            .iter()
+            .filter_map(|task| if let Work::Data(range) = &task.work { Some(self.folder.join(shard(range))) } else { None })
+            .collect();
+        let path = self.folder.join(DATASET);
+        if !path.exists() {
+            let (_, origin) = data::source(self.settings)?;
+            join_folders(&path, &shards, origin, self.report)?;
+        }
+        Ok((BTreeMap::new(), files_of(self.folder, Path::new(DATASET))?))
+    }
+
+    /// The study's dataset: the joined one, or the one that was given.
+    fn dataset(&self) -> Result<Data> {
+        if ecgs(self.settings).is_some() && !self.folder.join(DATASET).exists() {
+            return Err(Error::Data(format!("{} is gone, though its task is done", self.folder.join(DATASET).display())));
+        }
+        data::open(self.folder, self.settings, self.report)
+    }
+
+    fn train(&self, target: Target) -> Result<Made> {
+        let (program, data) = (load_program(&self.settings.arch)?, self.dataset()?);
+        let split = data.dataset.split(self.settings.seed());
+        training::network(self.folder, self.settings, &program, &data, &split, target, self.report)?;
+        let inputs = BTreeMap::from([("dataset".to_owned(), data.digest)]);
+        Ok((inputs, ["", ".last"].map(|which| PathBuf::from(format!("models/{target}{which}.cgm"))).to_vec()))
+    }
+
+    fn judge(&self, plan: &Plan, target: Target, chunks: &Range<usize>) -> Result<Made> {
+        let data = self.dataset()?;
+        let split: Split = data.dataset.split(self.settings.seed());
+        let path = self.folder.join("models").join(format!("{target}.cgm"));
+        let (model, network) = (format!("sha256:{}", sha256_file(&path)?), Model::load(&path)?.network);
+        let (kept, examples) =
+            (pipeline::kept(&data.dataset, &split, self.settings), Examples::of(&data.dataset, &split, Part::Test, target));
+        let ecgs = &examples.ecgs[..examples.len().min(self.settings.perturb_ecgs)];
+        let inputs = |ecgs: &[usize]| data.dataset.inputs(ecgs, self.settings.input);
+        let (attribution, perturbation) = (plan.settings.attribution(target), plan.settings.perturbation());
+        let judge = Judge {
+            network: &network,
+            inputs: &inputs,
+            methods: &self.settings.methods,
+            attribution: &attribution,
+            perturbation: &perturbation,
+            kept: &kept,
+            perturbed: ecgs,
+        };
+        let folder = Path::new(JUDGED).join(target.name());
+        std::fs::create_dir_all(self.folder.join(&folder)).map_err(|source| Error::io(self.folder.join(&folder), source))?;
+        let mark = folder.join("digest");
+        let digest = judge.digest(&format!("{model} {}", data.digest));
+        if !self.folder.join(&mark).exists() {
+            atomic::write(self.folder.join(&mark), digest.as_bytes())?;
+        }
+        let mut outputs = vec![mark];
+        let label = format!("explaining and perturbing {target}");
+        for chunk in chunks.start..chunks.end.min(judge.parts()) {
+            let part = folder.join(Judge::part_name(chunk));
+            if !self.folder.join(&part).exists() {
+                judge.part(chunk, &self.folder.join(&part), &label, self.report)?;
+            }
+            outputs.push(part);
+        }
+        Ok((BTreeMap::from([("dataset".to_owned(), data.digest), ("model".to_owned(), model)]), outputs))
+    }
+}
+
+/// The folder of the ECGs of a range.
+fn shard(range: &Range<usize>) -> PathBuf {
+    PathBuf::from(format!("data/{}-{}", range.start, range.end - 1))
+}
+
+/// The files directly in a folder, by their paths below the plan's.
+fn files_of(root: &Path, folder: &Path) -> Result<Vec<PathBuf>> {
+    let place = root.join(folder);
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(&place).map_err(|source| Error::io(&place, source))? {
+        let entry = entry.map_err(|source| Error::io(&place, source))?;
+        files.push(folder.join(entry.file_name()));
+    }
+    files.sort();
+    Ok(files)
+}
