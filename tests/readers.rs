@@ -408,7 +408,7 @@ fn columns_round_trip_and_refusals() {
     let bare = make("", 0.001, ",");
     let path = write(&to, "c.csv", &bare);
     assert!(refusal(&path).contains("unit of lead I"));
-    let given = Given { unit: Some(Unit::Millivolt), rate: None };
+    let given = Given { unit: Some(Unit::Millivolt), ..Given::default() };
     assert!(farthest(&read_rhythm(&path, given), &ecg) < 0.1);
     let good = make(" (uV)", 1.0, ",");
     let refuse = |text: String| refusal(&write(&to, "bad.csv", text));

@@ -145,7 +145,11 @@ impl Importer<'_> {
             ("kind".to_owned(), self.source.kind().to_owned()),
             ("names_sha256".to_owned(), self.source.digest()),
         ]);
-        let said = [("unit", self.args.said.unit.clone()), ("rate_hz", self.args.said.rate.map(|rate| rate.to_string()))];
+        let said = [
+            ("unit", self.args.said.unit.clone()),
+            ("rate_hz", self.args.said.rate.map(|rate| rate.to_string())),
+            ("leads", (!self.args.said.leads.is_empty()).then(|| self.args.said.leads.join(","))),
+        ];
         details.extend(said.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
         if self.args.medians.is_some() {
             details.insert("median_beats".into(), "from files".into());

@@ -59,6 +59,9 @@ pub(super) struct Said {
     /// The sampling rate of files that do not say, Hz [arrays: 500].
     #[arg(long, value_name = "HZ")]
     pub(super) rate: Option<f64>,
+    /// The leads of arrays, in their order: I,II,V1 … [arrays of 8: I,II,V1-V6; of 12: the usual order].
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    pub(super) leads: Vec<String>,
 }
 
 /// The unit of a name.
@@ -79,7 +82,7 @@ impl Said {
         if let Some(rate) = self.rate.filter(|rate| !(250.0..=1000.0).contains(rate)) {
             return Err(Error::Usage(format!("--rate {rate}: rates from 250 to 1000 Hz can be used")));
         }
-        Ok(Given { unit, rate: self.rate })
+        Ok(Given { unit, rate: self.rate, leads: self.leads.clone() })
     }
 }
 
@@ -156,7 +159,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
         progress.finish();
         return sink.finish(args, globals);
     }
-    let sources = args.inputs.iter().map(|input| Source::open(input, given)).collect::<Result<Vec<_>>>()?;
+    let sources = args.inputs.iter().map(|input| Source::open(input, given.clone())).collect::<Result<Vec<_>>>()?;
     let ids = Source::distinct_ids(&sources)?;
     let mut sink = Sink::new(args, globals)?;
     // Rows printed as they come are progress enough.

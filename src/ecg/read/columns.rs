@@ -55,7 +55,7 @@ fn parse(text: &str, given: &Given) -> std::result::Result<Recording, String> {
         (None, None) => return Err("the sampling rate is not known: give a column time (s) or time (ms), or --rate HZ".into()),
     };
     let leads = columns.iter().zip(values).filter_map(|(column, samples)| match column {
-        Column::Lead(name, factor) => Some(Lead { name, samples: samples.into_iter().map(|x| x * factor).collect() }),
+        Column::Lead(name, factor) => Some(Lead::new(*name, samples.into_iter().map(|x| x * factor).collect())),
         _ => None,
     });
     Ok(Recording { leads: leads.collect(), rate, ..Recording::default() })

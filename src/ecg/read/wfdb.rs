@@ -196,7 +196,7 @@ fn read_group(path: &Path, signals: &[Signal], samples: Option<usize>, leads: &m
         let raw = |t: usize| value(bytes, format, t * signals.len() + at);
         check(signal, count, raw).map_err(refuse)?;
         let Some(name) = signal.lead else { continue };
-        leads.push(Lead { name, samples: (0..count).map(|t| signal.microvolts(raw(t))).collect() });
+        leads.push(Lead::new(name, (0..count).map(|t| signal.microvolts(raw(t))).collect()));
     }
     Ok(())
 }

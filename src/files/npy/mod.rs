@@ -209,6 +209,16 @@ pub fn read(path: impl AsRef<Path>) -> Result<NpyArray> {
     decode(path, &header, &data)
 }
 
+/// Reads what a `.npy` file says of its array.
+///
+/// # Errors
+/// As [`read`].
+pub fn header(path: impl AsRef<Path>) -> Result<Header> {
+    let path = path.as_ref();
+    let (mut file, length) = intake::open(path)?;
+    Header::read(path, &mut file, length)
+}
+
 /// Reads a `.npy` file that is in memory (an entry of a `.npz`); `path` names it in errors.
 ///
 /// # Errors

@@ -114,7 +114,7 @@ impl Group {
             }
             self.sums[at] = (0..count).fold(self.sums[at], |sum, t| sum.wrapping_add(raw(t)));
             if let Some(name) = signal.lead {
-                leads.push(Lead { name, samples: (0..count).map(|t| signal.microvolts(raw(t))).collect() });
+                leads.push(Lead::new(name, (0..count).map(|t| signal.microvolts(raw(t))).collect()));
             }
         }
         Ok(())
