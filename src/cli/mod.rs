@@ -5,6 +5,7 @@ mod audit;
 mod challenge;
 mod console;
 mod convert;
+mod convert_recording;
 mod evaluate;
 mod explain;
 mod export;
@@ -95,7 +96,7 @@ enum Command {
     Verify(verify::Args),
     /// Ask whether heatmaps deserve trust: randomised networks, replaced patches, where they look.
     Challenge(challenge::Args),
-    /// Convert a model between .pt, .safetensors and the own format.
+    /// Convert a model between .pt, .safetensors and the own format, or a recording to WFDB, CSV or .npy.
     Convert(convert::Args),
     /// Write a heatmap as an ONNX graph: the prediction and the walk back, for any ONNX runtime.
     Export(export::Args),

@@ -1,7 +1,7 @@
 //! The kinds of file that are read: a row each. A kind is known by its first bytes, or, where those say nothing, by the extension.
 
 use super::arrays::{open_npy, open_npz};
-use super::{Given, Recording, columns, muse, osf, wfdb, xml};
+use super::{Given, Recording, aecg, cardiosoft, columns, mortara, muse, osf, philips, schiller, wfdb, xml};
 use crate::{Result, intake};
 use std::path::Path;
 
@@ -88,6 +88,42 @@ pub(super) static KINDS: &[Kind] = &[
         folders: No,
     },
     Kind { name: "NumPy archives", extensions: &["npz"], sniff: |_| false, reader: Many(open_npz), folders: No },
+    Kind {
+        name: "HL7 aECG",
+        extensions: &["xml"],
+        sniff: |start| start.root() == "AnnotatedECG",
+        reader: One(|path, _| aecg::read(path)),
+        folders: Yes,
+    },
+    Kind {
+        name: "Philips XML",
+        extensions: &["xml"],
+        sniff: |start| ["restingecgdata", "restingECG"].contains(&start.root()),
+        reader: One(|path, _| philips::read(path)),
+        folders: Yes,
+    },
+    Kind {
+        name: "CardioSoft XML",
+        extensions: &["xml"],
+        sniff: |start| start.root() == "CardiologyXML",
+        reader: One(|path, _| cardiosoft::read(path)),
+        folders: Yes,
+    },
+    Kind {
+        name: "Mortara XML",
+        extensions: &["xml"],
+        sniff: |start| start.root() == "ECG",
+        reader: One(|path, _| mortara::read(path)),
+        folders: Yes,
+    },
+    Kind {
+        name: "Schiller XML",
+        extensions: &["xml"],
+        sniff: |start| start.root() == "examdescript",
+        reader: One(|path, _| schiller::read(path)),
+        folders: Yes,
+    },
+    Kind { name: "text columns", extensions: &["txt"], sniff: |_| false, reader: One(columns::read), folders: No },
     // Last of the XML kinds: says which root elements are known.
     Kind { name: "XML", extensions: &["xml"], sniff: |_| false, reader: One(|path, _| xml::refuse(path)), folders: Yes },
 ];

@@ -1,22 +1,32 @@
 //! Recordings from the files people have: each reader gives named leads, a rate and µV; one path turns them into the eight leads at 500 Hz.
 
+pub mod aecg;
 mod arrays;
 mod calibration;
+pub mod cardiosoft;
+mod carried;
 pub mod columns;
 mod kinds;
+pub mod mortara;
 pub mod muse;
 mod names;
 pub mod osf;
+pub mod philips;
 mod prepare;
+pub mod schiller;
 mod source;
 pub mod wfdb;
 mod windows;
+mod write;
+mod xli;
 mod xml;
 
+pub use carried::{FILE_COLUMNS, IDENTITY_COLUMNS};
 pub use kinds::{Kind, Recordings, Start};
 pub use names::{FURTHER, Named, lead_name, named};
 pub use source::Source;
 pub use windows::{Window, Windows};
+pub use write::write;
 
 use super::Measurements;
 use super::leads::LEADS;

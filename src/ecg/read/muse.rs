@@ -1,11 +1,12 @@
 //! GE MUSE XML ("RestingECG"): the rhythm, and the median beat and 12SL measurements it carries.
 
+use super::carried::Printed;
 use super::xml::{self, Outcome, children, field, value};
 use super::{Block, Lead, Patient, Recording, Unit, named};
 use crate::Result;
 use crate::ecg::leads::{INDEPENDENT, twelve};
 use crate::ecg::measure::BEAT;
-use crate::ecg::{Further, Measurements, measure::R_AT};
+use crate::ecg::{Measurements, measure::R_AT};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use ndarray::Array2;
@@ -127,25 +128,22 @@ fn median(Block { leads, rate }: &Block) -> Option<Array2<f32>> {
 fn measurements(node: Node<'_, '_>) -> Measurements {
     let number = |name: &str| field(node, name)?.parse::<f64>().ok().filter(|value| value.is_finite());
     let get = |name: &str| number(name).filter(|value| *value > 0.0);
-    let axis = |name: &str| number(name).filter(|value| value.abs() <= 180.0);
-    let further = Further {
+    let printed = Printed {
+        rate_bpm: get("VentricularRate"),
         p_ms: None,
-        qtc_ms: [get("QTCorrected"), None, None, None],
-        axes: [axis("PAxis"), axis("RAxis"), axis("TAxis")],
-        ..Further::default()
-    };
-    Measurements {
         pr_ms: get("PRInterval"),
         qrs_ms: get("QRSDuration"),
         qt_ms: get("QTInterval"),
-        rate_bpm: get("VentricularRate"),
+        qtcb_ms: get("QTCorrected"),
+        axes: [number("PAxis"), number("RAxis"), number("TAxis")],
+    };
+    Measurements {
         p_onset: get("POnset"),
         p_offset: get("POffset"),
         qrs_onset: get("QOnset"),
         qrs_offset: get("QOffset"),
         t_offset: get("TOffset"),
-        further: (further != Further::default()).then(|| Box::new(further)),
-        ..Measurements::default()
+        ..printed.labels().unwrap_or_default()
     }
 }
 

@@ -75,7 +75,11 @@ impl Recording {
         if self.rate != RATE {
             notes.push(format!("resampled from {} to {RATE} Hz", self.rate));
         }
-        let rhythm = Rhythm::at_rate(eight.view(), self.rate).map_err(|error| refuse(error.to_string()))?;
+        if self.rate < RATE / 2.0 {
+            let step = 1000.0 / self.rate;
+            notes.push(format!("sampled at {} Hz: intervals are good to {step:.0} ms at best", self.rate));
+        }
+        let rhythm = Rhythm::at_low_rate(eight.view(), self.rate).map_err(|error| refuse(error.to_string()))?;
         Ok((rhythm, notes))
     }
 

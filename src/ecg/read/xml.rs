@@ -35,7 +35,10 @@ pub(super) fn read(path: &Path, parse: impl FnOnce(Node<'_, '_>) -> Outcome<Reco
 pub(super) fn refuse(path: &Path) -> Result<Recording> {
     read(path, |root| {
         let name = root.tag_name().name();
-        Err(format!("the root element is {name}, not RestingECG (MUSE) nor that of another ECG in XML that is known"))
+        Err(format!(
+            "the root element is {name}, none that is known: RestingECG (MUSE), AnnotatedECG (HL7 aECG), \
+                    restingecgdata (Philips), CardiologyXML (CardioSoft), ECG (Mortara), examdescript (Schiller)"
+        ))
     })
 }
 
@@ -88,7 +91,7 @@ pub(super) fn unpacked_start(bytes: Vec<u8>) -> Vec<u8> {
 }
 
 /// UTF-8, UTF-16 of either order (by its mark, or by the zeros between letters), else ISO-8859-1, which carts write whatever they declare.
-fn decode(bytes: Vec<u8>) -> Outcome<String> {
+pub(super) fn decode(bytes: Vec<u8>) -> Outcome<String> {
     let wide = match *bytes {
         [0xff, 0xfe, ..] => Some((2, u16::from_le_bytes as fn([u8; 2]) -> u16)),
         [0xfe, 0xff, ..] => Some((2, u16::from_be_bytes as fn([u8; 2]) -> u16)),
@@ -171,4 +174,10 @@ pub(super) fn field<'a>(node: Node<'a, '_>, name: &str) -> Option<&'a str> {
 pub(super) fn value(node: Node<'_, '_>, name: &str) -> Outcome<f64> {
     let text = field(node, name).ok_or(format!("{name} is not there"))?;
     text.parse().ok().filter(|value: &f64| value.is_finite()).ok_or(format!("{name} is '{text}', not a number"))
+}
+
+/// A list of numbers, parted by blanks or commas.
+pub(super) fn numbers(text: &str) -> Outcome<Vec<f64>> {
+    let parts = text.split(|c: char| c.is_whitespace() || c == ',').filter(|part| !part.is_empty());
+    parts.map(|part| part.parse().ok().filter(|value: &f64| value.is_finite()).ok_or(format!("'{part}' is not a number"))).collect()
 }
