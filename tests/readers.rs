@@ -233,7 +233,7 @@ fn wfdb_files_that_are_not_what_their_header_says() {
     assert!(with_header(header.replacen("r0.dat", "/etc/passwd", 12)).contains("plain file name"));
     assert!(with_header(header.replace("/uV", "/furlong")).contains("furlong"));
     assert!(with_header(header.replace(" 1(0)/uV", " 0(0)/uV")).contains("gain is 0"));
-    assert!(with_header(header.replace(".dat 16 ", ".dat 80 ")).contains("format 80"));
+    assert!(with_header(header.replace(".dat 16 ", ".dat 81 ")).contains("format 81"));
     assert!(with_header(header.replace(" v3\n", " banana\n")).contains("V3"));
     assert!(with_header(header.replace(" v3\n", " v2\n")).contains("twice"));
     // I and II exchanged: III and the augmented leads betray it.
@@ -408,7 +408,7 @@ fn columns_round_trip_and_refusals() {
     let bare = make("", 0.001, ",");
     let path = write(&to, "c.csv", &bare);
     assert!(refusal(&path).contains("unit of lead I"));
-    let given = Given { unit: Some(Unit::Millivolt), rate: None };
+    let given = Given { unit: Some(Unit::Millivolt), ..Given::default() };
     assert!(farthest(&read_rhythm(&path, given), &ecg) < 0.1);
     let good = make(" (uV)", 1.0, ",");
     let refuse = |text: String| refusal(&write(&to, "bad.csv", text));
@@ -421,7 +421,7 @@ fn columns_round_trip_and_refusals() {
     lines.swap(100, 2000);
     lines.remove(50);
     assert!(refuse(lines.join("\n")).contains("not even"));
-    assert!(columns::read(to.path().join("none.csv"), &Given::default()).is_err());
+    assert!(columns::read(&to.path().join("none.csv"), &Given::default()).is_err());
 }
 
 #[test]
@@ -553,8 +553,9 @@ mod program {
         put("2.asc", &text);
         let labels = write(&to, "truth.csv", "patid;pr\n1;160\n1;161\n");
         assert!(import_fails(1, &to, &[&source, Path::new("--labels"), &labels]).contains("twice"));
+        // Folders may hold several kinds.
         put("2.xml", "<RestingECG/>");
-        assert!(import_fails(2, &to, &[&source]).contains("name one kind"));
+        assert!(import_fails(1, &to, &[&source]).contains("2.xml: there is no waveform"));
         assert!(import_fails(1, &to, &[&to.path().join("absent.asc")]).contains("absent.asc"));
         assert!(import_fails(2, &to, &[&write(&to, "notes.doc", "")]).contains("notes.doc"));
     }

@@ -17,7 +17,7 @@ pub fn use_recording(recording: &Recording, path: &Path) {
 
 /// Opens a file as the command line does and reads its first recordings.
 pub fn use_source(path: &Path) {
-    let half = Given { unit: Some(Unit::Millivolt), rate: Some(250.0) };
+    let half = Given { unit: Some(Unit::Millivolt), rate: Some(250.0), ..Given::default() };
     for given in [Given::default(), half] {
         let Some(source) = refused(Source::open(path, given), path) else { continue };
         for index in 0..source.len().min(ROWS) {

@@ -7,7 +7,7 @@ use cardiograd_fuzz::{file, refused};
 
 fn check(input: &[u8]) {
     let path = file("input.csv", input);
-    for given in [Given::default(), Given { unit: Some(Unit::Microvolt), rate: Some(250.0) }] {
+    for given in [Given::default(), Given { unit: Some(Unit::Microvolt), rate: Some(250.0), ..Given::default() }] {
         if let Some(recording) = refused(columns::read(&path, &given), &path) {
             use_recording(&recording, &path);
         }

@@ -1,5 +1,7 @@
-//! `cardiograd convert`: models between PyTorch's formats, ONNX and the project's own.
+//! `cardiograd convert`: models between PyTorch's formats, ONNX and the project's own; recordings to WFDB, CSV and NumPy.
 
+use super::convert_recording;
+use super::measure::Said;
 use super::places::{Output, Places};
 use super::provenance::forget;
 use super::{Globals, print};
@@ -14,10 +16,10 @@ use std::path::{Path, PathBuf};
 /// Arguments of `cardiograd convert`.
 #[derive(clap::Args, Debug)]
 pub struct Args {
-    /// A model of ours, an ONNX file (.onnx), a PyTorch state dict (.pt, .safetensors) or the generator's wheel.
+    /// A model of ours, an ONNX file (.onnx), a PyTorch state dict (.pt, .safetensors) or the generator's wheel; or a recording.
     #[arg(value_parser = super::models::model_path)]
     input: PathBuf,
-    /// What to write, by its extension: .pt, .safetensors, .onnx, .cgm (our own), or .json (the program alone).
+    /// What to write, by its extension: .pt, .safetensors, .onnx, .cgm (our own), or .json (the program alone); of a recording .hea (WFDB), .csv or .npy.
     output: PathBuf,
     /// The network that a state dict belongs to.
     #[arg(long, value_name = "stevennet|standardconv|PROGRAM.json")]
@@ -31,13 +33,16 @@ pub struct Args {
     /// What the network looks at, to be noted in a .cgm.
     #[arg(long = "input", value_name = "median|rhythm")]
     kind: Option<String>,
+    #[command(flatten)]
+    said: Said,
 }
 
 impl Args {
     /// Where the command reads and writes.
     pub(super) fn places(&self) -> Places {
         let reads = std::iter::once(self.input.clone()).chain(self.arch.iter().map(PathBuf::from)).collect();
-        Places { reads, writes: vec![Output::File(self.output.clone())] }
+        let writes = convert_recording::files(&self.output).into_iter().map(Output::File).collect();
+        Places { reads, writes }
     }
 }
 
@@ -51,6 +56,9 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     }
     if extension != "cgm" && args.weights.is_some() {
         return Err(Error::Usage("--weights is for our own model file only: name it OUT.cgm".into()));
+    }
+    if convert_recording::is_recording(&args.output) {
+        return convert_recording::run(&args.input, &args.output, &args.said, globals);
     }
     let _lock = OutputLock::beside(&args.output)?;
     let tensors = match extension {
@@ -66,7 +74,10 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
         "onnx" => write_onnx(&args.output, &load_model(&args.input, args.arch.as_deref())?)?,
         "json" => write_program(&args.output, &load_model(&args.input, args.arch.as_deref())?)?,
         _ => {
-            let text = format!("{}: the extension of what to write is .pt, .safetensors, .onnx, .cgm or .json", args.output.display());
+            let text = format!(
+                "{}: the extension of what to write is .pt, .safetensors, .onnx, .cgm or .json, of a recording .hea, .csv or .npy",
+                args.output.display()
+            );
             return Err(Error::Usage(text));
         }
     };

@@ -1,13 +1,13 @@
 //! `cardiograd import`: recordings of any kind into a dataset, measured, with what was done to them.
 
 use super::generate::report;
-use super::measure::{MOST_MICROVOLTS, Said, whole_microvolts};
+use super::measure::{MOST_MICROVOLTS, Said, Taking, whole_microvolts};
 use super::places::{Output, Places};
 use super::provenance::tell_of_earlier_work;
 use super::sources::{Taken, files_of};
 use super::{Globals, Progress, print};
 use crate::atomic::tidy;
-use crate::dataset::{Dataset, DatasetWriter, Entry, InputKind, Origin};
+use crate::dataset::{Dataset, DatasetWriter, Entry, FILE_COLUMNS, InputKind, Origin};
 use crate::ecg::leads::V5;
 use crate::ecg::measure::{Thresholds, measure};
 use crate::ecg::read::{Source, osf};
@@ -26,7 +26,8 @@ const CHUNK: usize = 64;
 /// Arguments of `cardiograd import`.
 #[derive(clap::Args, Debug)]
 pub struct Args {
-    /// Recordings: WFDB (.hea), MUSE XML, OSF .asc, CSV with lead names, .npy or .npz (N, 8 or 12, T), a dataset, or a folder of one kind.
+    /// Recordings: WFDB (.hea), XML of MUSE, HL7 aECG, Philips, CardioSoft, Mortara or Schiller, OSF .asc, CSV with lead names, .npy or .npz
+    /// (N, 8 or 12, T), a dataset, or a folder of recordings.
     #[arg(value_name = "SOURCE")]
     source: PathBuf,
     /// Measurements to use instead of our own: the OSF ground truth (patid; …) or a table of this program.
@@ -38,9 +39,8 @@ pub struct Args {
     /// Use the measurements and median beats that the recordings carry (MUSE).
     #[arg(long, conflicts_with_all = ["labels", "medians"])]
     carried: bool,
-    /// Pass over recordings that cannot be read, naming them, instead of stopping.
-    #[arg(long)]
-    skip_unreadable: bool,
+    #[command(flatten)]
+    taking: Taking,
     /// Where waves begin and end: as GE's 12SL sees it, or as cardiologists do (expert).
     #[arg(long, value_name = "12sl|expert", default_value = "12sl")]
     thresholds: String,
@@ -115,14 +115,14 @@ impl Importer<'_> {
         for first in (writer.taken()..total).step_by(CHUNK) {
             let chunk: Vec<usize> = (first..total.min(first + CHUNK)).collect();
             taken.add(&chunk.iter().map(|at| (*at, self.files(*at))).collect::<Vec<_>>())?;
-            let made: Vec<Result<(Entry, Vec<String>)>> = chunk.into_par_iter().map(|at| self.entry(at)).collect();
+            let made: Vec<Result<_>> = chunk.into_par_iter().map(|at| self.entry(at)).collect();
             for (at, made) in (first..).zip(made) {
                 match made {
-                    Ok((entry, notes)) => {
-                        writer.append(&entry)?;
+                    Ok((entry, file, notes)) => {
+                        writer.append_with(&entry, &file)?;
                         writer.take(notes);
                     }
-                    Err(error) if self.args.skip_unreadable => writer.take([format!("passed over: {error}")]),
+                    Err(error) if self.args.taking.skip_unreadable => writer.take([format!("passed over: {error}")]),
                     Err(error) => return Err(error),
                 }
                 progress.step(Step { label: "importing", done: at as u64 + 1, total: total as u64, unit: "ECGs", note: "" });
@@ -144,8 +144,13 @@ impl Importer<'_> {
             ("thresholds".to_owned(), self.thresholds.name.to_owned()),
             ("kind".to_owned(), self.source.kind().to_owned()),
             ("names_sha256".to_owned(), self.source.digest()),
+            (FILE_COLUMNS.to_owned(), self.args.taking.columns().join(",")),
         ]);
-        let said = [("unit", self.args.said.unit.clone()), ("rate_hz", self.args.said.rate.map(|rate| rate.to_string()))];
+        let said = [
+            ("unit", self.args.said.unit.clone()),
+            ("rate_hz", self.args.said.rate.map(|rate| rate.to_string())),
+            ("leads", (!self.args.said.leads.is_empty()).then(|| self.args.said.leads.join(","))),
+        ];
         details.extend(said.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
         if self.args.medians.is_some() {
             details.insert("median_beats".into(), "from files".into());
@@ -159,10 +164,11 @@ impl Importer<'_> {
         Ok(Origin { source: "import".into(), seed: None, details })
     }
 
-    fn entry(&self, at: usize) -> Result<(Entry, Vec<String>)> {
+    fn entry(&self, at: usize) -> Result<(Entry, Vec<String>, Vec<String>)> {
         let path = self.source.path(at);
         let recording = self.source.read(at)?;
         let (rhythm, mut notes) = recording.rhythm(path)?;
+        let file = self.args.taking.fields(&recording, &notes);
         let rhythm = ten_seconds(rhythm, path, &mut notes)?;
         let whole = microvolts(&rhythm, path, &mut notes)?;
         // What is measured is what the dataset holds: whole µV.
@@ -192,7 +198,7 @@ impl Importer<'_> {
                 }
             };
         }
-        Ok((Entry { id: recording.id, rhythm: whole, median, measurements, truth: None, kind: None }, notes))
+        Ok((Entry { id: recording.id, rhythm: whole, median, measurements, truth: None, kind: None }, file, notes))
     }
 }
 

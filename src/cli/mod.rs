@@ -5,6 +5,7 @@ mod audit;
 mod challenge;
 mod console;
 mod convert;
+mod convert_recording;
 mod evaluate;
 mod explain;
 mod export;
@@ -110,7 +111,7 @@ enum Command {
     Challenge(challenge::Args),
     /// The models that come with the program, with their test errors; the card of a model.
     Models(shipped::Args),
-    /// Convert a model between .pt, .safetensors and the own format.
+    /// Convert a model between .pt, .safetensors and the own format, or a recording to WFDB, CSV or .npy.
     Convert(convert::Args),
     /// Write a heatmap as an ONNX graph: the prediction and the walk back, for any ONNX runtime.
     Export(export::Args),

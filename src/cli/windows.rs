@@ -35,7 +35,7 @@ pub(super) fn seconds(text: &str) -> std::result::Result<f64, String> {
 pub(super) fn open(inputs: &[PathBuf], given: Given, seconds: f64) -> Result<Vec<Windows>> {
     let mut all = Vec::new();
     for path in files(inputs)? {
-        all.append(&mut Windows::open(&path, given, seconds)?);
+        all.append(&mut Windows::open(&path, given.clone(), seconds)?);
     }
     let mut seen = HashSet::new();
     if let Some(twice) = all.iter().find(|windows| !seen.insert(windows.id().to_owned())) {

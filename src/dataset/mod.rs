@@ -25,8 +25,8 @@ pub use target::{InputKind, Target};
 #[cfg(feature = "files")]
 pub use {
     folder::{Manifest, Origin},
-    table::{COLUMNS, read_table, write_header, write_row, write_table, write_wide_header, write_wide_row},
-    writer::{DatasetWriter, generate_folder, generate_range, join_folders},
+    table::{COLUMNS, read_table, with_fields, write_header, write_row, write_table, write_wide_header, write_wide_row},
+    writer::{DatasetWriter, FILE_COLUMNS, generate_folder, generate_range, join_folders},
 };
 
 /// What is known of one ECG besides its samples.

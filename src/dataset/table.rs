@@ -95,6 +95,19 @@ fn fields(id: &str, m: &Measurements) -> Vec<String> {
     fields
 }
 
+/// A line of CSV with further fields behind its last.
+///
+/// # Errors
+/// The writer's.
+pub fn with_fields(mut line: Vec<u8>, fields: &[String]) -> std::io::Result<Vec<u8>> {
+    if !fields.is_empty() {
+        line.truncate(line.trim_ascii_end().len());
+        line.push(b',');
+        write_fields(&mut line, fields)?;
+    }
+    Ok(line)
+}
+
 /// Writes a whole table.
 ///
 /// # Errors

@@ -30,6 +30,8 @@ const PROGRESS: &str = "progress.json";
 const KINDS: &str = "kinds";
 /// Where an origin says at which number the ECGs of a part begin.
 const FIRST: &str = "first";
+/// Where an origin lists the columns of what the files of recordings say themselves.
+pub const FILE_COLUMNS: &str = "file_columns";
 /// Time between checkpoints: little is lost to a kill, little is spent on syncing.
 const EVERY: Duration = Duration::from_secs(5);
 
@@ -102,7 +104,9 @@ impl DatasetWriter {
         let at = |name: &str| folder.partial().join(name);
         let rhythm = NpyWriter::resume(at(RHYTHM), &[RHYTHM_LEADS, InputKind::Rhythm.samples()], progress.rows)?;
         let median = NpyWriter::resume(at(MEDIAN), &[MEDIAN_LEADS, InputKind::Median.samples()], progress.rows)?;
-        let measurements = Table::resume(at(MEASUREMENTS), progress.measurements)?;
+        let file_columns =
+            progress.origin.details.get(FILE_COLUMNS).map(|names| names.split(',').map(str::to_owned).collect()).unwrap_or_default();
+        let measurements = Table::resume(at(MEASUREMENTS), progress.measurements, file_columns)?;
         let kinds = progress.origin.details.contains_key(KINDS);
         let truth = progress.truth.map(|bytes| Table::of_truth(at(TRUTH), bytes, kinds)).transpose()?;
         let Progress { origin, taken, notes, .. } = progress;
@@ -142,6 +146,14 @@ impl DatasetWriter {
     /// # Errors
     /// [`Error::Shape`], [`Error::Value`] for a NaN or infinite sample, [`Error::Data`] if truth comes and goes, [`Error::Io`].
     pub fn append(&mut self, entry: &Entry) -> Result<()> {
+        self.append_with(entry, &[])
+    }
+
+    /// Appends one ECG, and what its file says under the names that the origin lists as [`FILE_COLUMNS`].
+    ///
+    /// # Errors
+    /// As [`DatasetWriter::append`]; [`Error::Data`] for another number of fields than the origin lists names.
+    pub fn append_with(&mut self, entry: &Entry, file: &[String]) -> Result<()> {
         // Before the row, so that a checkpoint never falls between an item's ECG and the count of items.
         if self.last.elapsed() >= EVERY {
             self.checkpoint()?;
@@ -156,7 +168,7 @@ impl DatasetWriter {
         }
         self.rhythm.append(entry.rhythm.view())?;
         self.median.append(entry.median.view())?;
-        self.measurements.append(&entry.id, &entry.measurements)?;
+        self.measurements.append(&entry.id, &entry.measurements, file)?;
         match (&mut self.truth, &entry.truth) {
             (Some(table), Some(truth)) => table.append_truth(&entry.id, truth, entry.kind)?,
             (None, None) => {}
@@ -352,16 +364,22 @@ struct Table {
     out: BufWriter<File>,
     /// Whether rows end with a kind.
     kinds: bool,
+    /// Columns behind those of measurements.
+    further: usize,
 }
 
 impl Table {
     /// Keeps the first `keep` bytes of a table; 0 starts it.
-    fn resume(path: PathBuf, keep: u64) -> Result<Self> {
-        Self::of_truth(path, keep, false)
+    fn resume(path: PathBuf, keep: u64, further: Vec<String>) -> Result<Self> {
+        Self::open(path, keep, false, &further)
     }
 
     /// The same for exact values, with or without kinds.
     fn of_truth(path: PathBuf, keep: u64, kinds: bool) -> Result<Self> {
+        Self::open(path, keep, kinds, &[])
+    }
+
+    fn open(path: PathBuf, keep: u64, kinds: bool, further: &[String]) -> Result<Self> {
         let io = |source| Error::io(&path, source);
         let mut file = OpenOptions::new().write(true).create(true).truncate(keep == 0).open(&path).map_err(io)?;
         if file.metadata().map_err(io)?.len() < keep {
@@ -370,9 +388,11 @@ impl Table {
         file.set_len(keep).and_then(|()| file.seek(SeekFrom::End(0))).map_err(io)?;
         let mut out = BufWriter::new(file);
         if keep == 0 {
-            if kinds { table::write_kinds_header(&mut out) } else { table::write_header(&mut out) }.map_err(io)?;
+            let mut line = Vec::new();
+            let header = if kinds { table::write_kinds_header(&mut line) } else { table::write_header(&mut line) };
+            header.and_then(|()| out.write_all(&table::with_fields(line, further)?)).map_err(io)?;
         }
-        Ok(Table { out, path, kinds })
+        Ok(Table { out, path, kinds, further: further.len() })
     }
 
     fn append_truth(&mut self, id: &str, truth: &Measurements, kind: Option<Kind>) -> Result<()> {
@@ -380,13 +400,19 @@ impl Table {
             Some(kind) if self.kinds => {
                 table::write_kinds_row(&mut self.out, id, truth, kind).map_err(|source| Error::io(&self.path, source))
             }
-            None if !self.kinds => self.append(id, truth),
+            None if !self.kinds => self.append(id, truth, &[]),
             _ => Err(Error::Data(format!("ECG '{id}': either all ECGs of a dataset have a kind, which its origin lists, or none"))),
         }
     }
 
-    fn append(&mut self, id: &str, measurements: &Measurements) -> Result<()> {
-        table::write_row(&mut self.out, id, measurements).map_err(|source| Error::io(&self.path, source))
+    fn append(&mut self, id: &str, measurements: &Measurements, further: &[String]) -> Result<()> {
+        if further.len() != self.further {
+            let text = format!("ECG '{id}': {} fields of its file where the dataset has {}", further.len(), self.further);
+            return Err(Error::Data(text));
+        }
+        let mut line = Vec::new();
+        let written = table::write_row(&mut line, id, measurements).and_then(|()| table::with_fields(line, further));
+        written.and_then(|line| self.out.write_all(&line)).map_err(|source| Error::io(&self.path, source))
     }
 
     /// Appends the lines of another table behind its header.

@@ -13,4 +13,4 @@ pub mod simulator;
 
 pub use further::{Further, WAVES, WITH_ERROR};
 pub use measurements::Measurements;
-pub use rhythm::{LONGEST, Rhythm, SHORTEST};
+pub use rhythm::{LONGEST, LOWEST, Rhythm, SHORTEST};

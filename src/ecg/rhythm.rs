@@ -3,10 +3,12 @@
 use super::filter::{Biquad, Frame, zero_phase};
 use super::leads::{INDEPENDENT, RATE, twelve};
 use crate::{Error, Result};
-use ndarray::{Array2, ArrayView2};
+use ndarray::{Array2, ArrayView1, ArrayView2};
 
 /// The shortest recording that is accepted, seconds.
 pub const SHORTEST: f64 = 5.0;
+/// The lowest rate that is accepted, Hz; from 250 Hz on intervals are what they should be.
+pub const LOWEST: f64 = 100.0;
 /// The longest recording that is accepted, seconds; longer ones are almost always not a resting ECG but a file read wrongly.
 pub const LONGEST: f64 = 3600.0;
 
@@ -70,6 +72,29 @@ impl Rhythm {
         Rhythm::new(Array2::from_shape_fn((8, frames.len()), |(lead, t)| frames[t][lead] as f32))
     }
 
+    /// A recording from (8, T) samples in µV at 100 Hz and more, below what [`Rhythm::at_rate`] takes: what the rate holds is kept (sinc interpolation),
+    /// but where waves begin and end is known no better than its step.
+    ///
+    /// # Errors
+    /// As [`Rhythm::at_rate`].
+    pub fn at_low_rate(samples: ArrayView2<'_, f64>, rate: f64) -> Result<Self> {
+        if !(LOWEST..=1000.0).contains(&rate) || rate >= RATE / 2.0 {
+            return Self::at_rate(samples, rate);
+        }
+        if samples.nrows() != 8 {
+            return Err(Error::shape("recording", "(8, T)", samples.dim()));
+        }
+        check_length(samples.ncols(), rate)?;
+        if let Some(((lead, sample), value)) = samples.indexed_iter().find(|(_, value)| !value.is_finite()) {
+            return Err(Error::Value {
+                at: format!("recording, lead {}, sample {sample}", INDEPENDENT[lead]),
+                problem: format!("{value} is not a voltage"),
+            });
+        }
+        let count = ((samples.ncols() as f64) * RATE / rate + 1e-9).floor() as usize;
+        Rhythm::new(Array2::from_shape_fn((8, count), |(lead, t)| sinc_at(samples.row(lead), t as f64 * rate / RATE) as f32))
+    }
+
     /// A recording at `rate` as a recorder of `slow` Hz, below what [`Rhythm::at_rate`] takes, would give it on to a program that wants 500 Hz.
     pub(crate) fn through(samples: ArrayView2<'_, f64>, rate: f64, slow: f64) -> Result<Self> {
         let frames: Vec<Frame> = samples.columns().into_iter().map(|column| std::array::from_fn(|lead| column[lead])).collect();
@@ -100,6 +125,22 @@ impl Rhythm {
     pub(crate) fn frames(&self) -> Vec<Frame> {
         self.samples.columns().into_iter().map(|column| std::array::from_fn(|lead| f64::from(column[lead]))).collect()
     }
+}
+
+/// Samples on either side that interpolation looks at.
+const REACH: isize = 12;
+
+/// The signal at a place between samples: a sinc under a raised cosine, its weights made to sum to 1; beyond the ends the signal keeps its last value.
+fn sinc_at(samples: ArrayView1<'_, f64>, position: f64) -> f64 {
+    let (last, at) = (samples.len() as isize - 1, position.floor() as isize);
+    let (mut sum, mut weights) = (0.0, 0.0);
+    for k in at - REACH + 1..=at + REACH {
+        let d = std::f64::consts::PI * (position - k as f64);
+        let weight = if d.abs() < 1e-9 { 1.0 } else { d.sin() / d * 0.5 * (1.0 + (d / REACH as f64).cos()) };
+        sum += weight * samples[k.clamp(0, last) as usize];
+        weights += weight;
+    }
+    sum / weights
 }
 
 /// The frames at another rate: low-passed below the lower Nyquist frequency when the rate falls, then interpolated by Catmull–Rom cubics.
@@ -141,6 +182,20 @@ mod tests {
         let message = Rhythm::new(samples).unwrap_err().to_string();
         assert!(message.contains("V2") && message.contains("77"), "{message}");
         assert!(Rhythm::at_rate(Array2::zeros((8, 2000)).view(), 100.0).is_err());
+    }
+
+    #[test]
+    fn low_rates_keep_what_they_hold() {
+        for rate in [100.0, 128.0, 200.0] {
+            let wave = |t: f64| 1000.0 * (std::f64::consts::TAU * 30.0 * t).sin();
+            let samples = Array2::from_shape_fn((8, (10.0 * rate) as usize), |(_, t)| wave(t as f64 / rate));
+            let rhythm = Rhythm::at_low_rate(samples.view(), rate).unwrap();
+            for t in 100..4900 {
+                let error = f64::from(rhythm.samples()[[3, t]]) - wave(t as f64 / 500.0);
+                assert!(error.abs() < 10.0, "rate {rate}, sample {t}: {error}");
+            }
+        }
+        assert!(Rhythm::at_low_rate(Array2::zeros((8, 2000)).view(), 99.0).is_err());
     }
 
     #[test]

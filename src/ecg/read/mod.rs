@@ -1,18 +1,35 @@
 //! Recordings from the files people have: each reader gives named leads, a rate and µV; one path turns them into the eight leads at 500 Hz.
 
+pub mod aecg;
+mod arrays;
+mod calibration;
+pub mod cardiosoft;
+mod carried;
 pub mod columns;
+mod kinds;
+pub mod mortara;
 pub mod muse;
+mod names;
 pub mod osf;
+pub mod philips;
+mod prepare;
+pub mod schiller;
 mod source;
 pub mod wfdb;
 mod windows;
+mod write;
+mod xli;
+mod xml;
 
+pub use carried::{FILE_COLUMNS, IDENTITY_COLUMNS};
+pub use kinds::{Kind, Recordings, Start};
+pub use names::{FURTHER, Named, lead_name, named};
 pub use source::Source;
 pub use windows::{Window, Windows};
+pub use write::write;
 
-use super::leads::{INDEPENDENT, LEADS, RATE};
-use super::{Measurements, Rhythm};
-use crate::{Error, Result};
+use super::Measurements;
+use super::leads::LEADS;
 use ndarray::Array2;
 use std::path::Path;
 
@@ -50,27 +67,77 @@ impl Unit {
 }
 
 /// What the user says of files that do not say it themselves.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Given {
     /// The unit of samples.
     pub unit: Option<Unit>,
     /// The sampling rate, Hz.
     pub rate: Option<f64>,
+    /// The leads of arrays, in their order; empty where nothing is said.
+    pub leads: Vec<String>,
 }
 
 /// One lead of a file.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Lead {
-    /// Its name in our spelling, one of [`LEADS`].
-    pub name: &'static str,
-    /// Samples, µV.
+    /// Its name: in our spelling where it is one of [`LEADS`] or [`FURTHER`], else as it was given.
+    pub name: String,
+    /// Samples, µV; NaN where one is missing.
     pub samples: Vec<f64>,
+}
+
+impl Lead {
+    /// A lead of a name in our spelling.
+    pub fn new(name: impl Into<String>, samples: Vec<f64>) -> Self {
+        Lead { name: name.into(), samples }
+    }
+}
+
+/// Leads that were recorded together; a file may have several such blocks.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Block {
+    /// The leads.
+    pub leads: Vec<Lead>,
+    /// Sampling rate, Hz.
+    pub rate: f64,
+}
+
+impl Block {
+    /// How many of the twelve leads it has, and how long it is, s.
+    fn worth(&self) -> (usize, f64) {
+        let leads = self.leads.iter().filter(|lead| LEADS.contains(&lead.name.as_str())).count();
+        (leads, self.leads.first().map_or(0.0, |lead| lead.samples.len() as f64 / self.rate))
+    }
+}
+
+/// What a file says of a moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Annotation {
+    /// The sample it is about.
+    pub sample: u64,
+    /// Its sign in the file, e.g. `N` for a normal beat.
+    pub symbol: String,
+    /// Its text, empty where there is none.
+    pub text: String,
+}
+
+/// Who the ECG is of, where a file says. Goes nowhere unless the user asks for it; age and sex are no names.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Patient {
+    /// The identifier in the hospital.
+    pub id: Option<String>,
+    /// The name.
+    pub name: Option<String>,
+    /// Age, years.
+    pub age_years: Option<f64>,
+    /// `F`, `M`, or as the file has it.
+    pub sex: Option<String>,
 }
 
 /// What a file holds about one ECG.
 #[derive(Clone, Debug, Default)]
 pub struct Recording {
-    /// A name for it, from the file.
+    /// A name for it, from the file's name (never from what is in it).
     pub id: String,
     /// Its leads, in the file's order.
     pub leads: Vec<Lead>,
@@ -80,157 +147,58 @@ pub struct Recording {
     pub labels: Option<Measurements>,
     /// The median beat that the file carries, (12, 600), µV.
     pub median: Option<Array2<f32>>,
+    /// Further blocks of leads that the file holds.
+    pub blocks: Vec<Block>,
+    /// What the file says of moments of the leads.
+    pub annotations: Vec<Annotation>,
+    /// Who it is of.
+    pub patient: Patient,
+    /// What was passed over or done while it was read, for people; nothing that names the patient.
+    pub notes: Vec<String>,
 }
-
-/// A lead's name in our spelling; case, blanks and a leading `lead`, `ecg` or `MDC_ECG_LEAD_` do not matter.
-pub fn lead_name(text: &str) -> Option<&'static str> {
-    let plain: String = text.trim().to_lowercase().chars().filter(|c| !" -_".contains(*c)).collect();
-    let plain = ["mdcecglead", "ecglead", "lead", "ecg"].iter().find_map(|prefix| plain.strip_prefix(prefix)).unwrap_or(&plain);
-    LEADS.into_iter().find(|lead| lead.to_lowercase() == plain)
-}
-
-/// What a limb lead is in terms of I and II.
-fn limb(name: &str) -> Option<[f64; 2]> {
-    Some(match name {
-        "I" => [1.0, 0.0],
-        "II" => [0.0, 1.0],
-        "III" => [-1.0, 1.0],
-        "aVR" => [-0.5, -0.5],
-        "aVL" => [1.0, -0.5],
-        "aVF" => [-0.5, 1.0],
-        _ => return None,
-    })
-}
-
-/// Limb leads that contradict I and II by more than this share of their own RMS (and [`CONTRADICTION_UV`]) are mislabelled.
-const CONTRADICTION: f64 = 0.35;
-const CONTRADICTION_UV: f64 = 40.0;
-/// What the best combination of I and II may leave unexplained of another limb lead, a share of its RMS.
-const UNEXPLAINED: f64 = 0.5;
 
 impl Recording {
-    /// The recording as eight leads at 500 Hz, and in a few words what was done to get there.
-    ///
-    /// # Errors
-    /// If leads are missing, doubled, of different lengths or contradict each other, if a sample is not finite, if the rate or the
-    /// duration is outside what can be used, or if the voltages cannot be those of an ECG.
-    pub fn rhythm(&self, path: &Path) -> Result<(Rhythm, Vec<String>)> {
-        let refuse = |problem: String| Error::format(path, problem);
-        let length = self.leads.first().map_or(0, |lead| lead.samples.len());
-        for (at, lead) in self.leads.iter().enumerate() {
-            if self.leads[..at].iter().any(|other| other.name == lead.name) {
-                return Err(refuse(format!("lead {} is there twice", lead.name)));
-            }
-            if lead.samples.len() != length {
-                return Err(refuse(format!("lead {} has {} samples, others {length}", lead.name, lead.samples.len())));
-            }
-            if let Some(at) = lead.samples.iter().position(|x| !x.is_finite()) {
-                return Err(refuse(format!("lead {}, sample {at} is missing or not a number", lead.name)));
-            }
-        }
-        let mut notes = Vec::new();
-        let pair = self.limb_pair(&mut notes).map_err(refuse)?;
-        self.check_limbs(&pair, &mut notes).map_err(refuse)?;
-        let mut eight = Array2::zeros((8, length));
-        for (row, name) in INDEPENDENT.into_iter().enumerate() {
-            let samples = match row {
-                0 | 1 => &pair[row],
-                _ => match self.leads.iter().find(|lead| lead.name == name) {
-                    Some(lead) => &lead.samples,
-                    None => return Err(refuse(format!("lead {name} is not there, and cannot be derived from the others"))),
-                },
-            };
-            eight.row_mut(row).iter_mut().zip(samples).for_each(|(to, from)| *to = *from);
-        }
-        check_scale(&eight).map_err(refuse)?;
-        if self.rate != RATE {
-            notes.push(format!("resampled from {} to {RATE} Hz", self.rate));
-        }
-        let rhythm = Rhythm::at_rate(eight.view(), self.rate).map_err(|error| refuse(error.to_string()))?;
-        Ok((rhythm, notes))
+    /// A recording of the file at `path`, named after it.
+    pub fn of_file(path: &Path) -> Self {
+        Recording { id: stem(path), ..Recording::default() }
     }
 
-    /// I and II, as they are or from two other limb leads.
-    fn limb_pair(&self, notes: &mut Vec<String>) -> std::result::Result<[Vec<f64>; 2], String> {
-        let limbs: Vec<(&Lead, [f64; 2])> = self.leads.iter().filter_map(|lead| Some((lead, limb(lead.name)?))).collect();
-        let find = |name: &str| limbs.iter().find(|(lead, _)| lead.name == name).map(|(lead, _)| lead.samples.clone());
-        if let (Some(one), Some(two)) = (find("I"), find("II")) {
-            return Ok([one, two]);
+    /// Takes a signal, µV, under the name that the file has for it: a lead is kept in our spelling and turned the right way up, anything else noted.
+    pub fn take(&mut self, name: &str, mut samples: Vec<f64>) {
+        match named(name) {
+            Some(lead) => {
+                if lead.negated {
+                    samples.iter_mut().for_each(|x| *x = -*x);
+                }
+                self.leads.push(Lead::new(lead.name, samples));
+            }
+            None => self.pass_over(name, "no lead that is known"),
         }
-        let [(a, p), (b, q), ..] = limbs[..] else {
-            return Err("leads I and II are not there, nor two limb leads to derive them from".into());
-        };
-        let determinant = p[0] * q[1] - p[1] * q[0];
-        notes.push(format!("I and II derived from {} and {}", a.name, b.name));
-        let solve = |u: f64, v: f64| -> Vec<f64> { a.samples.iter().zip(&b.samples).map(|(x, y)| (u * x + v * y) / determinant).collect() };
-        Ok([solve(q[1], -p[1]), solve(-q[0], p[0])])
     }
 
-    /// Every other limb lead must be what I and II say it is. Files exist (LUDB among them) whose leads were scaled one by one: there a limb
-    /// lead is still a combination of I and II of the right signs, and a note says so; anything else is a mislabelled lead.
-    fn check_limbs(&self, pair: &[Vec<f64>; 2], notes: &mut Vec<String>) -> std::result::Result<(), String> {
-        let mut odd = Vec::new();
-        for lead in &self.leads {
-            let Some(law @ [a, b]) = limb(lead.name) else { continue };
-            let size = spread(lead.samples.iter().copied());
-            let residual = |a: f64, b: f64| spread(lead.samples.iter().enumerate().map(|(t, x)| x - a * pair[0][t] - b * pair[1][t]));
-            let wrong = residual(a, b);
-            if wrong <= CONTRADICTION_UV || wrong <= CONTRADICTION * size {
-                continue;
-            }
-            let fit = fit_pair(&lead.samples, pair);
-            let signs = law.iter().zip(fit).all(|(law, fit)| law * fit > 0.0);
-            if !signs || residual(fit[0], fit[1]) > UNEXPLAINED * size {
-                return Err(format!(
-                    "lead {} is not what I and II say it should be (off by {wrong:.0} of {size:.0} µV RMS): leads mislabelled or in different units",
-                    lead.name
-                ));
-            }
-            odd.push(lead.name);
+    /// Notes a signal that is not read, and why.
+    pub fn pass_over(&mut self, name: &str, why: &str) {
+        let name = crate::error::one_line(name.trim(), 60).into_owned();
+        self.notes.push(format!("signal '{name}' passed over: {why}"));
+    }
+
+    /// Takes the block with the most of the twelve leads, of those the longest, of those the first, as the ECG; keeps the others beside it.
+    pub fn take_blocks(&mut self, mut blocks: Vec<Block>) {
+        let better = |a: &Block, b: &Block| a.worth().partial_cmp(&b.worth()).is_some_and(|order| order.is_gt());
+        let best = (0..blocks.len()).fold(0, |best, at| if better(&blocks[at], &blocks[best]) { at } else { best });
+        if blocks.is_empty() {
+            return;
         }
-        if !odd.is_empty() {
-            notes.push(format!("the gains of the limb leads do not agree ({} against I and II): amplitudes are doubtful", odd.join(", ")));
+        if blocks.len() > 1 {
+            self.notes.push(format!("block {} of {} taken, the others passed over", best + 1, blocks.len()));
         }
-        Ok(())
+        let Block { leads, rate } = blocks.remove(best);
+        (self.leads, self.rate) = (leads, rate);
+        self.blocks.append(&mut blocks);
     }
 }
 
-/// The least-squares combination of two leads that gives a third.
-fn fit_pair(lead: &[f64], [one, two]: &[Vec<f64>; 2]) -> [f64; 2] {
-    let mean = |x: &[f64]| x.iter().sum::<f64>() / x.len().max(1) as f64;
-    let (ml, m1, m2) = (mean(lead), mean(one), mean(two));
-    let mut sums = [0.0; 5];
-    for ((x, a), b) in lead.iter().zip(one).zip(two) {
-        let (x, a, b) = (x - ml, a - m1, b - m2);
-        sums.iter_mut().zip([a * a, a * b, b * b, a * x, b * x]).for_each(|(sum, term)| *sum += term);
-    }
-    let [aa, ab, bb, ax, bx] = sums;
-    let determinant = aa * bb - ab * ab;
-    if determinant > 0.0 { [(ax * bb - bx * ab) / determinant, (bx * aa - ax * ab) / determinant] } else { [0.0; 2] }
-}
-
-/// The standard deviation.
-fn spread(values: impl Iterator<Item = f64> + Clone) -> f64 {
-    let count = values.clone().count().max(1) as f64;
-    let mean = values.clone().sum::<f64>() / count;
-    (values.map(|x| (x - mean).powi(2)).sum::<f64>() / count).sqrt()
-}
-
-/// Voltages that are 1000 times too small or too large betray a wrong unit.
-fn check_scale(eight: &Array2<f64>) -> std::result::Result<(), String> {
-    let mut spans: Vec<f64> = eight
-        .rows()
-        .into_iter()
-        .map(|row| row.iter().fold(f64::NEG_INFINITY, |a, &b| a.max(b)) - row.iter().fold(f64::INFINITY, |a, &b| a.min(b)))
-        .collect();
-    spans.sort_by(f64::total_cmp);
-    match spans[4] {
-        span if span > 0.0 && span < 20.0 => {
-            Err(format!("the leads span {span:.3} µV, too little for an ECG: is the file in mV? say so with --unit mV"))
-        }
-        span if span > 100_000.0 => {
-            Err(format!("the leads span {:.0} mV, too much for an ECG: the unit or the gain is not what the file says", span / 1e3))
-        }
-        _ => Ok(()),
-    }
+/// The name of a file without its extension.
+fn stem(path: &Path) -> String {
+    path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default()
 }

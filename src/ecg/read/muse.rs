@@ -1,132 +1,118 @@
 //! GE MUSE XML ("RestingECG"): the rhythm, and the median beat and 12SL measurements it carries.
 
-use super::{Lead, Recording, Unit, lead_name};
+use super::carried::Printed;
+use super::xml::{self, Outcome, children, field, value};
+use super::{Block, Lead, Patient, Recording, Unit, named};
+use crate::Result;
 use crate::ecg::leads::{INDEPENDENT, twelve};
 use crate::ecg::measure::BEAT;
 use crate::ecg::{Measurements, measure::R_AT};
-use crate::intake::{self, Most};
-use crate::{Error, Result};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use ndarray::Array2;
-use roxmltree::{Document, Node, ParsingOptions};
+use roxmltree::Node;
 use std::path::Path;
 
-const LARGEST: Most = Most { bytes: 64 << 20, of: "a MUSE file" };
-/// A parser compares each attribute with the others of its element, and hands namespaces down from element to element: what these may cost
-/// is bounded before it begins. MUSE files have no attributes to speak of and no namespaces.
-const ATTRIBUTES: usize = 64;
-const NAMESPACES: usize = 64;
-/// More elements and texts than any MUSE file has.
-const NODES: u32 = 200_000;
-
-/// Reads a MUSE XML file.
+/// Reads a MUSE XML file. Leads beyond the twelve are kept under their names; of several rhythms the one with the most leads is taken.
 ///
 /// # Errors
 /// If it is not such a file, has no rhythm, or a waveform lacks its rate, its unit or part of its samples.
 pub fn read(path: impl AsRef<Path>) -> Result<Recording> {
-    let path = path.as_ref();
-    let text = decode(intake::read(path, LARGEST)?).map_err(|problem| Error::format(path, problem))?;
-    let mut recording = parse(&text).map_err(|problem| Error::format(path, problem))?;
-    recording.id = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
-    Ok(recording)
+    xml::read(path.as_ref(), parse)
 }
 
-/// MUSE writes ISO-8859-1; whatever is not UTF-8 is taken as that.
-fn decode(bytes: Vec<u8>) -> std::result::Result<String, String> {
-    match String::from_utf8(bytes) {
-        Ok(text) => Ok(text),
-        Err(error) if error.as_bytes().starts_with(&[0xff, 0xfe]) || error.as_bytes().starts_with(&[0xfe, 0xff]) => {
-            Err("UTF-16 is not supported: save it as UTF-8".into())
-        }
-        Err(error) => Ok(error.into_bytes().into_iter().map(char::from).collect()),
-    }
-}
-
-fn parse(text: &str) -> std::result::Result<Recording, String> {
-    affordable(text)?;
-    let options = ParsingOptions { allow_dtd: true, nodes_limit: NODES, ..ParsingOptions::default() };
-    let document = Document::parse_with_options(text, options).map_err(|error| format!("not well-formed XML: {error}"))?;
-    let root = document.root_element();
+fn parse(root: Node<'_, '_>) -> Outcome<Recording> {
     if root.tag_name().name() != "RestingECG" {
         return Err(format!("the root element is {}, not RestingECG: not a MUSE file", root.tag_name().name()));
     }
-    let waveforms: Vec<Node> = root.children().filter(|node| node.has_tag_name("Waveform")).collect();
-    let kind = |wanted: &str| {
-        waveforms.iter().copied().find(|node| field(*node, "WaveformType").is_some_and(|kind| kind.eq_ignore_ascii_case(wanted)))
+    let mut recording = Recording { patient: patient(root), ..Recording::default() };
+    let kind = |wanted: &'static str| {
+        children(root, "Waveform").filter(move |node| field(*node, "WaveformType").is_some_and(|kind| kind.eq_ignore_ascii_case(wanted)))
     };
-    let rhythm = kind("Rhythm").ok_or("there is no waveform of type Rhythm")?;
-    let (leads, rate) = waveform(rhythm).map_err(|problem| format!("rhythm: {problem}"))?;
-    let median = match kind("Median") {
-        Some(node) => median(&waveform(node).map_err(|problem| format!("median: {problem}"))?),
+    let rhythms = kind("Rhythm").map(|node| waveform(node, &mut recording).map_err(|problem| format!("rhythm: {problem}")));
+    let rhythms = rhythms.collect::<Outcome<Vec<Block>>>()?;
+    if rhythms.is_empty() {
+        return Err("there is no waveform of type Rhythm".into());
+    }
+    recording.take_blocks(rhythms);
+    recording.median = match kind("Median").next() {
+        Some(node) => median(&waveform(node, &mut Recording::default()).map_err(|problem| format!("median: {problem}"))?),
         None => None,
     };
-    let mut labels = root.children().find(|node| node.has_tag_name("RestingECGMeasurements")).map(measurements);
-    if let (Some(labels), Some(median)) = (&mut labels, &median) {
+    recording.labels = xml::child(root, "RestingECGMeasurements").map(measurements);
+    if let (Some(labels), Some(median)) = (&mut recording.labels, &recording.median) {
         amplitudes(labels, median);
     }
-    Ok(Recording { leads, rate, labels, median, ..Recording::default() })
+    Ok(recording)
 }
 
-/// Refuses XML that would take its parser long, by counts that no nesting, quoting or comment can hide from: in well-formed XML a tag holds no
-/// `<`, so that it has no more attributes than there are `=` up to the next one.
-fn affordable(text: &str) -> std::result::Result<(), String> {
-    if text.contains("<!ENTITY") {
-        return Err("it declares entities, which no MUSE file does: they are not expanded".into());
+/// Who it is of; an age in other units than years is less than one year but for months.
+fn patient(root: Node<'_, '_>) -> Patient {
+    let Some(node) = xml::child(root, "PatientDemographics") else { return Patient::default() };
+    let text = |name: &str| field(node, name).filter(|text| !text.is_empty()).map(str::to_owned);
+    let years = match field(node, "AgeUnits").unwrap_or("YEARS") {
+        "YEARS" => 1.0,
+        "MONTHS" => 1.0 / 12.0,
+        "WEEKS" => 7.0 / 365.25,
+        _ => 1.0 / 365.25,
+    };
+    let name: Vec<String> = [text("PatientFirstName"), text("PatientLastName")].into_iter().flatten().collect();
+    Patient {
+        id: text("PatientID"),
+        name: (!name.is_empty()).then(|| name.join(" ")),
+        age_years: field(node, "PatientAge").and_then(|age| age.parse::<f64>().ok()).map(|age| age * years),
+        sex: text("Gender"),
     }
-    if text.matches("xmlns").nth(NAMESPACES).is_some() {
-        return Err(format!("more than {NAMESPACES} namespaces: not a MUSE file"));
-    }
-    let mut tags = text.split('<').skip(1).filter(|tag| !tag.starts_with(['!', '?', '/']));
-    match tags.any(|tag| tag.bytes().filter(|byte| *byte == b'=').nth(ATTRIBUTES).is_some()) {
-        true => Err(format!("an element of more than {ATTRIBUTES} attributes: not a MUSE file")),
-        false => Ok(()),
-    }
 }
 
-fn field<'a>(node: Node<'a, '_>, name: &str) -> Option<&'a str> {
-    node.children().find(|child| child.has_tag_name(name))?.text().map(str::trim)
-}
-
-fn value(node: Node<'_, '_>, name: &str) -> std::result::Result<f64, String> {
-    let text = field(node, name).ok_or(format!("{name} is not there"))?;
-    text.parse().ok().filter(|value: &f64| value.is_finite()).ok_or(format!("{name} is '{text}', not a number"))
-}
-
-fn waveform(node: Node<'_, '_>) -> std::result::Result<(Vec<Lead>, f64), String> {
+/// The leads of a waveform; what is no lead is noted.
+fn waveform(node: Node<'_, '_>, to: &mut Recording) -> Outcome<Block> {
     let exponent = if field(node, "SampleExponent").is_some() { value(node, "SampleExponent")? } else { 0.0 };
     let rate = value(node, "SampleBase")? * 10f64.powf(exponent);
     let mut leads = Vec::new();
-    for data in node.children().filter(|child| child.has_tag_name("LeadData")) {
+    for data in children(node, "LeadData") {
         let id = field(data, "LeadID").ok_or("a lead has no LeadID")?;
-        let name = lead_name(id).ok_or(format!("'{id}' is not a lead that is known"))?;
-        leads.push(Lead { name, samples: samples(data).map_err(|problem| format!("lead {id}: {problem}"))? });
+        let Some(lead) = named(id) else {
+            to.pass_over(id, "no lead that is known");
+            continue;
+        };
+        let mut samples = samples(data).map_err(|problem| format!("lead {id}: {problem}"))?;
+        if lead.negated {
+            samples.iter_mut().for_each(|x| *x = -*x);
+        }
+        leads.push(Lead::new(lead.name, samples));
     }
-    Ok((leads, rate))
+    Ok(Block { leads, rate })
 }
 
-fn samples(data: Node<'_, '_>) -> std::result::Result<Vec<f64>, String> {
+fn samples(data: Node<'_, '_>) -> Outcome<Vec<f64>> {
     let unit = field(data, "LeadAmplitudeUnits").ok_or("LeadAmplitudeUnits is not there: its voltages cannot be known")?;
     let unit = Unit::named(unit).ok_or(format!("'{unit}' is not a unit of voltage that is known"))?;
     let step = value(data, "LeadAmplitudeUnitsPerBit")? * unit.microvolts();
     if field(data, "LeadSampleSize").is_some_and(|size| size != "2") {
         return Err("samples of other than 2 bytes are not supported".into());
     }
+    let announced = value(data, "LeadSampleCountTotal")?;
     let text: String = field(data, "WaveFormData").ok_or("WaveFormData is not there")?.split_whitespace().collect();
-    let bytes = STANDARD.decode(text).map_err(|error| format!("WaveFormData is not base64: {error}"))?;
+    let mut bytes = STANDARD.decode(text).map_err(|error| format!("WaveFormData is not base64: {error}"))?;
+    if announced * 2.0 != bytes.len() as f64 && xml::looks_packed(&bytes) && (0.0..=LONGEST).contains(&announced) {
+        bytes = xml::inflated(&bytes, announced as usize * 2)?;
+    }
     if bytes.len() % 2 != 0 {
         return Err("WaveFormData ends within a sample".into());
     }
     let samples: Vec<f64> = bytes.chunks_exact(2).map(|pair| f64::from(i16::from_le_bytes([pair[0], pair[1]])) * step).collect();
-    let announced = value(data, "LeadSampleCountTotal")?;
     if announced != samples.len() as f64 {
         return Err(format!("{} samples where {announced} are announced", samples.len()));
     }
     Ok(samples)
 }
 
+/// Samples that packed data may have: an hour at 1000 Hz.
+const LONGEST: f64 = 3.6e6;
+
 /// The median beat as (12, 600), if it has all eight leads, 600 samples, 500 Hz.
-fn median((leads, rate): &(Vec<Lead>, f64)) -> Option<Array2<f32>> {
+fn median(Block { leads, rate }: &Block) -> Option<Array2<f32>> {
     if *rate != crate::ecg::leads::RATE {
         return None;
     }
@@ -140,18 +126,24 @@ fn median((leads, rate): &(Vec<Lead>, f64)) -> Option<Array2<f32>> {
 
 /// The 12SL measurements; what is absent, empty or not positive is missing.
 fn measurements(node: Node<'_, '_>) -> Measurements {
-    let get = |name: &str| field(node, name)?.parse::<f64>().ok().filter(|value| value.is_finite() && *value > 0.0);
-    Measurements {
+    let number = |name: &str| field(node, name)?.parse::<f64>().ok().filter(|value| value.is_finite());
+    let get = |name: &str| number(name).filter(|value| *value > 0.0);
+    let printed = Printed {
+        rate_bpm: get("VentricularRate"),
+        p_ms: None,
         pr_ms: get("PRInterval"),
         qrs_ms: get("QRSDuration"),
         qt_ms: get("QTInterval"),
-        rate_bpm: get("VentricularRate"),
+        qtcb_ms: get("QTCorrected"),
+        axes: [number("PAxis"), number("RAxis"), number("TAxis")],
+    };
+    Measurements {
         p_onset: get("POnset"),
         p_offset: get("POffset"),
         qrs_onset: get("QOnset"),
         qrs_offset: get("QOffset"),
         t_offset: get("TOffset"),
-        ..Measurements::default()
+        ..printed.labels().unwrap_or_default()
     }
 }
 

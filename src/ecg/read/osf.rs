@@ -41,7 +41,7 @@ pub fn read_asc(path: impl AsRef<Path>) -> Result<Recording> {
         }
     }
     let id = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
-    let leads = INDEPENDENT.into_iter().zip(samples).map(|(name, samples)| Lead { name, samples }).collect();
+    let leads = INDEPENDENT.into_iter().zip(samples).map(|(name, samples)| Lead::new(name, samples)).collect();
     Ok(Recording { id, leads, rate: RATE, ..Recording::default() })
 }
 

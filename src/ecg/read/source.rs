@@ -1,167 +1,111 @@
-//! Whatever a user points at, as a row of recordings: a file, a folder of files of one kind, an array, a dataset.
+//! Whatever a user points at, as a row of recordings: a file, a folder of files, an array, a dataset.
 
-use super::{Given, Lead, Recording, Unit, columns, muse, osf, wfdb};
+use super::kinds::{InFolders, KINDS, Kind, Reader, Recordings};
+use super::{Given, Recording, Unit, arrays, stem};
 use crate::dataset::read_table;
-use crate::ecg::leads::{INDEPENDENT, LEADS, RATE};
+use crate::ecg::leads::RATE;
 use crate::files::digest::sha256;
-use crate::files::npy::{NpyArray, NpyRows};
-use crate::files::{npy, npz};
-use crate::intake::{self, Most};
+use crate::files::npy::NpyRows;
 use crate::{Error, Result};
-use ndarray::{Array2, ArrayD, Axis, Ix2};
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
-/// The kinds of file, by extension.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    Wfdb,
-    Muse,
-    Asc,
-    Columns,
-    Npy,
-    Npz,
-}
+/// Folders in folders that are looked into.
+const DEPTH: usize = 6;
+/// The most files that a folder may list.
+const MOST_FILES: usize = 10_000_000;
 
-impl Kind {
-    fn of(path: &Path) -> Option<Self> {
-        Some(match path.extension()?.to_str()?.to_lowercase().as_str() {
-            "hea" => Kind::Wfdb,
-            "xml" => Kind::Muse,
-            "asc" => Kind::Asc,
-            "csv" => Kind::Columns,
-            "npy" => Kind::Npy,
-            "npz" => Kind::Npz,
-            _ => return None,
-        })
-    }
-
-    fn name(self) -> &'static str {
-        match self {
-            Kind::Wfdb => "WFDB records",
-            Kind::Muse => "MUSE XML",
-            Kind::Asc => "OSF .asc",
-            Kind::Columns => "CSV",
-            Kind::Npy | Kind::Npz => "NumPy arrays",
-        }
-    }
+/// A file and its kind.
+struct Item {
+    path: PathBuf,
+    kind: &'static Kind,
+    id: String,
 }
 
 enum Items {
-    Files(Vec<PathBuf>),
+    Files(Vec<Item>),
     /// The rows of a dataset, with its ids.
     Dataset {
         rows: NpyRows,
         ids: Vec<String>,
     },
-    Rows(NpyRows),
-    Array(ArrayD<f64>),
+    /// One file of many.
+    Many(Box<dyn Recordings>),
 }
 
 /// Recordings to read one by one.
 pub struct Source {
     path: PathBuf,
-    kind: Kind,
+    kind: String,
     items: Items,
     given: Given,
 }
 
 impl Source {
-    /// Opens a file or a folder; a WFDB record may be named without `.hea` or by its `.dat`.
+    /// Opens a file or a folder; a WFDB record may be named without `.hea` or by its signal file.
     ///
     /// # Errors
-    /// If there is no such thing, if it is of no kind that is known, or if a folder holds several kinds or none.
+    /// If there is no such thing, if it is of no kind that is known, or if a folder holds no recording.
     pub fn open(path: impl AsRef<Path>, given: Given) -> Result<Self> {
         let path = path.as_ref();
         if path.is_dir() {
             return Self::folder(path, given);
         }
-        let mut file = path.to_path_buf();
-        if file.extension().is_some_and(|extension| extension == "dat") || (!file.exists() && Kind::of(path).is_none()) {
-            file = path.with_extension("hea");
-        }
+        let file = record_of(path);
         std::fs::metadata(&file).map_err(|source| Error::io(path, source))?;
-        let kind = Kind::of(&file).ok_or_else(|| {
-            Error::Usage(format!("{}: not a kind of file that is known (.hea .xml .asc .csv .npy .npz, or a folder)", path.display()))
+        let kind = Kind::of(&file)?.ok_or_else(|| {
+            let known = Kind::extensions();
+            Error::Usage(format!("{}: not a kind of file that is known ({known}, or a folder)", path.display()))
         })?;
-        let items = match kind {
-            Kind::Npy => Self::array_rows(&file)?,
-            Kind::Npz => Items::Array(from_npz(&file)?),
-            _ => Items::Files(vec![file]),
+        let items = match kind.reader {
+            Reader::Many(open) => Items::Many(open(&file, &given).map_err(|error| error.of_file(&file))?),
+            Reader::One(_) => Items::Files(vec![Item { id: stem(&file), path: file, kind }]),
         };
-        Source { path: path.into(), kind, items, given }.of_samples()
-    }
-
-    /// Refuses arrays in which there is no ECG: no row, no lead or no sample. A row of nothing takes no byte, so that a short file could list any
-    /// number of them.
-    fn of_samples(self) -> Result<Self> {
-        let shape = match &self.items {
-            Items::Files(_) => return Ok(self),
-            Items::Dataset { rows, .. } | Items::Rows(rows) => &rows.header().shape,
-            Items::Array(array) => array.shape(),
-        };
-        match shape.contains(&0) {
-            true => Err(Error::format(&self.path, format!("its shape {shape:?} holds no sample: there is no ECG in it"))),
-            false => Ok(self),
-        }
+        Ok(Source { path: path.into(), kind: kind.name.into(), items, given })
     }
 
     fn folder(path: &Path, given: Given) -> Result<Self> {
         if path.join("dataset.json").exists() {
-            let rows = NpyRows::open(path.join("rhythm.npy"))?;
-            let ids: Vec<String> = read_table(path.join("measurements.csv"))?.into_iter().map(|record| record.id).collect();
-            if ids.len() != rows.len() {
-                return Err(Error::format(path, format!("{} recordings but {} rows of measurements", rows.len(), ids.len())));
-            }
-            let given = Given { unit: Some(Unit::Microvolt), rate: Some(RATE) };
-            let source = Source { path: path.into(), kind: Kind::Npy, items: Items::Dataset { rows, ids }, given };
-            return source.of_samples();
+            return Self::dataset(path);
         }
-        let entries = std::fs::read_dir(path).map_err(|source| Error::io(path, source))?;
-        let mut found: [Vec<PathBuf>; 4] = Default::default();
-        const KINDS: [Kind; 4] = [Kind::Wfdb, Kind::Muse, Kind::Asc, Kind::Columns];
-        for entry in entries {
-            let file = entry.map_err(|source| Error::io(path, source))?.path();
-            if let Some(at) = Kind::of(&file).and_then(|kind| KINDS.iter().position(|other| *other == kind)) {
-                found[at].push(file);
-            }
-        }
-        // Tables beside recordings (labels, references) are not recordings.
-        if found[..3].iter().any(|files| !files.is_empty()) {
-            found[3].clear();
-        }
-        let mut kinds = found.into_iter().zip(KINDS).filter(|(files, _)| !files.is_empty());
-        let Some((mut files, kind)) = kinds.next() else {
-            return Err(Error::Usage(format!("{}: there is no .hea, .xml, .asc or .csv file in this folder", path.display())));
-        };
-        if let Some((_, other)) = kinds.next() {
-            return Err(Error::Usage(format!(
-                "{}: there are {} and {} in this folder: name one kind",
-                path.display(),
-                kind.name(),
-                other.name()
-            )));
-        }
+        let mut files = Vec::new();
+        collect(path, DEPTH, &mut files)?;
         files.sort_by_cached_key(|file| natural(file));
-        let mut seen: HashMap<String, &PathBuf> = HashMap::new();
-        for file in &files {
-            if let Some(other) = seen.insert(stem(file), file) {
+        if files.is_empty() {
+            return Err(Error::Usage(format!("{}: there is no recording in this folder ({})", path.display(), Kind::extensions())));
+        }
+        let (mut stems, mut same): (HashMap<String, usize>, HashMap<String, &Path>) = (HashMap::new(), HashMap::new());
+        for (file, kind) in &files {
+            *stems.entry(stem(file)).or_default() += 1;
+            if let Some(other) = same.insert(format!("{}/{}", kind.name, file.with_extension("").display()), file) {
                 let text = format!("{} and {} have the same name and would have the same id", other.display(), file.display());
                 return Err(Error::format(path, text));
             }
         }
-        Ok(Source { path: path.into(), kind, items: Items::Files(files), given })
+        // Where stems are the same the path within the folder tells recordings apart.
+        let id = |file: &Path| match stems[&stem(file)] {
+            1 => stem(file),
+            _ => file.strip_prefix(path).unwrap_or(file).display().to_string(),
+        };
+        let ids: Vec<String> = files.iter().map(|(file, _)| id(file)).collect();
+        let kinds: BTreeSet<&str> = files.iter().map(|(_, kind)| kind.name).collect();
+        let kind = kinds.into_iter().collect::<Vec<_>>().join(", ");
+        let items = files.into_iter().zip(ids).map(|((path, kind), id)| Item { path, kind, id }).collect();
+        Ok(Source { path: path.into(), kind, items: Items::Files(items), given })
     }
 
-    fn array_rows(path: &Path) -> Result<Items> {
-        let rows = NpyRows::open(path)?;
-        if rows.header().shape.len() == 2 {
-            return Ok(Items::Array(npy::read(path)?.into_f64().insert_axis(Axis(0))));
+    fn dataset(path: &Path) -> Result<Self> {
+        let rows = NpyRows::open(path.join("rhythm.npy"))?;
+        let ids: Vec<String> = read_table(path.join("measurements.csv"))?.into_iter().map(|record| record.id).collect();
+        if ids.len() != rows.len() {
+            return Err(Error::format(path, format!("{} recordings but {} rows of measurements", rows.len(), ids.len())));
         }
-        if rows.header().shape.len() != 3 {
-            return Err(Error::shape(path.display().to_string(), "(N, 8 or 12, T)", &rows.header().shape));
+        let shape = &rows.header().shape;
+        if shape.contains(&0) {
+            return Err(Error::format(path, format!("its shape {shape:?} holds no sample: there is no ECG in it")));
         }
-        Ok(Items::Rows(rows))
+        let given = Given { unit: Some(Unit::Microvolt), rate: Some(RATE), leads: Vec::new() };
+        Ok(Source { path: path.into(), kind: "NumPy arrays".into(), items: Items::Dataset { rows, ids }, given })
     }
 
     /// How many recordings there are.
@@ -169,8 +113,7 @@ impl Source {
         match &self.items {
             Items::Files(files) => files.len(),
             Items::Dataset { ids, .. } => ids.len(),
-            Items::Rows(rows) => rows.len(),
-            Items::Array(array) => array.len_of(Axis(0)),
+            Items::Many(many) => many.len(),
         }
     }
 
@@ -182,22 +125,26 @@ impl Source {
     /// SHA-256 of the names of all files, by which an interrupted import knows that it goes on with the same ones.
     pub fn digest(&self) -> String {
         let name = |path: &Path| path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let within = |file: &Path| match file.strip_prefix(&self.path) {
+            Ok(within) if within.components().count() > 1 => within.display().to_string(),
+            _ => name(file),
+        };
         let names: Vec<String> = match &self.items {
-            Items::Files(files) => files.iter().map(|file| name(file)).collect(),
+            Items::Files(files) => files.iter().map(|file| within(&file.path)).collect(),
             _ => vec![format!("{} of {}", self.len(), name(&self.path))],
         };
         sha256(names.join("\n").as_bytes())
     }
 
-    /// The kind, for people.
-    pub fn kind(&self) -> &'static str {
-        self.kind.name()
+    /// The kind, or kinds, for people.
+    pub fn kind(&self) -> &str {
+        &self.kind
     }
 
     /// Where recording `index` lies.
     pub fn path(&self, index: usize) -> &Path {
         match &self.items {
-            Items::Files(files) => &files[index],
+            Items::Files(files) => &files[index].path,
             _ => &self.path,
         }
     }
@@ -205,16 +152,16 @@ impl Source {
     /// The id of recording `index`: a dataset's own, or the file's name without its extension; for an array of several ECGs with `:ROW` behind.
     pub fn id(&self, index: usize) -> String {
         match &self.items {
-            Items::Files(files) => stem(&files[index]),
+            Items::Files(files) => files[index].id.clone(),
             Items::Dataset { ids, .. } => ids[index].clone(),
-            _ => self.row_of(stem(&self.path), index),
+            Items::Many(many) => many.id(index).unwrap_or_else(|| self.row_of(stem(&self.path), index)),
         }
     }
 
     /// An id that no recording of another path has: the path as it was given instead of the name alone.
     fn long_id(&self, index: usize) -> String {
         match &self.items {
-            Items::Files(files) => files[index].display().to_string(),
+            Items::Files(files) => files[index].path.display().to_string(),
             Items::Dataset { ids, .. } => format!("{}/{}", self.path.display().to_string().trim_end_matches('/'), ids[index]),
             _ => self.row_of(self.path.display().to_string(), index),
         }
@@ -251,64 +198,91 @@ impl Source {
     /// As the reader of its kind.
     pub fn read(&self, index: usize) -> Result<Recording> {
         let read = match &self.items {
-            Items::Files(files) => match self.kind {
-                Kind::Wfdb => wfdb::read(&files[index]),
-                Kind::Muse => muse::read(&files[index]),
-                Kind::Asc => osf::read_asc(&files[index]),
-                _ => columns::read(&files[index], &self.given),
+            Items::Files(files) => match files[index].kind.reader {
+                Reader::One(read) => read(&files[index].path, &self.given),
+                Reader::Many(open) => open(&files[index].path, &self.given).and_then(|many| match many.len() {
+                    1 => many.read(0),
+                    count => {
+                        Err(Error::format(&files[index].path, format!("holds {count} recordings: name the file itself, not its folder")))
+                    }
+                }),
             },
-            Items::Dataset { rows, .. } | Items::Rows(rows) => {
-                rows.row_f32(index).and_then(|row| self.recording_of(self.id(index), row.mapv(f64::from)))
+            Items::Dataset { rows, .. } => {
+                rows.row_f32(index).and_then(|row| arrays::recording(&self.path, row.mapv(f64::from), &self.given))
             }
-            Items::Array(array) => self.recording_of(self.id(index), array.index_axis(Axis(0), index).to_owned()),
+            Items::Many(many) => many.read(index),
         };
-        read.map_err(|error| error.of_file(self.path(index)))
-    }
-
-    /// One ECG of an array: 8 or 12 leads in the usual order; µV and 500 Hz unless said otherwise, as for every array of this program.
-    fn recording_of(&self, id: String, samples: ArrayD<f64>) -> Result<Recording> {
-        let samples: Array2<f64> = samples.into_dimensionality::<Ix2>().map_err(|error| Error::format(&self.path, error.to_string()))?;
-        let names: &[&'static str] = match samples.nrows() {
-            8 => &INDEPENDENT,
-            12 => &LEADS,
-            _ => return Err(Error::shape(self.path.display().to_string(), "(N, 8 or 12, T)", samples.dim())),
-        };
-        let factor = self.given.unit.unwrap_or(Unit::Microvolt).microvolts();
-        let lead =
-            |(name, row): (&&'static str, ndarray::ArrayView1<'_, f64>)| Lead { name, samples: row.iter().map(|x| x * factor).collect() };
-        let leads = names.iter().zip(samples.rows()).map(lead).collect();
-        Ok(Recording { id, leads, rate: self.given.rate.unwrap_or(RATE), ..Recording::default() })
+        let recording = read.map_err(|error| error.of_file(self.path(index)))?;
+        Ok(Recording { id: self.id(index), ..recording })
     }
 }
 
-/// The largest archive that is read, bytes: unlike a `.npy` file it can only be read whole.
-const LARGEST_ARCHIVE: Most = Most { bytes: 256 << 20, of: "an archive of ECGs, which is held in memory (save larger ones as .npy)," };
-
-/// The array of ECGs in an archive: the only one, or the one called `rhythm` or `x`.
-fn from_npz(path: &Path) -> Result<ArrayD<f64>> {
-    intake::open_most(path, LARGEST_ARCHIVE)?;
-    let names = npz::names(path)?;
-    let name = match &names[..] {
-        [only] => only,
-        _ => names.iter().find(|name| ["rhythm", "x"].contains(&name.as_str())).ok_or_else(|| {
-            Error::format(path, format!("holds {} and none called rhythm or x: which one are the ECGs?", names.join(", ")))
-        })?,
-    };
-    let array = npz::read_one(path, name).map(NpyArray::into_f64)?;
-    match array.ndim() {
-        2 => Ok(array.insert_axis(Axis(0))),
-        3 => Ok(array),
-        _ => Err(Error::shape(path.display().to_string(), "(N, 8 or 12, T)", array.shape())),
-    }
+/// The file that a path names: a WFDB record also without its extension, or by a signal file that lies beside its header.
+fn record_of(path: &Path) -> PathBuf {
+    let header = path.with_extension("hea");
+    let signals = ["dat", "mat", "d0", "d1", "flac"];
+    let end = path.extension().and_then(|end| end.to_str()).unwrap_or_default().to_lowercase();
+    let bare = !path.exists() && Kind::by_extension(path).is_empty();
+    if end == "dat" || bare || (signals.contains(&end.as_str()) && header.exists()) { header } else { path.to_path_buf() }
 }
 
-/// The name of a file without its extension.
-fn stem(path: &Path) -> String {
-    path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default()
+/// The recordings in a folder; where there are none, those in the folders within.
+fn collect(folder: &Path, depth: usize, into: &mut Vec<(PathBuf, &'static Kind)>) -> Result<()> {
+    let io = |source| Error::io(folder, source);
+    let (mut found, mut folders): (Vec<(PathBuf, &Kind)>, Vec<PathBuf>) = (Vec::new(), Vec::new());
+    for entry in std::fs::read_dir(folder).map_err(io)? {
+        let entry = entry.map_err(io)?;
+        let (path, kind) = (entry.path(), entry.file_type().map_err(io)?);
+        if kind.is_dir() {
+            folders.push(path);
+        } else if let Some(kind) = kind_in_folder(&path) {
+            found.push((path, kind));
+        }
+        if into.len() + found.len() > MOST_FILES {
+            return Err(Error::format(folder, format!("more than {MOST_FILES} recordings: import its parts")));
+        }
+    }
+    if found.iter().any(|(_, kind)| kind.folders == InFolders::Yes) {
+        found.retain(|(_, kind)| kind.folders == InFolders::Yes);
+    }
+    let headers: HashSet<PathBuf> = found
+        .iter()
+        .filter(|(path, _)| path.extension().is_some_and(|end| end == "hea"))
+        .map(|(path, _)| path.with_extension(""))
+        .collect();
+    // A `.mat` beside a header of its name holds that record's samples.
+    found.retain(|(path, _)| {
+        path.extension().is_some_and(|end| end == "hea") || !headers.contains(&path.with_extension("")) || !is_signal(path)
+    });
+    if found.is_empty() && depth > 0 {
+        folders.sort();
+        folders.iter().filter(|inner| !hidden(inner)).try_for_each(|inner| collect(inner, depth - 1, into))?;
+    }
+    into.append(&mut found);
+    Ok(())
+}
+
+fn hidden(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'))
+}
+
+fn is_signal(path: &Path) -> bool {
+    path.extension().is_some_and(|end| ["mat", "dat", "edf"].iter().any(|signal| end.eq_ignore_ascii_case(signal)))
+}
+
+/// The kind of a file in a folder, if it is to be taken: only names are looked at first, for folders hold much else.
+fn kind_in_folder(path: &Path) -> Option<&'static Kind> {
+    let named = Kind::by_extension(path);
+    if hidden(path) || named.iter().all(|kind| kind.folders == InFolders::No) {
+        return None;
+    }
+    // A file that cannot be opened is told of when it is read.
+    let kind = Kind::of(path).ok().flatten().or_else(|| named.last().copied())?;
+    (kind.folders != InFolders::No && KINDS.iter().any(|known| std::ptr::eq(known, kind))).then_some(kind)
 }
 
 /// Names in the order people expect: 2 before 10.
-fn natural(path: &Path) -> (u64, String) {
+fn natural((path, _): &(PathBuf, &Kind)) -> (PathBuf, u64, String) {
     let stem = stem(path);
-    (stem.parse().unwrap_or(u64::MAX), stem)
+    (path.parent().unwrap_or(Path::new("")).to_path_buf(), stem.parse().unwrap_or(u64::MAX), stem)
 }

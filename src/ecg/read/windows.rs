@@ -1,7 +1,8 @@
 //! Recordings too long for memory or for one median beat, in windows: each a recording of its own, read one after the other.
 
+use super::prepare::limb;
 use super::wfdb::Stream;
-use super::{Given, Lead, Recording, Unit, limb};
+use super::{Given, Lead, Recording, Unit, stem};
 use crate::ecg::SHORTEST;
 use crate::ecg::leads::{INDEPENDENT, LEADS, RATE};
 use crate::files::npy::NpyRows;
@@ -132,7 +133,7 @@ impl Windows {
             Samples::Array { rows, first, names, factor } => {
                 let lead = |(row, name): (usize, &&'static str)| {
                     let values = rows.values_f32(*first + row * self.total + part.start, part.len())?;
-                    Ok(Lead { name, samples: values.into_iter().map(|x| f64::from(x) * *factor).collect() })
+                    Ok(Lead::new(*name, values.into_iter().map(|x| f64::from(x) * *factor).collect()))
                 };
                 names.iter().enumerate().map(lead).collect::<Result<_>>()?
             }
@@ -153,8 +154,4 @@ fn check_leads(names: &[&str]) -> std::result::Result<(), String> {
         0 | 1 => Err("leads I and II are not there, nor two limb leads to derive them from".into()),
         _ => Ok(()),
     }
-}
-
-fn stem(path: &Path) -> String {
-    path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default()
 }

@@ -144,17 +144,21 @@ fn parse(text: &str) -> std::result::Result<Header, String> {
 
 fn dtype(descr: &str) -> std::result::Result<(Dtype, bool), String> {
     let unknown = || {
-        let hint = "float32, float64, int16, int32 and int64 are read: convert with array.astype('float32')";
+        let hint = "floats of 16, 32 and 64 bits, integers and booleans are read: convert with array.astype('float32')";
         format!("elements of type '{descr}' are not read ({hint})")
     };
     let big_endian = match descr.as_bytes().first() {
         Some(b'<') => false,
         Some(b'>') => true,
         Some(b'=') => cfg!(target_endian = "big"),
+        // Single bytes have no order.
+        Some(b'|') => false,
         _ => return Err(unknown()),
     };
-    let all = [Dtype::F32, Dtype::F64, Dtype::I16, Dtype::I32, Dtype::I64];
-    let dtype = all.into_iter().find(|dtype| dtype.code() == &descr[1..]).ok_or_else(unknown)?;
+    let dtype = Dtype::ALL
+        .into_iter()
+        .find(|dtype| dtype.code() == &descr[1..] && (dtype.size() == 1) == descr.starts_with('|'))
+        .ok_or_else(unknown)?;
     Ok((dtype, big_endian))
 }
 

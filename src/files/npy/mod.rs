@@ -19,7 +19,7 @@ use ndarray::{ArrayD, IxDyn, ShapeBuilder};
 use std::io::Read;
 use std::path::Path;
 
-/// The element types that are read and written.
+/// The element types that are read; those of [`Element`] are written as well.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dtype {
     /// `<f4`
@@ -32,15 +32,45 @@ pub enum Dtype {
     I32,
     /// `<i8`
     I64,
+    /// `<f2`
+    F16,
+    /// `|i1`
+    I8,
+    /// `|u1`
+    U8,
+    /// `<u2`
+    U16,
+    /// `<u4`
+    U32,
+    /// `<u8`
+    U64,
+    /// `|b1`
+    Bool,
 }
 
 impl Dtype {
+    const ALL: [Dtype; 12] = [
+        Dtype::F32,
+        Dtype::F64,
+        Dtype::I16,
+        Dtype::I32,
+        Dtype::I64,
+        Dtype::F16,
+        Dtype::I8,
+        Dtype::U8,
+        Dtype::U16,
+        Dtype::U32,
+        Dtype::U64,
+        Dtype::Bool,
+    ];
+
     /// Bytes per element.
     pub fn size(self) -> usize {
         match self {
-            Dtype::I16 => 2,
-            Dtype::F32 | Dtype::I32 => 4,
-            Dtype::F64 | Dtype::I64 => 8,
+            Dtype::I8 | Dtype::U8 | Dtype::Bool => 1,
+            Dtype::I16 | Dtype::F16 | Dtype::U16 => 2,
+            Dtype::F32 | Dtype::I32 | Dtype::U32 => 4,
+            Dtype::F64 | Dtype::I64 | Dtype::U64 => 8,
         }
     }
 
@@ -52,6 +82,13 @@ impl Dtype {
             Dtype::I16 => "int16",
             Dtype::I32 => "int32",
             Dtype::I64 => "int64",
+            Dtype::F16 => "float16",
+            Dtype::I8 => "int8",
+            Dtype::U8 => "uint8",
+            Dtype::U16 => "uint16",
+            Dtype::U32 => "uint32",
+            Dtype::U64 => "uint64",
+            Dtype::Bool => "bool",
         }
     }
 
@@ -63,6 +100,13 @@ impl Dtype {
             Dtype::I16 => "i2",
             Dtype::I32 => "i4",
             Dtype::I64 => "i8",
+            Dtype::F16 => "f2",
+            Dtype::I8 => "i1",
+            Dtype::U8 => "u1",
+            Dtype::U16 => "u2",
+            Dtype::U32 => "u4",
+            Dtype::U64 => "u8",
+            Dtype::Bool => "b1",
         }
     }
 }
@@ -106,7 +150,7 @@ macro_rules! element {
 }
 element!(f32 => Dtype::F32, f64 => Dtype::F64, i16 => Dtype::I16, i32 => Dtype::I32, i64 => Dtype::I64);
 
-/// An array as the file holds it.
+/// An array as the file holds it; types that are not among these as the next wider one that is (uint64 as float64).
 #[derive(Clone, Debug, PartialEq)]
 pub enum NpyArray {
     /// float32
@@ -209,6 +253,16 @@ pub fn read(path: impl AsRef<Path>) -> Result<NpyArray> {
     decode(path, &header, &data)
 }
 
+/// Reads what a `.npy` file says of its array.
+///
+/// # Errors
+/// As [`read`].
+pub fn header(path: impl AsRef<Path>) -> Result<Header> {
+    let path = path.as_ref();
+    let (mut file, length) = intake::open(path)?;
+    Header::read(path, &mut file, length)
+}
+
 /// Reads a `.npy` file that is in memory (an entry of a `.npz`); `path` names it in errors.
 ///
 /// # Errors
@@ -242,11 +296,21 @@ fn decode(path: &Path, header: &Header, data: &[u8]) -> Result<NpyArray> {
         Dtype::I16 => NpyArray::I16(array(path, header, data)?),
         Dtype::I32 => NpyArray::I32(array(path, header, data)?),
         Dtype::I64 => NpyArray::I64(array(path, header, data)?),
+        Dtype::F16 => NpyArray::F32(shaped(path, header, numbers(header, data).into_iter().map(|v| v as f32).collect())?),
+        Dtype::I8 | Dtype::U8 | Dtype::Bool => {
+            NpyArray::I16(shaped(path, header, numbers(header, data).into_iter().map(|v| v as i16).collect())?)
+        }
+        Dtype::U16 => NpyArray::I32(shaped(path, header, numbers(header, data).into_iter().map(|v| v as i32).collect())?),
+        Dtype::U32 => NpyArray::I64(shaped(path, header, numbers(header, data).into_iter().map(|v| v as i64).collect())?),
+        Dtype::U64 => NpyArray::F64(shaped(path, header, numbers(header, data))?),
     })
 }
 
 fn array<T: Element>(path: &Path, header: &Header, data: &[u8]) -> Result<ArrayD<T>> {
-    let values = elements(header, data);
+    shaped(path, header, elements(header, data))
+}
+
+fn shaped<T: Clone>(path: &Path, header: &Header, values: Vec<T>) -> Result<ArrayD<T>> {
     let shape = IxDyn(&header.shape).set_f(header.fortran);
     let array = ArrayD::from_shape_vec(shape, values).map_err(|error| Error::format(path, format!("shape {:?}: {error}", header.shape)))?;
     Ok(if header.fortran { array.as_standard_layout().into_owned() } else { array })
@@ -255,4 +319,34 @@ fn array<T: Element>(path: &Path, header: &Header, data: &[u8]) -> Result<ArrayD
 fn elements<T: Element>(header: &Header, data: &[u8]) -> Vec<T> {
     let convert = if header.big_endian { T::from_be } else { T::from_le };
     data.chunks_exact(T::DTYPE.size()).map(convert).collect()
+}
+
+/// The elements of any type as f64.
+fn numbers(header: &Header, data: &[u8]) -> Vec<f64> {
+    let order = |raw: &[u8]| raw.iter().fold(0u64, |value, byte| value << 8 | u64::from(*byte));
+    let little = |raw: &[u8]| raw.iter().rev().fold(0u64, |value, byte| value << 8 | u64::from(*byte));
+    let bits = |raw: &[u8]| if header.big_endian { order(raw) } else { little(raw) };
+    let number = |raw: &[u8]| match (header.dtype, bits(raw)) {
+        (Dtype::F16, bits) => half(bits as u16),
+        (Dtype::I8, bits) => f64::from(bits as u8 as i8),
+        (Dtype::Bool, bits) => f64::from(u8::from(bits != 0)),
+        (Dtype::F32, bits) => f64::from(f32::from_bits(bits as u32)),
+        (Dtype::F64, bits) => f64::from_bits(bits),
+        (Dtype::I16, bits) => f64::from(bits as u16 as i16),
+        (Dtype::I32, bits) => f64::from(bits as u32 as i32),
+        (Dtype::I64, bits) => bits as i64 as f64,
+        (Dtype::U8 | Dtype::U16 | Dtype::U32 | Dtype::U64, bits) => bits as f64,
+    };
+    data.chunks_exact(header.dtype.size()).map(number).collect()
+}
+
+/// IEEE 754 binary16.
+fn half(bits: u16) -> f64 {
+    let (sign, exponent, fraction) = (if bits >> 15 == 1 { -1.0 } else { 1.0 }, i32::from(bits >> 10 & 0x1f), f64::from(bits & 0x3ff));
+    sign * match exponent {
+        0 => fraction * 2f64.powi(-24),
+        31 if fraction == 0.0 => f64::INFINITY,
+        31 => f64::NAN,
+        _ => (1.0 + fraction / 1024.0) * 2f64.powi(exponent - 15),
+    }
 }

@@ -1,6 +1,6 @@
 //! Rows of a `.npy` file too large for memory, read by position.
 
-use super::{Dtype, Element, Header, elements};
+use super::{Dtype, Element, Header, elements, numbers};
 use crate::{Error, Result, intake};
 use ndarray::{ArrayD, IxDyn};
 use std::fs::File;
@@ -86,6 +86,7 @@ impl NpyRows {
             Dtype::I16 => self.row::<i16>(index)?.mapv(f32::from),
             Dtype::I32 => self.row::<i32>(index)?.mapv(|v| v as f32),
             Dtype::I64 => self.row::<i64>(index)?.mapv(|v| v as f32),
+            _ => self.shaped(numbers(&self.header, &self.row_bytes(index)?).into_iter().map(|v| v as f32).collect())?,
         })
     }
 
@@ -106,6 +107,7 @@ impl NpyRows {
             Dtype::I16 => elements::<i16>(header, &bytes).into_iter().map(f32::from).collect(),
             Dtype::I32 => elements::<i32>(header, &bytes).into_iter().map(|v| v as f32).collect(),
             Dtype::I64 => elements::<i64>(header, &bytes).into_iter().map(|v| v as f32).collect(),
+            _ => numbers(header, &bytes).into_iter().map(|v| v as f32).collect(),
         })
     }
 

@@ -1,6 +1,6 @@
 //! A WFDB record too long for memory, read once from its beginning to its end.
 
-use super::{Format, LARGEST_HEADER, Signal, check_first, check_sum, length, parse, value};
+use super::{Signal, beside, check_first, check_sum, length, one_format, open};
 use crate::ecg::read::Lead;
 use crate::intake;
 use crate::{Error, Result};
@@ -30,22 +30,29 @@ impl Stream {
     /// Opens the record whose header is at `path` (`.hea`).
     ///
     /// # Errors
-    /// If the header cannot be understood, or a file is shorter than it says.
+    /// If the header cannot be understood, a file is shorter than it says, or the record is one that only reading it whole gives: in segments, packed,
+    /// with skewed signals or several samples a frame.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        let header = parse(&intake::text(path, LARGEST_HEADER)?).map_err(|problem| Error::format(path, problem))?;
+        let header = open(path)?;
+        let refuse =
+            |problem: &str| Error::format(path, format!("{problem}: windows of it cannot be read, without --window it is read whole"));
+        if !header.segments.is_empty() {
+            return Err(refuse("the record has several segments"));
+        }
+        if header.signals.iter().any(|signal| signal.per_frame != 1 || signal.skew != 0 || !signal.format.is_direct()) {
+            return Err(refuse("its signals are packed as a whole, skewed, or of several samples a frame"));
+        }
         let mut groups: Vec<Group> = Vec::new();
         let mut samples = header.samples;
         for signals in header.signals.chunk_by(|a, b| a.file == b.file) {
-            let path = path.with_file_name(&signals[0].file);
+            let path = beside(path, &signals[0].file);
             let refuse = |problem: String| Error::format(&path, problem);
-            if signals.iter().any(|signal| signal.format != signals[0].format) {
-                return Err(refuse("its signals have different formats, which is not possible in one file".into()));
-            }
+            let format = one_format(signals).map_err(refuse)?;
             let (file, bytes) = intake::open(&path)?;
             let skip = signals[0].skip as u64;
             let bytes = bytes.checked_sub(skip).ok_or_else(|| refuse(format!("{bytes} bytes, fewer than the {skip} to skip")))?;
-            let held = length(signals[0].format, bytes, signals.len(), header.samples).map_err(refuse)?;
+            let held = length(format, bytes, signals.len(), header.samples).map_err(refuse)?;
             match samples {
                 Some(samples) if samples != held => {
                     return Err(refuse(format!("{held} samples a signal, another file of the record has {samples}")));
@@ -69,7 +76,8 @@ impl Stream {
 
     /// The names of the signals that are ECG leads.
     pub fn lead_names(&self) -> Vec<&'static str> {
-        self.groups.iter().flat_map(|group| &group.signals).filter_map(|signal| signal.lead).collect()
+        let signals = self.groups.iter().flat_map(|group| &group.signals);
+        signals.filter_map(|signal| signal.lead.as_ref().ok()).map(|lead| lead.named.name).collect()
     }
 
     /// The next `count` samples of every lead. With the last of them, the header's checksums are compared.
@@ -96,25 +104,24 @@ impl Group {
     fn read(&mut self, from: usize, count: usize, leads: &mut Vec<Lead>) -> Result<()> {
         let (format, width) = (self.signals[0].format, self.signals.len());
         let (first, end) = (from * width, (from + count) * width);
-        // Format 212 packs two values into three bytes: reading begins at a pair.
-        let (start, bytes, skipped) = match format {
-            Format::Sixteen => (2 * first, 2 * (end - first), 0),
-            Format::TwoTwelve => (first / 2 * 3, end / 2 * 3 + 2 * (end % 2) - first / 2 * 3, first % 2),
-        };
-        let mut buffer = vec![0; bytes];
+        // Packed values come in groups of a few bytes: reading begins with one.
+        let (group, size) = format.group();
+        let (start, skipped) = (first / group * size, first % group);
+        let mut buffer = vec![0; format.bytes_of(end) - start];
         let at = SeekFrom::Start((self.signals[0].skip + start) as u64);
         self.file.seek(at).and_then(|_| self.file.read_exact(&mut buffer)).map_err(|source| match source.kind() {
             ErrorKind::UnexpectedEof => Error::format(&self.path, "was cut off since it was opened"),
             _ => Error::io(&self.path, source),
         })?;
         for (at, signal) in self.signals.iter().enumerate() {
-            let raw = |t: usize| value(&buffer, format, skipped + t * width + at);
+            let raw = |t: usize| format.value(&buffer, skipped + t * width + at);
             if from == 0 && count > 0 {
                 check_first(signal, raw(0)).map_err(|problem| Error::format(&self.path, problem))?;
             }
             self.sums[at] = (0..count).fold(self.sums[at], |sum, t| sum.wrapping_add(raw(t)));
-            if let Some(name) = signal.lead {
-                leads.push(Lead { name, samples: (0..count).map(|t| signal.microvolts(raw(t))).collect() });
+            if let Ok(lead) = &signal.lead {
+                let samples = (0..count).map(|t| lead.microvolts(format, raw(t))).collect();
+                leads.push(Lead::new(lead.named.name, samples));
             }
         }
         Ok(())
