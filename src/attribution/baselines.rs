@@ -39,13 +39,18 @@ pub fn over_baselines<T: Real>(
     let maps = sums.maps.into_iter().map(|(method, map)| (method, map.map(|v| T::of(v * share)).into_shared())).collect();
     let mut completeness = sums.completeness;
     completeness.iter_mut().flat_map(|(_, all)| all).for_each(|one| (one.sum, one.difference) = (one.sum * share, one.difference * share));
-    Ok(Explanations { prediction, maps, completeness })
+    Ok(Explanations { prediction, maps, beside: Vec::new(), completeness })
 }
 
 fn add<T: Real>(sums: &mut Option<Explanations<f64>>, found: &Explanations<T>) {
     let maps = found.maps.iter().map(|(method, map)| (*method, crate::tape::cast::<T, f64>(map)));
     match sums {
-        None => *sums = Some(Explanations { prediction: Vec::new(), maps: maps.collect(), completeness: found.completeness.clone() }),
+        None => *sums = Some(Explanations {
+                prediction: Vec::new(),
+                maps: maps.collect(),
+                beside: Vec::new(),
+                completeness: found.completeness.clone(),
+            }),
         Some(sums) => {
             sums.maps.iter_mut().zip(maps).for_each(|((_, sum), (_, map))| *sum += &map);
             let ours = sums.completeness.iter_mut().flat_map(|(_, all)| all);

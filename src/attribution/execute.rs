@@ -1,8 +1,9 @@
 //! Carrying out recipes on a few ECGs: points → runs → the walk back → the reduction. Every recipe goes this way, whoever wrote it; whoever wants to
 //! know which walks were made is told ([`Walk`]).
 
+use super::extent::Extent;
 use super::recipe::{Recipe, Reduction, Sampler};
-use super::sampler::{Points, baseline};
+use super::sampler::Points;
 use super::{Explainer, Method, Settings, gradcam, memory};
 use crate::random::{Stage, Stream};
 use crate::tape::{Keep, Look, NodeId, Real, RuleSet, Tensor, Want, from_vec, slice};
@@ -11,36 +12,22 @@ use rand_distr::{Distribution, StandardNormal};
 use rayon::prelude::*;
 use std::sync::OnceLock;
 
-/// The shape of one input.
-#[derive(Clone, Copy)]
-pub(super) struct Extent {
-    pub channels: usize,
-    pub len: usize,
-}
-
-impl Extent {
-    /// Values of one input.
-    pub fn size(self) -> usize {
-        self.channels * self.len
-    }
-}
-
 /// Walks back of one recipe, as they were made ([`Explainer::walks`]): on the network with batch norms folded for [`Recipe::Relevance`], else on the network itself.
 pub struct Walk<T: Real> {
     /// The method, a factor's own where maps are multiplied.
     pub method: Method,
     /// What was carried out.
     pub recipe: Recipe<T>,
-    /// The inputs, (1, C, L) each, and the weights of what reached them.
+    /// The ECGs, (1, C, L) each, and the weights of what reached them.
     pub points: Vec<(Tensor<T>, f64)>,
 }
 
-/// A few ECGs (n·C·L values) that methods look at together, and the runs that they share.
+/// A few ECGs, with what stands beside them, that methods look at together, and the runs that they share.
 pub(super) struct Chunk<'x, 'a, T: Real> {
     explainer: &'x Explainer<'a, T>,
     pub x: &'x [T],
     pub ids: &'x [u64],
-    pub extent: Extent,
+    pub extent: &'x Extent,
     /// Runs at a time.
     batch: usize,
     /// The run on the ECGs.
@@ -57,7 +44,7 @@ impl<'x, 'a, T: Real> Chunk<'x, 'a, T> {
         explainer: &'x Explainer<'a, T>,
         x: &'x [T],
         ids: &'x [u64],
-        extent: Extent,
+        extent: &'x Extent,
         methods: &[Method],
         batch: usize,
     ) -> Result<Self> {
@@ -66,7 +53,7 @@ impl<'x, 'a, T: Real> Chunk<'x, 'a, T> {
             .then(|| gradcam::layer(network, settings.layer.as_deref()))
             .transpose()?;
         let keep = memory::keep(network, settings, methods);
-        let look = network.look_at(from_vec(&[ids.len(), extent.channels, extent.len], x.to_vec()), keep, watch)?;
+        let look = network.look_all(extent.tensors(x.to_vec()), keep, watch)?;
         Ok(Chunk { explainer, x, ids, extent, batch, look, keep, reference: OnceLock::new() })
     }
 
@@ -106,14 +93,19 @@ impl<'x, 'a, T: Real> Chunk<'x, 'a, T> {
         self.x.par_chunks(self.extent.size()).zip(self.ids)
     }
 
-    fn tensor(&self, x: Vec<T>) -> Tensor<T> {
-        from_vec(&[x.len() / self.extent.size(), self.extent.channels, self.extent.len], x)
+    /// The ECG of one example.
+    fn ecg(&self, x: &[T]) -> Tensor<T> {
+        from_vec(&[1, self.extent.channels, self.extent.len], x[..self.extent.ecg()].to_vec())
+    }
+
+    fn baseline(&self, x: &[T]) -> Vec<T> {
+        self.extent.baseline(&self.settings().baseline, self.settings(), x)
     }
 
     /// Tells whoever watches of a walk back from the ECGs themselves.
     fn note(&self, method: Method, recipe: &Recipe<T>) {
         for x in self.x.chunks(self.extent.size()) {
-            self.explainer.note(|| Walk { method, recipe: recipe.clone(), points: vec![(self.tensor(x.to_vec()), 1.0)] });
+            self.explainer.note(|| Walk { method, recipe: recipe.clone(), points: vec![(self.ecg(x), 1.0)] });
         }
     }
 
@@ -138,7 +130,7 @@ impl<'x, 'a, T: Real> Chunk<'x, 'a, T> {
 
     /// The gradient of the explained output in the input, row by row; zeros where it does not depend on it.
     fn input_gradient(&self, look: &Look<T>, rules: &RuleSet<T>, reference: Option<&Look<T>>) -> Result<Vec<T>> {
-        Ok(slice(&self.explainer.network.look_back(look, rules, reference, self.settings().output)?).to_vec())
+        Ok(self.extent.flat(&self.explainer.network.look_back_all(look, rules, reference, self.settings().output)?))
     }
 
     /// The baselines of the ECGs one after another, and the run on them: one example where it serves all.
@@ -147,10 +139,10 @@ impl<'x, 'a, T: Real> Chunk<'x, 'a, T> {
             return Ok(found);
         }
         let (size, settings) = (self.extent.size(), self.settings());
-        let base: Vec<T> = self.x.chunks(size).flat_map(|x| baseline(&settings.baseline, x, self.extent.channels)).collect();
+        let base: Vec<T> = self.x.chunks(size).flat_map(|x| self.baseline(x)).collect();
         let shared = !matches!(settings.baseline, super::Baseline::Mean);
-        let look =
-            self.explainer.network.look_at(self.tensor(if shared { base[..size].to_vec() } else { base.clone() }), self.keep, None)?;
+        let one = self.extent.tensors(if shared { base[..size].to_vec() } else { base.clone() });
+        let look = self.explainer.network.look_all(one, self.keep, None)?;
         Ok(self.reference.get_or_init(|| (base, look)))
     }
 
@@ -177,30 +169,31 @@ impl<'x, 'a, T: Real> Chunk<'x, 'a, T> {
     fn at_samples(&self, method: Method, recipe: &Recipe<T>, x: &[T], id: u64) -> Result<Vec<T>> {
         let Recipe::Gradients { rules, sampler, reduction, reference } = recipe else { return Ok(Vec::new()) };
         let network = self.explainer.network;
-        let base = baseline(&self.settings().baseline, x, self.extent.channels);
+        let base = self.baseline(x);
         let keep = if *reference { Keep::Values } else { Keep::Signs };
-        let compared = reference.then(|| network.look_at(self.tensor(base.clone()), keep, None)).transpose()?;
-        let mut points = Points::new(*sampler, self.settings(), x, &base, id)?;
+        let compared = reference.then(|| network.look_all(self.extent.tensors(base.clone()), keep, None)).transpose()?;
+        let mut points = Points::new(*sampler, self.settings(), x, self.extent.ecg(), &base, id)?;
         let mut sums = Sums::new(*reduction, self.extent.size());
         loop {
             let some: Vec<_> = points.by_ref().take(self.batch).collect();
             if some.is_empty() {
                 return Ok(sums.finish());
             }
-            let look = network.look_at(self.tensor(some.iter().flat_map(|point| point.x.iter().copied()).collect()), keep, None)?;
+            let inputs = some.iter().flat_map(|point| point.x.iter().copied()).collect();
+            let look = network.look_all(self.extent.tensors(inputs), keep, None)?;
             self.outputs(&look, &vec![id; some.len()], "a sampled input")?;
             let gradient = self.input_gradient(&look, rules, compared.as_ref())?;
             for (point, gradient) in some.iter().zip(gradient.chunks(self.extent.size())) {
                 sums.add(point, gradient);
             }
             self.explainer.note(|| {
-                let points = some.into_iter().map(|point| (self.tensor(point.x), point.weight)).collect();
+                let points = some.iter().map(|point| (self.ecg(&point.x), point.weight)).collect();
                 Walk { method, recipe: recipe.clone(), points }
             });
         }
     }
 
-    /// Grad-CAM: one row, repeated over the leads.
+    /// Grad-CAM: one row, repeated over the leads. It says nothing of inputs beside the ECG.
     fn layer_maps(&self, method: Method, recipe: &Recipe<T>) -> Result<Vec<Vec<T>>> {
         let (network, settings) = (self.explainer.network, self.settings());
         let layer = gradcam::layer(network, settings.layer.as_deref())?;
@@ -221,22 +214,22 @@ impl<'x, 'a, T: Real> Chunk<'x, 'a, T> {
         let Recipe::Relevance(rules) = &recipe else {
             return Err(Error::Rule(format!("method '{method}' shares out no relevance on the network with its batch norms folded")));
         };
-        let tape = network.run(&[self.tensor(self.x.to_vec())])?;
+        let tape = network.run(&self.extent.tensors(self.x.to_vec()))?;
         let seed = relevance_of(tape.output(), self.settings().output)?;
         check_folded(method, &seed, self.ids)?;
-        let input: NodeId = network.program().inputs()[0];
-        let mut found = network.backward(&tape, seed, rules, None, &Want::nodes([input]))?;
-        let map = found.take(input).unwrap_or_else(|| crate::tape::zeros(tape.value(input).shape()));
+        let mut found = network.backward(&tape, seed, rules, None, &Want::inputs(network.program()))?;
+        let reached = |id: NodeId| found.take(id).unwrap_or_else(|| crate::tape::zeros(tape.value(id).shape()));
+        let map = self.extent.flat(&network.program().inputs().into_iter().map(reached).collect::<Vec<_>>());
         self.note(method, &recipe);
-        Ok(slice(&map).chunks(self.extent.size()).map(<[T]>::to_vec).collect())
+        Ok(map.chunks(self.extent.size()).map(<[T]>::to_vec).collect())
     }
 
     /// Occlusion of windows, lead by lead.
     fn occluded(&self, x: &[T], id: u64) -> Result<Vec<T>> {
         let Settings { output, occlusion_window, occlusion_stride, .. } = *self.settings();
-        let base = baseline(self.settings().occluder(), x, self.extent.channels);
+        let base = self.extent.baseline(self.settings().occluder(), self.settings(), x);
         let windows = (occlusion_window, occlusion_stride);
-        super::occlusion::map(self.explainer.network, output, x, &base, self.extent.channels, windows, self.batch)
+        super::occlusion::map(self.explainer.network, output, x, &base, self.extent, windows, self.batch)
             .map_err(super::explain::of_ecg(id))
     }
 

@@ -1,6 +1,7 @@
 //! Explaining: batches of ECGs in, one map per method out. What a method does with a few ECGs is in [`super::execute`].
 
-use super::execute::{Chunk, Extent, Walk};
+use super::execute::{Chunk, Walk};
+use super::extent::{Extent, ecg_input};
 use super::memory::{self, Portions};
 use super::{Family, Method, Settings, Sum, gradcam};
 use crate::progress::{Report, Step};
@@ -28,6 +29,15 @@ impl Completeness {
     }
 }
 
+/// The maps of an input beside the ECG.
+#[derive(Clone, Debug)]
+pub struct BesideMaps<T> {
+    /// The input's name.
+    pub input: String,
+    /// One map per method, of the input's shape (N, …): those of the methods that say something of it. Grad-CAM and what is multiplied with it do not.
+    pub maps: Vec<(Method, Tensor<T>)>,
+}
+
 /// What [`Explainer::explain`] finds.
 #[derive(Clone, Debug)]
 pub struct Explanations<T> {
@@ -35,6 +45,8 @@ pub struct Explanations<T> {
     pub prediction: Vec<T>,
     /// One map per method, (N, C, L), in the order asked for.
     pub maps: Vec<(Method, Tensor<T>)>,
+    /// The maps of inputs beside the ECG, in the program's order; empty where there are none.
+    pub beside: Vec<BesideMaps<T>>,
     /// For the methods that promise it ([`Sum::Difference`]: DeepLIFT and integrated gradients), one entry per ECG.
     pub completeness: Vec<(Method, Vec<Completeness>)>,
 }
@@ -63,15 +75,12 @@ struct Single<T> {
 }
 
 impl<'a, T: Real> Explainer<'a, T> {
-    /// An explainer of a network with one input.
+    /// An explainer of a network with one input, or several of which the first of channels and samples is the ECG.
     ///
     /// # Errors
-    /// [`Error::Program`] if the network has several inputs; [`Error::Usage`] if the layer asked for does not exist.
+    /// [`Error::Program`] if the network has several inputs and none is an ECG; [`Error::Usage`] if the layer asked for does not exist.
     pub fn new(network: &'a Network<T>, settings: &'a Settings) -> Result<Self> {
-        let inputs = network.program().inputs();
-        let [_] = inputs[..] else {
-            return Err(Error::Program(format!("the program has {} inputs, explanations need one", inputs.len())));
-        };
+        ecg_input(network.program())?;
         if settings.layer.is_some() {
             gradcam::layer(network, settings.layer.as_deref())?;
         }
@@ -116,20 +125,38 @@ impl<'a, T: Real> Explainer<'a, T> {
     /// # Errors
     /// On inputs that are not finite or do not fit the network or the settings, and where a method cannot act on this network.
     pub fn explain(&self, x: &Tensor<T>, ids: &[u64], methods: &[Method], report: Report<'_>) -> Result<Explanations<T>> {
+        self.explain_beside(x, &[], ids, methods, report)
+    }
+
+    /// [`Explainer::explain`] for a network with several inputs: `beside` are those beside the ECG, (N, …) each, in the program's order.
+    ///
+    /// # Errors
+    /// As [`Explainer::explain`]; [`Error::Usage`] if an input is missing or one too many.
+    pub fn explain_beside(
+        &self,
+        x: &Tensor<T>,
+        beside: &[Tensor<T>],
+        ids: &[u64],
+        methods: &[Method],
+        report: Report<'_>,
+    ) -> Result<Explanations<T>> {
         let &[count, channels, len] = x.shape() else {
             return Err(Error::shape("the input", "(N, C, L)", x.shape()));
         };
         if ids.len() != count {
             return Err(Error::Data(format!("{} ids were given for {count} ECGs", ids.len())));
         }
-        let extent = Extent { channels, len };
-        let x = x.as_standard_layout().into_owned().into_shared();
+        let shapes: Vec<&[usize]> = beside.iter().map(|input| input.shape()).collect();
+        let extent = &Extent::new(self.network.program(), (channels, len), &shapes)?;
+        let x = joined(extent, x, beside)?;
         check_finite(&x, extent)?;
         self.settings.check(channels, len)?;
-        self.network.program().shapes(&[vec![1, channels, len]])?;
-        let Portions { batch, at_once } = memory::portions(self.settings.memory, self.bytes(methods, channels, len));
+        extent.check(self.settings)?;
+        self.network.program().shapes(&extent.examples().iter().map(|example| [&[1], &example[..]].concat()).collect::<Vec<_>>())?;
+        let bytes = memory::bytes(self.network, self.settings, methods, extent);
+        let Portions { batch, at_once } = memory::portions(self.settings.memory, bytes);
         let done = AtomicU64::new(0);
-        let chunks: Vec<(&[T], &[u64])> = slice(&x).chunks((batch * extent.size()).max(1)).zip(ids.chunks(batch)).collect();
+        let chunks: Vec<(&[T], &[u64])> = x.chunks((batch * extent.size()).max(1)).zip(ids.chunks(batch)).collect();
         let one = |(x, ids): &(&[T], &[u64])| {
             let part = self.chunk(x, ids, extent, methods, batch)?;
             let done = done.fetch_add(ids.len() as u64, Ordering::Relaxed) + ids.len() as u64;
@@ -145,14 +172,26 @@ impl<'a, T: Real> Explainer<'a, T> {
         Ok(gather(singles, methods, extent))
     }
 
-    /// Bytes that one ECG (channels × len) takes while methods look at it, its maps left out. [`Settings::memory`] is kept to if it is no less; else
-    /// ECGs and samples are taken one at a time.
-    pub fn bytes(&self, methods: &[Method], channels: usize, len: usize) -> usize {
-        memory::bytes(self.network, self.settings, methods, channels, len)
+    /// Bytes that one ECG (channels × len) takes while methods look at it, its maps left out, where it is the only input. [`Settings::memory`] is kept to if
+    /// it is no less; else ECGs and samples are taken one at a time.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] if the network has several inputs ([`Explainer::bytes_beside`]).
+    pub fn bytes(&self, methods: &[Method], channels: usize, len: usize) -> Result<usize> {
+        self.bytes_beside(methods, channels, len, &[])
+    }
+
+    /// The same with inputs of these shapes (batch first) beside the ECG, in the program's order.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] if an input is missing or one too many.
+    pub fn bytes_beside(&self, methods: &[Method], channels: usize, len: usize, beside: &[&[usize]]) -> Result<usize> {
+        let extent = Extent::new(self.network.program(), (channels, len), beside)?;
+        Ok(memory::bytes(self.network, self.settings, methods, &extent))
     }
 
     /// All methods on a few ECGs, which share the forward run on them.
-    fn chunk(&self, x: &[T], ids: &[u64], extent: Extent, methods: &[Method], batch: usize) -> Result<Vec<Single<T>>> {
+    fn chunk(&self, x: &[T], ids: &[u64], extent: &Extent, methods: &[Method], batch: usize) -> Result<Vec<Single<T>>> {
         let chunk = Chunk::new(self, x, ids, extent, methods, batch)?;
         let mut singles: Vec<Single<T>> =
             chunk.predictions()?.into_iter().map(|prediction| Single { prediction, maps: Vec::new(), completeness: Vec::new() }).collect();
@@ -202,15 +241,37 @@ impl<'a, T: Real> Explainer<'a, T> {
 }
 
 /// Checks that every sample is finite.
-fn check_finite<T: Real>(x: &Tensor<T>, extent: Extent) -> Result<()> {
-    match slice(x).iter().position(|v| !v.is_finite()) {
+fn check_finite<T: Real>(x: &[T], extent: &Extent) -> Result<()> {
+    match x.iter().position(|v| !v.is_finite()) {
         None => Ok(()),
         Some(at) => {
             let (ecg, rest) = (at / extent.size(), at % extent.size());
-            let place = format!("ECG {ecg}, lead {}, sample {}", rest / extent.len, rest % extent.len);
-            Err(Error::Value { at: place, problem: format!("{} is not finite; repair or leave out this ECG", slice(x)[at]) })
+            let place = match extent.beside().iter().find(|input| input.range().contains(&rest)) {
+                Some(input) => format!("ECG {ecg}, '{}', element {}", input.name, rest - input.from),
+                None => format!("ECG {ecg}, lead {}, sample {}", rest / extent.len, rest % extent.len),
+            };
+            Err(Error::Value { at: place, problem: format!("{} is not finite; repair or leave out this ECG", x[at]) })
         }
     }
+}
+
+/// The values of each example one after another, the ECG's before those beside it.
+fn joined<T: Real>(extent: &Extent, x: &Tensor<T>, beside: &[Tensor<T>]) -> Result<Vec<T>> {
+    let standard = |x: &Tensor<T>| x.as_standard_layout().into_owned().into_shared();
+    let x = standard(x);
+    if beside.is_empty() {
+        return Ok(slice(&x).to_vec());
+    }
+    let count = x.shape()[0];
+    for (input, given) in extent.beside().iter().zip(beside) {
+        if given.shape().first() != Some(&count) {
+            let expected = [&[count], &input.shape[..]].concat();
+            return Err(Error::shape(format!("input '{}'", input.name), &expected[..], given.shape()));
+        }
+    }
+    let parts: Vec<Tensor<T>> = std::iter::once(x).chain(beside.iter().map(standard)).collect();
+    let part = |n: usize, part: &Tensor<T>| slice(part)[n * part.len() / count..(n + 1) * part.len() / count].to_vec();
+    Ok((0..count).flat_map(|n| parts.iter().flat_map(move |own| part(n, own))).collect())
 }
 
 /// Checks that nothing overflowed on the way: a map with a NaN in it would rank and draw as if it meant something.
@@ -233,7 +294,7 @@ pub(crate) fn of_ecg(id: u64) -> impl Fn(Error) -> Error {
 }
 
 /// From results per ECG to arrays per method.
-fn gather<T: Real>(singles: Vec<Single<T>>, methods: &[Method], extent: Extent) -> Explanations<T> {
+fn gather<T: Real>(singles: Vec<Single<T>>, methods: &[Method], extent: &Extent) -> Explanations<T> {
     let count = singles.len();
     let mut maps: Vec<Vec<T>> = methods.iter().map(|_| Vec::with_capacity(count * extent.size())).collect();
     let mut completeness: Vec<Vec<Completeness>> = vec![Vec::new(); methods.len()];
@@ -246,9 +307,21 @@ fn gather<T: Real>(singles: Vec<Single<T>>, methods: &[Method], extent: Extent) 
         }
     }
     let shape = [count, extent.channels, extent.len];
+    let whole = |map: &Vec<T>| map.len() == count * extent.size();
+    let one = |input: &super::extent::Beside| {
+        let part = |map: &Vec<T>| map.chunks(extent.size().max(1)).flat_map(|one| one[input.range()].to_vec()).collect();
+        let shape = [&[count], &input.shape[..]].concat();
+        let maps = methods.iter().zip(&maps).filter(|(_, map)| whole(map)).map(|(method, map)| (*method, from_vec(&shape, part(map))));
+        BesideMaps { input: input.name.clone(), maps: maps.collect() }
+    };
+    let beside = extent.beside().iter().map(one).collect();
+    let ecg = |map: Vec<T>| {
+        if extent.beside().is_empty() || !whole(&map) { map } else { map.chunks(extent.size()).flat_map(|one| one[..extent.ecg()].to_vec()).collect() }
+    };
     Explanations {
         prediction,
-        maps: methods.iter().copied().zip(maps.into_iter().map(|map| from_vec(&shape, map))).collect(),
+        maps: methods.iter().copied().zip(maps.into_iter().map(|map| from_vec(&shape, ecg(map)))).collect(),
+        beside,
         completeness: methods.iter().copied().zip(completeness).filter(|(_, entries)| !entries.is_empty()).collect(),
     }
 }

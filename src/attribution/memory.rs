@@ -1,5 +1,6 @@
 //! What explaining an ECG takes of memory, and how many may be worked on at a time under a ceiling.
 
+use super::extent::Extent;
 use super::{Method, Recipe, Settings, Sum};
 use crate::tape::{Keep, Network, Program, Real, RuleSet};
 
@@ -19,8 +20,8 @@ pub(super) struct Portions {
 
 /// Bytes that one ECG, or one sample of it, takes while it is in work, its maps left out: what the looks at it and at its baseline keep, and the most
 /// that any of the methods takes for a run.
-pub(super) fn bytes<T: Real>(network: &Network<T>, settings: &Settings, methods: &[Method], channels: usize, len: usize) -> usize {
-    let example = [channels, len];
+pub(super) fn bytes<T: Real>(network: &Network<T>, settings: &Settings, methods: &[Method], extent: &Extent) -> usize {
+    let example = extent.examples();
     let plain = RuleSet::plain();
     let keep = keep::<T>(network, settings, methods);
     let look = network.run_bytes(&example, &plain, keep);
@@ -44,7 +45,7 @@ pub(super) fn bytes<T: Real>(network: &Network<T>, settings: &Settings, methods:
         };
         running = running.max(run);
     }
-    held.saturating_add(running).saturating_add(ARRAYS * channels * len * size_of::<T>())
+    held.saturating_add(running).saturating_add(ARRAYS * extent.size() * size_of::<T>())
 }
 
 /// What the look at an ECG keeps: the values where a method compares them with those of a baseline.

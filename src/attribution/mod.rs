@@ -7,6 +7,7 @@ mod baselines;
 pub mod catalogue;
 pub(crate) mod execute;
 mod explain;
+mod extent;
 pub mod gauss_legendre;
 pub(crate) mod gradcam;
 mod lrp;
@@ -25,7 +26,7 @@ pub use baselines::{mean_ecg, over_baselines};
 pub use execute::Walk;
 #[cfg(feature = "cli")]
 pub(crate) use explain::of_ecg;
-pub use explain::{Completeness, Explainer, Explanations};
+pub use explain::{BesideMaps, Completeness, Explainer, Explanations};
 pub use gradcam::Interpolation;
 pub use lrp::{Epsilon, Flat, Gamma, Halve, Pass, ZPlus};
 pub use meaning::Meaning;

@@ -3,7 +3,8 @@
 //! A part is a window of one lead, or a segment of the beat in all leads (P, PR, QRS, ST, T).
 
 use crate::ecg::Measurements;
-use crate::tape::{Network, Real, from_vec, slice};
+use super::extent::Extent;
+use crate::tape::{Network, Real, Tensor, from_vec, slice};
 use crate::{Error, Result};
 use std::ops::Range;
 
@@ -59,23 +60,18 @@ pub(crate) fn windows(len: usize, window: usize, stride: usize) -> Vec<Range<usi
     (0..count).map(|k| (k * stride).min(len)..(k * stride + window).min(len)).filter(|range| !range.is_empty()).collect()
 }
 
-/// f(x) − f(x with the samples of `leads` in each range replaced by the baseline's), one value per (leads, range), of one ECG (C·L values).
-/// `batch` of them run at a time; results do not depend on it.
-///
-/// # Errors
-/// If the network cannot run on the input, or has no such output; [`Error::Value`] if it gives what is not finite.
-pub fn drops<T: Real>(
-    network: &Network<T>,
+/// f(x) − f(x with the values in each list of ranges replaced by the baseline's), by `predict`, which takes examples one after another; `batch` of them
+/// at a time.
+pub(super) fn falls<T: Real>(
+    predict: &dyn Fn(Vec<T>) -> Result<Tensor<T>>,
     output: usize,
     x: &[T],
     baseline: &[T],
-    channels: usize,
-    parts: &[(Range<usize>, Range<usize>)],
+    parts: &[Vec<Range<usize>>],
     batch: usize,
 ) -> Result<Vec<f64>> {
-    let len = x.len() / channels.max(1);
     let predict = |inputs: Vec<T>| -> Result<Vec<f64>> {
-        let y = network.predict(&[from_vec(&[inputs.len() / x.len(), channels, len], inputs)])?;
+        let y = predict(inputs)?;
         let &[_, columns] = y.shape() else {
             return Err(Error::Program(format!("the output has shape {:?}, occlusion needs (N, K)", y.shape())));
         };
@@ -95,11 +91,10 @@ pub fn drops<T: Real>(
     let mut all = Vec::with_capacity(parts.len());
     for some in parts.chunks(batch.max(1)) {
         let mut inputs = Vec::with_capacity(some.len() * x.len());
-        for (leads, range) in some {
+        for ranges in some {
             let mut occluded = x.to_vec();
-            for lead in leads.clone() {
-                let row = lead * len + range.start..lead * len + range.end;
-                occluded[row.clone()].copy_from_slice(&baseline[row]);
+            for range in ranges {
+                occluded[range.clone()].copy_from_slice(&baseline[range.clone()]);
             }
             inputs.extend(occluded);
         }
@@ -108,28 +103,49 @@ pub fn drops<T: Real>(
     Ok(all)
 }
 
-/// The map of one ECG (C·L values): each point's mean drop over the windows that cover it, one lead at a time. Windows have a length and a distance
-/// from start to start, samples.
+/// f(x) − f(x with the samples of `leads` in each range replaced by the baseline's), one value per (leads, range), of one ECG (C·L values).
+/// `batch` of them run at a time; results do not depend on it.
 ///
 /// # Errors
-/// As [`drops`].
-pub fn map<T: Real>(
+/// If the network cannot run on the input, or has no such output; [`Error::Value`] if it gives what is not finite.
+pub fn drops<T: Real>(
     network: &Network<T>,
     output: usize,
     x: &[T],
     baseline: &[T],
     channels: usize,
+    parts: &[(Range<usize>, Range<usize>)],
+    batch: usize,
+) -> Result<Vec<f64>> {
+    let len = x.len() / channels.max(1);
+    let predict = |inputs: Vec<T>| network.predict(&[from_vec(&[inputs.len() / x.len(), channels, len], inputs)]);
+    let rows = |(leads, range): &(Range<usize>, Range<usize>)| leads.clone().map(|lead| lead * len + range.start..lead * len + range.end).collect();
+    falls(&predict, output, x, baseline, &parts.iter().map(rows).collect::<Vec<_>>(), batch)
+}
+
+/// The map of one example: each sample's mean fall over the windows of its lead that cover it, and the fall when a value beside the ECG is replaced.
+/// Windows have a length and a distance from start to start, samples.
+///
+/// # Errors
+/// As [`drops`].
+pub(super) fn map<T: Real>(
+    network: &Network<T>,
+    output: usize,
+    x: &[T],
+    baseline: &[T],
+    extent: &Extent,
     (window, stride): (usize, usize),
     batch: usize,
 ) -> Result<Vec<T>> {
-    let len = x.len() / channels.max(1);
-    let ranges = windows(len, window, stride);
-    let parts: Vec<_> = (0..channels).flat_map(|lead| ranges.iter().map(move |range| (lead..lead + 1, range.clone()))).collect();
-    let drops = drops(network, output, x, baseline, channels, &parts, batch)?;
+    let ranges = windows(extent.len, window, stride);
+    let leads = (0..extent.channels).flat_map(|lead| ranges.iter().map(move |range| (lead * extent.len, range)));
+    let parts = leads.map(|(from, range)| from + range.start..from + range.end).chain((extent.ecg()..x.len()).map(|at| at..at + 1));
+    let parts: Vec<Vec<Range<usize>>> = parts.map(|range| vec![range]).collect();
+    let falls = falls(&|inputs| network.predict(&extent.tensors(inputs)), output, x, baseline, &parts, batch)?;
     let (mut sums, mut counts) = (vec![0.0; x.len()], vec![0.0; x.len()]);
-    for ((lead, range), drop) in parts.iter().zip(drops) {
-        for at in lead.start * len + range.start..lead.start * len + range.end {
-            sums[at] += drop;
+    for (part, fall) in parts.into_iter().flatten().zip(falls) {
+        for at in part {
+            sums[at] += fall;
             counts[at] += 1.0;
         }
     }

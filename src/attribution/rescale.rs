@@ -24,7 +24,8 @@ pub enum MaxPoolRule {
 }
 
 /// The rescale rule for whatever is not linear. For an activation the multiplier is Δy / Δx, which is its mean derivative between the two runs; for a product,
-/// and for every op that is no activation and no selection, it is the mean derivative on the straight way between them, which is as complete.
+/// and for every op that is no activation and no selection, it is the mean derivative on the straight way between them, which is as complete. Recurrent
+/// layers are taken gate by gate, with this rule at each bend and each product ([`crate::tape::Arithmetic::secant`]).
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Rescale;
 
@@ -62,7 +63,7 @@ impl<T: Real> Rule<T> for Rescale {
             OpClass::Selection => selection(site, inputs[0], output, grad_out),
             OpClass::Product => product(site, inputs, grad_out),
             class if class.is_linear() => Err(site.error(format!("the rescale rule is not defined for {}", site.op().kind()))),
-            _ => on_the_way(site, inputs, output, grad_out),
+            _ => site.secant(grad_out).map_or_else(|| on_the_way(site, inputs, output, grad_out), Ok),
         }
     }
 

@@ -23,11 +23,11 @@ pub enum Sampler {
 
 /// One input at which the gradient is taken.
 pub(crate) struct Point<T> {
-    /// The input, C·L values.
+    /// The input, C·L values, and those of inputs beside it.
     pub x: Vec<T>,
     /// Its weight in the sum.
     pub weight: f64,
-    /// What a baseline method may multiply its gradient by, C·L values.
+    /// What a baseline method may multiply its gradient by, as many.
     pub difference: Vec<T>,
 }
 
@@ -36,6 +36,8 @@ pub(crate) struct Points<'a, T> {
     settings: &'a Settings,
     sampler: Sampler,
     x: &'a [T],
+    /// Of the values those of the ECG, which come first and alone get noise.
+    ecg: usize,
     baseline: &'a [T],
     count: usize,
     sigma: f64,
@@ -46,11 +48,11 @@ pub(crate) struct Points<'a, T> {
 }
 
 impl<'a, T: Real> Points<'a, T> {
-    /// The points of ECG number `ecg`.
+    /// The points of ECG number `id`, of whose values (the inputs beside it included) the first `ecg` are its own.
     ///
     /// # Errors
     /// [`Error::Usage`] if fewer draws or coefficients were given than samples are wanted.
-    pub fn new(sampler: Sampler, settings: &'a Settings, x: &'a [T], baseline: &'a [T], ecg: u64) -> Result<Self> {
+    pub fn new(sampler: Sampler, settings: &'a Settings, x: &'a [T], ecg: usize, baseline: &'a [T], id: u64) -> Result<Self> {
         let (stage, default) = match sampler {
             Sampler::RandomPath => (Stage::GradientShap, 50),
             _ => (Stage::SmoothGrad, 25),
@@ -68,24 +70,27 @@ impl<'a, T: Real> Points<'a, T> {
         }
         let path = if sampler == Sampler::Path { gauss_legendre::rule(count) } else { Default::default() };
         // Noise and path positions have streams of their own, so giving the one leaves the draws of the other as they were.
-        let stream = Stream::new(settings.seed, stage).ecg(ecg);
+        let stream = Stream::new(settings.seed, stage).ecg(id);
         let (noise, places) = (stream.rng(), stream.repeat(1).rng());
-        Ok(Points { settings, sampler, x, baseline, count, sigma: settings.noise * range(x), path, noise, places, next: 0 })
+        Ok(Points { settings, sampler, x, ecg, baseline, count, sigma: settings.noise * range(&x[..ecg]), path, noise, places, next: 0 })
     }
 
     /// x + noise of sample `index`: given draws, or the stream's next.
     fn noised(&mut self, index: usize) -> Vec<T> {
-        match &self.settings.draws {
+        let (own, beside) = self.x.split_at(self.ecg);
+        let mut noised: Vec<T> = match &self.settings.draws {
             Some(draws) => {
                 let draw = draws.index_axis(ndarray::Axis(0), index);
-                self.x.iter().zip(draw.iter()).map(|(x, e)| *x + T::of(*e)).collect()
+                own.iter().zip(draw.iter()).map(|(x, e)| *x + T::of(*e)).collect()
             }
             None => {
                 let (sigma, rng) = (self.sigma, &mut self.noise);
                 let mut draw = || -> f64 { StandardNormal.sample(rng) };
-                self.x.iter().map(|x| *x + T::of(sigma * draw())).collect()
+                own.iter().map(|x| *x + T::of(sigma * draw())).collect()
             }
-        }
+        };
+        noised.extend_from_slice(beside);
+        noised
     }
 
     /// The point at share `a` of the way from the baseline to `end`, and the whole way.

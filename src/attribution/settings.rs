@@ -4,6 +4,7 @@ use super::{Interpolation, MaxPoolRule};
 use crate::tape::Real;
 use crate::{Error, Result};
 use ndarray::{Array2, Array3};
+use std::collections::BTreeMap;
 
 /// What baseline methods compare with.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -46,6 +47,8 @@ pub struct Settings {
     pub output: usize,
     /// The baseline of DeepLIFT, integrated gradients and Gradient SHAP.
     pub baseline: Baseline,
+    /// What inputs beside the ECG are compared with, by the input's name, one example's values; zeros for those that are not named.
+    pub beside: BTreeMap<String, Vec<f64>>,
     /// Whether baseline methods multiply by (input − baseline). The study's scripts do not.
     pub multiply_by_inputs: bool,
     /// Whether SmoothGrad averages absolute gradients and other methods end with the absolute value;
@@ -57,7 +60,7 @@ pub struct Settings {
     pub steps: usize,
     /// Their weights.
     pub quadrature: Quadrature,
-    /// The noise's standard deviation as a share of (max − min) of the whole ECG.
+    /// The noise's standard deviation as a share of (max − min) of the whole ECG. Inputs beside the ECG get none: their scale is not known.
     pub noise: f64,
     /// Noise already scaled, (n, C, L), used as it is for every ECG instead of drawing.
     pub draws: Option<Array3<f64>>,
@@ -90,6 +93,7 @@ impl Default for Settings {
             target: 0,
             output: 0,
             baseline: Baseline::Zero,
+            beside: BTreeMap::new(),
             multiply_by_inputs: false,
             absolute: None,
             samples: None,

@@ -258,7 +258,7 @@ fn portion<T: Real>(
     // The ECG as it is read and as it runs; each map twice, while maps of ECGs become arrays.
     let maps = methods.len() * times * 2 * if times > 1 { size_of::<f64>() } else { size_of::<T>() };
     let in_hand = channels * samples * (size_of::<f64>() + size_of::<T>() + maps);
-    let running = Explainer::new(network, settings)?.bytes(methods, channels, samples);
+    let running = Explainer::new(network, settings)?.bytes(methods, channels, samples)?;
     let ceiling = args.memory.saturating_mul(MB);
     let needed = in_hand.saturating_add(running);
     if needed > ceiling {

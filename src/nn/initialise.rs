@@ -6,7 +6,7 @@ use crate::{Error, Result};
 use rand::Rng;
 
 /// Initial parameters of a program: weights and biases of convolutions and linear layers uniform in ±1/√fan_in (Kaiming uniform with
-/// a = √5, PyTorch's default), batch norms the identity (γ 1, β 0, running mean 0, running variance 1).
+/// a = √5, PyTorch's default), those of recurrent layers in ±1/√hidden, batch norms the identity (γ 1, β 0, running mean 0, running variance 1).
 ///
 /// Each parameter has its own stream of [`Stage::Initialisation`], keyed by `target` and its place among the parameters.
 ///
@@ -32,6 +32,10 @@ fn draw(program: &Program, id: NodeId, stream: Stream) -> Result<Tensor<f32>> {
             Ok(uniform(shape, 1.0 / (fan_in as f64).sqrt(), stream))
         }
         Some((reader, at)) => match reader.op.definition().initial(at).filter(|_| at > 0) {
+            Some(Initial::UniformBy(input)) => {
+                let size = parameter_shape(program, reader.inputs[input]).last().copied().unwrap_or(1);
+                Ok(uniform(shape, 1.0 / (size.max(1) as f64).sqrt(), stream))
+            }
             Some(Initial::Value(value)) => Ok(from_vec(shape, vec![value as f32; shape.iter().product()])),
             None => Err(Error::Program(format!(
                 "parameter '{}' is read by '{}' ({}), for which there is no default initialisation",

@@ -87,6 +87,29 @@ impl Builder {
         self.node(name, Op::Linear, &inputs)
     }
 
+    /// One direction of an LSTM's layer, with PyTorch's names: `{name}.weight_ih_l0`, `{name}.weight_hh_l0`, `{name}.bias_ih_l0`, `{name}.bias_hh_l0`, or with
+    /// `_reverse` behind them. The node itself is `{name}` or `{name}.reverse`.
+    pub fn lstm(&mut self, name: &str, x: NodeId, features: usize, hidden: usize, reverse: bool) -> NodeId {
+        self.recurrent(name, x, (features, hidden), 4, Op::Lstm { reverse }, reverse)
+    }
+
+    /// The same of a GRU, as PyTorch has it.
+    pub fn gru(&mut self, name: &str, x: NodeId, features: usize, hidden: usize, reverse: bool) -> NodeId {
+        self.recurrent(name, x, (features, hidden), 3, Op::Gru { reverse, linear_before_reset: true }, reverse)
+    }
+
+    fn recurrent(&mut self, name: &str, x: NodeId, (features, hidden): (usize, usize), gates: usize, op: Op, reverse: bool) -> NodeId {
+        let (way, suffix) = if reverse { ("_reverse", ".reverse") } else { ("", "") };
+        let wide = gates * hidden;
+        let shapes: [(&str, &[usize]); 4] =
+            [("weight_ih", &[wide, features]), ("weight_hh", &[wide, hidden]), ("bias_ih", &[wide]), ("bias_hh", &[wide])];
+        let mut inputs = vec![x];
+        for (part, shape) in shapes {
+            inputs.push(self.parameter(format!("{name}.{part}_l0{way}"), shape, true));
+        }
+        self.node(format!("{name}{suffix}"), op, &inputs)
+    }
+
     /// A ReLU.
     pub fn relu(&mut self, name: &str, x: NodeId) -> NodeId {
         self.node(name, Op::Relu, &[x])

@@ -308,6 +308,20 @@ ops! {
         /// 1 is the first behind the batch: channels; 2 is time.
         axis: usize,
     };
+    /// A recurrent layer with a memory (LSTM), one direction: (N, F, L) → (N, H, L). Inputs: x, weights W (4 H, F) and R (4 H, H), and two biases (4 H) or
+    /// none; rows are the gates i, f, g, o.
+    Lstm = "lstm" {
+        /// Whether it goes from the last sample to the first.
+        reverse: bool,
+    };
+    /// A gated recurrent layer (GRU), one direction: (N, F, L) → (N, H, L). Inputs: x, weights W (3 H, F) and R (3 H, H), and two biases (3 H) or none; rows
+    /// are the gates r, z, n.
+    Gru = "gru" {
+        /// Whether it goes from the last sample to the first.
+        reverse: bool,
+        /// Whether the reset gate acts behind the state's weights (as in PyTorch), else before them.
+        linear_before_reset: bool,
+    };
 }
 
 impl fmt::Display for OpKind {

@@ -37,6 +37,12 @@ impl<T: Real> Site<'_, T> {
         super::ops::vjp(self, grad_out)
     }
 
+    /// Between this run and the reference run: factors with which the inputs' differences give exactly what `grad_out` makes of the output's; `None`
+    /// where the op has none in closed form, or there is no reference run.
+    pub fn secant(&self, grad_out: &Tensor<T>) -> Option<Vec<Option<Tensor<T>>>> {
+        super::ops::secant(self, grad_out)
+    }
+
     /// The op applied to other inputs, e.g. to modified weights (LRP), in evaluation mode.
     ///
     /// # Errors

@@ -30,8 +30,10 @@ impl<'a> Attributes<'a> {
         Ok(self.find(name, attribute::INT)?.map_or(default, |found| found.i))
     }
 
+    /// A number: the shortest decimal that the file's f32 can have come from, so that 1e-5 is 1e-5 in f64 too.
     pub fn float(&self, name: &'static str, default: f32) -> Result<f64, String> {
-        Ok(f64::from(self.find(name, attribute::FLOAT)?.map_or(default, |found| found.f)))
+        let found = self.find(name, attribute::FLOAT)?.map_or(default, |found| found.f);
+        Ok(found.to_string().parse().unwrap_or(f64::from(found)))
     }
 
     pub fn integers(&self, name: &'static str) -> Result<Option<&'a [i64]>, String> {
@@ -43,6 +45,12 @@ impl<'a> Attributes<'a> {
             None => Ok(default),
             Some(found) => std::str::from_utf8(&found.s).map_err(|_| format!("its attribute '{name}' is no text")),
         }
+    }
+
+    pub fn texts(&self, name: &'static str) -> Result<Option<Vec<&'a str>>, String> {
+        let Some(found) = self.find(name, attribute::STRINGS)? else { return Ok(None) };
+        let text = |s: &'a Vec<u8>| std::str::from_utf8(s).map_err(|_| format!("its attribute '{name}' is no text"));
+        found.strings.iter().map(text).collect::<Result<_, _>>().map(Some)
     }
 
     /// Notes attributes that change nothing here.

@@ -171,7 +171,7 @@ fn gather(x: &Array, indices: &Array, along: i64) -> Result<Array, String> {
     x.pick(shape.clone(), &places(&shape, place)?)
 }
 
-fn concat(all: &[&Array], along: i64) -> Result<Array, String> {
+pub(super) fn concat(all: &[&Array], along: i64) -> Result<Array, String> {
     let Some(first) = all.first() else { return Err("nothing to join".into()) };
     let along = axis(along, first.shape.len())?;
     let fits = |other: &&&Array| {

@@ -1,7 +1,7 @@
 //! Ops of ONNX on signals of any number of axes: what is put around, taken out of, reordered, combined, normalised or bent.
 
 use super::attributes::Attributes;
-use super::constant::{axes, axis, permutation, squeezed};
+use super::constant::{axes, axis, squeezed};
 use super::graph::{Import, Signal, Taken, Value};
 use super::proto::NodeProto;
 use super::tensor::Array;
@@ -148,14 +148,6 @@ impl<'a> Import<'a> {
                 let along = axis(a.integer("axis", -1)?, own.seen.len())?;
                 Value::Signal(self.apply(name, Op::Softmax { axis: along }, &[&own], &[])?)
             }
-            "Transpose" => {
-                let order = permutation(a.integers("perm")?, x.seen.len())?;
-                if order.first() != Some(&0) {
-                    return Err("it moves the axis of the batch".into());
-                }
-                let own = self.exact(name, &x);
-                Value::Signal(self.apply(name, Op::Transpose { axes: order[1..].to_vec() }, &[&own], &[])?)
-            }
             "Pad" => {
                 let list = known(1)?.ok_or("it has no pads")?.as_integers()?.to_vec();
                 let value = number(known(2)?, 0.0)?;
@@ -234,7 +226,7 @@ impl<'a> Import<'a> {
     }
 
     /// A part of an axis.
-    fn cropped(&mut self, name: &str, x: &Signal, along: usize, (start, end, step): (i64, i64, i64)) -> Taken<Signal> {
+    pub(super) fn cropped(&mut self, name: &str, x: &Signal, along: usize, (start, end, step): (i64, i64, i64)) -> Taken<Signal> {
         let size = x.seen[along] as i64;
         let place = |v: i64| (if v < 0 { v.saturating_add(size) } else { v }).clamp(0, size);
         let (from, to) = (place(start), place(end));

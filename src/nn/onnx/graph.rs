@@ -8,7 +8,7 @@ use super::attributes::Attributes;
 use super::constant::compute;
 use super::proto::{GraphProto, NodeProto, ValueInfoProto};
 use super::tensor::{Array, array};
-use crate::tape::{Network, Op, Parameters, Program, from_vec};
+use crate::tape::{Network, Op, Parameters, Program, Real, cast, from_vec};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
@@ -20,6 +20,8 @@ const BATCH: usize = 7919;
 pub(super) enum Value {
     Known(Array),
     Signal(Signal),
+    /// One whose batch the graph sees at another place than first.
+    Turned(Signal, usize),
     /// Several outputs of one node.
     Parts(Vec<Value>),
     /// erf(x / √2) of a signal x, 1 + that, and x times that: parts of a GELU, as is what follows.
@@ -60,7 +62,7 @@ pub(super) struct Import<'a> {
     folder: &'a Path,
     values: BTreeMap<&'a str, Value>,
     pub drafts: Vec<Draft>,
-    parameters: Parameters<f32>,
+    parameters: Parameters<f64>,
     names: BTreeSet<String>,
     /// How often each value is read.
     pub readers: BTreeMap<&'a str, usize>,
@@ -75,7 +77,7 @@ pub(super) type Taken<T> = std::result::Result<T, String>;
 pub(super) type Faults = Vec<String>;
 
 /// The network of a graph whose input has `samples` samples where the file leaves that open.
-pub(super) fn network(graph: &GraphProto, folder: &Path, samples: usize) -> std::result::Result<Network<f32>, Faults> {
+pub(super) fn network<T: Real>(graph: &GraphProto, folder: &Path, samples: usize) -> std::result::Result<Network<T>, Faults> {
     let mut import = Import::new(graph, folder, samples).map_err(|fault| vec![fault])?;
     for node in &graph.node {
         import.node(node);
@@ -110,10 +112,9 @@ impl<'a> Import<'a> {
             values.insert(tensor.name.as_str(), Value::Known(array(tensor, folder)?));
         }
         let inputs: Vec<&ValueInfoProto> = graph.input.iter().filter(|input| !values.contains_key(input.name.as_str())).collect();
-        let [input] = inputs[..] else {
-            let names: Vec<&str> = inputs.iter().map(|input| input.name.as_str()).collect();
-            return Err(format!("it has {} inputs ({}), one is taken", names.len(), names.join(", ")));
-        };
+        if inputs.is_empty() {
+            return Err("it has no input".into());
+        }
         let [_] = &graph.output[..] else {
             let names: Vec<&str> = graph.output.iter().map(|output| output.name.as_str()).collect();
             return Err(format!(
@@ -138,15 +139,32 @@ impl<'a> Import<'a> {
             faults: Vec::new(),
             batch: BATCH,
         };
-        import.input(input, samples)?;
+        let batches = inputs.iter().map(|input| Ok(open_sizes(input)?.first().copied().flatten())).collect::<Taken<Vec<_>>>()?;
+        import.batch = batches.iter().copied().flatten().next().unwrap_or(BATCH);
+        if batches.iter().flatten().any(|batch| *batch != import.batch) {
+            return Err(format!("its inputs have batches of different sizes ({batches:?})"));
+        }
+        for input in &inputs {
+            import.input(input, samples, inputs.len() > 1)?;
+        }
+        if !import.drafts.iter().any(|draft| matches!(&draft.op, Op::Input { shape } if shape.len() == 2)) {
+            return Err("none of its inputs is an ECG, (N, C, L)".into());
+        }
         Ok(import)
     }
 
-    /// The input: (N, C, L), or with axes of size 1 besides.
-    fn input(&mut self, input: &'a ValueInfoProto, samples: usize) -> Taken<()> {
+    /// An input: (N, C, L), or with axes of size 1 besides; beside an ECG also numbers (N, F).
+    fn input(&mut self, input: &'a ValueInfoProto, samples: usize, beside: bool) -> Taken<()> {
         let open = open_sizes(input)?;
+        if let ([_, features], true) = (&open[..], beside) {
+            let features = features.ok_or_else(|| format!("input '{}' leaves open how many numbers it has: export it with a fixed one", input.name))?;
+            let node = self.draft(&input.name, Op::Input { shape: vec![Some(features)] }, vec![]);
+            let signal = Signal { node, ours: vec![features], seen: vec![self.batch, features], pad: (0, 0) };
+            self.values.insert(&input.name, Value::Signal(signal));
+            return Ok(());
+        }
         let wrong = || format!("input '{}' has {} axes: (N, C, L) is taken, or (N, C, 1, L)", input.name, open.len());
-        let [batch, channels, rest @ ..] = &open[..] else { return Err(wrong()) };
+        let [_, channels, rest @ ..] = &open[..] else { return Err(wrong()) };
         // The time axis is the one that is open or longer than 1.
         let long: Vec<usize> = (0..rest.len()).filter(|at| rest[*at] != Some(1)).collect();
         let time = match long[..] {
@@ -156,7 +174,6 @@ impl<'a> Import<'a> {
         };
         let channels =
             channels.ok_or_else(|| format!("input '{}' leaves the number of leads open: export it with a fixed one", input.name))?;
-        self.batch = batch.unwrap_or(BATCH);
         let len = rest[time].unwrap_or(samples);
         let mut seen = vec![1; rest.len()];
         seen[time] = len;
@@ -186,9 +203,15 @@ impl<'a> Import<'a> {
 
     pub(super) fn parameter(&mut self, name: &str, shape: Vec<usize>, values: &[f64], trainable: bool) -> usize {
         let at = self.draft(name, Op::Parameter { shape: shape.clone(), trainable }, vec![]);
-        let values = values.iter().map(|v| *v as f32).collect();
-        self.parameters.insert(self.drafts[at].name.clone(), from_vec(&shape, values));
+        self.parameters.insert(self.drafts[at].name.clone(), from_vec(&shape, values.to_vec()));
         at
+    }
+
+    /// The signals of inputs, zeros around them put there, if all are signals whose batch is first.
+    pub(super) fn signals(&mut self, name: &str, inputs: &[Option<Value>]) -> Option<Vec<Signal>> {
+        let own: Option<Vec<Signal>> =
+            inputs.iter().map(|value| if let Some(Value::Signal(signal)) = value { Some(signal.clone()) } else { None }).collect();
+        Some(own?.iter().map(|signal| self.padded(name, signal)).collect())
     }
 
     /// Takes one node, or notes why not.
@@ -204,7 +227,7 @@ impl<'a> Import<'a> {
             // The fault that it stems from is noted already, unless a value is named that nothing gives.
             match node.input.iter().find(|name| !name.is_empty() && !self.values.contains_key(name.as_str())) {
                 Some(name) => Err(format!("nothing gives its input '{name}'")),
-                None if ["LSTM", "GRU", "RNN"].contains(&node.op_type.as_str()) => Err("there is no such op here yet".into()),
+                None if self.faults.is_empty() => Err("it reads a further output of a node before, which is not taken (the memory of an LSTM, say)".into()),
                 None => Ok(Value::Lost),
             }
         } else if !["", "ai.onnx"].contains(&node.domain.as_str()) {
@@ -217,7 +240,8 @@ impl<'a> Import<'a> {
             Value::Lost
         });
         if let Value::Parts(parts) = value {
-            node.output.iter().zip(parts).for_each(|(output, part)| drop(self.values.insert(output, part)));
+            let named = node.output.iter().zip(parts).filter(|(output, _)| !output.is_empty());
+            named.for_each(|(output, part)| drop(self.values.insert(output, part)));
             return;
         }
         if let Some(output) = node.output.first() {
@@ -253,7 +277,7 @@ impl<'a> Import<'a> {
     /// The value of a parameter of one number.
     pub(super) fn number(&self, draft: usize) -> Option<f64> {
         match &self.parameters.get(&self.drafts[draft].name)?.as_slice()? {
-            [value] => Some(f64::from(*value)),
+            [value] => Some(*value),
             _ => None,
         }
     }
@@ -274,7 +298,7 @@ impl<'a> Import<'a> {
     }
 
     /// The program, in an order in which it can run, without what the output does not need.
-    fn finish(mut self) -> Taken<Network<f32>> {
+    fn finish<T: Real>(mut self) -> Taken<Network<T>> {
         let name = &self.graph.output[0].name;
         let signal = match self.values.get(name.as_str()) {
             Some(Value::Signal(signal)) if signal.pad == (0, 0) => signal.clone(),
@@ -312,6 +336,7 @@ impl<'a> Import<'a> {
             .map_err(|error| format!("its program is not one of ours: {error}"))?;
         let used: BTreeSet<&str> = order.iter().map(|at| self.drafts[*at].name.as_str()).collect();
         self.parameters.retain(|name, _| used.contains(name.as_str()));
-        Network::new(program, self.parameters).map_err(|error| error.to_string())
+        let parameters = self.parameters.iter().map(|(name, value)| (name.clone(), cast::<f64, T>(value))).collect();
+        Network::new(program, parameters).map_err(|error| error.to_string())
     }
 }

@@ -12,6 +12,12 @@ impl<'a> Import<'a> {
     /// A node that reads a signal.
     pub(super) fn lower(&mut self, node: &'a NodeProto, a: &Attributes<'_>, inputs: &[Option<Value>]) -> Taken<Value> {
         let name = node.output.first().map_or("", String::as_str);
+        if ["LSTM", "GRU"].contains(&node.op_type.as_str()) {
+            return self.recurrent(node, a, inputs);
+        }
+        if inputs.iter().flatten().any(|value| matches!(value, Value::Turned(..))) {
+            return self.turned(node, a, inputs);
+        }
         // Zeros around a signal are the convolution's that reads it; whoever else does has them put there.
         let takes_padding = matches!(node.op_type.as_str(), "Conv" | "Pad" | "Identity" | "Dropout" | "Cast");
         let inputs: Vec<Option<Value>> = inputs
@@ -136,7 +142,7 @@ impl<'a> Import<'a> {
                 let order = permutation(a.integers("perm")?, x.seen.len())?;
                 let moved: Vec<usize> = order.iter().copied().filter(|at| x.seen[*at] != 1).collect();
                 if order.first() != Some(&0) || !moved.is_sorted() {
-                    return self.general(node, a, &inputs);
+                    return self.transposed(name, &x, 0, &order);
                 }
                 let seen = order.iter().map(|at| x.seen[*at]).collect();
                 same_values(x, seen)
@@ -439,12 +445,15 @@ impl<'a> Import<'a> {
     }
 
     fn concat(&mut self, name: &str, along: i64, inputs: &[Option<Value>]) -> Taken<Value> {
-        let parts: Vec<&Signal> =
-            inputs.iter().flatten().filter_map(|value| if let Value::Signal(s) = value { Some(s) } else { None }).collect();
+        let Some(rank) = inputs.iter().flatten().find_map(|value| if let Value::Signal(s) = value { Some(s.seen.len()) } else { None }) else {
+            return Ok(Value::Lost);
+        };
+        let along = axis(along, rank)?;
+        let Some(parts) = self.signals(name, inputs) else { return self.with_constants(name, along, inputs) };
         let Some(first) = parts.first() else { return Ok(Value::Lost) };
-        let alike = |part: &&&Signal| part.ours.len() == 2 && part.ours[1] == first.ours[1] && part.seen.len() == first.seen.len();
-        if parts.len() != inputs.len() || axis(along, first.seen.len())? != 1 || parts.iter().filter(alike).count() != parts.len() {
-            return Err("signals of one length joined by channels are taken".into());
+        let alike = |part: &Signal| part.ours.len() == 2 && part.ours[1] == first.ours[1] && part.seen.len() == first.seen.len();
+        if along != 1 || !parts.iter().all(alike) {
+            return Ok(Value::Signal(self.joined(name, along, &parts)?));
         }
         let channels = parts.iter().map(|part| part.ours[0]).sum();
         let node = self.draft(name, Op::Concat, parts.iter().map(|part| part.node).collect());
@@ -453,13 +462,46 @@ impl<'a> Import<'a> {
         Ok(Value::Signal(Signal { node, ours: vec![channels, first.ours[1]], seen, pad: (0, 0) }))
     }
 
+    /// A signal with known values before and behind it along an axis, the same for every example (a class token): zeros are put there, and the values
+    /// added.
+    fn with_constants(&mut self, name: &str, along: usize, inputs: &[Option<Value>]) -> Taken<Value> {
+        let signal = |value: &Option<Value>| matches!(value, Some(Value::Signal(_)));
+        let (Some(at), 1) = (inputs.iter().position(signal), inputs.iter().filter(|value| signal(value)).count()) else {
+            return Err("several signals and known values are joined".into());
+        };
+        let Some(Some(Value::Signal(x))) = inputs.get(at) else { return Ok(Value::Lost) };
+        let own = self.exact(name, x);
+        let mut parts = Vec::new();
+        for value in inputs {
+            match value {
+                Some(Value::Signal(_)) => parts.push(None),
+                Some(Value::Known(array)) => parts.push(Some(one_example(array, &own.seen, along)?)),
+                _ => return Err("a value that is neither signal nor known is joined".into()),
+            }
+        }
+        let size = |part: &Option<Array>| part.as_ref().map_or(own.seen[along], |array| array.shape[along]);
+        let (before, after): (usize, usize) = (parts[..at].iter().map(size).sum(), parts[at + 1..].iter().map(size).sum());
+        let filled: Vec<Array> = parts
+            .into_iter()
+            .map(|part| part.map_or_else(|| zeros(&own.seen), Ok))
+            .collect::<Taken<_>>()?;
+        let whole = super::constant::concat(&filled.iter().collect::<Vec<_>>(), along as i64)?;
+        let padded = self.apply(&format!("{name}/pad"), Op::Pad { axis: along, before, after, value: 0.0 }, &[&own], &[])?;
+        let shape = whole.shape[1..].to_vec();
+        let w = self.parameter(&format!("{name}.constant"), shape.clone(), &whole.as_floats(), true);
+        Ok(Value::Signal(self.apply(name, Op::Add, &[&padded], &[(w, shape)])?))
+    }
+
     fn flatten(&mut self, name: &str, x: Signal) -> Taken<Value> {
         let features: usize = x.ours.iter().product();
         let node = if x.ours.len() == 1 { x.node } else { self.draft(name, Op::Flatten, vec![x.node]) };
         Ok(Value::Signal(Signal { node, ours: vec![features], seen: vec![x.seen[0], features], pad: (0, 0) }))
     }
 
-    fn reshape(&mut self, name: &str, x: Signal, seen: Vec<usize>) -> Taken<Value> {
+    pub(super) fn reshape(&mut self, name: &str, x: Signal, seen: Vec<usize>) -> Taken<Value> {
+        if seen.first() == x.seen.first() && seen.get(1..) == Some(&x.ours[..]) && x.pad == (0, 0) {
+            return same_values(x, seen);
+        }
         let kept = |sizes: &[usize]| sizes.iter().skip(1).copied().filter(|size| *size != 1).collect::<Vec<_>>();
         if seen.first() == x.seen.first() && kept(&seen) == kept(&x.seen) {
             return same_values(x, seen);
@@ -508,6 +550,26 @@ impl<'a> Import<'a> {
         let ours = vec![x.ours[0], x.ours[1] * factor];
         Ok(Value::Signal(Signal { node: self.draft(name, Op::Upsample { factor }, vec![x.node]), ours, seen, pad: (0, 0) }))
     }
+}
+
+/// A known value of every example alike, as that of one: (1, …).
+fn one_example(array: &Array, like: &[usize], along: usize) -> Taken<Array> {
+    let fits = array.shape.len() == like.len() && array.shape.iter().zip(like).enumerate().all(|(at, (a, b))| at == 0 || at == along || a == b);
+    if !fits || ![1, like[0]].contains(&array.shape[0]) {
+        return Err(format!("known values of shape {:?} joined to {:?}", array.shape, &like[1..]));
+    }
+    let values = array.as_floats();
+    let size = values.len() / array.shape[0].max(1);
+    if values.chunks(size.max(1)).any(|row| row != &values[..size]) {
+        return Err("known values that differ between the examples of a batch".into());
+    }
+    Array::floats([&[1], &array.shape[1..]].concat(), values[..size].to_vec())
+}
+
+/// Zeros in the place of one example.
+fn zeros(seen: &[usize]) -> Taken<Array> {
+    let shape = [&[1], &seen[1..]].concat();
+    Array::floats(shape.clone(), vec![0.0; shape.iter().product()])
 }
 
 /// A signal that has one value left along some axes, which the graph keeps or drops.

@@ -12,14 +12,16 @@ mod limits;
 mod lower;
 mod padding;
 mod proto;
+mod recurrent;
 mod tensor;
+mod turned;
 pub(crate) mod write;
 
 pub(crate) use proto::AttributeProto as Attribute;
 pub use write::to_bytes;
 
 use crate::intake::{self, Most};
-use crate::tape::Network;
+use crate::tape::{Network, Real};
 use crate::{Error, Result};
 use prost::Message;
 use std::path::Path;
@@ -38,11 +40,19 @@ pub fn is_onnx(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("onnx"))
 }
 
-/// The network of an ONNX file: one input (N, C, L), one output (N, K). Weights of any precision become f32.
+/// The network of an ONNX file: one input (N, C, L) and perhaps others beside it, one output (N, K). Weights of any precision become f32.
 ///
 /// # Errors
 /// [`Error::Format`] naming what cannot be taken; [`Error::Io`].
 pub fn read(path: impl AsRef<Path>) -> Result<Network<f32>> {
+    read_in(path)
+}
+
+/// The same in either precision: what a file has in f64 is whole in f64.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_in<T: Real>(path: impl AsRef<Path>) -> Result<Network<T>> {
     let path = path.as_ref();
     let bytes = intake::read(path, LARGEST)?;
     let folder = path.parent().unwrap_or(Path::new(""));
@@ -50,7 +60,7 @@ pub fn read(path: impl AsRef<Path>) -> Result<Network<f32>> {
 }
 
 /// The network of an ONNX model in memory; `folder` is where its external data lie.
-fn from_bytes(bytes: &[u8], folder: &Path) -> std::result::Result<Network<f32>, String> {
+fn from_bytes<T: Real>(bytes: &[u8], folder: &Path) -> std::result::Result<Network<T>, String> {
     limits::check(bytes)?;
     let model = proto::ModelProto::decode(bytes).map_err(|error| format!("not an ONNX model: {error}"))?;
     let graph = model.graph.as_ref().ok_or("not an ONNX model: it has no graph")?;

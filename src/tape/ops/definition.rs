@@ -39,6 +39,13 @@ pub trait Arithmetic<T: Real>: Send + Sync {
     /// # Errors
     /// Where there is no derivative; make them with [`Site::error`].
     fn vjp(&self, site: &Site<'_, T>, grad: &Tensor<T>) -> Result<Vec<Option<Tensor<T>>>>;
+
+    /// The same between two runs, [`Site::reference`] being the other: factors m with which Σ m · Δinput = Σ grad · Δoutput exactly, every bend on the way
+    /// being its chord and every product split evenly. `None` where the op has no such closed form; the mean derivative between the runs serves as well, if
+    /// it can be found.
+    fn secant(&self, _site: &Site<'_, T>, _grad: &Tensor<T>) -> Option<Vec<Option<Tensor<T>>>> {
+        None
+    }
 }
 
 /// What an op is, whatever the precision. An op from outside of the crate enters by [`crate::tape::Op::custom`].
@@ -158,6 +165,8 @@ pub struct Piece {
 pub enum Initial {
     /// With this value everywhere.
     Value(f64),
+    /// Uniform in ±1/√n, n being the size of the last axis of the op's input of this number.
+    UniformBy(usize),
 }
 
 /// The steps that execution plans know. A plan does the same operations on the same numbers as the op, in the same order.

@@ -25,6 +25,7 @@ mod global_avg_pool;
 mod global_max_pool;
 mod group_norm;
 mod grouped_conv1d;
+mod gru;
 mod hard_swish;
 mod input;
 mod instance_norm;
@@ -33,6 +34,7 @@ mod layer_norm;
 mod leaky_relu;
 mod linear;
 mod lines;
+mod lstm;
 mod matmul;
 mod max_pool1d;
 mod mean;
@@ -43,6 +45,7 @@ mod padded_max_pool1d;
 mod parameter;
 mod prelu;
 mod ready;
+mod recurrent;
 mod relu;
 mod reshape;
 mod selu;
@@ -94,4 +97,9 @@ pub(crate) fn forward<T: Real>(op: &Op, inputs: &[&Tensor<T>], context: &Context
 /// The op's vector–Jacobian product: what each needed input receives.
 pub(crate) fn vjp<T: Real>(site: &Site<'_, T>, grad: &Tensor<T>) -> Result<Vec<Option<Tensor<T>>>> {
     arithmetic::<T>(site.op()).vjp(site, grad)
+}
+
+/// What each needed input receives of a gradient between the run and the reference run, if the op has that in closed form.
+pub(crate) fn secant<T: Real>(site: &Site<'_, T>, grad: &Tensor<T>) -> Option<Vec<Option<Tensor<T>>>> {
+    arithmetic::<T>(site.op()).secant(site, grad)
 }

@@ -30,15 +30,17 @@ impl Plan {
 }
 
 impl<T: Real> Network<T> {
-    /// What a run of one example of this shape (without the batch axis) takes, by a plan where there is one for these rules, else on the tape.
-    pub fn run_bytes(&self, example: &[usize], rules: &RuleSet<T>, keep: Keep) -> RunBytes {
-        let shape: Vec<usize> = std::iter::once(1).chain(example.iter().copied()).collect();
-        let planned = self.plan_of(&shape).filter(|plan| self.relu_formulas(plan, rules).is_some());
+    /// What a run of one example takes whose inputs have these shapes (without the batch axis), by a plan where there is one for these rules, else on
+    /// the tape.
+    pub fn run_bytes(&self, example: &[Vec<usize>], rules: &RuleSet<T>, keep: Keep) -> RunBytes {
+        let shapes: Vec<Vec<usize>> = example.iter().map(|example| [&[1], &example[..]].concat()).collect();
+        let planned = if let [shape] = &shapes[..] { self.plan_of(shape) } else { None };
+        let planned = planned.filter(|plan| self.relu_formulas(plan, rules).is_some());
         if let Some(plan) = planned {
             return plan.bytes(keep);
         }
         // Every value stays until the way back is done, and there each has a gradient for a while.
-        let shapes = self.program().shapes(&[shape]).unwrap_or_default();
+        let shapes = self.program().shapes(&shapes).unwrap_or_default();
         let nodes = shapes.iter().zip(self.program().nodes()).filter(|(_, node)| !node.inputs.is_empty());
         let values = nodes.map(|(shape, _)| shape.iter().product::<usize>()).sum::<usize>() * size_of::<T>();
         RunBytes { running: values, kept: values }

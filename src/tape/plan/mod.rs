@@ -80,7 +80,7 @@ pub fn check_environment() -> Result<()> {
 /// A forward run that can be walked back to the input: by the plan, or where there is none by the tape. It belongs to the network that looked, with the
 /// parameters that it had then, and to clones of it.
 pub struct Look<T: Real> {
-    input: Tensor<T>,
+    inputs: Vec<Tensor<T>>,
     output: Tensor<T>,
     planned: Option<(Arc<Plan>, Passed)>,
     tape: OnceLock<Tape<T>>,
@@ -111,7 +111,7 @@ impl<T: Real> Look<T> {
         if let Some(tape) = self.tape.get() {
             return Ok(tape);
         }
-        let tape = network.run(std::slice::from_ref(&self.input))?;
+        let tape = network.run(&self.inputs)?;
         Ok(self.tape.get_or_init(|| tape))
     }
 }
@@ -167,17 +167,26 @@ impl<T: Real> Network<T> {
     /// # Errors
     /// As [`Network::look`].
     pub fn look_at(&self, input: Tensor<T>, keep: Keep, watch: Option<NodeId>) -> Result<Look<T>> {
-        let input = if input.is_standard_layout() { input } else { input.as_standard_layout().into_owned().into_shared() };
-        if let Some(plan) = self.plan(std::slice::from_ref(&input)) {
+        self.look_all(vec![input], keep, watch)
+    }
+
+    /// [`Network::look_at`] on all the inputs of a program, in its order; where there are several, on the tape.
+    ///
+    /// # Errors
+    /// As [`Network::look`].
+    pub fn look_all(&self, inputs: Vec<Tensor<T>>, keep: Keep, watch: Option<NodeId>) -> Result<Look<T>> {
+        let standard = |x: Tensor<T>| if x.is_standard_layout() { x } else { x.as_standard_layout().into_owned().into_shared() };
+        let inputs: Vec<Tensor<T>> = inputs.into_iter().map(standard).collect();
+        if let (Some(plan), [input]) = (self.plan(&inputs), &inputs[..]) {
             self.program().shapes(&[input.shape().to_vec()])?;
-            if let Some(x) = T::as_f32(slice(&input)) {
+            if let Some(x) = T::as_f32(slice(input)) {
                 let (output, passed) = plan.forward(x, Some(keep), watch.and_then(|node| plan.steps.step_of(node)));
                 let output = typed(&plan.steps.output_shape(input.shape()[0]), output);
-                return Ok(Look { input, output, planned: Some((plan, passed)), tape: OnceLock::new(), edition: self.edition() });
+                return Ok(Look { inputs, output, planned: Some((plan, passed)), tape: OnceLock::new(), edition: self.edition() });
             }
         }
-        let tape = self.run(std::slice::from_ref(&input))?;
-        Ok(Look { input, output: tape.output().clone(), planned: None, tape: OnceLock::from(tape), edition: self.edition() })
+        let tape = self.run(&inputs)?;
+        Ok(Look { inputs, output: tape.output().clone(), planned: None, tape: OnceLock::from(tape), edition: self.edition() })
     }
 
     /// The gradient of an output column in the input under rules, for each example of a look; `reference` is a look at the baseline, of batch 1 or
@@ -186,6 +195,24 @@ impl<T: Real> Network<T> {
     /// # Errors
     /// As [`Network::backward`]; [`Error::Usage`] for a look of another network, or from before a parameter was changed.
     pub fn look_back(&self, look: &Look<T>, rules: &RuleSet<T>, reference: Option<&Look<T>>, column: usize) -> Result<Tensor<T>> {
+        let mut all = self.look_back_all(look, rules, reference, column)?;
+        match all.len() {
+            1 => Ok(all.remove(0)),
+            several => Err(Error::Program(format!("the program has {several} inputs, this needs one"))),
+        }
+    }
+
+    /// [`Network::look_back`] to each of the program's inputs, in its order.
+    ///
+    /// # Errors
+    /// As [`Network::look_back`].
+    pub fn look_back_all(
+        &self,
+        look: &Look<T>,
+        rules: &RuleSet<T>,
+        reference: Option<&Look<T>>,
+        column: usize,
+    ) -> Result<Vec<Tensor<T>>> {
         for look in [Some(look), reference].into_iter().flatten() {
             self.check_run(look.edition)?;
         }
@@ -196,22 +223,19 @@ impl<T: Real> Network<T> {
             if let (Some(formulas), None | Some(Some(_)), Some(seed)) = (self.relu_formulas(plan, rules), base, T::as_f32(slice(&seed))) {
                 let base = base.flatten();
                 let needs = formulas.contains(&ReluFormula::Chord);
-                let batch = look.input.shape()[0];
+                let batch = look.inputs[0].shape()[0];
                 if needs && !base.is_some_and(|base| base.batch() == 1 || base.batch() == batch) {
                     return Err(Error::Rule(format!("a rule that takes differences from a reference run needs one of batch 1 or {batch}")));
                 }
                 if let Some(gradient) = plan.backward(passed, seed, &formulas, base, false) {
-                    return Ok(typed(look.input.shape(), gradient));
+                    return Ok(vec![typed(look.inputs[0].shape(), gradient)]);
                 }
             }
         }
-        let inputs = self.program().inputs();
-        let [input] = inputs[..] else {
-            return Err(Error::Program(format!("the program has {} inputs, this needs one", inputs.len())));
-        };
         let reference = reference.map(|reference| reference.tape(self)).transpose()?;
-        let mut gradients = self.backward(look.tape(self)?, seed, rules, reference, &Want::nodes([input]))?;
-        Ok(gradients.take(input).unwrap_or_else(|| crate::tape::zeros(look.input.shape())))
+        let mut gradients = self.backward(look.tape(self)?, seed, rules, reference, &Want::inputs(self.program()))?;
+        let reached = |(id, x): (NodeId, &Tensor<T>)| gradients.take(id).unwrap_or_else(|| crate::tape::zeros(x.shape()));
+        Ok(self.program().inputs().into_iter().zip(&look.inputs).map(reached).collect())
     }
 
     /// The value of a node in a look and the gradient of an output column in it, both (N, …): by the plan where it was watched
@@ -229,7 +253,7 @@ impl<T: Real> Network<T> {
             && let Some(step) = plan.steps.step_of(node).filter(|step| passed.watch() == Some(*step))
             && let Some(gradient) = plan.backward(passed, seed, &vec![ReluFormula::Derivative; plan.steps.relus.len()], None, true)
         {
-            let shape = plan.steps.watched_shape(step, look.input.shape()[0]);
+            let shape = plan.steps.watched_shape(step, look.inputs[0].shape()[0]);
             return Ok((typed(&shape, plan.watched(passed, step)), Some(typed(&shape, gradient))));
         }
         let tape = look.tape(self)?;
