@@ -25,7 +25,7 @@ pub fn detect(level: &[Frame]) -> Vec<usize> {
     let mut maxima: Vec<f64> = speed.chunks(RATE as usize).map(|second| second.iter().fold(0.0, |a: f64, &b| a.max(b))).collect();
     let usual = middle(&mut maxima);
     let mut peaks = local_peaks(&speed, 0, speed.len(), 0.4 * usual);
-    drop_t_waves(&mut peaks, &speed);
+    drop_t_waves(&mut peaks, &speed, &band);
     search_back(&mut peaks, &speed, 0.2 * usual);
     peaks
 }
@@ -74,15 +74,35 @@ fn local_peaks(speed: &[f64], from: usize, to: usize, threshold: f64) -> Vec<usi
     peaks
 }
 
-/// A peak within 360 ms of one more than twice as fast is its T wave.
-fn drop_t_waves(peaks: &mut Vec<usize>, speed: &[f64]) {
+/// A T wave is within 360 ms of its QRS and has less than this share of its velocity, samples …
+const T_SLOW: (usize, f64) = (180, 0.5);
+/// … or, giant ones being fast but round, within so many samples less than this share of its acceleration.
+const T_ROUND: [(usize, f64); 3] = [(170, 0.75), (195, 0.6), (205, 0.4)];
+
+/// Leaves out the peaks that are the T wave of the one before.
+fn drop_t_waves(peaks: &mut Vec<usize>, speed: &[f64], band: &[Frame]) {
     let mut kept: Vec<usize> = Vec::with_capacity(peaks.len());
     for &peak in peaks.iter() {
-        if kept.last().is_none_or(|&last| peak - last > 180 || speed[peak] > 0.5 * speed[last]) {
+        let t_wave = kept.last().is_some_and(|&last| {
+            let after = peak - last;
+            let slow = after <= T_SLOW.0 && speed[peak] <= T_SLOW.1 * speed[last];
+            let round = T_ROUND.iter().find(|(within, _)| after <= *within);
+            slow || round.is_some_and(|(_, share)| bend(band, peak) < share * bend(band, last))
+        });
+        if !t_wave {
             kept.push(peak);
         }
     }
     *peaks = kept;
+}
+
+/// The largest acceleration within 50 ms of a peak.
+fn bend(band: &[Frame], peak: usize) -> f64 {
+    const STEP: usize = 3;
+    let (from, to) = (peak.saturating_sub(25).max(STEP), (peak + 25).min(band.len() - STEP));
+    let squared =
+        |t: usize| -> f64 { (0..8).map(|lead| (band[t + STEP][lead] - 2.0 * band[t][lead] + band[t - STEP][lead]).powi(2)).sum() };
+    (from..to).map(squared).fold(0.0, f64::max).sqrt()
 }
 
 /// A gap this long is looked into whatever the rhythm is, samples (1.4 s).
@@ -241,8 +261,8 @@ fn best_lag(band: &[Frame], template: &[Frame], from: usize) -> (usize, f64) {
 const RIVAL: f64 = 0.6;
 /// Beats of a shape are premature if they come this much sooner than those of the other: the ratio of the usual RR intervals before them.
 const SOONER: f64 = 0.9;
-/// A beat of the second shape has at least this share of the energy of the first.
-const LARGE: f64 = 0.2;
+/// A beat of the second shape has at least this share of the energy of the first, and of its largest acceleration: a P wave has not.
+const LARGE: (f64, f64) = (0.03, 0.5);
 
 /// The beat that most others resemble, as a template. Where two shapes are about as frequent, as in bigeminy, the one that does not come too soon.
 fn dominant(band: &[Frame], beats: &[usize]) -> Option<Vec<Frame>> {
@@ -273,10 +293,8 @@ fn dominant(band: &[Frame], beats: &[usize]) -> Option<Vec<Frame>> {
             (1..beats.len()).filter(|&at| likeness[of][at] > 0.0).map(|at| (beats[at] - beats[at - 1]) as f64).collect();
         if before.is_empty() { 0.0 } else { middle(&mut before) }
     };
-    // A P wave taken for a beat is much smaller.
     let energy = |at: usize| window(band, beats[at]).flatten().map(|x| x * x).sum::<f64>();
-    let rival = energy(second) > LARGE * energy(first)
-        && rivals[second] >= RIVAL * scores[first]
-        && usual_before(first) < SOONER * usual_before(second);
+    let large = energy(second) > LARGE.0 * energy(first) && bend(band, beats[second]) > LARGE.1 * bend(band, beats[first]);
+    let rival = large && rivals[second] >= RIVAL * scores[first] && usual_before(first) < SOONER * usual_before(second);
     Some(template(if rival { second } else { first }))
 }

@@ -3,7 +3,7 @@
 use super::p_wave::PWave;
 use super::qrs::Qrs;
 use super::t_wave::TWave;
-use super::{BEAT, Thresholds, p_leads, p_wave, qrs, qrs_leads, quality, shape, t_leads, t_wave};
+use super::{BEAT, Thresholds, atria, overlap, p_leads, p_wave, qrs, qrs_leads, quality, shape, t_leads, t_wave};
 use crate::ecg::filter::Frame;
 
 /// Where the waves of a beat lie, and how far single leads are apart at each fiducial.
@@ -41,27 +41,88 @@ pub struct Rr {
     pub after: f64,
 }
 
-/// All waves.
+/// All waves of a beat whose leads count by `weights`.
 ///
 /// # Errors
 /// Why QRS cannot be delineated.
-pub fn delineate(beat: &[Frame], rr: Rr, thresholds: &Thresholds) -> Result<Delineation, String> {
-    let weighed = quality::weigh(beat);
-    let together = qrs::delineate(&weighed, thresholds)?;
-    let (qrs, qrs_spread) = qrs_leads::settle(&weighed, &together, thresholds);
-    let zero = beat[qrs.onset];
-    let weighed: Vec<Frame> = quality::weigh(&beat.iter().map(|frame| shape::minus(frame, &zero)).collect::<Vec<_>>());
-    let t = t_wave::delineate(&weighed, &qrs, rr.after, thresholds);
-    let p = p_wave::delineate(&weighed, &qrs, t.as_ref().map(|t| t.end), rr.before, thresholds);
-    let p_leads = p.as_ref().and_then(|p| p_leads::delineate(&weighed, p, &qrs, thresholds));
+pub fn delineate(beat: &[Frame], weights: &Frame, rr: Rr, thresholds: &Thresholds) -> Result<Delineation, String> {
+    let mut weighed = quality::weigh(beat, weights);
+    let smooth = qrs::smooth(&weighed);
+    let together = qrs::delineate(&smooth, thresholds)?;
+    let (qrs, qrs_spread) = qrs_leads::settle(&smooth, &together, thresholds);
+    super::zero_at(&mut weighed, qrs.onset);
+    let (for_p, for_t) = (p_wave::smooth(&weighed), t_wave::smooth(&weighed));
+    let t = t_wave::delineate(&for_t, &qrs, rr.after, thresholds);
+    let p = p_wave::delineate(&for_p, &qrs, t.as_ref().map(|t| t.end), rr.before, thresholds);
+    let p_leads = p.as_ref().and_then(|p| p_leads::delineate(&for_p, p, &qrs, thresholds));
     let p = p.map(|p| PWave { onset: p_leads.map_or(p.onset, |leads| first_onset(p.onset, leads.at)), ..p });
     let next_p = p.as_ref().map_or(f64::INFINITY, |p| p.onset as f64 + rr.after - 4.0).min(qrs.onset as f64 + rr.after - 40.0) as usize;
     let rest = level_at_rest(&weighed, p.as_ref(), t.as_ref());
-    let t = t_wave::last_flank(&weighed, &qrs, next_p, rest.as_ref(), thresholds).or(t);
-    let t_leads = t.as_ref().zip(rest).and_then(|(t, rest)| t_leads::delineate(&weighed, &qrs, &rest, t.end, next_p, thresholds));
+    let t = t_wave::last_flank(&for_t, &qrs, next_p, rest.as_ref(), thresholds).or(t);
+    let t_leads = t.as_ref().zip(rest).and_then(|(t, rest)| t_leads::delineate(&for_t, &qrs, &rest, t.end, next_p, thresholds));
     let t = t.map(|t| TWave { end: t_leads.map_or(t.end, |leads| ((leads.at + t.end as f64) / 2.0).round() as usize), ..t });
     let spread = Spread { p_onset: p_leads.map(|leads| leads.spread), qrs: qrs_spread, t_end: t_leads.map(|leads| leads.spread) };
     Ok(Delineation { qrs, p, t, spread })
+}
+
+/// What the atria do beside P.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Atria {
+    /// How P stands to the T wave before it.
+    pub meeting: Meeting,
+    /// The period of flutter waves, samples, if that is what there is.
+    pub flutter: Option<usize>,
+}
+
+/// Looks at the atria of a delineated beat.
+pub fn atria(beat: &[Frame], weights: &Frame, found: &Delineation, rr: Rr, thresholds: &Thresholds) -> Atria {
+    let mut weighed = quality::weigh(beat, weights);
+    super::zero_at(&mut weighed, found.qrs.onset);
+    let smooth = p_wave::smooth(&weighed);
+    let t_end = found.t.as_ref().map_or(found.qrs.offset as f64 + 100.0, |t| t.end as f64) - rr.before;
+    Atria { meeting: meeting(&smooth, found, rr, thresholds), flutter: atria::flutter(&smooth, &found.qrs, t_end.max(0.0) as usize) }
+}
+
+/// P begins so soon after T, samples (50 ms), that it may have begun before …
+const TOUCHES: f64 = 25.0;
+/// … or, where it cannot be told, so soon (36 ms), unless PR would be short enough, samples (200 ms), for P not to reach back into T …
+const TOO_NEAR: f64 = 18.0;
+const SHORT_PR: usize = 100;
+/// … at RR intervals below this, samples (0.75 s).
+const FAST: f64 = 375.0;
+
+/// P that shows so much earlier across T, samples, begins there.
+const EARLY: usize = 12;
+
+/// How P stands to the T wave before it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Meeting {
+    /// T has ended before P begins.
+    Apart,
+    /// P begins in T, so many samples before T's end as it was found.
+    InT(f64),
+    /// It cannot be told.
+    Unknown,
+}
+
+/// Whether P begins in T.
+fn meeting(smooth: &[Frame], found: &Delineation, rr: Rr, thresholds: &Thresholds) -> Meeting {
+    let Delineation { qrs, p, t, .. } = found;
+    let (p, t) = (p.as_ref(), t.as_ref());
+    let t_end = t.map(|t| t.end as f64 - rr.before);
+    let gap = p.zip(t_end).map(|(p, end)| p.onset as f64 - end);
+    if rr.before > FAST || gap.is_some_and(|gap| gap > TOUCHES) {
+        return Meeting::Apart;
+    }
+    let across = overlap::across_t(smooth, qrs, rr, thresholds);
+    match (across, t_end, gap) {
+        (Some(across), Some(end), _) if (across.onset as f64) < end || p.is_some_and(|p| across.onset + EARLY < p.onset) => {
+            Meeting::InT((end - across.onset as f64).max(0.0))
+        }
+        (Some(_), _, Some(_)) => Meeting::Apart,
+        (None, _, Some(gap)) if gap > TOO_NEAR && p.is_some_and(|p| p.onset + SHORT_PR > qrs.onset) => Meeting::Apart,
+        _ => Meeting::Unknown,
+    }
 }
 
 /// Leads that begin later than all together by more than this do not count, samples (12 ms) …

@@ -58,7 +58,8 @@ fn centre(values: &mut [f64]) -> f64 {
 /// Whether the part [from, to] of the median beat is there in the single beats: each beat's part, less its mean, is projected on the mean of the
 /// others' and compared with the median's energy. Waves that come from somewhere else (flutter, dissociated P waves, noise) leave something in a
 /// median, but what one beat has of them the others do not have.
-pub fn repeats(level: &[Frame], points: &[usize], beat: &[Frame], from: usize, to: usize) -> bool {
+pub fn repeats(level: &[Frame], points: &[usize], beat: &[Frame], weights: &Frame, from: usize, to: usize) -> bool {
+    let centred = |frames: &[Frame]| weighed(&centred(frames), weights);
     let energy: f64 = centred(&beat[from..=to]).iter().map(|frame| dot(frame, frame)).sum();
     let parts: Vec<Vec<Frame>> =
         points.iter().map(|&point| part(level, point, from, to + 1)).filter(|window| window.len() == to + 1 - from).map(centred).collect();
@@ -76,6 +77,10 @@ pub fn repeats(level: &[Frame], points: &[usize], beat: &[Frame], from: usize, t
     let usual = middle(&mut shares);
     let present = shares.iter().filter(|&&share| share > 0.4).count();
     usual > 0.5 && present as f64 >= 0.7 * shares.len() as f64
+}
+
+fn weighed(frames: &[Frame], weights: &Frame) -> Vec<Frame> {
+    super::quality::weigh(frames, weights)
 }
 
 fn centred(frames: &[Frame]) -> Vec<Frame> {

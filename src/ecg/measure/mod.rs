@@ -4,10 +4,13 @@
 //! GE's Marquette 12SL shows of itself in its outputs; where a wave is not there it is reported missing, and an ECG that cannot be measured
 //! is rejected with a reason.
 
+mod atria;
 mod beats;
 mod cart;
 mod delineation;
+mod mains;
 mod median;
+mod overlap;
 mod p_leads;
 mod p_wave;
 mod pacing;
@@ -67,6 +70,7 @@ pub fn measure(rhythm: &Rhythm, thresholds: &Thresholds) -> Measured {
 fn try_measure(rhythm: &Rhythm, thresholds: &Thresholds) -> Result<Measured, String> {
     let mut raw = rhythm.frames();
     quality::check_recording(&raw)?;
+    mains::remove(&mut raw);
     let pulses = pacing::find(&raw);
     pacing::remove(&mut raw, &pulses);
     let level = zero_phase(&raw, &[Biquad::high_pass(0.5, RATE)], 1000);
@@ -77,12 +81,14 @@ fn try_measure(rhythm: &Rhythm, thresholds: &Thresholds) -> Result<Measured, Str
 
     // A first median finds where QRS begins and where its peak lies; the second one is built around both.
     let first = median::median(&level, &aligned.kept, None)?;
-    let found = qrs::delineate(&quality::weigh(&first), thresholds)?;
+    let weights = quality::weights(&level, &aligned.kept, &first);
+    let found = qrs::delineate(&qrs::smooth(&quality::weigh(&first, &weights)), thresholds)?;
     let shift = found.peak as isize - R_AT as isize;
     let centred: Vec<usize> = aligned.kept.iter().filter_map(|&r| r.checked_add_signed(shift)).collect();
     let onset = found.onset.saturating_add_signed(-shift);
     let mut beat = median::median(&level, &centred, Some(onset))?;
-    let mut found = delineation::delineate(&beat, rr, thresholds)?;
+    let weights = quality::weights(&level, &centred, &beat);
+    let mut found = delineation::delineate(&beat, &weights, rr, thresholds)?;
     quality::check_beat(&beat, &found.qrs)?;
     zero_at(&mut beat, found.qrs.onset);
 
@@ -91,9 +97,10 @@ fn try_measure(rhythm: &Rhythm, thresholds: &Thresholds) -> Result<Measured, Str
     if !paced.ventricles {
         quality::check_leads(&beat, &found.qrs, found.p.as_ref())?;
     }
-    found.p = found.p.filter(|p| median::repeats(&level, &centred, &beat, p.onset, p.offset));
-    plausible::check(&mut found, rr.mean * MS, paced.ventricles && !paced.atria, &mut notes);
-    let sure = uncertainty::of(&level, &centred, &beat, &found, rr, thresholds);
+    found.p = found.p.filter(|p| median::repeats(&level, &centred, &beat, &weights, p.onset, p.offset));
+    let atria = delineation::atria(&beat, &weights, &found, rr, thresholds);
+    plausible::check(&mut found, &atria, rr.mean * MS, rr.before == rr.mean, paced.ventricles && !paced.atria, &mut notes);
+    let sure = uncertainty::of(&level, &centred, &beat, &weights, &found, rr, thresholds);
     let [pr, qrs_duration, qt] = &sure.untrusted;
     if let (Some(_), Some(reason)) = (&found.p, pr) {
         notes.push(format!("no PR: {reason}"));

@@ -6,8 +6,7 @@
 use super::p_wave::PWave;
 use super::qrs::Qrs;
 use super::shape::{Consensus, argmax, in_lead, spread};
-use crate::ecg::filter::{Biquad, Frame, zero_phase};
-use crate::ecg::leads::RATE;
+use crate::ecg::filter::Frame;
 
 use super::Thresholds;
 
@@ -23,11 +22,10 @@ const EARLIEST: usize = 3;
 const FEWEST: usize = 4;
 
 /// P onset by the twelve leads. `rest` is the level before P and `from` the first sample at which P can begin.
-pub fn delineate(beat: &[Frame], p: &PWave, qrs: &Qrs, thresholds: &Thresholds) -> Option<Consensus> {
-    let smooth = zero_phase(beat, &[Biquad::low_pass(25.0, RATE)], 100);
+pub fn delineate(smooth: &[Frame], p: &PWave, qrs: &Qrs, thresholds: &Thresholds) -> Option<Consensus> {
     let from = p.onset.saturating_sub(REACH).max(p.from).max(1);
     let to = p.offset.min(qrs.onset);
-    let mut onsets: Vec<f64> = (0..8).filter_map(|lead| onset(&smooth, lead, &p.rest, from, to, thresholds)).collect();
+    let mut onsets: Vec<f64> = (0..8).filter_map(|lead| onset(smooth, lead, &p.rest, from, to, thresholds)).collect();
     if onsets.len() < FEWEST {
         return None;
     }

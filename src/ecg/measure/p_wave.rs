@@ -2,7 +2,7 @@
 
 use super::Thresholds;
 use super::qrs::Qrs;
-use super::shape::{argmax, dot, magnitude, mean, minus, moving_mean, velocity};
+use super::shape::{argmax, argmin, dot, magnitude, mean, minus, moving_mean, velocity};
 use crate::ecg::filter::{Biquad, Frame, zero_phase};
 use crate::ecg::leads::RATE;
 
@@ -24,12 +24,20 @@ pub struct PWave {
 /// P is there if its RMS over leads is this much, µV.
 const SMALLEST: f64 = 12.0;
 
-/// Delineates P (25 Hz low-pass) in the 350 ms before QRS, after the previous T wave. `t_end` in samples of the beat, `rr` in samples.
-pub fn delineate(beat: &[Frame], qrs: &Qrs, t_end: Option<usize>, rr: f64, thresholds: &Thresholds) -> Option<PWave> {
-    let smooth = zero_phase(beat, &[Biquad::low_pass(25.0, RATE)], 100);
-    let speed = velocity(&smooth);
+/// The beat as P is delineated on it: 25 Hz low-pass.
+pub fn smooth(beat: &[Frame]) -> Vec<Frame> {
+    zero_phase(beat, &[Biquad::low_pass(25.0, RATE)], 100)
+}
+
+/// Delineates P ([`smooth`]) in the 350 ms before QRS, after the previous T wave. `t_end` in samples of the beat, `rr` in samples.
+pub fn delineate(smooth: &[Frame], qrs: &Qrs, t_end: Option<usize>, rr: f64, thresholds: &Thresholds) -> Option<PWave> {
     let previous = t_end.map_or(0.0, |end| end as f64 - rr).max(2.0) as usize;
-    let from = qrs.onset.saturating_sub(175).max(previous);
+    within(smooth, qrs, qrs.onset.saturating_sub(175).max(previous), thresholds)
+}
+
+/// Delineates P between a sample and QRS.
+pub fn within(smooth: &[Frame], qrs: &Qrs, from: usize, thresholds: &Thresholds) -> Option<PWave> {
+    let speed = velocity(smooth);
     let to = qrs.onset.saturating_sub(6);
     if from + 30 >= to {
         return None;
@@ -51,15 +59,25 @@ pub fn delineate(beat: &[Frame], qrs: &Qrs, t_end: Option<usize>, rr: f64, thres
     let slope = |t: usize| dot(&minus(&smooth[t + 1], &smooth[t - 1]), &unit) / 2.0;
     let first = peak.saturating_sub(LONGEST).max(from + 1);
     let rise = argmax(&speed, peak.saturating_sub(40).max(first), peak.max(first + 1));
-    let (onset, rest) = first_flank(&smooth, &speed, first, rise, &unit, size, thresholds.p_onset)?;
+    let (mut onset, mut rest) = first_flank(smooth, &speed, first, rise, &unit, size, thresholds.p_onset)?;
     let last = (peak + 35).min(to);
     let fall = (peak..last).fold(peak, |best, t| if slope(t) < slope(best) { t } else { best });
     let offset = (fall..=to).find(|&t| slope(t) > thresholds.p_offset * slope(fall)).unwrap_or(to);
+    if offset > onset + LONGEST_P {
+        // A hump of T, or U, has been taken in: P begins behind the calm between.
+        let even = moving_mean(&speed, 13);
+        let calm = argmin(&even, onset + 8, rise.max(onset + 9));
+        if calm + 15 < rise {
+            (onset, rest) = first_flank(smooth, &speed, calm, rise, &unit, size, thresholds.p_onset)?;
+        }
+    }
     (offset > peak && peak > onset).then_some(PWave { onset, peak, offset, from, rest })
 }
 
 /// The furthest that P begins before its peak, samples (170 ms).
 const LONGEST: usize = 85;
+/// No P wave lasts longer, samples (180 ms).
+const LONGEST_P: usize = 90;
 /// A flank before the steepest counts if it has this share of its velocity, and this multiple of the lowest velocity around …
 const FLANK: f64 = 0.45;
 const FLANK_NOISE: f64 = 3.0;

@@ -1,7 +1,7 @@
 //! What cannot be: intervals that do not go together, or that no heart has at the rate. They are emptied, with the reason in the notes.
 
 use super::MS;
-use super::delineation::Delineation;
+use super::delineation::{Atria, Delineation, Meeting};
 
 /// PR + QT leave at least this of the mean RR interval, ms: the leads must have come to rest once.
 const REST: f64 = 10.0;
@@ -22,8 +22,26 @@ const ROOM_FOR_P: f64 = 170.0;
 /// The share of the mean RR interval that QT can take.
 const QT_OF_RR: f64 = 0.92;
 
-/// Empties what cannot be, and says why. `rr` is the mean RR interval, ms; `paced`: the ventricles are, and the atria are not.
-pub fn check(found: &mut Delineation, rr: f64, paced: bool, notes: &mut Vec<String>) {
+/// Empties what cannot be, and says why. `rr` is the mean RR interval, ms; `regular`: RR hardly changes; `paced`: the ventricles are, and the atria are not.
+pub fn check(found: &mut Delineation, atria: &Atria, rr: f64, regular: bool, paced: bool, notes: &mut Vec<String>) {
+    if let Some(period) = atria.flutter.filter(|_| !paced) {
+        notes.push(format!("no PR and no QT: atrial flutter, a wave every {:.0} ms", period as f64 * MS));
+        (found.t, found.p) = (None, None);
+        return;
+    }
+    match atria.meeting {
+        Meeting::InT(by) => {
+            notes.push(format!("no PR and no QT: P begins {:.0} ms before T has ended", by * MS));
+            (found.t, found.p) = (None, None);
+            return;
+        }
+        Meeting::Unknown if regular && !paced => {
+            notes.push("no PR and no QT: at this rate P may begin before T has ended".into());
+            (found.t, found.p) = (None, None);
+            return;
+        }
+        _ => {}
+    }
     let onset = found.qrs.onset as f64;
     let qrs = (found.qrs.offset - found.qrs.onset) as f64 * MS;
     let qt = found.t.as_ref().map(|t| (t.end as f64 - onset) * MS);

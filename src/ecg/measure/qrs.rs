@@ -31,10 +31,14 @@ const LASTS: usize = 14;
 /// Ripples up to this multiple of the threshold do not belong to QRS.
 const RIPPLE: f64 = 2.5;
 
-/// Delineates QRS: outward from the velocity peak (60 Hz low-pass) to where the velocity stays low for 16 ms.
-pub fn delineate(beat: &[Frame], thresholds: &Thresholds) -> Result<Qrs, String> {
-    let smooth = zero_phase(beat, &[Biquad::low_pass(60.0, RATE)], 50);
-    let speed = velocity(&smooth);
+/// The beat as QRS is delineated on it: 60 Hz low-pass.
+pub fn smooth(beat: &[Frame]) -> Vec<Frame> {
+    zero_phase(beat, &[Biquad::low_pass(60.0, RATE)], 50)
+}
+
+/// Delineates QRS: outward from the velocity peak ([`smooth`]) to where the velocity stays low for 16 ms.
+pub fn delineate(smooth: &[Frame], thresholds: &Thresholds) -> Result<Qrs, String> {
+    let speed = velocity(smooth);
     let top = argmax(&speed, R_AT - 60, R_AT + 60);
     let noise = floor(&speed, top);
     let (before, after) = ((thresholds.qrs_onset * speed[top]).max(3.0 * noise), (thresholds.qrs_offset * speed[top]).max(1.8 * noise));

@@ -3,8 +3,7 @@
 use super::qrs::Qrs;
 use super::shape::{Consensus, argmax, in_lead, spread, velocity};
 use super::{BEAT, Thresholds};
-use crate::ecg::filter::{Biquad, Frame, zero_phase};
-use crate::ecg::leads::RATE;
+use crate::ecg::filter::Frame;
 
 /// A lead has a QRS of at least this height, µV.
 const SMALLEST: f64 = 100.0;
@@ -27,14 +26,13 @@ const SLOW: (f64, f64) = (0.30, 0.15);
 const NEAR: f64 = 8.0;
 
 /// QRS settled between all leads together and the single ones, and how far the latter are apart at onset and offset, samples.
-pub fn settle(beat: &[Frame], qrs: &Qrs, thresholds: &Thresholds) -> (Qrs, Option<(f64, f64)>) {
-    let smooth = zero_phase(beat, &[Biquad::low_pass(60.0, RATE)], 50);
-    let (mut onsets, mut offsets): (Vec<f64>, Vec<f64>) = (0..12).filter_map(|lead| ends(&smooth, lead, qrs, thresholds)).unzip();
+pub fn settle(smooth: &[Frame], qrs: &Qrs, thresholds: &Thresholds) -> (Qrs, Option<(f64, f64)>) {
+    let (mut onsets, mut offsets): (Vec<f64>, Vec<f64>) = (0..12).filter_map(|lead| ends(smooth, lead, qrs, thresholds)).unzip();
     if onsets.len() < FEWEST {
         return (*qrs, None);
     }
     let (onset, offset) = (middle(&mut onsets), middle(&mut offsets));
-    let speed = velocity(&smooth);
+    let speed = velocity(smooth);
     let fastest = |from: usize, to: usize| speed[from.min(to)..from.max(to)].iter().fold(0.0, |a: f64, &b| a.max(b));
     // All leads together have taken in a neighbouring wave if what lies between is slow; and a T wave, unlike the end of a bundle branch block,
     // gathers speed.

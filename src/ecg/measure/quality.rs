@@ -2,6 +2,7 @@
 
 use super::p_wave::PWave;
 use super::qrs::Qrs;
+use super::R_AT;
 use super::shape::middle;
 use crate::ecg::filter::Frame;
 use crate::ecg::leads::{INDEPENDENT, RATE};
@@ -67,16 +68,42 @@ pub fn check_beat(beat: &[Frame], qrs: &Qrs) -> Result<(), String> {
     Ok(())
 }
 
-/// The beat with its noisier leads turned down, for finding onsets and ends: a lead whose noise is more than [`NOISY`] times that of the middle lead
-/// counts as if its noise were that. Amplitudes are never read from it.
-pub fn weigh(beat: &[Frame]) -> Vec<Frame> {
+/// How much each lead counts in finding onsets and ends: a lead whose noise in the median beat, or whose beats' scatter about it, is more than [`NOISY`] times
+/// that of the middle lead counts as if it were that. Amplitudes are never read from leads so turned down.
+pub fn weights(level: &[Frame], points: &[usize], beat: &[Frame]) -> Frame {
     let noises: [f64; 8] = std::array::from_fn(|lead| {
         // Second differences over 4 ms: waves are smooth on that scale, noise is not.
         let mut bends: Vec<f64> = beat.windows(5).map(|w| (w[0][lead] - 2.0 * w[2][lead] + w[4][lead]).abs()).collect();
         middle(&mut bends)
     });
-    let usual = middle(&mut noises.to_vec());
-    let weights = noises.map(|noise| if noise > NOISY * usual { NOISY * usual / noise } else { 1.0 });
+    let scatters = scatters(level, points, beat);
+    let count = |sizes: &[f64; 8], lead: usize| {
+        let usual = middle(&mut sizes.to_vec());
+        if sizes[lead] > NOISY * usual { NOISY * usual / sizes[lead] } else { 1.0 }
+    };
+    std::array::from_fn(|lead| count(&noises, lead) * count(&scatters, lead))
+}
+
+/// How far single beats lie from the median beat in each lead, over 40-ms steps: the mean over time of the middle beat's distance.
+fn scatters(level: &[Frame], points: &[usize], beat: &[Frame]) -> [f64; 8] {
+    const STEP: usize = 20;
+    let mut sums = [0.0; 8];
+    let mut distances: Vec<f64> = Vec::with_capacity(points.len());
+    for t in (0..beat.len() - STEP).step_by(STEP) {
+        for (lead, sum) in sums.iter_mut().enumerate() {
+            // The difference of two instants: the level of a beat does not count.
+            let rise = |frames: &[Frame], at: usize| Some(frames.get(at + STEP)?[lead] - frames.get(at)?[lead]);
+            let Some(usual) = rise(beat, t) else { continue };
+            distances.clear();
+            distances.extend(points.iter().filter_map(|&point| Some((rise(level, (point + t).checked_sub(R_AT)?)? - usual).abs())));
+            *sum += if distances.is_empty() { 0.0 } else { middle(&mut distances) };
+        }
+    }
+    sums
+}
+
+/// The beat with its leads so much turned down.
+pub fn weigh(beat: &[Frame], weights: &Frame) -> Vec<Frame> {
     beat.iter().map(|frame| std::array::from_fn(|lead| frame[lead] * weights[lead])).collect()
 }
 

@@ -6,8 +6,7 @@
 use super::qrs::Qrs;
 use super::shape::{Consensus, argmax, in_lead, spread};
 use super::{BEAT, Thresholds};
-use crate::ecg::filter::{Biquad, Frame, zero_phase};
-use crate::ecg::leads::RATE;
+use crate::ecg::filter::Frame;
 
 /// A lead has a T wave of at least this height over its level at rest, µV.
 const SMALLEST: f64 = 30.0;
@@ -21,11 +20,10 @@ const LATEST: usize = 4;
 const FEWEST: usize = 4;
 
 /// The end of T by the twelve leads. `rest` is the level before P, `limit` where the next P wave begins, `about` the end that all leads together have.
-pub fn delineate(beat: &[Frame], qrs: &Qrs, rest: &Frame, about: usize, limit: usize, thresholds: &Thresholds) -> Option<Consensus> {
-    let smooth = zero_phase(beat, &[Biquad::low_pass(15.0, RATE)], 100);
+pub fn delineate(smooth: &[Frame], qrs: &Qrs, rest: &Frame, about: usize, limit: usize, thresholds: &Thresholds) -> Option<Consensus> {
     let limit = limit.min(BEAT - 15);
     let mut ends: Vec<f64> =
-        (0..12).filter_map(|lead| end(&over_rest(&smooth, rest, lead), qrs.offset + 40, about, limit, thresholds)).collect();
+        (0..12).filter_map(|lead| end(&over_rest(smooth, rest, lead), qrs.offset + 40, about, limit, thresholds)).collect();
     if ends.len() < FEWEST {
         return None;
     }

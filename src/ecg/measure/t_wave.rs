@@ -18,10 +18,14 @@ pub struct TWave {
 /// T is there if its RMS over leads is this much, µV.
 const SMALLEST: f64 = 25.0;
 
-/// Delineates T: low-passed at 15 Hz, projected on the direction from its end to its peak, to where the slope falls below a fraction of the
+/// The beat as T is delineated on it: 15 Hz low-pass.
+pub fn smooth(beat: &[Frame]) -> Vec<Frame> {
+    zero_phase(beat, &[Biquad::low_pass(15.0, RATE)], 100)
+}
+
+/// Delineates T: the beat ([`smooth`]), projected on the direction from its end to its peak, to where the slope falls below a fraction of the
 /// steepest. `rr` in samples.
-pub fn delineate(beat: &[Frame], qrs: &Qrs, rr: f64, thresholds: &Thresholds) -> Option<TWave> {
-    let smooth = zero_phase(beat, &[Biquad::low_pass(15.0, RATE)], 100);
+pub fn delineate(smooth: &[Frame], qrs: &Qrs, rr: f64, thresholds: &Thresholds) -> Option<TWave> {
     let begin = qrs.offset + 20;
     // The next beat's P wave is in the window too: T ends before it.
     let limit = ((qrs.onset as f64 + rr - 40.0) as usize).min(BEAT - 15);
@@ -31,7 +35,7 @@ pub fn delineate(beat: &[Frame], qrs: &Qrs, rr: f64, thresholds: &Thresholds) ->
     }
     let sizes: Vec<f64> = smooth.iter().map(magnitude).collect();
     let peak = argmax(&sizes, begin + 10, latest.min(limit));
-    let level = resting_level(&smooth, peak, limit);
+    let level = resting_level(smooth, peak, limit);
     let direction = minus(&smooth[peak], &level);
     let size = magnitude(&direction);
     if size < SMALLEST.max(6.0 * qrs.noise) {
@@ -59,9 +63,8 @@ const MOVING: f64 = 0.35;
 /// Delineates T's end again, flank by flank. Where T has several phases, or its leads peak one after the other, the projection on one direction ends
 /// with the first of them. The spatial velocity shows every flank: T ends where the slope along its last considerable one dies away.
 /// `limit` is where the next P wave, or the search, begins.
-pub fn last_flank(beat: &[Frame], qrs: &Qrs, limit: usize, rest: Option<&Frame>, thresholds: &Thresholds) -> Option<TWave> {
-    let smooth = zero_phase(beat, &[Biquad::low_pass(15.0, RATE)], 100);
-    let speed = velocity(&smooth);
+pub fn last_flank(smooth: &[Frame], qrs: &Qrs, limit: usize, rest: Option<&Frame>, thresholds: &Thresholds) -> Option<TWave> {
+    let speed = velocity(smooth);
     let begin = qrs.offset + 20;
     let limit = limit.min(BEAT - 15);
     let from = qrs.offset + 50;
@@ -74,7 +77,7 @@ pub fn last_flank(beat: &[Frame], qrs: &Qrs, limit: usize, rest: Option<&Frame>,
     if speed[fastest] < enough {
         return None;
     }
-    let mut flank = rest.and_then(|rest| t_before_u(&smooth, &speed, from, fastest, enough, rest)).unwrap_or(fastest);
+    let mut flank = rest.and_then(|rest| t_before_u(smooth, &speed, from, fastest, enough, rest)).unwrap_or(fastest);
     loop {
         let along = minus(&smooth[flank + 1], &smooth[flank - 1]);
         let slope = |t: usize| dot(&minus(&smooth[t + 1], &smooth[t - 1]), &along);
@@ -84,7 +87,7 @@ pub fn last_flank(beat: &[Frame], qrs: &Qrs, limit: usize, rest: Option<&Frame>,
         // Leads that are still on the move when this direction has come to rest: their flank need not be a peak of the velocity.
         let moving = speed[end] > MOVING * speed[fastest] && end + 16 < limit;
         match if moving { Some(argmax(&speed, end, end + 16)) } else { later() } {
-            Some(next) if !rest.is_some_and(|rest| u_wave(&smooth, from, end, next, limit, rest)) => flank = next,
+            Some(next) if !rest.is_some_and(|rest| u_wave(smooth, from, end, next, limit, rest)) => flank = next,
             _ => return Some(TWave { begin, end }),
         }
     }

@@ -57,14 +57,14 @@ fn quantities(beat: &[Frame], found: &Delineation) -> [Option<f64>; 6] {
 }
 
 /// The standard errors of what was found on the median of the beats at `points`, levelled at `onset`.
-pub fn of(level: &[Frame], points: &[usize], beat: &[Frame], found: &Delineation, rr: Rr, thresholds: &Thresholds) -> Uncertainty {
+pub fn of(level: &[Frame], points: &[usize], beat: &[Frame], weights: &Frame, found: &Delineation, rr: Rr, thresholds: &Thresholds) -> Uncertainty {
     let mut parts: Vec<[Option<f64>; 6]> = Vec::new();
     if points.len() >= FEWEST {
         let groups = GROUPS.min(points.len());
         for left_out in 0..groups {
             let others: Vec<usize> = points.iter().enumerate().filter(|(at, _)| at % groups != left_out).map(|(_, &point)| point).collect();
             let part = median::median(level, &others, Some(found.qrs.onset)).ok().and_then(|beat| {
-                let found = delineate(&beat, rr, thresholds).ok()?;
+                let found = delineate(&beat, weights, rr, thresholds).ok()?;
                 Some(quantities(&beat, &found))
             });
             parts.push(part.unwrap_or_default());
