@@ -86,7 +86,7 @@ fn column(name: &str, given: Option<Unit>) -> std::result::Result<Column, String
     Ok(Column::Lead(lead, unit.microvolts()))
 }
 
-fn rate_of(times: &[f64], second: f64) -> std::result::Result<f64, String> {
+pub(super) fn rate_of(times: &[f64], second: f64) -> std::result::Result<f64, String> {
     let (Some(first), Some(last)) = (times.first(), times.last()) else { return Err("no samples".into()) };
     let step = (last - first) / (times.len().max(2) - 1) as f64;
     if !(step.is_finite() && step > 0.0) {

@@ -1,13 +1,23 @@
 //! Recordings from the files people have: each reader gives named leads, a rate and µV; one path turns them into the eight leads at 500 Hz.
 
 mod arrays;
+mod bytes;
 mod calibration;
 pub mod columns;
+pub mod dicom;
+pub mod edf;
+pub mod hdf5;
+mod held;
+pub mod ishne;
 mod kinds;
+pub mod matlab;
 pub mod muse;
 mod names;
+mod numbered;
 pub mod osf;
+pub mod parquet;
 mod prepare;
+pub mod scp;
 mod source;
 pub mod wfdb;
 mod windows;
