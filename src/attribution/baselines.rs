@@ -45,12 +45,14 @@ pub fn over_baselines<T: Real>(
 fn add<T: Real>(sums: &mut Option<Explanations<f64>>, found: &Explanations<T>) {
     let maps = found.maps.iter().map(|(method, map)| (*method, crate::tape::cast::<T, f64>(map)));
     match sums {
-        None => *sums = Some(Explanations {
+        None => {
+            *sums = Some(Explanations {
                 prediction: Vec::new(),
                 maps: maps.collect(),
                 beside: Vec::new(),
                 completeness: found.completeness.clone(),
-            }),
+            })
+        }
         Some(sums) => {
             sums.maps.iter_mut().zip(maps).for_each(|((_, sum), (_, map))| *sum += &map);
             let ours = sums.completeness.iter_mut().flat_map(|(_, all)| all);

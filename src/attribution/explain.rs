@@ -316,7 +316,11 @@ fn gather<T: Real>(singles: Vec<Single<T>>, methods: &[Method], extent: &Extent)
     };
     let beside = extent.beside().iter().map(one).collect();
     let ecg = |map: Vec<T>| {
-        if extent.beside().is_empty() || !whole(&map) { map } else { map.chunks(extent.size()).flat_map(|one| one[..extent.ecg()].to_vec()).collect() }
+        if extent.beside().is_empty() || !whole(&map) {
+            map
+        } else {
+            map.chunks(extent.size()).flat_map(|one| one[..extent.ecg()].to_vec()).collect()
+        }
     };
     Explanations {
         prediction,

@@ -56,7 +56,11 @@ impl Extent {
         let names: Vec<String> = others.collect();
         if names.len() != beside.len() {
             let given = beside.len();
-            return Err(Error::Usage(format!("beside the ECG the network takes {} inputs ({}), {given} were given", names.len(), names.join(", "))));
+            return Err(Error::Usage(format!(
+                "beside the ECG the network takes {} inputs ({}), {given} were given",
+                names.len(),
+                names.join(", ")
+            )));
         }
         let mut from = channels * len;
         let mut all = Vec::new();
@@ -96,7 +100,8 @@ impl Extent {
         if self.beside.is_empty() {
             return vec![from_vec(&[count, self.channels, self.len], flat)];
         }
-        let part = |range: std::ops::Range<usize>| -> Vec<T> { flat.chunks(self.size()).flat_map(|one| one[range.clone()].to_vec()).collect() };
+        let part =
+            |range: std::ops::Range<usize>| -> Vec<T> { flat.chunks(self.size()).flat_map(|one| one[range.clone()].to_vec()).collect() };
         let mut all: Vec<Tensor<T>> =
             self.beside.iter().map(|input| from_vec(&[&[count], &input.shape[..]].concat(), part(input.range()))).collect();
         all.insert(self.main, from_vec(&[count, self.channels, self.len], part(0..self.ecg())));
@@ -111,7 +116,10 @@ impl Extent {
         let others = tensors.iter().enumerate().filter(|(at, _)| *at != self.main).map(|(_, tensor)| tensor);
         let parts: Vec<&[T]> = std::iter::once(&tensors[self.main]).chain(others).map(|tensor| slice(tensor)).collect();
         let count = tensors[self.main].shape()[0];
-        (0..count).flat_map(|n| parts.iter().flat_map(move |part| &part[n * part.len() / count..(n + 1) * part.len() / count])).copied().collect()
+        (0..count)
+            .flat_map(|n| parts.iter().flat_map(move |part| &part[n * part.len() / count..(n + 1) * part.len() / count]))
+            .copied()
+            .collect()
     }
 
     /// The baseline of one example.

@@ -2,8 +2,8 @@
 //! baseline, or by a value of its own ([`Settings::occluder`](super::Settings::occluder)).
 //! A part is a window of one lead, or a segment of the beat in all leads (P, PR, QRS, ST, T).
 
-use crate::ecg::Measurements;
 use super::extent::Extent;
+use crate::ecg::Measurements;
 use crate::tape::{Network, Real, Tensor, from_vec, slice};
 use crate::{Error, Result};
 use std::ops::Range;
@@ -119,7 +119,9 @@ pub fn drops<T: Real>(
 ) -> Result<Vec<f64>> {
     let len = x.len() / channels.max(1);
     let predict = |inputs: Vec<T>| network.predict(&[from_vec(&[inputs.len() / x.len(), channels, len], inputs)]);
-    let rows = |(leads, range): &(Range<usize>, Range<usize>)| leads.clone().map(|lead| lead * len + range.start..lead * len + range.end).collect();
+    let rows = |(leads, range): &(Range<usize>, Range<usize>)| {
+        leads.clone().map(|lead| lead * len + range.start..lead * len + range.end).collect()
+    };
     falls(&predict, output, x, baseline, &parts.iter().map(rows).collect::<Vec<_>>(), batch)
 }
 

@@ -57,7 +57,15 @@ fn quantities(beat: &[Frame], found: &Delineation) -> [Option<f64>; 6] {
 }
 
 /// The standard errors of what was found on the median of the beats at `points`, levelled at `onset`.
-pub fn of(level: &[Frame], points: &[usize], beat: &[Frame], weights: &Frame, found: &Delineation, rr: Rr, thresholds: &Thresholds) -> Uncertainty {
+pub fn of(
+    level: &[Frame],
+    points: &[usize],
+    beat: &[Frame],
+    weights: &Frame,
+    found: &Delineation,
+    rr: Rr,
+    thresholds: &Thresholds,
+) -> Uncertainty {
     let mut parts: Vec<[Option<f64>; 6]> = Vec::new();
     if points.len() >= FEWEST {
         let groups = GROUPS.min(points.len());

@@ -304,7 +304,7 @@ fn unnamed(text: &str, at: usize, delimiter: char, width: usize, about: &About, 
     Ok(recording)
 }
 
-fn rate_of(times: &[f64], second: f64) -> Outcome<f64> {
+pub(super) fn rate_of(times: &[f64], second: f64) -> Outcome<f64> {
     let (Some(first), Some(last)) = (times.first(), times.last()) else { return Err("no samples".into()) };
     let step = (last - first) / (times.len().max(2) - 1) as f64;
     if !(step.is_finite() && step > 0.0) {

@@ -1,7 +1,10 @@
 //! The kinds of file that are read: a row each. A kind is known by its first bytes, or, where those say nothing, by the extension.
 
 use super::arrays::{open_npy, open_npz};
-use super::{Given, Recording, aecg, cardiosoft, columns, mortara, muse, osf, philips, schiller, wfdb, xml};
+use super::{
+    Given, Recording, aecg, cardiosoft, columns, dicom, edf, hdf5, ishne, matlab, mortara, muse, osf, parquet, philips, schiller, scp,
+    wfdb, xml,
+};
 use crate::{Result, intake};
 use std::path::Path;
 
@@ -124,6 +127,49 @@ pub(super) static KINDS: &[Kind] = &[
         folders: Yes,
     },
     Kind { name: "text columns", extensions: &["txt"], sniff: |_| false, reader: One(columns::read), folders: No },
+    Kind {
+        name: "EDF",
+        extensions: &["edf", "bdf"],
+        sniff: |start| edf::is_edf(&start.bytes),
+        reader: One(|path, given| edf::read(path, given)),
+        folders: Yes,
+    },
+    Kind {
+        name: "DICOM waveforms",
+        extensions: &["dcm", "dicom"],
+        sniff: |start| dicom::is_dicom(&start.bytes),
+        reader: One(|path, _| dicom::read(path)),
+        folders: Yes,
+    },
+    Kind {
+        name: "SCP-ECG",
+        extensions: &["scp"],
+        sniff: |start| scp::is_scp(&start.bytes),
+        reader: One(|path, _| scp::read(path)),
+        folders: Yes,
+    },
+    Kind {
+        name: "ISHNE",
+        extensions: &["ecg", "ishne"],
+        sniff: |start| ishne::is_ishne(&start.bytes),
+        reader: One(|path, _| ishne::read(path)),
+        folders: Yes,
+    },
+    Kind { name: "MATLAB", extensions: &["mat"], sniff: |start| matlab::is_level5(&start.bytes), reader: Many(matlab::open), folders: Yes },
+    Kind {
+        name: "HDF5",
+        extensions: &["h5", "hdf5", "hdf", "he5"],
+        sniff: |start| hdf5::is_hdf5(&start.bytes),
+        reader: Many(hdf5::open),
+        folders: Alone,
+    },
+    Kind {
+        name: "Parquet",
+        extensions: &["parquet", "pq"],
+        sniff: |start| parquet::is_parquet(&start.bytes),
+        reader: Many(parquet::open),
+        folders: Alone,
+    },
     // Last of the XML kinds: says which root elements are known.
     Kind { name: "XML", extensions: &["xml"], sniff: |_| false, reader: One(|path, _| xml::refuse(path)), folders: Yes },
 ];

@@ -2,18 +2,28 @@
 
 pub mod aecg;
 mod arrays;
+mod bytes;
 mod calibration;
 pub mod cardiosoft;
 mod carried;
 pub mod columns;
+pub mod dicom;
+pub mod edf;
+pub mod hdf5;
+mod held;
+pub mod ishne;
 mod kinds;
+pub mod matlab;
 pub mod mortara;
 pub mod muse;
 mod names;
+mod numbered;
 pub mod osf;
+pub mod parquet;
 pub mod philips;
 mod prepare;
 pub mod schiller;
+pub mod scp;
 mod source;
 pub mod wfdb;
 mod windows;

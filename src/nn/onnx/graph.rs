@@ -157,7 +157,8 @@ impl<'a> Import<'a> {
     fn input(&mut self, input: &'a ValueInfoProto, samples: usize, beside: bool) -> Taken<()> {
         let open = open_sizes(input)?;
         if let ([_, features], true) = (&open[..], beside) {
-            let features = features.ok_or_else(|| format!("input '{}' leaves open how many numbers it has: export it with a fixed one", input.name))?;
+            let features = features
+                .ok_or_else(|| format!("input '{}' leaves open how many numbers it has: export it with a fixed one", input.name))?;
             let node = self.draft(&input.name, Op::Input { shape: vec![Some(features)] }, vec![]);
             let signal = Signal { node, ours: vec![features], seen: vec![self.batch, features], pad: (0, 0) };
             self.values.insert(&input.name, Value::Signal(signal));
@@ -227,7 +228,9 @@ impl<'a> Import<'a> {
             // The fault that it stems from is noted already, unless a value is named that nothing gives.
             match node.input.iter().find(|name| !name.is_empty() && !self.values.contains_key(name.as_str())) {
                 Some(name) => Err(format!("nothing gives its input '{name}'")),
-                None if self.faults.is_empty() => Err("it reads a further output of a node before, which is not taken (the memory of an LSTM, say)".into()),
+                None if self.faults.is_empty() => {
+                    Err("it reads a further output of a node before, which is not taken (the memory of an LSTM, say)".into())
+                }
                 None => Ok(Value::Lost),
             }
         } else if !["", "ai.onnx"].contains(&node.domain.as_str()) {

@@ -445,7 +445,8 @@ impl<'a> Import<'a> {
     }
 
     fn concat(&mut self, name: &str, along: i64, inputs: &[Option<Value>]) -> Taken<Value> {
-        let Some(rank) = inputs.iter().flatten().find_map(|value| if let Value::Signal(s) = value { Some(s.seen.len()) } else { None }) else {
+        let Some(rank) = inputs.iter().flatten().find_map(|value| if let Value::Signal(s) = value { Some(s.seen.len()) } else { None })
+        else {
             return Ok(Value::Lost);
         };
         let along = axis(along, rank)?;
@@ -481,10 +482,7 @@ impl<'a> Import<'a> {
         }
         let size = |part: &Option<Array>| part.as_ref().map_or(own.seen[along], |array| array.shape[along]);
         let (before, after): (usize, usize) = (parts[..at].iter().map(size).sum(), parts[at + 1..].iter().map(size).sum());
-        let filled: Vec<Array> = parts
-            .into_iter()
-            .map(|part| part.map_or_else(|| zeros(&own.seen), Ok))
-            .collect::<Taken<_>>()?;
+        let filled: Vec<Array> = parts.into_iter().map(|part| part.map_or_else(|| zeros(&own.seen), Ok)).collect::<Taken<_>>()?;
         let whole = super::constant::concat(&filled.iter().collect::<Vec<_>>(), along as i64)?;
         let padded = self.apply(&format!("{name}/pad"), Op::Pad { axis: along, before, after, value: 0.0 }, &[&own], &[])?;
         let shape = whole.shape[1..].to_vec();
@@ -554,7 +552,8 @@ impl<'a> Import<'a> {
 
 /// A known value of every example alike, as that of one: (1, …).
 fn one_example(array: &Array, like: &[usize], along: usize) -> Taken<Array> {
-    let fits = array.shape.len() == like.len() && array.shape.iter().zip(like).enumerate().all(|(at, (a, b))| at == 0 || at == along || a == b);
+    let fits =
+        array.shape.len() == like.len() && array.shape.iter().zip(like).enumerate().all(|(at, (a, b))| at == 0 || at == along || a == b);
     if !fits || ![1, like[0]].contains(&array.shape[0]) {
         return Err(format!("known values of shape {:?} joined to {:?}", array.shape, &like[1..]));
     }

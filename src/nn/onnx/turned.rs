@@ -35,8 +35,11 @@ impl<'a> Import<'a> {
     /// A node that reads a signal whose batch the graph sees elsewhere than first.
     pub(super) fn turned(&mut self, node: &'a NodeProto, a: &Attributes<'_>, inputs: &[Option<Value>]) -> Taken<Value> {
         let name = node.output.first().map_or("", String::as_str);
-        let turned: Vec<Turned> =
-            inputs.iter().flatten().filter_map(|value| if let Value::Turned(x, at) = value { Some((x.clone(), *at)) } else { None }).collect();
+        let turned: Vec<Turned> = inputs
+            .iter()
+            .flatten()
+            .filter_map(|value| if let Value::Turned(x, at) = value { Some((x.clone(), *at)) } else { None })
+            .collect();
         let known = |at: usize| match inputs.get(at) {
             Some(Some(Value::Known(array))) => Ok(Some(array)),
             None | Some(None) => Ok(None),
@@ -49,9 +52,7 @@ impl<'a> Import<'a> {
                 let order = permutation(a.integers("perm")?, x.seen.len())?;
                 self.transposed(name, &x, at, &order)
             }
-            "Shape" => {
-                Ok(Value::Known(sizes(&outside(&(x, at)), a.integer("start", 0)?, a.integer("end", i64::MAX)?)?))
-            }
+            "Shape" => Ok(Value::Known(sizes(&outside(&(x, at)), a.integer("start", 0)?, a.integer("end", i64::MAX)?)?)),
             "Squeeze" | "Unsqueeze" => {
                 let list = axes(a, known(1)?)?;
                 let old = outside(&(x.clone(), at));
@@ -102,7 +103,8 @@ impl<'a> Import<'a> {
                 Ok(value(mean, if keep { at } else { at - usize::from(along < at) }))
             }
             // What acts on each value where it is.
-            "Identity" | "Dropout" | "Cast" | "Relu" | "LeakyRelu" | "Tanh" | "Sigmoid" | "Elu" | "Selu" | "Softplus" | "HardSwish" | "Clip"
+            "Identity" | "Dropout" | "Cast" | "Relu" | "LeakyRelu" | "Tanh" | "Sigmoid" | "Elu" | "Selu" | "Softplus" | "HardSwish"
+            | "Clip"
                 if alone =>
             {
                 let mut own = inputs.to_vec();
@@ -151,8 +153,7 @@ impl<'a> Import<'a> {
         let before = product(&x.seen[1..=at]);
         let to = (0..new.len()).find(|to| new[*to] == x.seen[0] && product(&new[..*to]) == before);
         let to = to.ok_or_else(|| format!("{:?} put into {new:?}: it mixes examples of the batch", outside(&(x.clone(), at))))?;
-        let seen: Vec<usize> =
-            std::iter::once(new[to]).chain(new[..to].iter().copied()).chain(new[to + 1..].iter().copied()).collect();
+        let seen: Vec<usize> = std::iter::once(new[to]).chain(new[..to].iter().copied()).chain(new[to + 1..].iter().copied()).collect();
         match self.reshape(name, x, seen)? {
             Value::Signal(found) => Ok(value(found, to)),
             other => Ok(other),

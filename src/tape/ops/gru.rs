@@ -232,8 +232,7 @@ impl OpDefinition for Gru {
 
     fn formula(&self, inputs: &[&[usize]]) -> String {
         let (from, before) = if self.reverse { ("the last sample to the first", "t+1") } else { ("the first sample to the last", "t−1") };
-        let new =
-            if self.linear_before_reset { format!("r (R h[{before}] + b)") } else { format!("R (r h[{before}]) + b") };
+        let new = if self.linear_before_reset { format!("r (R h[{before}] + b)") } else { format!("R (r h[{before}]) + b") };
         format!(
             "from {from}: r, z = σ(W x[t] + R h[{before}] + b), n = tanh(W x[t] + b + {new}), y[t] = h[t] = (1 − z) n + z h[{before}], {} of each",
             inputs[2][1]
@@ -256,9 +255,8 @@ impl OpDefinition for Gru {
                 let terms = (0..features).map(|f| inputs[1].data[row * features + f] * inputs[0].data[(example * features + f) * len + t]);
                 Element::sum(terms.chain([bias(3, row)]))
             };
-            let from_h = |row: usize, h: &[f64]| {
-                Element::sum((0..hidden).map(|j| inputs[2].data[row * hidden + j] * h[j]).chain([bias(4, row)]))
-            };
+            let from_h =
+                |row: usize, h: &[f64]| Element::sum((0..hidden).map(|j| inputs[2].data[row * hidden + j] * h[j]).chain([bias(4, row)]));
             let mut gate = |gate: usize, j: usize| {
                 let (x, s) = (from_x(gate * hidden + j), from_h(gate * hidden + j, &h));
                 loud = loud.max(x.scale + s.scale);
@@ -268,7 +266,8 @@ impl OpDefinition for Gru {
             let z: Vec<f64> = (0..hidden).map(|j| gate(Z, j)).collect();
             let reset: Vec<f64> = h.iter().zip(&r).map(|(h, r)| h * r).collect();
             let new = |j: usize| {
-                let s = if self.linear_before_reset { r[j] * from_h(N * hidden + j, &h).value } else { from_h(N * hidden + j, &reset).value };
+                let s =
+                    if self.linear_before_reset { r[j] * from_h(N * hidden + j, &h).value } else { from_h(N * hidden + j, &reset).value };
                 (from_x(N * hidden + j).value + s).tanh()
             };
             h = (0..hidden).map(|j| (1.0 - z[j]) * new(j) + z[j] * h[j]).collect();

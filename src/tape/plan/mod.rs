@@ -206,13 +206,7 @@ impl<T: Real> Network<T> {
     ///
     /// # Errors
     /// As [`Network::look_back`].
-    pub fn look_back_all(
-        &self,
-        look: &Look<T>,
-        rules: &RuleSet<T>,
-        reference: Option<&Look<T>>,
-        column: usize,
-    ) -> Result<Vec<Tensor<T>>> {
+    pub fn look_back_all(&self, look: &Look<T>, rules: &RuleSet<T>, reference: Option<&Look<T>>, column: usize) -> Result<Vec<Tensor<T>>> {
         for look in [Some(look), reference].into_iter().flatten() {
             self.check_run(look.edition)?;
         }
