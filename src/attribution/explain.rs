@@ -73,7 +73,7 @@ impl<'a, T: Real> Explainer<'a, T> {
             return Err(Error::Program(format!("the program has {} inputs, explanations need one", inputs.len())));
         };
         if settings.layer.is_some() {
-            gradcam::layer(network, settings.layer.as_deref())?;
+            gradcam::layer_of(network.program(), settings.layer.as_deref())?;
         }
         Ok(Explainer { network, settings, folded: OnceLock::new(), watched: None })
     }

@@ -28,6 +28,7 @@
 
 mod backward;
 mod build;
+mod column;
 mod fold;
 mod formula;
 pub mod limits;
@@ -46,6 +47,7 @@ mod tensor;
 pub(crate) use backward::one_hot;
 pub use backward::{Gradients, Want};
 pub use build::{Builder, ConvLayer};
+pub use column::column;
 pub use cardiograd_kernels::Real;
 pub use fold::{fold_batch_norm, reorder, unfuse_biases};
 pub use formula::ReluFormula;
