@@ -60,19 +60,45 @@ fn tensors_that_do_not_fit_are_named() {
     let error = with(&|name, tensor| Some((name.replace("model.0.bias", "model.0.beta"), tensor.clone())));
     assert!(error.contains("model.0.b"), "{error}");
     let extra = |name: &str, tensor: &Tensor| Some((name.replace("12.num_batches_tracked", "13.num_batches_tracked"), tensor.clone()));
-    assert!(with(&extra).contains("'model.13.num_batches_tracked' has no place"));
+    let error = with(&extra);
+    assert!(error.contains("left over: 'model.13.num_batches_tracked', which has no place in the network"), "{error}");
     let error = with(&|name, tensor| {
         let wrong = Tensor::new(vec![1, 33], Values::F32(vec![0.0; 33])).unwrap();
         Some((name.to_owned(), if name == "model.16.weight" { wrong } else { tensor.clone() }))
     });
     assert!(error.contains("'model.16.weight': expected shape [1, 32], found [1, 33]"), "{error}");
-    let error = with(&|name, tensor| Some((format!("module.{name}"), tensor.clone())));
-    assert!(error.contains("model.module.state_dict()"), "{error}");
+    let error = with(&|name, tensor| Some((format!("module.{}", name.replace("model.0.", "model.zero.")), tensor.clone())));
+    assert!(error.contains("parameters 'model.0.weight', 'model.0.bias' of the network missing"), "{error}");
+    assert!(error.contains("left over: 'module.model.zero.weight'") && error.contains("have no place in the network"), "{error}");
+    assert!(error.contains("match under 'module.'") && error.contains("module.model.1.weight → model.1.weight"), "{error}");
     let error = with(&|name, tensor| {
         let nan = Tensor::new(vec![1], Values::F32(vec![f32::NAN])).unwrap();
         Some((name.to_owned(), if name == "model.16.bias" { nan } else { tensor.clone() }))
     });
     assert!(error.contains("'model.16.bias': element 0 is not finite"), "{error}");
+}
+
+/// What stands before all names is taken off: DataParallel, Lightning, modules within modules; or put there, of a part that was saved alone.
+#[test]
+fn weights_are_found_under_any_prefix() {
+    let folder = tempfile::tempdir().unwrap();
+    let original = network("standardconv").parameters();
+    for prefix in ["module.", "model.", "net.backbone.module."] {
+        let path = saved(folder.path(), "pt", |name, tensor| Some((format!("{prefix}{name}"), tensor.clone())));
+        assert_eq!(load_model(&path, Some("standardconv")).unwrap().network.parameters(), original, "{prefix}");
+    }
+    let inner = saved(folder.path(), "pt", |name, tensor| Some((name.strip_prefix("model.")?.to_owned(), tensor.clone())));
+    assert_eq!(load_model(&inner, Some("standardconv")).unwrap().network.parameters(), original);
+    // Two copies of the network, as of an averaged model: none is chosen silently.
+    let path = folder.path().join("twice.safetensors");
+    let mut twice = StateDict::new();
+    for prefix in ["student.", "teacher."] {
+        for (name, tensor) in to_state_dict(&network("standardconv")).unwrap().iter() {
+            twice.insert(format!("{prefix}{name}"), tensor.clone()).unwrap();
+        }
+    }
+    state_dict::write(&path, &twice).unwrap();
+    assert!(refusal(&path).contains("it holds the network 2 times, under 'student.' and 'teacher.'"));
 }
 
 #[test]

@@ -50,7 +50,7 @@ impl<'x, 'a, T: Real> Chunk<'x, 'a, T> {
     ) -> Result<Self> {
         let (network, settings) = (explainer.network, explainer.settings);
         let watch = memory::layered::<T>(network.program(), settings, methods)
-            .then(|| gradcam::layer(network, settings.layer.as_deref()))
+            .then(|| gradcam::layer(network, settings.layer.as_deref(), [extent.channels, extent.len]))
             .transpose()?;
         let keep = memory::keep(network, settings, methods);
         let look = network.look_all(extent.tensors(x.to_vec()), keep, watch)?;
@@ -196,7 +196,7 @@ impl<'x, 'a, T: Real> Chunk<'x, 'a, T> {
     /// Grad-CAM: one row, repeated over the leads. It says nothing of inputs beside the ECG.
     fn layer_maps(&self, method: Method, recipe: &Recipe<T>) -> Result<Vec<Vec<T>>> {
         let (network, settings) = (self.explainer.network, self.settings());
-        let layer = gradcam::layer(network, settings.layer.as_deref())?;
+        let layer = gradcam::layer(network, settings.layer.as_deref(), [self.extent.channels, self.extent.len])?;
         let (activation, gradient) = network.watched(&self.look, layer, settings.output)?;
         let gradient = gradient.ok_or_else(|| {
             let name = &network.program().node(layer).name;

@@ -82,7 +82,7 @@ impl<'a, T: Real> Explainer<'a, T> {
     pub fn new(network: &'a Network<T>, settings: &'a Settings) -> Result<Self> {
         ecg_input(network.program())?;
         if settings.layer.is_some() {
-            gradcam::layer(network, settings.layer.as_deref())?;
+            gradcam::layer_of(network.program(), settings.layer.as_deref())?;
         }
         Ok(Explainer { network, settings, folded: OnceLock::new(), watched: None })
     }

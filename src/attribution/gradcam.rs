@@ -16,15 +16,23 @@ pub enum Interpolation {
     Nearest,
 }
 
-/// The node that Grad-CAM looks at: the named one, or the last convolution on the way from input to output.
+/// The node that Grad-CAM looks at on ECGs of `[channels, samples]`: the named one, or the last convolution on the way from input to output whose time axis
+/// is longer than 1 (those of a squeeze-and-excitation block look at means and see no time).
 ///
 /// # Errors
 /// [`Error::Usage`] if the name is unknown or a parameter's, the node lies off that way, or there is no convolution on it.
-pub(crate) fn layer<T: Real>(network: &Network<T>, name: Option<&str>) -> Result<NodeId> {
-    layer_of(network.program(), name)
+pub(crate) fn layer<T: Real>(network: &Network<T>, name: Option<&str>, [channels, samples]: [usize; 2]) -> Result<NodeId> {
+    let program = network.program();
+    let named = layer_of(program, name)?;
+    if name.is_some() {
+        return Ok(named);
+    }
+    let shapes = program.shapes(&[vec![1, channels, samples]])?;
+    let sees_time = |id: &NodeId| matches!(shapes[id.0][..], [_, _, time] if time > 1);
+    Ok(program.acting(OpKind::Conv1d).into_iter().rev().find(sees_time).unwrap_or(named))
 }
 
-/// [`layer`] by the program alone.
+/// The named node, or the last convolution, by the program alone: whether there is a layer to look at.
 pub(crate) fn layer_of(program: &Program, name: Option<&str>) -> Result<NodeId> {
     let Some(name) = name else {
         let last = program.acting(OpKind::Conv1d).pop();

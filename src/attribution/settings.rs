@@ -66,7 +66,7 @@ pub struct Settings {
     pub draws: Option<Array3<f64>>,
     /// Path positions in [0, 1] for Gradient SHAP, used as they are instead of drawing.
     pub coefficients: Option<Vec<f64>>,
-    /// The node that Grad-CAM looks at; `None`: the last convolution.
+    /// The node that Grad-CAM looks at; `None`: the last convolution whose time axis is longer than 1.
     pub layer: Option<String>,
     /// How Grad-CAM's row is stretched.
     pub interpolation: Interpolation,

@@ -4,6 +4,7 @@
 use super::digest;
 use crate::dataset::Manifest;
 use crate::dataset::folder::MANIFEST;
+use crate::ecg::read::wfdb;
 use crate::files::digest::{sha256, sha256_file};
 use crate::intake::{self, Most};
 use crate::{Error, Result};
@@ -26,7 +27,8 @@ pub struct Digested {
     pub role: String,
     /// An input's path as it was given; a result's file below its folder, empty for a result that is one file.
     pub path: PathBuf,
-    /// The digest of its bytes; of a dataset, that of its manifest, which holds the digests of its files.
+    /// The digest of its bytes; of a dataset, that of its manifest, which holds the digests of its files; of a recording of several files, or a folder
+    /// of recordings, that of the list of its files and their digests.
     pub sha256: String,
 }
 
@@ -36,8 +38,15 @@ impl Digested {
     /// # Errors
     /// [`Error::Io`].
     pub fn of(role: &str, path: &Path) -> Result<Self> {
-        let file = if path.is_dir() { path.join(MANIFEST) } else { path.to_owned() };
-        Ok(Digested { role: role.to_owned(), path: path.to_owned(), sha256: sha256_file(file)? })
+        let (manifest, signals) = (path.join(MANIFEST), signals_of(path));
+        let sha256 = if path.is_dir() && !(role == "input" && !manifest.exists()) {
+            sha256_file(manifest)?
+        } else if path.is_dir() || !signals.is_empty() {
+            digest_of_list(path, signals)?
+        } else {
+            sha256_file(path)?
+        };
+        Ok(Digested { role: role.to_owned(), path: path.to_owned(), sha256 })
     }
 
     /// What is no longer as recorded of what now lies at `path`.
@@ -55,10 +64,10 @@ impl Digested {
             Err(error) => Some(Finding::new(Kind::Missing, format!("{role} {error}"))),
             Ok(now) if now.sha256 != *sha256 => {
                 let head = |digest: &str| digest.chars().take(12).collect::<String>().escape_debug().to_string();
-                let what = if path.is_dir() { "its manifest changed" } else { "its bytes changed" };
+                let what = if path.join(MANIFEST).exists() { "its manifest changed" } else { "its bytes changed" };
                 found(Kind::Changed, &format!("{what} (SHA-256 {}…, recorded {}…)", head(&now.sha256), head(sha256)))
             }
-            Ok(_) if path.is_dir() => match Manifest::read(path).and_then(|manifest| manifest.differing(path)) {
+            Ok(_) if path.join(MANIFEST).exists() => match Manifest::read(path).and_then(|manifest| manifest.differing(path)) {
                 Err(error) => Some(Finding::new(Kind::Changed, format!("{role} {error}"))),
                 Ok(files) if !files.is_empty() => found(Kind::Changed, &format!("its bytes changed in {}", files.join(", "))),
                 Ok(_) => None,
@@ -66,6 +75,30 @@ impl Digested {
             Ok(_) => None,
         }
     }
+}
+
+/// The files of signals that a recording's header names beside it; of one file, none.
+fn signals_of(path: &Path) -> Vec<PathBuf> {
+    let is_header = path.extension().is_some_and(|end| end.eq_ignore_ascii_case("hea")) && path.is_file();
+    if is_header { wfdb::signal_files(path) } else { Vec::new() }
+}
+
+/// The digest of a list of files, by their names from the folder on: those beside a header, or all of a folder.
+fn digest_of_list(path: &Path, signals: Vec<PathBuf>) -> Result<String> {
+    let (base, mut files) = match path.is_dir() {
+        true => (path, files_of(path)?.into_iter().map(|file| path.join(file)).collect()),
+        false => (path.parent().unwrap_or(Path::new("")), signals),
+    };
+    files.extend((!path.is_dir()).then(|| path.to_owned()));
+    files.sort();
+    files.dedup();
+    let line = |file: &PathBuf| -> Result<String> {
+        // A header may name a file that is not there.
+        let digest = if file.is_file() { sha256_file(file)? } else { String::new() };
+        Ok(format!("{digest} {}\n", file.strip_prefix(base).unwrap_or(file).display()))
+    };
+    let lines: String = files.iter().map(line).collect::<Result<_>>()?;
+    Ok(sha256(lines.as_bytes()))
 }
 
 /// What is wrong with a result, the worst first.

@@ -117,8 +117,11 @@ impl Formula<'_> {
     /// Selvaraju et al. 2017: ReLU(Σ mean gradient × activation) of the last convolution, stretched, times guided backpropagation.
     fn guided_gradcam(&self) -> Result<Vec<f64>> {
         let program = self.network.program();
-        let layer: NodeId = program.acting(OpKind::Conv1d).pop().unwrap_or(program.output());
         let tape = self.network.run(std::slice::from_ref(self.x))?;
+        let sees_time = |id: &NodeId| matches!(tape.value(*id).shape(), [_, _, time] if *time > 1);
+        let convolutions = program.acting(OpKind::Conv1d);
+        let last = convolutions.iter().rev().copied().find(sees_time).or(convolutions.last().copied());
+        let layer: NodeId = last.unwrap_or(program.output());
         let seed = one_hot(tape.output(), self.settings.output)?;
         let want = Want::nodes([layer]);
         let gradient = self.network.backward(&tape, seed, &RuleSet::plain(), None, &want)?.take(layer);
@@ -171,6 +174,6 @@ fn words(method: Method) -> &'static str {
         Method::SmoothGrad => "mean of |∂f/∂x| at x + noise, 4 samples",
         Method::IntegratedGradients => "∂f/∂x along the path from 0, 4 Gauss–Legendre steps",
         Method::GradientShap => "mean of ∂f/∂x at random places of the paths from 0 to x + noise, 4 samples",
-        _ => "Grad-CAM of the last convolution, stretched, times guided backpropagation",
+        _ => "Grad-CAM of the last convolution that sees time, stretched, times guided backpropagation",
     }
 }

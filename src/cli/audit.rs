@@ -1,7 +1,7 @@
 //! `cardiograd audit`.
 
 use super::numbers::{ECGS, RUNS, up_to};
-use super::outputs::one_output;
+use super::outputs::{Column, narrowed, one_column};
 use super::places::{Output, Places};
 use super::provenance::{forget, options};
 use super::{Globals, Progress, Tone, print, print_toned};
@@ -34,6 +34,9 @@ pub struct Args {
     /// What the network looks at, where the model does not say.
     #[arg(long)]
     input: Option<InputKind>,
+    /// Which output, from 0 or by its name, of a network with several.
+    #[arg(long, value_name = "K|NAME")]
+    column: Option<Column>,
     /// ECGs to look at.
     #[arg(short = 'n', long = "ecgs", value_name = "N", default_value_t = 3, value_parser = up_to::<ECGS>)]
     ecgs: usize,
@@ -77,7 +80,9 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     let data = Dataset::open(&args.data)?;
     let kind = args.input.or(model.input).unwrap_or(InputKind::Median);
     let ids = sample(data.len(), args.ecgs, args.seed)?;
-    one_output(&model, &[LEADS.len(), kind.samples()])?;
+    let example = [LEADS.len(), kind.samples()];
+    let column = one_column(&model, &example, args.column.as_ref())?;
+    let model = narrowed(model, &example, column)?;
     let x = Tensor::from(data.inputs(&ids, kind)?.into_dyn());
     let ids: Vec<u64> = ids.into_iter().map(|id| id as u64).collect();
     let options = Options { seed: args.seed, tolerance: args.tolerance, most_steps: args.steps };

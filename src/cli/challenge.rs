@@ -216,7 +216,7 @@ impl Args {
         };
         let study = study_settings(folder)?;
         if self.options.any() {
-            return Err(Error::Usage("--arch, --target and --input belong to models, which need --data".into()));
+            return Err(Error::Usage("--arch, --target, --input and --column belong to models, which need --data".into()));
         }
         let targets = self.targets.as_deref().map_or(Ok(study.targets.clone()), list::<Target>)?;
         if let Some(target) = targets.iter().find(|target| !study.targets.contains(target)) {
@@ -232,7 +232,7 @@ impl Args {
             let path = folder.join("models").join(format!("{target}.cgm"));
             let model = Model::load(&path)?;
             let digest = format!("sha256:{}", sha256_file(&path)?);
-            let loaded = Loaded { name: target.name().into(), model, target: *target, input: study.input, digest };
+            let loaded = Loaded { name: target.name().into(), model, target: *target, input: study.input, digest, column: 0 };
             Ok(Subjected { loaded, split: split.clone() })
         };
         let models = targets.iter().map(one).collect::<Result<Vec<_>>>()?;
@@ -245,7 +245,7 @@ impl Args {
         if self.targets.is_some() {
             return Err(Error::Usage("--targets chooses among a study's networks: name the models instead".into()));
         }
-        let mut loaded = self.paths.iter().map(|path| self.options.load(path)).collect::<Result<Vec<_>>>()?;
+        let mut loaded = self.options.load_all(&self.paths)?;
         loaded.sort_by_key(|model| model.target);
         names_differ(loaded.iter().map(|model| model.name.as_str()))?;
         let kinds: Vec<InputKind> = loaded.iter().map(|model| model.input).collect();

@@ -30,7 +30,10 @@ pub struct Args {
 
 /// Runs the command.
 pub fn run(args: &Args, globals: &Globals) -> Result<()> {
-    let models = args.models.iter().map(|path| Ok((path, args.options.load(path)?))).collect::<Result<Vec<_>>>()?;
+    let mut models = Vec::new();
+    for path in &args.models {
+        models.extend(args.options.load(path)?.into_iter().map(|loaded| (path, loaded)));
+    }
     let kinds: Vec<InputKind> = models.iter().map(|(_, loaded)| loaded.input).collect();
     let dataset = Dataset::open_checked(&args.data, &kinds)?;
     let digest = dataset_digest(&dataset);

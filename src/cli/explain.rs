@@ -1,9 +1,10 @@
 //! `cardiograd explain`.
 
+mod one;
 mod page;
 
 use super::growing::{Growing, Told};
-use super::inputs::{Ecgs, InputOptions};
+use super::inputs::{Ecgs, InputOptions, InputPlace};
 use super::method_options::{MethodOptions, Precision, left_out_json, tell_idle, tell_left_out};
 use super::numbers::{ECGS, MEGABYTES, up_to};
 use super::outputs::{Column, columns, of_column};
@@ -18,6 +19,7 @@ use crate::attribution::{Completeness, Explainer, Explanations, Method, Rescale,
 use crate::audit::digest::kernel;
 use crate::audit::provenance::Digested;
 use crate::dataset::Record;
+use crate::ecg::axes::{Axes, MEMBER};
 use crate::files::digest::sha256;
 use crate::files::npy::{self, Element};
 use crate::files::npz_rows::Planned;
@@ -35,9 +37,8 @@ pub struct Args {
     /// The model: the project's own file, or a PyTorch state dict with --arch.
     #[arg(value_parser = super::models::model_path)]
     model: PathBuf,
-    /// ECGs, (N, 12, L) or (12, L), µV.
-    #[arg(long, short, value_name = "X.npy")]
-    input: PathBuf,
+    #[command(flatten)]
+    place: InputPlace,
     /// Methods separated by commas, or `all`: the nine and `random`.
     #[arg(long, short, value_name = "LIST")]
     method: String,
@@ -46,7 +47,7 @@ pub struct Args {
     #[arg(long, short, value_name = "OUT.npz|PAGE.html")]
     output: PathBuf,
     #[command(flatten)]
-    page: page::PageOptions,
+    page: one::PageOptions,
     /// The network of a state dict: stevennet, standardconv or a program file (.json).
     #[arg(long)]
     arch: Option<String>,
@@ -63,8 +64,8 @@ pub struct Args {
     /// The most baselines taken from a file or dataset.
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = up_to::<ECGS>)]
     baselines: usize,
-    /// Which output, from 0, of a network with several; `all` adds an axis: maps (N, K, 12, L), predictions (N, K).
-    #[arg(long, value_name = "K|all")]
+    /// Which output, from 0 or by its name, of a network with several; `all` adds an axis: maps (N, K, 12, L), predictions (N, K).
+    #[arg(long, value_name = "K|NAME|all")]
     column: Option<Column>,
     #[command(flatten)]
     inputs: InputOptions,
@@ -101,7 +102,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
 
 impl Recorded for Args {
     fn files(&mut self) -> Files<'_> {
-        let mut inputs = vec![("model", Input::Path(&mut self.model)), ("input", Input::Path(&mut self.input))];
+        let mut inputs = vec![("model", Input::Path(&mut self.model)), ("input", self.place.as_input())];
         inputs.extend(program_file(&mut self.arch));
         inputs.extend(self.segments.as_mut().map(|path| ("segments", Input::Path(path))));
         if takes_files(&self.baseline) {
@@ -198,8 +199,8 @@ fn explain<T: Real + Element>(
     model: &Model,
     globals: &Globals,
 ) -> Result<Explained> {
-    let ecgs = Ecgs::open(&args.input, model, &args.inputs)?;
-    let columns = columns(model, &ecgs.example(), args.column)?;
+    let ecgs = Ecgs::open(args.place.path(), model, &args.inputs)?;
+    let columns = columns(model, &ecgs.example(), args.column.as_ref())?;
     let [_, samples] = ecgs.example();
     let mut settings = args.settings(model, samples)?;
     let sample = match references("--baseline", &args.baseline, args.baselines, args.baseline_use, model, args.seed, samples)? {
@@ -222,9 +223,11 @@ fn explain<T: Real + Element>(
         all: args.column == Some(Column::All),
         sample,
         methods,
-        bounds: args.segments.as_deref().map(|table| bounds(table, ecgs.len())).transpose()?,
+        bounds: args.segments.as_deref().map(|table| bounds(table, ecgs.total())).transpose()?,
     };
-    let mut growing = Growing::open(&args.output, &key(args)?, &run.arrays(), run.outputs.len())?;
+    let axes = ecgs.axes().map(Axes::text).transpose()?;
+    let text = axes.as_deref().map(|axes| (MEMBER, axes));
+    let mut growing = Growing::open(&args.output, &key(args)?, &run.arrays(), text, run.outputs.len())?;
     let progress = Progress::new(globals.quiet);
     for first in (growing.done()..ecgs.len()).step_by(rows) {
         let outcome = run.explain(first..ecgs.len().min(first + rows), &mut growing, &|step| progress.step(step));
@@ -238,6 +241,7 @@ fn explain<T: Real + Element>(
         }
     }
     progress.finish();
+    ecgs.tell(globals);
     let (work, told) = growing.finish()?;
     let pools = Rescale::pools_after_activations(network.program()).len();
     Ok(Explained { work, found: Found { methods: run.methods, left_out, told, pools } })
@@ -316,13 +320,14 @@ impl<T: Real + Element> Run<'_, T> {
     /// Explains some of the ECGs and appends what is found.
     fn explain(&self, some: Range<usize>, growing: &mut Growing, report: Report<'_>) -> Result<()> {
         let x = Tensor::from(self.ecgs.batch(some.clone())?.mapv(T::of).into_dyn());
-        let ids: Vec<u64> = some.clone().map(|ecg| ecg as u64).collect();
+        let numbers = self.ecgs.numbers(some.clone());
+        let ids: Vec<u64> = numbers.iter().map(|ecg| *ecg as u64).collect();
         let report = |step: Step<'_>| report(Step { done: some.start as u64 + step.done, total: self.ecgs.len() as u64, ..step });
         let (mut found, mut by_segment) = (Vec::new(), Vec::new());
         for settings in &self.outputs {
             found.push(explain_against(self.network, settings, self.sample.as_deref(), &x, &ids, &self.methods, &report)?);
-            let records = self.bounds.as_ref().map(|all| &all[some.clone()]);
-            by_segment.extend(records.map(|records| segments(self.network, settings, &x, &ids, records)).transpose()?);
+            let records: Option<Vec<Record>> = self.bounds.as_ref().map(|all| numbers.iter().map(|ecg| all[*ecg].clone()).collect());
+            by_segment.extend(records.map(|records| segments(self.network, settings, &x, &ids, &records)).transpose()?);
         }
         let mut array = 0;
         let mut put = |parts: Vec<ArrayViewD<'_, T>>| {
@@ -387,7 +392,7 @@ fn as_json(args: &Args, found: &Found) -> serde_json::Value {
     use serde_json::{Map, Value, json};
     let Found { methods, left_out, told, .. } = found;
     let entry = |c: &Completeness| json!({"sum": c.sum, "difference": c.difference, "relative_error": c.relative_error()});
-    let by_output = |of: &dyn Fn(&Told) -> Value| match (&told[..], args.column) {
+    let by_output = |of: &dyn Fn(&Told) -> Value| match (&told[..], &args.column) {
         (_, Some(Column::All)) => told.iter().map(of).collect(),
         ([only, ..], _) => of(only),
         _ => Value::Null,

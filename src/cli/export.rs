@@ -1,7 +1,7 @@
 //! `cardiograd export`: a heatmap as an ONNX graph that needs no program of ours.
 
 use super::method_options::MethodOptions;
-use super::outputs::{Column, columns, of_column};
+use super::outputs::{Column, of_column, one_column};
 use super::places::{Output, Places};
 use super::provenance::forget;
 use super::{Globals, print};
@@ -33,9 +33,9 @@ pub struct Args {
     /// Samples of the ECGs that the graph explains [default: those that the model looks at].
     #[arg(long, value_name = "SAMPLES")]
     length: Option<usize>,
-    /// Which output, from 0, of a network with several.
-    #[arg(long, value_name = "K")]
-    column: Option<usize>,
+    /// Which output, from 0 or by its name, of a network with several.
+    #[arg(long, value_name = "K|NAME")]
+    column: Option<Column>,
     #[command(flatten)]
     methods: MethodOptions,
 }
@@ -66,7 +66,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
         .or(own)
         .or(model.input.map(crate::dataset::InputKind::samples))
         .ok_or_else(|| Error::Usage(format!("{} does not say how long its ECGs are: --length SAMPLES", args.model.display())))?;
-    let column = columns(&model, &[channels, samples], args.column.map(Column::One))?[0];
+    let column = one_column(&model, &[channels, samples], args.column.as_ref())?;
     let settings = of_column(&args.methods.settings(&model, 0, samples)?, column);
     able(&[args.method], true, [program], &settings)?;
     let mut known = about(args.method, &settings, model.unit());

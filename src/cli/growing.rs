@@ -65,16 +65,17 @@ pub(super) struct Growing {
 
 impl Growing {
     /// Goes on with what an earlier run with the same `key` left of an output, or starts afresh. `outputs` of the network are told of.
+    /// `text` stands beside the arrays: its name and what it says.
     ///
     /// # Errors
     /// As [`WorkFolder::resume`] and [`NpzRows::create`].
-    pub fn open(output: &Path, key: &str, arrays: &[Planned], outputs: usize) -> Result<Self> {
+    pub fn open(output: &Path, key: &str, arrays: &[Planned], text: Option<(&str, &str)>, outputs: usize) -> Result<Self> {
         let work = WorkFolder::resume(output)?;
         let path = work.beside(JOURNAL);
         let head = format!("cardiograd explain 1 {key}\n");
         let nothing = || vec![Told::default(); outputs];
         if let Some((length, mark, told)) = read(&path, &head, outputs)
-            && let Ok(archive) = NpzRows::resume(work.place(), arrays, &mark)
+            && let Ok(archive) = NpzRows::resume_beside(work.place(), arrays, text, &mark)
         {
             let open = OpenOptions::new().append(true).open(&path).and_then(|file| file.set_len(length).map(|()| file));
             let journal = open.map_err(|source| Error::io(output, source))?;
@@ -87,7 +88,7 @@ impl Growing {
         };
         // The old archive is no longer vouched for before the new one takes its place.
         let journal = start().map_err(|source| Error::io(output, source))?;
-        match NpzRows::create(work.place(), arrays) {
+        match NpzRows::create_beside(work.place(), arrays, text) {
             Ok(archive) => Ok(Growing { work, archive, journal, path, done: 0, told: nothing(), pending: nothing(), saved: None }),
             Err(error) => {
                 work.discard();
@@ -189,7 +190,7 @@ mod tests {
         let output = folder.path().join("out.npz");
         let planned = |name: &str, shape: &[usize]| Planned { name: name.into(), dtype: Dtype::F32, shape: shape.into() };
         let arrays = [planned("a", &[3, 2]), planned("prediction", &[3])];
-        let open = |key: &str| Growing::open(&output, key, &arrays, 1).unwrap();
+        let open = |key: &str| Growing::open(&output, key, &arrays, None, 1).unwrap();
         let mut growing = open("k");
         put(&mut growing, 0);
         // A second is not over: the next two rows are on the way only.

@@ -29,7 +29,7 @@ pub(super) struct MethodOptions {
     /// The weights of those steps: in f64, or rounded to f32 as Captum rounds them.
     #[arg(long, value_enum, default_value_t = Weights::Exact)]
     quadrature: Weights,
-    /// The node that Grad-CAM looks at [default: the last convolution].
+    /// The node that Grad-CAM looks at [default: the last convolution whose time axis is longer than 1].
     #[arg(long, value_name = "NODE")]
     layer: Option<String>,
     /// How Grad-CAM's row is stretched to the input's length.

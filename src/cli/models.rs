@@ -2,7 +2,7 @@
 
 use super::Globals;
 use super::console::complain;
-use super::outputs::one_output;
+use super::outputs::{Column, columns, narrowed, targets};
 use super::provenance::{Input, program_file};
 use crate::dataset::{InputKind, Part, Target};
 use crate::ecg::leads::LEADS;
@@ -29,17 +29,23 @@ pub(super) struct ModelOptions {
     /// What a state dict's network looks at: median or rhythm.
     #[arg(long)]
     input: Option<InputKind>,
+    /// Which output, from 0 or by its name, of a network with several; `all` for every one, of a model that says what each predicts.
+    #[arg(long, value_name = "K|NAME|all")]
+    column: Option<Column>,
 }
 
 /// A model with what is to be known of it.
 pub(super) struct Loaded {
-    /// Its file's stem.
+    /// Its file's stem; of one of several outputs with the output behind.
     pub name: String,
+    /// The network of one output.
     pub model: Model,
     pub target: Target,
     pub input: InputKind,
     /// The digest of its file.
     pub digest: String,
+    /// The output that it is of the network in the file.
+    pub column: usize,
 }
 
 impl Loaded {
@@ -50,22 +56,50 @@ impl Loaded {
 }
 
 impl ModelOptions {
-    /// Reads a model.
-    pub fn load(&self, path: &Path) -> Result<Loaded> {
+    /// Reads models, each with the output asked for, or with every one as a model of its own.
+    pub fn load_all<'a>(&self, paths: impl IntoIterator<Item = &'a PathBuf>) -> Result<Vec<Loaded>> {
+        let mut all = Vec::new();
+        for path in paths {
+            all.extend(self.load(path)?);
+        }
+        Ok(all)
+    }
+
+    /// Reads a model: the output asked for, or every one.
+    pub fn load(&self, path: &Path) -> Result<Vec<Loaded>> {
         let model = load_model(path, self.arch.as_deref())?;
-        let target = chosen("target", path, self.target, model.target)?;
         let input = chosen("input", path, self.input, model.input)?;
-        one_output(&model, &[LEADS.len(), input.samples()]).map_err(|error| match error {
+        let example = [LEADS.len(), input.samples()];
+        let of_file = |error: Error| match error {
             Error::Usage(what) => Error::Usage(format!("{}: {what}", path.display())),
             other => Error::format(path, other.to_string()),
-        })?;
-        let name = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
-        Ok(Loaded { name, model, target, input, digest: format!("sha256:{}", sha256_file(path)?) })
+        };
+        let wanted = columns(&model, &example, self.column.as_ref()).map_err(of_file)?;
+        let targets = targets(&model);
+        let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+        let digest = format!("sha256:{}", sha256_file(path)?);
+        let several = model.network.program().columns(&example)? > 1;
+        if wanted.len() > 1 && targets.len() < wanted.len() {
+            let text = "the file does not say what each output predicts: choose one with --column K, and say what it is with --target";
+            return Err(Error::Usage(format!("{}: {text}", path.display())));
+        }
+        let one = |column: usize| {
+            let own = targets.get(column).copied().filter(|_| targets.len() > 1 || !several);
+            let target = chosen("target", path, self.target.filter(|_| wanted.len() == 1), own)?;
+            let name = if several {
+                format!("{stem}.{}", own.map_or_else(|| column.to_string(), |own| own.name().to_owned()))
+            } else {
+                stem.clone()
+            };
+            let model = Model { target: Some(target), ..narrowed(model.clone(), &example, column)? };
+            Ok(Loaded { name, model, target, input, digest: digest.clone(), column })
+        };
+        wanted.iter().map(|column| one(*column)).collect()
     }
 
     /// Whether any is given.
     pub fn any(&self) -> bool {
-        self.arch.is_some() || self.target.is_some() || self.input.is_some()
+        self.arch.is_some() || self.target.is_some() || self.input.is_some() || self.column.is_some()
     }
 
     /// `--arch`, where it is a file.

@@ -82,7 +82,7 @@ fn curves_of(args: &Args, globals: &Globals) -> Result<(AtomicFolder, Vec<Pertur
     if args.ecgs == 0 {
         return Err(Error::Usage("no ECG asked for: -n takes a number from 1".into()));
     }
-    let mut subjects = args.models.iter().map(|path| args.options.load(path)).collect::<Result<Vec<_>>>()?;
+    let mut subjects = args.options.load_all(&args.models)?;
     subjects.sort_by_key(|subject| subject.target);
     names_differ(subjects.iter().map(|subject| subject.name.as_str()))?;
     let programs = subjects.iter().map(|subject| subject.model.network.program());
@@ -138,7 +138,7 @@ fn perturbed(
     folder: &AtomicFolder,
     report: Report<'_>,
 ) -> Result<Perturbed> {
-    let Loaded { name, model, target, input, digest } = subject;
+    let Loaded { name, model, target, input, digest, column } = subject;
     let split = dataset.split(subject.split_seed(args.seed));
     let mut test = Examples::of(dataset, &split, Part::Test, *target);
     test.ecgs.truncate(args.ecgs);
@@ -147,7 +147,8 @@ fn perturbed(
         return Err(Error::Data(format!("{}: no ECG of the test part has a value for {target}", args.data.display())));
     }
     let inputs = |ecgs: &[usize]| dataset.inputs(ecgs, *input);
-    let attribution = AttributionSettings { seed: args.seed, target: target.index(), ..AttributionSettings::default() };
+    let attribution =
+        AttributionSettings { seed: args.seed, target: target.index().wrapping_add(*column as u32), ..AttributionSettings::default() };
     let perturbation = PerturbationSettings { iterations: args.iterations, seed: args.seed, ..PerturbationSettings::default() };
     let judge = Judge {
         network: &model.network,
@@ -158,7 +159,12 @@ fn perturbed(
         kept: &[],
         perturbed: &test.ecgs,
     };
-    let identity = format!("{digest} {:?}", dataset.manifest().map(|manifest| &manifest.digests));
+    // One output of a network has a place of its own in the cache, and draws of its own as `explain` makes them.
+    let identity = format!(
+        "{digest}{} {:?}",
+        if *column > 0 { format!(" output {column}") } else { String::new() },
+        dataset.manifest().map(|manifest| &manifest.digests)
+    );
     let judged = judge.run(&folder.beside(format!("{name}.cache")), &identity, &format!("perturbing {name}"), report)?;
     let train = Examples::of(dataset, &split, Part::Train, *target).values;
     Ok(Perturbed {

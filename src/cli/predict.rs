@@ -1,6 +1,6 @@
 //! `cardiograd predict`.
 
-use super::inputs::{Ecgs, InputOptions};
+use super::inputs::{Ecgs, InputOptions, InputPlace};
 use super::models::warn_if_worse_than_mean;
 use super::outputs::{Column, columns};
 use super::provenance::{Files, Input, Recorded, program_file, publish};
@@ -18,17 +18,16 @@ pub struct Args {
     /// The model: the project's own file, or a PyTorch state dict with --arch.
     #[arg(value_parser = super::models::model_path)]
     model: PathBuf,
-    /// ECGs, (N, 12, L) or (12, L), µV.
-    #[arg(long, short, value_name = "X.npy")]
-    input: PathBuf,
+    #[command(flatten)]
+    place: InputPlace,
     /// Writes the predictions as float32, (N), or (N, K) with --column all, instead of printing them.
     #[arg(long, short, value_name = "Y.npy")]
     output: Option<PathBuf>,
     /// The network of a state dict: stevennet, standardconv or a program file (.json).
     #[arg(long)]
     arch: Option<String>,
-    /// Which output, from 0, of a network with several; `all` for every one.
-    #[arg(long, value_name = "K|all")]
+    /// Which output, from 0 or by its name, of a network with several; `all` for every one.
+    #[arg(long, value_name = "K|NAME|all")]
     column: Option<Column>,
     #[command(flatten)]
     inputs: InputOptions,
@@ -44,7 +43,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
 
 impl Recorded for Args {
     fn files(&mut self) -> Files<'_> {
-        let mut inputs = vec![("model", Input::Path(&mut self.model)), ("input", Input::Path(&mut self.input))];
+        let mut inputs = vec![("model", Input::Path(&mut self.model)), ("input", self.place.as_input())];
         inputs.extend(program_file(&mut self.arch));
         Files { inputs, output: self.output.as_mut() }
     }
@@ -62,8 +61,8 @@ pub(super) fn make(args: &Args, globals: &Globals) -> Result<()> {
 /// The predictions, written to `place` if they go to a file.
 fn make_at(args: &Args, globals: &Globals, place: Option<&Path>) -> Result<()> {
     let model = load_model(&args.model, args.arch.as_deref())?;
-    let ecgs = Ecgs::open(&args.input, &model, &args.inputs)?;
-    let columns = columns(&model, &ecgs.example(), args.column)?;
+    let ecgs = Ecgs::open(args.place.path(), &model, &args.inputs)?;
+    let columns = columns(&model, &ecgs.example(), args.column.as_ref())?;
     let progress = Progress::new(globals.quiet);
     // Batches are contiguous: `predict_outputs` goes through the indices in order.
     let inputs = |batch: &[usize]| match batch {
@@ -74,6 +73,7 @@ fn make_at(args: &Args, globals: &Globals, place: Option<&Path>) -> Result<()> {
     let all: Vec<usize> = (0..ecgs.len()).collect();
     let predicted = predict_outputs(&model.network, &columns, &inputs, &all, "predicting", &|step| progress.step(step))?;
     progress.finish();
+    ecgs.tell(globals);
     warn_if_worse_than_mean(&model, globals);
     let rows: Vec<&[f64]> = predicted.chunks(columns.len()).collect();
     let one = args.column != Some(Column::All);

@@ -110,7 +110,9 @@ fn list(globals: &Globals) -> Result<()> {
 
 /// Writes a card.
 fn card(args: &CardArgs, globals: &Globals) -> Result<()> {
-    let loaded = ModelOptions::default().load(&args.model)?;
+    let [loaded] = &ModelOptions::default().load(&args.model)?[..] else {
+        return Err(Error::Usage(format!("{}: a card is of a network of one output", args.model.display())));
+    };
     let Some(provenance) = &loaded.model.provenance else {
         return Err(Error::Usage(format!("{}: a card tells of a training, and the file knows of none", args.model.display())));
     };
@@ -142,7 +144,7 @@ fn card(args: &CardArgs, globals: &Globals) -> Result<()> {
         }
     };
     progress.finish();
-    let others = args.recordings.iter().map(|path| on_recordings(path, &loaded)).collect::<Result<Vec<_>>>()?;
+    let others = args.recordings.iter().map(|path| on_recordings(path, loaded)).collect::<Result<Vec<_>>>()?;
     let train = Examples::of(&dataset, &split, Part::Train, loaded.target).values;
     let range = train.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), v| (low.min(*v), high.max(*v)));
     let ids = examples.ecgs.iter().map(|ecg| dataset.records()[*ecg].id.clone()).collect();

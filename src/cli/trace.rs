@@ -1,15 +1,18 @@
 //! `cardiograd trace`.
 
-use super::inputs::{Ecgs, InputOptions};
+use super::inputs::{Ecgs, InputOptions, InputPlace};
 use super::method_options::{MethodOptions, Precision, tell_idle};
 use super::numbers::{ECGS, up_to};
 use super::outputs::{Column, columns, of_column};
 use super::provenance::{Files, Input, Recorded, program_file, record_at};
+use super::recordings::{Ready, look_up};
 use super::references::{one, takes_files};
-use super::{Globals, print};
+use super::{Globals, console::complain, print};
 use crate::atomic::AtomicFolder;
 use crate::attribution::catalogue::able;
 use crate::attribution::{Method, Settings};
+use crate::audit::provenance::Digested;
+use crate::dataset::InputKind;
 use crate::ecg::leads::LEADS;
 use crate::files::digest::sha256_file;
 use crate::files::npy;
@@ -30,9 +33,8 @@ pub struct Args {
     /// The model: the project's own file, or a PyTorch state dict with --arch.
     #[arg(value_parser = super::models::model_path)]
     model: PathBuf,
-    /// ECGs, (N, 12, L) or (12, L), µV.
-    #[arg(long, short, value_name = "X.npy")]
-    input: PathBuf,
+    #[command(flatten)]
+    place: InputPlace,
     /// The method.
     #[arg(long, short, value_name = "METHOD")]
     method: Method,
@@ -51,9 +53,9 @@ pub struct Args {
     /// What the account compares with: zero, mean (each lead's own), a file of (12, L) or (N, 12, L), or a dataset; of several ECGs, their mean.
     #[arg(long, default_value = "zero", value_name = "zero|mean|FILE.npy|DATASET")]
     baseline: String,
-    /// Which output, from 0, of a network with several.
-    #[arg(long, value_name = "K")]
-    column: Option<usize>,
+    /// Which output, from 0 or by its name, of a network with several; `all` makes an account of each, in a folder output-K of its own.
+    #[arg(long, value_name = "K|NAME|all")]
+    column: Option<Column>,
     #[command(flatten)]
     inputs: InputOptions,
     #[command(flatten)]
@@ -78,16 +80,34 @@ struct Names {
 
 /// Runs the command, and records where the account comes from.
 pub fn run(args: &Args, globals: &Globals) -> Result<()> {
-    let (folder, done) = account_of(args)?;
+    let Made { folder, accounts, notes } = accounts_of(args)?;
     record_at("trace", args, folder.partial())?;
     folder.commit()?;
     tell_idle(&[args.method], globals)?;
-    if globals.quiet { Ok(()) } else { tell(args, &done, globals) }
+    if globals.quiet {
+        return Ok(());
+    }
+    notes.iter().for_each(|note| complain(format_args!("note: {note}\n")));
+    if globals.json {
+        return match &accounts[..] {
+            [(_, only)] => print(json(only)?),
+            all => print(format!("[{}]", all.iter().map(|(_, trace)| json(trace)).collect::<Result<Vec<_>>>()?.join(",\n"))),
+        };
+    }
+    accounts.iter().try_for_each(|(place, trace)| tell(&args.output.join(place), trace))
+}
+
+/// Accounts in a folder that has not got its name yet, and what was done to the recording.
+struct Made {
+    folder: AtomicFolder,
+    /// Where in the folder each stands.
+    accounts: Vec<(PathBuf, Trace)>,
+    notes: Vec<String>,
 }
 
 impl Recorded for Args {
     fn files(&mut self) -> Files<'_> {
-        let mut inputs = vec![("model", Input::Path(&mut self.model)), ("input", Input::Path(&mut self.input))];
+        let mut inputs = vec![("model", Input::Path(&mut self.model)), ("input", self.place.as_input())];
         inputs.extend(program_file(&mut self.arch));
         if takes_files(&self.baseline) {
             inputs.push(("baseline", Input::Text(&mut self.baseline)));
@@ -101,33 +121,58 @@ impl Recorded for Args {
     }
 }
 
-/// The account, without a record.
+/// The accounts, without a record.
 pub(super) fn make(args: &Args) -> Result<()> {
-    account_of(args)?.0.commit()
+    accounts_of(args)?.folder.commit()
 }
 
-/// The account in a folder that has not got its name yet.
-fn account_of(args: &Args) -> Result<(AtomicFolder, Trace)> {
+/// An account of each output asked for.
+fn accounts_of(args: &Args) -> Result<Made> {
     let folder = AtomicFolder::create(&args.output)?;
     let model = load_model(&args.model, args.arch.as_deref())?;
-    let ecgs = Ecgs::open(&args.input, &model, &args.inputs)?;
-    let column = columns(&model, &ecgs.example(), args.column.map(Column::One))?[0];
+    let ecgs = Ecgs::open(args.place.path(), &model, &args.inputs)?;
+    let columns = columns(&model, &ecgs.example(), args.column.as_ref())?;
     if args.ecg >= ecgs.len() {
         let last = ecgs.len() - 1;
-        return Err(Error::Usage(format!("--ecg {}: {} holds ECGs 0 to {last}", args.ecg, args.input.display())));
+        return Err(Error::Usage(format!("--ecg {}: {} holds ECGs 0 to {last}", args.ecg, args.place.path().display())));
     }
     let x = ecgs.batch(args.ecg..args.ecg + 1)?;
-    let samples = x.shape()[2];
+    let number = ecgs.numbers(args.ecg..args.ecg + 1)[0];
+    let mut ready = ecgs.ready(args.ecg)?;
+    if !ecgs.are_recordings() {
+        look_up(args.place.path(), None, (number, ecgs.total()), &mut ready)?;
+    }
+    let id = ecgs.axes().and_then(|axes| axes.ids.get(args.ecg).cloned());
+    let subject = Subject { number, id, ready, x };
+    let samples = subject.x.shape()[2];
     let baseline = one("--baseline", &args.baseline, &model, args.seed, samples)?;
-    let settings = Settings { baseline, ..of_column(&args.methods.settings(&model, args.seed, samples)?, column) };
-    able(&[args.method], true, [model.network.program()], &settings)?;
-    let done = match args.precision {
-        Precision::F32 => account::<f32>(&model.network, args, &settings, &x)?,
-        Precision::F64 => account::<f64>(&model.network.cast(), args, &settings, &x)?,
-    };
-    let about = about(args, &model, &settings, &done, &x)?;
-    write(args, &done, &about, folder.partial())?;
-    Ok((folder, done))
+    let several = columns.len() > 1;
+    let mut accounts = Vec::new();
+    for column in columns {
+        let settings = Settings { baseline: baseline.clone(), ..of_column(&args.methods.settings(&model, args.seed, samples)?, column) };
+        able(&[args.method], true, [model.network.program()], &settings)?;
+        let done = match args.precision {
+            Precision::F32 => account::<f32>(&model.network, args, &settings, &subject)?,
+            Precision::F64 => account::<f64>(&model.network.cast(), args, &settings, &subject)?,
+        };
+        let about = about(args, &model, &settings, &done, &subject)?;
+        let place = if several { PathBuf::from(format!("output-{column}")) } else { PathBuf::new() };
+        let to = folder.partial().join(&place);
+        std::fs::create_dir_all(&to).map_err(|source| Error::io(&to, source))?;
+        write(args, &done, &about, &to)?;
+        accounts.push((place, done));
+    }
+    Ok(Made { folder, accounts, notes: ecgs.told() })
+}
+
+/// The ECG of the account.
+struct Subject {
+    /// Its number in the file.
+    number: usize,
+    id: Option<String>,
+    ready: Ready,
+    /// (1, C, L).
+    x: ndarray::Array3<f64>,
 }
 
 impl Args {
@@ -137,29 +182,31 @@ impl Args {
     }
 
     fn names(&self) -> Names {
-        let now = || Names { model: self.model.clone(), input: self.input.clone(), baseline: self.baseline.clone() };
+        let now = || Names { model: self.model.clone(), input: self.place.path().to_owned(), baseline: self.baseline.clone() };
         self.names.clone().unwrap_or_else(now)
     }
 }
 
-fn account<T: Real>(network: &Network<T>, args: &Args, settings: &Settings, x: &ndarray::Array3<f64>) -> Result<Trace> {
-    let x: Tensor<T> = Tensor::from(x.mapv(T::of).into_dyn());
-    trace(network, settings, &x, args.ecg as u64, args.method)
+fn account<T: Real>(network: &Network<T>, args: &Args, settings: &Settings, subject: &Subject) -> Result<Trace> {
+    let x: Tensor<T> = Tensor::from(subject.x.mapv(T::of).into_dyn());
+    trace(network, settings, &x, subject.number as u64, args.method)
 }
 
 /// The facts at the top of the page, and the heatmap if the input has the twelve leads.
-fn about(args: &Args, model: &Model, settings: &Settings, trace: &Trace, x: &ndarray::Array3<f64>) -> Result<About> {
+fn about(args: &Args, model: &Model, settings: &Settings, trace: &Trace, subject: &Subject) -> Result<About> {
     let name = |path: &Path| path.file_name().map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned());
     let names = args.names();
     let target = model.target.map_or_else(|| "not said by the model".to_owned(), |target| format!("{} ({})", target.title(), model.unit()));
     let precision = if args.precision == Precision::F32 { "f32" } else { "f64" };
-    let column = args.column.map(|column| ("Output", column.to_string()));
+    let column = args.column.as_ref().map(|_| ("Output", settings.output.to_string()));
+    let ready = (!subject.ready.notes.is_empty()).then(|| ("Made ready", subject.ready.notes.join("; ")));
+    let id = subject.id.as_ref().map(|id| ("Id", id.clone()));
     let facts = [
         ("Model", name(&names.model)),
         ("Model's SHA-256", sha256_file(&args.model)?),
         ("Target", target),
-        ("Input", format!("{}, ECG {}", name(&names.input), args.ecg)),
-        ("Input's SHA-256", sha256_file(&args.input)?),
+        ("Input", format!("{}, ECG {}", name(&names.input), subject.number)),
+        ("Input's SHA-256", Digested::of("input", args.place.path())?.sha256),
         ("ECG in", "µV, 500 Hz".to_owned()),
         ("Method", args.method.name().to_owned()),
         ("Baseline", names.baseline),
@@ -167,15 +214,17 @@ fn about(args: &Args, model: &Model, settings: &Settings, trace: &Trace, x: &nda
         ("Seed", args.seed.to_string()),
         ("Program", format!("cardiograd {}", env!("CARGO_PKG_VERSION"))),
     ];
-    let facts = facts.into_iter().chain(column).map(|(name, value)| (name.to_owned(), value)).collect();
+    let facts = facts.into_iter().chain(id).chain(ready).chain(column).map(|(name, value)| (name.to_owned(), value)).collect();
     let flat = |array: ndarray::ArrayD<f64>| -> Result<Array2<f32>> {
         let array = array.into_dimensionality::<Ix2>().map_err(|error| Error::Data(format!("the map: {error}")))?;
         Ok(array.mapv(|v| v as f32))
     };
-    let ecg = flat(x.index_axis(ndarray::Axis(0), 0).to_owned().into_dyn())?;
+    let ecg = flat(subject.x.index_axis(ndarray::Axis(0), 0).to_owned().into_dyn())?;
     let map = flat(trace.map.index_axis(ndarray::Axis(0), 0).to_owned().into_dyn())?;
     let meaning = Some(args.method.row().meaning(settings.multiply_by_inputs, settings.absolute));
-    let drawn = Heatmap { ecg: ecg.view(), map: map.view(), title: args.method.title(), unit: model.unit(), meaning, fiducials: None };
+    // Fiducials are those of the median beat.
+    let fiducials = subject.ready.measured.as_ref().filter(|_| ecg.ncols() == InputKind::Median.samples());
+    let drawn = Heatmap { ecg: ecg.view(), map: map.view(), title: args.method.title(), unit: model.unit(), meaning, fiducials };
     let picture = (ecg.nrows() == LEADS.len()).then(|| heatmap::full(&drawn, Style::default()).inline());
     Ok(About { facts, picture, unit: model.unit().to_owned() })
 }
@@ -232,10 +281,7 @@ fn json(trace: &Trace) -> Result<String> {
     serde_json::to_string_pretty(trace).map_err(|error| Error::Data(format!("writing the trace: {error}")))
 }
 
-fn tell(args: &Args, trace: &Trace, globals: &Globals) -> Result<()> {
-    if globals.json {
-        return print(json(trace)?);
-    }
+fn tell(folder: &Path, trace: &Trace) -> Result<()> {
     print(format!("prediction {}, on the baseline {}", number(trace.prediction), number(trace.at_baseline)))?;
     if trace.walks.is_empty() {
         print(&trace.reduction)?;
@@ -255,5 +301,5 @@ fn tell(args: &Args, trace: &Trace, globals: &Globals) -> Result<()> {
             print(format!("  {word} {} at {name} ({}): {}", number(flow.lost.abs()), flow.rule, flow.cause))?;
         }
     }
-    print(format!("account in {}", args.output.join("trace.html").display()))
+    print(format!("account in {}", folder.join("trace.html").display()))
 }

@@ -122,6 +122,11 @@ impl Dataset {
         self.truth.get(i).and_then(|truth| target.value(truth))
     }
 
+    /// All that is exactly known of ECG `i`; `None` where nothing is.
+    pub fn truth(&self, i: usize) -> Option<&Measurements> {
+        self.truth.get(i)
+    }
+
     /// Whether exact values are known.
     pub fn has_exact(&self) -> bool {
         !self.truth.is_empty()

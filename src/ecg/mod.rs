@@ -1,5 +1,7 @@
 //! ECGs: leads and units, the simulator, the Pulse2pulse generator, measurement.
 
+#[cfg(feature = "files")]
+pub mod axes;
 mod filter;
 mod further;
 pub mod generator;
@@ -13,4 +15,4 @@ pub mod simulator;
 
 pub use further::{Further, WAVES, WITH_ERROR};
 pub use measurements::Measurements;
-pub use rhythm::{LONGEST, LOWEST, Rhythm, SHORTEST};
+pub use rhythm::{LONGEST, LOWEST, Rhythm, SHORTEST, resampled};

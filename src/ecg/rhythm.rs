@@ -3,7 +3,7 @@
 use super::filter::{Biquad, Frame, zero_phase};
 use super::leads::{INDEPENDENT, RATE, twelve};
 use crate::{Error, Result};
-use ndarray::{Array2, ArrayView1, ArrayView2};
+use ndarray::{Array2, ArrayView1, ArrayView2, Axis};
 
 /// The shortest recording that is accepted, seconds.
 pub const SHORTEST: f64 = 5.0;
@@ -143,6 +143,23 @@ fn sinc_at(samples: ArrayView1<'_, f64>, position: f64) -> f64 {
     sum / weights
 }
 
+/// Leads (C, T) at another rate, any number of them: low-passed below the lower Nyquist frequency when the rate falls, then interpolated.
+pub fn resampled(leads: ArrayView2<'_, f64>, from: f64, to: f64) -> Array2<f64> {
+    if from == to {
+        return leads.to_owned();
+    }
+    let mut parts = Vec::new();
+    // Filters run on frames of eight.
+    for eight in leads.axis_chunks_iter(Axis(0), INDEPENDENT.len()) {
+        let frames: Vec<Frame> =
+            eight.columns().into_iter().map(|column| std::array::from_fn(|lead| column.get(lead).copied().unwrap_or(0.0))).collect();
+        let frames = resample(&frames, from, to);
+        parts.push(Array2::from_shape_fn((eight.nrows(), frames.len()), |(lead, t)| frames[t][lead]));
+    }
+    let views: Vec<ArrayView2<'_, f64>> = parts.iter().map(|part| part.view()).collect();
+    ndarray::concatenate(Axis(0), &views).unwrap_or_else(|_| Array2::zeros((0, 0)))
+}
+
 /// The frames at another rate: low-passed below the lower Nyquist frequency when the rate falls, then interpolated by Catmull–Rom cubics.
 fn resample(frames: &[Frame], from: f64, to: f64) -> Vec<Frame> {
     let filtered;
@@ -196,6 +213,17 @@ mod tests {
             }
         }
         assert!(Rhythm::at_low_rate(Array2::zeros((8, 2000)).view(), 99.0).is_err());
+    }
+
+    #[test]
+    fn any_number_of_leads_is_resampled_as_eight_are() {
+        let leads = Array2::from_shape_fn((11, 2500), |(lead, t)| (lead as f64 + 1.0) * (t as f64 / 40.0).sin());
+        let all = resampled(leads.view(), 250.0, 100.0);
+        assert_eq!(all.dim(), (11, 1000));
+        let last = resampled(leads.slice_axis(Axis(0), (10..).into()), 250.0, 100.0);
+        assert_eq!(all.row(10), last.row(0));
+        assert!((all[[0, 500]] - (500.0 * 2.5 / 40.0f64).sin()).abs() < 0.02);
+        assert_eq!(resampled(leads.view(), 250.0, 250.0), leads);
     }
 
     #[test]

@@ -180,7 +180,7 @@ impl Export<'_> {
 
     /// Grad-CAM's row, (N, 1, L).
     fn layer(&self, run: &Forward, build: &mut Builder) -> Result<String> {
-        let layer: NodeId = gradcam::layer(self.network, self.settings.layer.as_deref())?;
+        let layer: NodeId = gradcam::layer(self.network, self.settings.layer.as_deref(), [self.channels, self.len])?;
         let plain = RuleSet::plain();
         let seed = self.seed(run, false, build)?;
         let gradients = Back::new(self, &plain, run, None).walk(seed, build)?;

@@ -1,10 +1,11 @@
-//! NumPy's `.npz`: named arrays in a zip archive, one `NAME.npy` each.
+//! NumPy's `.npz`: named arrays in a zip archive, one `NAME.npy` each; beside them texts may stand, one `NAME.json` each, which readers of arrays pass over.
 
 use super::archive::{Archive, Builder};
 use super::atomic::AtomicFile;
 use super::npy::{self, Element, NpyArray};
-use crate::{Error, Result, intake};
-use ndarray::{ArrayView, Dimension};
+use crate::intake::{self, Most};
+use crate::{Error, Result};
+use ndarray::{Array3, ArrayView, Axis, Dimension};
 use std::collections::HashSet;
 use std::fs::File;
 use std::io::{BufReader, Write};
@@ -32,7 +33,7 @@ pub fn each(path: impl AsRef<Path>, take: &mut dyn FnMut(&str, NpyArray) -> Resu
     let path = path.as_ref();
     let mut archive = open(path)?;
     let mut seen: HashSet<String> = HashSet::new();
-    for entry in archive.names().to_vec() {
+    for entry in archive.names().iter().filter(|entry| !is_text(entry)).cloned().collect::<Vec<_>>() {
         let name = plain(&entry);
         if !seen.insert(name.to_owned()) {
             return Err(Error::format(path, format!("holds two arrays called '{name}'")));
@@ -48,6 +49,28 @@ fn plain(entry: &str) -> &str {
     entry.strip_suffix(".npy").unwrap_or(entry)
 }
 
+/// Whether an entry is a text beside the arrays.
+fn is_text(entry: &str) -> bool {
+    entry.ends_with(".json")
+}
+
+/// The most bytes of a text beside arrays.
+const LONGEST_TEXT: u64 = 1 << 28;
+
+/// Reads the text called `name` (with its ending) that stands beside the arrays; `None` if there is none.
+///
+/// # Errors
+/// As [`read`]; [`Error::Format`] if it is not UTF-8 or beyond 256 MB.
+pub fn text(path: impl AsRef<Path>, name: &str) -> Result<Option<String>> {
+    let path = path.as_ref();
+    let mut archive = open(path)?;
+    if !archive.names().iter().any(|entry| entry == name) {
+        return Ok(None);
+    }
+    let bytes = archive.read(name, LONGEST_TEXT)?;
+    String::from_utf8(bytes).map(Some).map_err(|_| Error::format(path, format!("its member '{name}' is not UTF-8")))
+}
+
 /// Reads the one array called `name`.
 ///
 /// # Errors
@@ -55,12 +78,35 @@ fn plain(entry: &str) -> &str {
 pub fn read_one(path: impl AsRef<Path>, name: &str) -> Result<NpyArray> {
     let path = path.as_ref();
     let mut archive = open(path)?;
-    let Some(entry) = archive.names().iter().find(|entry| plain(entry) == name).cloned() else {
-        let present: Vec<&str> = archive.names().iter().map(|entry| plain(entry)).collect();
+    let Some(entry) = archive.names().iter().find(|entry| plain(entry) == name && !is_text(entry)).cloned() else {
+        let present: Vec<&str> = archive.names().iter().filter(|entry| !is_text(entry)).map(|entry| plain(entry)).collect();
         return Err(Error::format(path, format!("holds no array '{name}' (it holds {})", present.join(", "))));
     };
     let bytes = archive.read(&entry, u64::MAX)?;
     npy::read_bytes(&path.join(&entry), &bytes)
+}
+
+/// The largest archive of ECGs that is read, bytes: unlike a `.npy` file it can only be read whole.
+const LARGEST_ECGS: Most = Most { bytes: 256 << 20, of: "an archive of ECGs, which is held in memory (save larger ones as .npy)," };
+
+/// The ECGs (N, C, L) of an archive: its only array, or the one called `rhythm` or `x`.
+///
+/// # Errors
+/// As [`read`]; [`Error::Format`] with the names there are if none of them is meant; [`Error::Shape`] for another number of axes.
+pub fn ecgs(path: impl AsRef<Path>) -> Result<Array3<f64>> {
+    let path = path.as_ref();
+    intake::open_most(path, LARGEST_ECGS)?;
+    let names = names(path)?;
+    let name = match &names[..] {
+        [only] => only,
+        _ => names.iter().find(|name| ["rhythm", "x"].contains(&name.as_str())).ok_or_else(|| {
+            Error::format(path, format!("holds {} and none called rhythm or x: which one are the ECGs?", names.join(", ")))
+        })?,
+    };
+    let array = read_one(path, name)?.into_f64();
+    let shape = array.shape().to_vec();
+    let array = if array.ndim() == 2 { array.insert_axis(Axis(0)) } else { array };
+    array.into_dimensionality().map_err(|_| Error::shape(path.display().to_string(), "(N, C, L)", shape))
 }
 
 /// The names of the arrays.
@@ -68,17 +114,17 @@ pub fn read_one(path: impl AsRef<Path>, name: &str) -> Result<NpyArray> {
 /// # Errors
 /// As [`read`].
 pub fn names(path: impl AsRef<Path>) -> Result<Vec<String>> {
-    Ok(open(path.as_ref())?.names().iter().map(|entry| plain(entry).to_owned()).collect())
+    Ok(open(path.as_ref())?.names().iter().filter(|entry| !is_text(entry)).map(|entry| plain(entry).to_owned()).collect())
 }
 
-/// Whether the file is a zip archive of arrays and of nothing else.
+/// Whether the file is a zip archive of arrays, with texts beside them or not, and of nothing else.
 ///
 /// # Errors
 /// [`Error::Io`].
 pub fn is_npz(path: impl AsRef<Path>) -> Result<bool> {
     let path = path.as_ref();
     match open(path) {
-        Ok(archive) => Ok(archive.names().iter().all(|name| name.ends_with(".npy"))),
+        Ok(archive) => Ok(archive.names().iter().all(|name| name.ends_with(".npy") || is_text(name))),
         Err(error @ Error::Io { .. }) => Err(error),
         Err(_) => Ok(false),
     }

@@ -50,8 +50,10 @@ pub struct NpzRows {
 /// An entry of the archive and how far it is.
 #[derive(Debug)]
 struct Entry {
+    /// The name of the file in the archive.
     name: String,
-    dtype: Dtype,
+    /// The type of an array's elements; a text has none, and its head is all of it.
+    dtype: Option<Dtype>,
     /// The array's header.
     head: Vec<u8>,
     /// Where the local header begins, bytes.
@@ -72,9 +74,17 @@ impl NpzRows {
     /// # Errors
     /// [`Error::Usage`] for two arrays of one name, a name that is not ASCII, or sizes beyond 2⁶⁴; [`Error::Io`].
     pub fn create(path: impl AsRef<Path>, arrays: &[Planned]) -> Result<Self> {
+        Self::create_beside(path, arrays, None)
+    }
+
+    /// The same with a text behind the arrays: the name of its entry and what it says.
+    ///
+    /// # Errors
+    /// As [`NpzRows::create`].
+    pub fn create_beside(path: impl AsRef<Path>, arrays: &[Planned], text: Option<(&str, &str)>) -> Result<Self> {
         let path = path.as_ref().to_path_buf();
         let io = |source| Error::io(&path, source);
-        let (entries, end) = layout(&path, arrays)?;
+        let (entries, end) = layout(&path, arrays, text)?;
         let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(&path).map_err(io)?;
         file.set_len(end).map_err(io)?;
         for entry in &entries {
@@ -88,15 +98,23 @@ impl NpzRows {
     /// # Errors
     /// As [`NpzRows::create`]; [`Error::Format`] if the file or the mark is not of these arrays.
     pub fn resume(path: impl AsRef<Path>, arrays: &[Planned], mark: &Mark) -> Result<Self> {
+        Self::resume_beside(path, arrays, None, mark)
+    }
+
+    /// The same for a file with a text behind the arrays.
+    ///
+    /// # Errors
+    /// As [`NpzRows::resume`].
+    pub fn resume_beside(path: impl AsRef<Path>, arrays: &[Planned], text: Option<(&str, &str)>, mark: &Mark) -> Result<Self> {
         let path = path.as_ref().to_path_buf();
         let io = |source| Error::io(&path, source);
-        let (mut entries, end) = layout(&path, arrays)?;
+        let (mut entries, end) = layout(&path, arrays, text)?;
         let file = OpenOptions::new().read(true).write(true).open(&path).map_err(io)?;
         let fits = arrays.iter().all(|array| array.shape.first().is_some_and(|rows| mark.rows <= *rows));
         if mark.crcs.len() != entries.len() || !fits || file.metadata().map_err(io)?.len() < end {
             return Err(Error::format(&path, "it cannot be gone on with: it is not the file that its journal tells of"));
         }
-        for (entry, crc) in entries.iter_mut().zip(&mark.crcs) {
+        for (entry, crc) in entries.iter_mut().zip(&mark.crcs).filter(|(entry, _)| entry.dtype.is_some()) {
             (entry.rows, entry.crc) = (mark.rows, Hasher::new_with_initial(*crc));
         }
         Ok(NpzRows { path, file, entries })
@@ -112,7 +130,7 @@ impl NpzRows {
         };
         let bytes = (values.len() * T::DTYPE.size()) as u64;
         let at = entry.data() + entry.rows as u64 * entry.row;
-        if T::DTYPE != entry.dtype || entry.row == 0 || !bytes.is_multiple_of(entry.row) || at + bytes > entry.end() {
+        if Some(T::DTYPE) != entry.dtype || entry.row == 0 || !bytes.is_multiple_of(entry.row) || at + bytes > entry.end() {
             return Err(Error::Usage(format!("{}: {} values are not rows of '{}'", self.path.display(), values.len(), entry.name)));
         }
         let mut put = || -> io::Result<()> {
@@ -137,7 +155,7 @@ impl NpzRows {
     /// [`Error::Usage`] while arrays have different numbers of rows; [`Error::Io`].
     pub fn checkpoint(&mut self) -> Result<Mark> {
         let rows = self.entries.first().map_or(0, |entry| entry.rows);
-        if let Some(entry) = self.entries.iter().find(|entry| entry.rows != rows) {
+        if let Some(entry) = self.entries.iter().find(|entry| entry.dtype.is_some() && entry.rows != rows) {
             return Err(Error::Usage(format!("{}: '{}' has {} rows, others {rows}", self.path.display(), entry.name, entry.rows)));
         }
         self.file.sync_data().map_err(|source| Error::io(&self.path, source))?;
@@ -168,12 +186,12 @@ impl NpzRows {
 }
 
 /// Every entry in its place, and where the central directory begins.
-fn layout(path: &Path, arrays: &[Planned]) -> Result<(Vec<Entry>, u64)> {
+fn layout(path: &Path, arrays: &[Planned], text: Option<(&str, &str)>) -> Result<(Vec<Entry>, u64)> {
     let fail = |problem: String| Error::Usage(format!("{}: {problem}", path.display()));
     let mut entries: Vec<Entry> = Vec::new();
     let mut start = 0u64;
     for Planned { name, dtype, shape } in arrays {
-        if !name.is_ascii() || name.len() > 1000 || entries.iter().any(|other| other.name == *name) {
+        if !name.is_ascii() || name.len() > 1000 || entries.iter().any(|other| other.name == format!("{name}.npy")) {
             return Err(fail(format!("'{}' is no name for an array here", name.escape_debug())));
         }
         let large = || fail(format!("'{name}' of shape {shape:?} is too large"));
@@ -184,18 +202,22 @@ fn layout(path: &Path, arrays: &[Planned]) -> Result<(Vec<Entry>, u64)> {
         let mut crc = Hasher::new();
         crc.update(&head);
         let wide = data.saturating_add(1024) >= WIDE;
-        let entry = Entry { name: name.clone(), dtype: *dtype, head, start, size, row, wide, rows: 0, crc };
+        let entry = Entry { name: format!("{name}.npy"), dtype: Some(*dtype), head, start, size, row, wide, rows: 0, crc };
         start = start.checked_add(entry.header().len() as u64).and_then(|at| at.checked_add(size)).ok_or_else(large)?;
+        entries.push(entry);
+    }
+    if let Some((name, text)) = text {
+        let (head, size) = (text.as_bytes().to_vec(), text.len() as u64);
+        let crc = Hasher::new_with_initial(crc32fast::hash(&head));
+        let entry = Entry { name: name.into(), dtype: None, head, start, size, row: 0, wide: size >= WIDE, rows: 0, crc };
+        start =
+            start.checked_add(entry.header().len() as u64).and_then(|at| at.checked_add(size)).ok_or_else(|| fail("too large".into()))?;
         entries.push(entry);
     }
     Ok((entries, start))
 }
 
 impl Entry {
-    fn file_name(&self) -> String {
-        format!("{}.npy", self.name)
-    }
-
     /// Where the rows begin.
     fn data(&self) -> u64 {
         self.end() - self.size + self.head.len() as u64
@@ -212,7 +234,7 @@ impl Entry {
         // Version, flags, method (stored), time.
         [if self.wide { 45u16 } else { 10 }, 0, 0, 0, DATE].iter().for_each(|field| out.extend(field.to_le_bytes()));
         [self.crc.clone().finalize(), size, size].iter().for_each(|field| out.extend(field.to_le_bytes()));
-        out.extend((self.file_name().len() as u16).to_le_bytes());
+        out.extend((self.name.len() as u16).to_le_bytes());
         out
     }
 
@@ -237,7 +259,7 @@ impl Entry {
         let mut out = b"PK\x03\x04".to_vec();
         out.extend(self.common());
         out.extend((extra.len() as u16).to_le_bytes());
-        out.extend(self.file_name().into_bytes());
+        out.extend(self.name.bytes());
         out.extend(extra);
         out
     }
@@ -260,7 +282,7 @@ impl Entry {
         out.extend([0; 6]);
         out.extend((0o100_644u32 << 16).to_le_bytes());
         out.extend((self.start.min(WIDE) as u32).to_le_bytes());
-        out.extend(self.file_name().into_bytes());
+        out.extend(self.name.bytes());
         out.extend(extra);
         out
     }
@@ -375,8 +397,11 @@ mod tests {
             zip.finish().unwrap().into_inner()
         };
         let theirs = claimed(1 << 33);
-        let ours =
-            Entry { size: 1, crc: Hasher::new_with_initial(crc32fast::hash(b"x")), ..layout(&path, &arrays[..1]).unwrap().0.remove(0) };
+        let ours = Entry {
+            size: 1,
+            crc: Hasher::new_with_initial(crc32fast::hash(b"x")),
+            ..layout(&path, &arrays[..1], None).unwrap().0.remove(0)
+        };
         assert_eq!(theirs[..ours.header().len()], ours.header()[..]);
         let mut both = ours.header();
         both.push(b'x');

@@ -6,6 +6,7 @@ use super::program_file::{in_one_line, parse_program, program_text};
 use crate::files::state_dict::{self, StateDict, Tensor as StoredTensor, Values};
 use crate::tape::{Network, OpKind, Parameters, Program, from_vec, slice};
 use crate::{Error, Result};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 /// The model in a file: the project's own, an ONNX file (`.onnx`), or a PyTorch state dict (`.pt` in either format, `.safetensors`) of the network
@@ -57,18 +58,116 @@ pub fn load_program(arch: &str) -> Result<Program> {
     parse_program(&program_text(path)?).map_err(faulty)
 }
 
-/// The state dict's tensors as parameters of a program; the counters that PyTorch keeps beside running averages are left out.
+/// The state dict's tensors as parameters of a program, whatever stands before all of their names (`module.` of DataParallel, `model.` of Lightning and of
+/// modules within modules); the counters that PyTorch keeps beside running averages are left out.
 fn bind(program: &Program, dict: &StateDict) -> std::result::Result<Parameters<f32>, String> {
-    if !dict.is_empty() && dict.iter().all(|(name, _)| name.starts_with("module.")) && program.find("module").is_none() {
-        return Err("its names begin with 'module.' (torch.nn.DataParallel): save model.module.state_dict()".into());
-    }
+    let prefix = Prefix::of(program, dict)?;
     let is_norm = |name: &str| program.find(name).is_some_and(|id| program.node(id).op.kind() == OpKind::BatchNorm);
     let counter = |name: &str| name.strip_suffix(".num_batches_tracked").is_some_and(is_norm);
     let mut parameters = Parameters::new();
-    for (name, tensor) in dict.iter().filter(|(name, _)| !counter(name)) {
-        parameters.insert(current_name(program, name), from_vec(tensor.shape(), tensor.to_f32()));
+    let (mut matched, mut left_over) = (Vec::new(), Vec::new());
+    for (name, tensor) in dict.iter() {
+        let own = current_name(program, &prefix.without(name));
+        if counter(&own) {
+            continue;
+        }
+        match program.find(&own) {
+            Some(id) if program.node(id).op.kind() == OpKind::Parameter => matched.push((name, own.clone())),
+            _ => left_over.push(name),
+        }
+        parameters.insert(own, from_vec(tensor.shape(), tensor.to_f32()));
     }
-    Ok(parameters)
+    let missing: Vec<&str> =
+        program.parameters().into_iter().map(|id| program.node(id).name.as_str()).filter(|name| !parameters.contains_key(*name)).collect();
+    if missing.is_empty() && left_over.is_empty() {
+        return Ok(parameters);
+    }
+    Err(mismatch(&prefix, &matched, &missing, &left_over))
+}
+
+/// What a state dict has before the names of a program's parameters.
+enum Prefix {
+    /// This, before all of them.
+    More(String),
+    /// Nothing; instead it lacks this, which all of the program's have.
+    Less(String),
+}
+
+impl Prefix {
+    /// The prefix under which most parameters of the program are found, and none at all before any other.
+    ///
+    /// # Errors
+    /// Where two prefixes do equally well: a file of two networks, of which none is meant more than the other.
+    fn of(program: &Program, dict: &StateDict) -> std::result::Result<Self, String> {
+        let expected: BTreeSet<&str> = program.parameters().into_iter().map(|id| program.node(id).name.as_str()).collect();
+        let mut found: BTreeMap<&str, usize> = BTreeMap::from([("", 0)]);
+        for (name, _) in dict.iter() {
+            let starts = std::iter::once(0).chain(name.match_indices('.').map(|(at, _)| at + 1));
+            for start in starts.filter(|start| expected.contains(current_name(program, &name[*start..]).as_str())) {
+                *found.entry(&name[..start]).or_default() += 1;
+            }
+        }
+        let most = found.values().copied().max().unwrap_or(0);
+        let best: Vec<&str> = found.iter().filter(|(_, count)| **count == most).map(|(prefix, _)| *prefix).collect();
+        if most > 0 {
+            return match best[..] {
+                [one] => Ok(Prefix::More(one.to_owned())),
+                _ if found[""] == most => Ok(Prefix::More(String::new())),
+                _ => {
+                    let quoted: Vec<String> = best.iter().map(|prefix| format!("'{prefix}'")).collect();
+                    Err(format!("it holds the network {} times, under {}: save one of them alone", best.len(), quoted.join(" and ")))
+                }
+            };
+        }
+        let first = expected.first().and_then(|name| name.split_once('.')).map(|(first, _)| format!("{first}."));
+        let common = first.filter(|first| expected.iter().all(|name| name.starts_with(first)));
+        let lacks = common.filter(|common| dict.iter().any(|(name, _)| expected.contains(format!("{common}{name}").as_str())));
+        Ok(lacks.map_or_else(|| Prefix::More(String::new()), Prefix::Less))
+    }
+
+    /// A name of the state dict as the program has it.
+    fn without(&self, name: &str) -> String {
+        match self {
+            Prefix::More(prefix) => name.strip_prefix(prefix).unwrap_or(name).to_owned(),
+            Prefix::Less(prefix) => format!("{prefix}{name}"),
+        }
+    }
+
+    /// How it is spoken of, if there is one.
+    fn words(&self) -> String {
+        match self {
+            Prefix::More(prefix) if prefix.is_empty() => String::new(),
+            Prefix::More(prefix) => format!(" under '{prefix}'"),
+            Prefix::Less(prefix) => format!(" without '{prefix}'"),
+        }
+    }
+}
+
+/// What matched what, and what was left over on either side.
+fn mismatch(prefix: &Prefix, matched: &[(&str, String)], missing: &[&str], left_over: &[&str]) -> String {
+    const FEW: usize = 5;
+    let some = |all: Vec<String>| {
+        let more = all.len().saturating_sub(FEW);
+        let few = all.into_iter().take(FEW).collect::<Vec<_>>().join(", ");
+        if more == 0 { few } else { format!("{few} and {more} more") }
+    };
+    let quoted = |names: &[&str]| some(names.iter().map(|name| format!("'{name}'")).collect());
+    let mut parts = Vec::new();
+    if !missing.is_empty() {
+        let word = if missing.len() == 1 { "parameter" } else { "parameters" };
+        parts.push(format!("{word} {} of the network missing from it", quoted(missing)));
+    }
+    if !left_over.is_empty() {
+        parts.push(format!(
+            "left over: {}, which {} no place in the network",
+            quoted(left_over),
+            if left_over.len() == 1 { "has" } else { "have" }
+        ));
+    }
+    let pairs = some(matched.iter().map(|(name, own)| if *name == own { own.clone() } else { format!("{name} → {own}") }).collect());
+    let pairs = if pairs.is_empty() { String::new() } else { format!(" ({pairs})") };
+    parts.push(format!("{} of its tensors match{}{pairs}", matched.len(), prefix.words()));
+    parts.join("; ")
 }
 
 /// The name of a tensor in our program. The published StandardConvNet counts one module more before its linear layer, 17 instead of 16.

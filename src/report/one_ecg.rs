@@ -33,6 +33,8 @@ pub struct OneEcg<'a> {
     pub beat: Option<ArrayView2<'a, f32>>,
     /// What was measured on it.
     pub measured: Option<Measurements>,
+    /// The measurements that the ECG's file carries, made by whatever wrote it.
+    pub carried: Option<Measurements>,
     /// What is exactly so, where whoever made the ECG knows.
     pub exact: Option<Measurements>,
     /// The network's answers.
@@ -148,7 +150,7 @@ fn answers(one: &OneEcg<'_>) -> String {
     let answer = &one.answer;
     let known = |m: &Option<Measurements>| answer.target.and_then(|target| target.value(m.as_ref()?));
     let mut rows = vec![("Predicted".to_owned(), one.said(answer.predicted), String::new())];
-    for (name, value) in [("Measured", known(&one.measured)), ("Exact", known(&one.exact))] {
+    for (name, value) in [("Measured", known(&one.measured)), ("In the file", known(&one.carried)), ("Exact", known(&one.exact))] {
         let Some(value) = value else { continue };
         let off = answer.predicted - value;
         rows.push((

@@ -28,6 +28,7 @@
 
 mod backward;
 mod build;
+mod column;
 mod fold;
 mod formula;
 pub mod limits;
@@ -47,6 +48,7 @@ pub(crate) use backward::one_hot;
 pub use backward::{Gradients, Want};
 pub use build::{Builder, ConvLayer};
 pub use cardiograd_kernels::Real;
+pub use column::column;
 pub use fold::{fold_batch_norm, reorder, unfuse_biases};
 pub use formula::ReluFormula;
 pub use network::{Network, Parameters};

@@ -152,7 +152,7 @@ pub fn trace<T: Real>(network: &Network<T>, settings: &Settings, x: &Tensor<T>, 
         method,
         prediction: found.prediction[0].f64(),
         at_baseline: slice(at_base.output())[settings.output].f64(),
-        reduction: reduction(network, settings, method)?,
+        reduction: reduction(network, settings, method, [channels, x.shape()[2]])?,
         walks: Vec::new(),
         map: crate::tape::cast(map),
         programs: Vec::new(),
@@ -189,7 +189,7 @@ fn joined<T: Real>(walks: Vec<Made<T>>) -> Vec<Made<T>> {
 }
 
 /// What is done with what reaches the input, in words.
-fn reduction<T: Real>(network: &Network<T>, settings: &Settings, method: Method) -> Result<String> {
+fn reduction<T: Real>(network: &Network<T>, settings: &Settings, method: Method, example: [usize; 2]) -> Result<String> {
     Ok(match method.row().recipe::<T>(network.program(), settings) {
         Recipe::Gradients { reduction, .. } => match reduction {
             Reduction::Mean => "The map is what reached the input.".into(),
@@ -203,14 +203,14 @@ fn reduction<T: Real>(network: &Network<T>, settings: &Settings, method: Method)
         },
         Recipe::Relevance(_) => "The map is the relevance that reached the input of the network with its batch norms folded.".into(),
         Recipe::Layer => {
-            let layer = gradcam::layer(network, settings.layer.as_deref())?;
+            let layer = gradcam::layer(network, settings.layer.as_deref(), example)?;
             let name = &network.program().node(layer).name;
             format!(
                 "The map is ReLU(Σ channels of mean gradient × activation) at '{name}', stretched to the input's length, the same for all leads."
             )
         }
         Recipe::Product(a, b) => {
-            let (first, second) = (reduction(network, settings, a)?, reduction(network, settings, b)?);
+            let (first, second) = (reduction(network, settings, a, example)?, reduction(network, settings, b, example)?);
             format!("The map is the product of two maps. {}: {first} {}: {second}", a.title(), b.title())
         }
         Recipe::Occlusion => format!(

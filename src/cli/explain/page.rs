@@ -1,52 +1,22 @@
 //! `cardiograd explain … -o PAGE.html`: one ECG on one page.
 
-use super::super::inputs::Ecgs;
-use super::super::outputs::{Column, columns, of_column};
 use super::super::provenance::{forget, options};
-use super::super::references::{References, explain as explain_against, references};
-use super::super::{Globals, Progress, print};
+use super::super::recordings::Ready;
+use super::super::{Globals, print};
 use super::Args;
-use crate::attribution::catalogue::able;
+use super::one::Shown;
 use crate::attribution::{Family, Meaning, Method, Settings, Sum};
 use crate::audit::digest::kernel;
-use crate::dataset::{InputKind, Part, read_table};
-use crate::ecg::leads::INDEPENDENT_AT;
-use crate::ecg::measure::{Thresholds, measure};
-use crate::ecg::{Measurements, Rhythm};
+use crate::audit::provenance::Digested;
+use crate::dataset::{InputKind, Part};
+use crate::ecg::leads::LEADS;
 use crate::files::digest::sha256_file;
 use crate::nn::{Model, load_model};
 use crate::report::one_ecg::{Answer, Contributions, Map, OneEcg, TestErrors, page};
-use crate::tape::{Network, Real, Tensor, from_vec, slice};
+use crate::tape::{Network, Real, from_vec, slice};
 use crate::{Error, Result};
-use ndarray::{Array2, ArrayView2, Axis};
-use std::path::{Path, PathBuf};
-
-/// Options of the page alone.
-#[derive(clap::Args, Clone, Debug, Default)]
-pub(in super::super) struct PageOptions {
-    /// For a page: which ECG of the array, from 0.
-    #[arg(long, value_name = "N")]
-    ecg: Option<usize>,
-    /// For a page: what `measure` found on the ECGs of the array, one row each. A dataset's own tables are found beside its array, and a 10-s ECG is
-    /// measured anew.
-    #[arg(long, value_name = "MEASUREMENTS.csv")]
-    measurements: Option<PathBuf>,
-}
-
-impl PageOptions {
-    /// The table, as an input of the command.
-    pub fn measurements(&mut self) -> Option<&mut PathBuf> {
-        self.measurements.as_mut()
-    }
-
-    /// Refuses what only a page heeds.
-    pub fn check_unused(&self) -> Result<()> {
-        match (self.ecg, &self.measurements) {
-            (None, None) => Ok(()),
-            _ => Err(Error::Usage("--ecg and --measurements belong to a page: -o NAME.html".into())),
-        }
-    }
-}
+use ndarray::Array2;
+use std::path::Path;
 
 /// Whether the output is to be a page.
 pub(in super::super) fn wanted(output: &Path) -> bool {
@@ -70,109 +40,29 @@ pub(in super::super) fn run(args: &Args, globals: &Globals) -> Result<()> {
 }
 
 fn made<T: Real>(network: &Network<T>, args: &Args, model: &Model, globals: &Globals) -> Result<String> {
-    if args.segments.is_some() {
-        return Err(Error::Usage("--segments fills an array: give -o OUT.npz; a page takes --measurements".into()));
+    let shown = Shown::of(network, args, model, globals)?;
+    let ecg = &shown.ready.ecg;
+    let (channels, samples) = ecg.dim();
+    if channels != LEADS.len() {
+        return Err(Error::format(args.place.path(), format!("its ECGs have {channels} channels: a page shows 12 leads")));
     }
-    let ecgs = Ecgs::open(&args.input, model, &args.inputs)?;
-    let [channels, samples] = ecgs.example();
-    if channels != 12 {
-        return Err(Error::format(&args.input, format!("its ECGs have {channels} channels: a page shows 12 leads")));
-    }
-    let index = chosen(args, ecgs.len())?;
-    if args.column == Some(Column::All) {
-        return Err(Error::Usage("a page shows one output of the network: choose it with --column K".into()));
-    }
-    let column = columns(model, &ecgs.example(), args.column)?[0];
-    let mut settings = args.settings(model, samples)?;
-    let sample = match references("--baseline", &args.baseline, args.baselines, args.baseline_use, model, args.seed, samples)? {
-        References::One(baseline) => {
-            settings.baseline = baseline;
-            None
-        }
-        References::Sample(sample) => Some(sample),
-    };
-    let settings = of_column(&settings, column);
-    let (methods, left_out) = able(&Method::parse_list(&args.method)?, args.method != "all", [network.program()], &settings)?;
-    super::tell_left_out(&left_out, globals);
-    let x = ecgs.batch(index..index + 1)?;
-    let tensor = Tensor::from(x.mapv(T::of).into_dyn());
-    let progress = Progress::new(globals.quiet);
-    let found = explain_against(network, &settings, sample.as_deref(), &tensor, &[index as u64], &methods, &|step| progress.step(step))?;
-    progress.finish();
-
-    let ecg = x.index_axis(Axis(0), 0).mapv(|uv| uv as f32);
-    let facts = facts(args, (index, ecgs.len()), ecg.view())?;
-    let answers = Answers { network, output: settings.output, samples };
+    let answers = Answers { network, output: shown.settings.output, samples };
     let flat = answers.of(&Array2::zeros((12, samples)))?;
-    let beginning = Beginning::of(&answers, &settings, sample.is_some(), &ecg, flat)?;
-    let maps = found.maps.iter().map(|(method, map)| {
-        let values = Array2::from_shape_vec((12, samples), slice(map).iter().map(|v| v.f64()).collect());
-        let values = values.map_err(|error| Error::Data(format!("a heatmap of {method}: {error}")))?;
-        Ok(beginning.map(*method, values, &settings))
-    });
+    let beginning = Beginning::of(&answers, &shown.settings, shown.several, ecg, flat)?;
     let is_beat = samples == InputKind::Median.samples();
+    let Ready { measured, beat, carried, exact, .. } = &shown.ready;
     let one = OneEcg {
-        name: format!("ECG {} of {}", facts.id.as_deref().unwrap_or(&index.to_string()), file_name(&args.input)),
+        name: shown.name(args),
         ecg: ecg.view(),
-        beat: facts.beat.as_ref().map(|beat| beat.view()).or(is_beat.then(|| ecg.view())),
-        measured: facts.measured,
-        exact: facts.exact,
-        answer: Answer { target: model.target, predicted: found.prediction[0].f64(), flat, errors: errors(model) },
-        maps: maps.collect::<Result<_>>()?,
-        about: about(args, index)?,
+        beat: beat.as_ref().map(|beat| beat.view()).or(is_beat.then(|| ecg.view())),
+        measured: measured.clone(),
+        carried: carried.clone(),
+        exact: exact.clone(),
+        answer: Answer { target: model.target, predicted: shown.predicted, flat, errors: errors(model) },
+        maps: shown.maps.iter().map(|(method, map)| beginning.map(*method, map.clone(), &shown.settings)).collect(),
+        about: about(args, &shown)?,
     };
     page(&one)
-}
-
-/// The ECG that the page shows.
-fn chosen(args: &Args, count: usize) -> Result<usize> {
-    match args.page.ecg {
-        None if count == 1 => Ok(0),
-        None => Err(Error::Usage(format!("{} holds {count} ECGs, a page shows one: choose it with --ecg N, from 0", args.input.display()))),
-        Some(ecg) if ecg < count => Ok(ecg),
-        Some(ecg) => Err(Error::Usage(format!("--ecg {ecg}: {} holds {count}, numbered from 0", args.input.display()))),
-    }
-}
-
-fn file_name(path: &Path) -> String {
-    path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
-}
-
-/// What is known of the ECG beside its samples.
-#[derive(Default)]
-struct Facts {
-    id: Option<String>,
-    measured: Option<Measurements>,
-    exact: Option<Measurements>,
-    beat: Option<Array2<f32>>,
-}
-
-/// From the table given, from the tables of the dataset that the array belongs to, or measured anew.
-fn facts(args: &Args, (index, count): (usize, usize), ecg: ArrayView2<'_, f32>) -> Result<Facts> {
-    let row = |table: &Path| {
-        let records = read_table(table)?;
-        if records.len() != count {
-            return Err(Error::format(table, format!("it has {} rows for {count} ECGs: one each is expected", records.len())));
-        }
-        Ok(records.into_iter().nth(index))
-    };
-    let beside = |name: &str| {
-        let folder = args.input.parent().unwrap_or(Path::new(""));
-        Some(folder.join(name)).filter(|table| folder.join("dataset.json").is_file() && table.is_file())
-    };
-    let mut facts = Facts::default();
-    if let Some(record) =
-        args.page.measurements.clone().or_else(|| beside("measurements.csv")).map(|table| row(&table)).transpose()?.flatten()
-    {
-        (facts.id, facts.measured) = (Some(record.id), Some(record.measurements));
-    }
-    facts.exact = beside("truth.csv").map(|table| row(&table)).transpose()?.flatten().map(|record| record.measurements);
-    if ecg.ncols() == InputKind::Rhythm.samples() {
-        let found = measure(&Rhythm::new(ecg.select(Axis(0), &INDEPENDENT_AT))?, &Thresholds::default());
-        facts.beat = found.measurements.rejected.is_none().then_some(found.median);
-        facts.measured.get_or_insert(found.measurements);
-    }
-    Ok(facts)
 }
 
 /// The network's answer to any input.
@@ -257,16 +147,17 @@ fn errors(model: &Model) -> Option<TestErrors> {
 }
 
 /// What the page was made from.
-fn about(args: &Args, index: usize) -> Result<Vec<(String, String)>> {
+fn about(args: &Args, shown: &Shown) -> Result<Vec<(String, String)>> {
     let digest = |path: &Path| Ok::<_, Error>(format!("{}, sha256:{}", path.display(), sha256_file(path)?));
     let (given, _) = options(std::env::args_os())?;
     let command = format!("cardiograd explain {} -o {}", given.join(" "), args.output.display());
-    let all = [
-        ("Model", digest(&args.model)?),
-        ("Input", digest(&args.input)?),
-        ("ECG", format!("number {index}, from 0")),
-        ("Command", command),
-        ("Program", format!("cardiograd {}, {}", env!("CARGO_PKG_VERSION"), kernel())),
-    ];
-    Ok(all.map(|(name, value)| (name.to_owned(), value)).to_vec())
+    let input = args.place.path();
+    let input = format!("{}, sha256:{}", input.display(), Digested::of("input", input)?.sha256);
+    let mut all = vec![("Model", digest(&args.model)?), ("Input", input), ("ECG", format!("number {}, from 0", shown.number))];
+    if !shown.ready.notes.is_empty() {
+        all.push(("Made ready", shown.ready.notes.join("; ")));
+    }
+    all.push(("Command", command));
+    all.push(("Program", format!("cardiograd {}, {}", env!("CARGO_PKG_VERSION"), kernel())));
+    Ok(all.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
 }

@@ -50,7 +50,10 @@ pub(super) fn table(one: &OneEcg<'_>) -> String {
         let _ = write!(html, "<th scope=\"col\">{name}</th>");
     }
     html += "</tr></thead><tbody>";
-    for (name, values, axis) in [("Measured", Some(measured), axis), ("Exact", one.exact.as_ref(), None)] {
+    let carried = one.carried.as_ref();
+    let theirs = carried.and_then(|carried| carried.further.as_ref()?.axes[1]);
+    let rows = [("Measured", Some(measured), axis), ("In the file", carried, theirs), ("Exact", one.exact.as_ref(), None)];
+    for (name, values, axis) in rows {
         let Some(values) = values else { continue };
         let _ = write!(html, "<tr><th scope=\"row\">{name}</th>");
         let of = |target: Target| (target.value(values), target.unit());
