@@ -40,7 +40,7 @@ pub fn segment(target: Target, beat: ArrayView2<'_, f32>, found: &Measurements) 
         Target::RV5 => near(peak(v5()?, sample(found.qrs_onset)?, sample(found.qrs_offset)?, |v| v)?, NARROW),
         Target::JV5 => v5().and(near(sample(found.qrs_offset)?, NARROW)),
         Target::TV5 => near(peak(v5()?, sample(found.qrs_offset)?, sample(found.t_offset)?, f32::abs)?, WIDE),
-        Target::Rate => None,
+        _ => None,
     }
 }
 

@@ -109,7 +109,7 @@ pub(super) const HEADER: &str = "target  part            n        MAE       RMSE
 /// One network's errors on one part, against measured values; `gain` is how many times better than predicting the training mean.
 pub(super) fn line(target: Target, metrics: &Metrics) -> String {
     let Metrics { part, n, mae, rmse, mae_of_mean, .. } = metrics;
-    let unit = target.unit();
+    let unit = target.error_unit();
     let part = part.name();
     format!("{:<7} {part:<10} {n:>6} {mae:>10.3} {rmse:>10.3} {mae_of_mean:>10.3} {unit:<3} {:>5.1}x", target.name(), metrics.gain())
 }

@@ -1,14 +1,17 @@
 //! The project's own model file (`.cgm`): a network with what it predicts, from what, and how it came to be.
 
 use super::container::{self, Kind};
-use super::provenance::Provenance;
+use super::provenance::{OutputMetrics, Provenance};
+use super::settings::Further;
 use crate::dataset::{InputKind, Target};
 use crate::tape::{Network, Parameters, Program, from_vec, slice};
 use crate::{Error, Result, shape};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
-const KIND: Kind = Kind { letters: *b"CGM", version: 1, name: "cardiograd model" };
+/// Version 1 knows what the study's trainings need; what goes beyond them is in version 2, behind the same.
+const PLAIN: Kind = Kind { letters: *b"CGM", version: 1, name: "cardiograd model" };
+const KIND: Kind = Kind { version: 2, ..PLAIN };
 
 /// A network that maps µV to a measurement, and what is known of it. What came from elsewhere (a PyTorch state dict) knows the network only.
 #[derive(Clone, Debug)]
@@ -32,6 +35,14 @@ struct Stored {
     unit: String,
     input: Option<InputKind>,
     provenance: Option<Provenance>,
+}
+
+/// A model of version 2.
+#[derive(Serialize, Deserialize)]
+struct Further2 {
+    stored: Stored,
+    further: Further,
+    outputs: Vec<OutputMetrics>,
 }
 
 /// A parameter as it lies in a file, row-major.
@@ -71,6 +82,14 @@ impl Model {
         Model { network, target: None, input: None, provenance: None }
     }
 
+    /// What each of its outputs says, where it is known: one target an output.
+    ///
+    /// # Errors
+    /// As [`Target::outputs`].
+    pub fn outputs(&self) -> Result<Vec<Target>> {
+        self.target.map_or(Ok(Vec::new()), Target::outputs)
+    }
+
     /// The unit of its predictions, empty where the target is not known.
     pub fn unit(&self) -> &'static str {
         self.target.map_or("", Target::unit)
@@ -97,16 +116,23 @@ impl Model {
             input: self.input,
             provenance: self.provenance.clone(),
         };
-        container::write(&KIND, path.as_ref(), &stored)
+        let about = self.provenance.as_ref();
+        let further = about.map_or_else(Further::default, |about| about.settings.further);
+        let outputs = about.map_or_else(Vec::new, |about| about.outputs.clone());
+        if self.target.is_none_or(Target::is_measurement) && further == Further::default() && outputs.is_empty() {
+            return container::write(&PLAIN, path.as_ref(), &stored);
+        }
+        container::write(&KIND, path.as_ref(), &Further2 { stored, further, outputs })
     }
 
     /// Reads the file.
     ///
     /// # Errors
-    /// [`Error::Format`] for anything but a whole, undamaged model file of this version; [`Error::Io`].
+    /// [`Error::Format`] for anything but a whole, undamaged model file of this version or the one before; [`Error::Io`].
     pub fn load(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        let stored: Stored = container::read(&KIND, path)?;
+        let plain = |stored: Stored| Further2 { stored, further: Further::default(), outputs: Vec::new() };
+        let Further2 { mut stored, further, outputs } = container::read_either(&KIND, path, plain)?;
         let fail = |problem: &dyn std::fmt::Display| Error::format(path, problem.to_string());
         if stored.unit != stored.target.map_or("", Target::unit) {
             return Err(fail(&format!(
@@ -114,6 +140,10 @@ impl Model {
                 stored.unit,
                 stored.target.map_or("", Target::unit)
             )));
+        }
+        if let Some(about) = &mut stored.provenance {
+            about.settings.further = further;
+            about.outputs = outputs;
         }
         let network = restore(stored.parameters).and_then(|parameters| Network::new(stored.program, parameters));
         let network = network.map_err(|error| fail(&error))?;

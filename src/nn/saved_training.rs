@@ -7,7 +7,7 @@ use super::provenance::Weights;
 use super::settings::TrainSettings;
 use super::trainer::{Trained, Trainer};
 use crate::progress::Report;
-use crate::tape::Program;
+use crate::tape::{Network, Program};
 use crate::{Error, Result};
 use std::path::{Path, PathBuf};
 
@@ -33,6 +33,8 @@ pub struct TrainingFiles {
     pub other: Option<PathBuf>,
     /// The state after each epoch; gone when the model is there.
     pub checkpoint: PathBuf,
+    /// What training begins from, if not from initial weights.
+    pub from: Option<Network<f32>>,
 }
 
 impl TrainingFiles {
@@ -41,12 +43,12 @@ impl TrainingFiles {
         let extension = model.extension().map_or(String::new(), |extension| format!(".{}", extension.to_string_lossy()));
         let stem = model.file_stem().unwrap_or_default().to_string_lossy();
         let last = model.with_file_name(format!("{stem}.last{extension}"));
-        TrainingFiles { model: model.to_owned(), weights: Weights::Best, other: Some(last), checkpoint: checkpoint_of(model) }
+        TrainingFiles { model: model.to_owned(), weights: Weights::Best, other: Some(last), checkpoint: checkpoint_of(model), from: None }
     }
 
     /// The last epoch's weights in `model`, the state in `NAME.extension.checkpoint`.
     pub fn last_only(model: &Path) -> Self {
-        TrainingFiles { model: model.to_owned(), weights: Weights::Last, other: None, checkpoint: checkpoint_of(model) }
+        TrainingFiles { model: model.to_owned(), weights: Weights::Last, other: None, checkpoint: checkpoint_of(model), from: None }
     }
 
     /// Trains as [`train`](super::train), saving the state after every epoch, and writes the models. `origin` says which data it is
@@ -67,7 +69,11 @@ impl TrainingFiles {
         let model = match found {
             Some(model) => model,
             None => {
-                let Trained { best, last } = self.run(Trainer::new(program, data, settings)?, origin, start, report)?;
+                let trainer = match &self.from {
+                    Some(from) => Trainer::continuing(program, from, data, settings)?,
+                    None => Trainer::new(program, data, settings)?,
+                };
+                let Trained { best, last } = self.run(trainer, origin, start, report)?;
                 let (model, other) = if self.weights == Weights::Best { (best, last) } else { (last, best) };
                 self.other.as_ref().map(|path| other.save(path)).transpose()?;
                 model.save(&self.model)?;

@@ -27,7 +27,7 @@ pub fn metrics(results: &StudyResults) -> Table {
     for target in &results.targets {
         let published = published::test_errors(target.target);
         for split in &target.metrics {
-            let theirs = (split.split == "test").then_some(published);
+            let theirs = published.filter(|_| split.split == "test");
             let mut row = vec![
                 Cell::text(column(target.target)),
                 Cell::text(&split.split),

@@ -1,0 +1,64 @@
+//! `--labels`: a table of the user's own labels beside a dataset, and what targets are asked for in it.
+
+use super::Globals;
+use super::console::complain;
+use super::provenance::Input;
+use crate::dataset::{Dataset, Target};
+use crate::nn::Loss;
+use crate::{Error, Result};
+use std::path::PathBuf;
+
+/// Where labels come from.
+#[derive(clap::Args, Clone, Debug, Default)]
+pub(super) struct LabelOptions {
+    /// A table of labels: a column `id` with the dataset's ids, and one column a label, empty where it is missing.
+    #[arg(long, value_name = "Y.csv")]
+    labels: Option<PathBuf>,
+    /// Leave out rows of the labels whose id is not in the dataset.
+    #[arg(long, requires = "labels")]
+    pass_unknown_ids: bool,
+}
+
+impl LabelOptions {
+    /// The dataset with its labels, if any are given.
+    pub fn put(&self, dataset: Dataset, globals: &Globals) -> Result<Dataset> {
+        let Some(path) = &self.labels else { return Ok(dataset) };
+        let dataset = dataset.read_labels(path, self.pass_unknown_ids)?;
+        if let Some(labels) = dataset.labels().filter(|_| !globals.quiet) {
+            let (absent, unknown) = (labels.absent(), labels.unknown().len());
+            if absent > 0 {
+                complain(format_args!("{}: {absent} of the dataset's {} ECGs have no row there\n", path.display(), dataset.len()));
+            }
+            if unknown > 0 {
+                complain(format_args!("{}: {unknown} rows of ids that are not in the dataset are left out\n", path.display()));
+            }
+        }
+        Ok(dataset)
+    }
+
+    /// Their file as an input of a command.
+    pub fn file(&mut self) -> Option<(&'static str, Input<'_>)> {
+        self.labels.as_mut().map(|path| ("labels", Input::Path(path)))
+    }
+}
+
+/// The targets of a list: measurements by their names, labels as [`crate::dataset::Labels::define`] takes them.
+pub(super) fn targets(list: &str, loss: Option<Loss>, dataset: &Dataset) -> Result<Vec<Target>> {
+    let one = |name: &str| {
+        let name = name.trim();
+        let column = dataset.labels().is_some_and(|labels| labels.names().any(|column| column == name));
+        match Target::measurement(name) {
+            Some(_) if column => Err(Error::Usage(format!("'{name}' is a measurement and a column of the labels: call it NAME:{name}"))),
+            Some(target) if loss.is_none_or(|loss| loss == Loss::Mse) => Ok(target),
+            Some(_) => {
+                let what = "is a number: --loss mse, or a label of yes and no, as pr_ms>200 in measurements.csv";
+                Err(Error::Usage(format!("'{name}' {what}")))
+            }
+            None => match dataset.labels() {
+                Some(labels) => labels.define(name, loss.map(Loss::kind)),
+                None => name.parse(),
+            },
+        }
+    };
+    list.split(',').map(one).collect()
+}
