@@ -82,7 +82,7 @@ struct Work {
 
 /// Runs the command.
 pub fn run(args: &Args, globals: &Globals) -> Result<()> {
-    let work = args.work()?;
+    let work = args.work(globals)?;
     tell_left_out(&work.left_out, globals);
     tell_of_earlier_work(&args.output);
     let folder = AtomicFolder::resume(&args.output)?;
@@ -182,7 +182,7 @@ impl Args {
         Places { reads, writes: vec![Output::NewFolder(self.output.clone())] }
     }
 
-    fn work(&self) -> Result<Work> {
+    fn work(&self, globals: &Globals) -> Result<Work> {
         let settings = Settings {
             seed: self.seed,
             ecgs: self.ecgs,
@@ -196,7 +196,7 @@ impl Args {
         let criteria = self.criteria.as_deref().map_or(Ok(Criterion::ALL.to_vec()), list::<Criterion>)?;
         let methods = self.method.as_deref().map(Method::parse_list).transpose()?;
         let (mut work, own) = match &self.data {
-            Some(data) => (self.given(data, settings, criteria)?, None),
+            Some(data) => (self.given(data, settings, criteria, globals)?, None),
             None => self.study(settings, criteria)?,
         };
         let named = self.method.as_deref().is_some_and(|text| text != "all");
@@ -241,17 +241,19 @@ impl Args {
     }
 
     /// Models and a dataset.
-    fn given(&self, data: &Path, settings: Settings, criteria: Vec<Criterion>) -> Result<Work> {
+    fn given(&self, data: &Path, settings: Settings, criteria: Vec<Criterion>, globals: &Globals) -> Result<Work> {
         if self.targets.is_some() {
             return Err(Error::Usage("--targets chooses among a study's networks: name the models instead".into()));
         }
-        let mut loaded = self.paths.iter().map(|path| self.options.load(path)).collect::<Result<Vec<_>>>()?;
+        let dataset = self.options.dataset(data, globals)?;
+        let mut loaded = self.paths.iter().map(|path| self.options.load(path, &dataset)).collect::<Result<Vec<_>>>()?;
         loaded.sort_by_key(|model| model.target);
         names_differ(loaded.iter().map(|model| model.name.as_str()))?;
         let kinds: Vec<InputKind> = loaded.iter().map(|model| model.input).collect();
-        let dataset = Dataset::open_checked(data, &kinds)?;
-        let subjected = |loaded: Loaded| Subjected { split: dataset.split(loaded.split_seed(self.seed)), loaded };
-        let models = loaded.into_iter().map(subjected).collect();
+        dataset.check_arrays(data, &kinds)?;
+        let split = |loaded: &Loaded| loaded.split(&dataset, Some(loaded.split_seed(self.seed)));
+        let subjected = |loaded: Loaded| Ok(Subjected { split: split(&loaded)?, loaded });
+        let models = loaded.into_iter().map(subjected).collect::<Result<_>>()?;
         let dataset_digest = dataset_digest(&dataset);
         Ok(Work { dataset_digest, dataset, models, methods: Vec::new(), left_out: Vec::new(), criteria, settings })
     }

@@ -36,6 +36,11 @@ impl LabelOptions {
         Ok(dataset)
     }
 
+    /// Whether any are given.
+    pub fn any(&self) -> bool {
+        self.labels.is_some()
+    }
+
     /// Their file as an input of a command.
     pub fn file(&mut self) -> Option<(&'static str, Input<'_>)> {
         self.labels.as_mut().map(|path| ("labels", Input::Path(path)))

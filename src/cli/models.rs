@@ -2,12 +2,13 @@
 
 use super::Globals;
 use super::console::complain;
+use super::labels::{LabelOptions, targets};
 use super::outputs::one_output;
 use super::provenance::{Input, program_file};
-use crate::dataset::{InputKind, Part, Target};
+use crate::dataset::{Dataset, InputKind, Part, Split, SplitBy, Target};
 use crate::ecg::leads::LEADS;
 use crate::files::digest::sha256_file;
-use crate::nn::{Model, load_model};
+use crate::nn::{Loss, Model, load_model};
 use crate::report::findings::words_for_the_mean;
 use crate::{Error, Result};
 use std::path::Path;
@@ -18,9 +19,14 @@ pub(super) struct ModelOptions {
     /// The network of a state dict: stevennet, standardconv or a program file (.json).
     #[arg(long)]
     arch: Option<String>,
-    /// What a state dict's network predicts.
-    #[arg(long)]
-    target: Option<Target>,
+    /// What the network of a state dict or an ONNX file predicts: a measurement, or columns of the labels as train takes them.
+    #[arg(long, value_name = "NAME,…")]
+    target: Option<String>,
+    /// What kind of value it is, where labels do not say: mse for numbers, bce for yes or no, cross_entropy for classes.
+    #[arg(long, value_name = "mse|bce|cross_entropy", requires = "target")]
+    loss: Option<Loss>,
+    #[command(flatten)]
+    labels: LabelOptions,
     /// What a state dict's network looks at: median or rhythm.
     #[arg(long)]
     input: Option<InputKind>,
@@ -42,30 +48,60 @@ impl Loaded {
     pub fn split_seed(&self, other: u64) -> u64 {
         self.model.provenance.as_ref().map_or(other, |about| about.settings.seed)
     }
+
+    /// The parts of a dataset as it was trained on them; by a seed where it does not say.
+    pub fn split(&self, dataset: &Dataset, seed: Option<u64>) -> Result<Split> {
+        let by = self.model.provenance.as_ref().map_or(SplitBy::Ecg, |about| about.settings.further.split);
+        dataset.split_by(by, seed.unwrap_or_else(|| self.split_seed(0)))
+    }
 }
 
 impl ModelOptions {
-    /// Reads a model.
-    pub fn load(&self, path: &Path) -> Result<Loaded> {
-        let model = load_model(path, self.arch.as_deref())?;
-        let target = chosen("target", path, self.target, model.target)?;
-        let input = chosen("input", path, self.input, model.input)?;
-        one_output(&model, &[LEADS.len(), input.samples()]).map_err(|error| match error {
+    /// Opens a dataset with the labels that are given.
+    pub fn dataset(&self, path: &Path, globals: &Globals) -> Result<Dataset> {
+        self.labels.put(Dataset::open(path)?, globals)
+    }
+
+    /// Reads a model of one output. What it predicts must be in the dataset.
+    pub fn load(&self, path: &Path, dataset: &Dataset) -> Result<Loaded> {
+        let loaded = self.load_any(path, dataset)?;
+        one_output(&loaded.model, &[LEADS.len(), loaded.input.samples()]).map_err(|error| match error {
             Error::Usage(what) => Error::Usage(format!("{}: {what}", path.display())),
             other => Error::format(path, other.to_string()),
         })?;
+        Ok(loaded)
+    }
+
+    /// Reads a model of as many outputs as its target has.
+    pub fn load_any(&self, path: &Path, dataset: &Dataset) -> Result<Loaded> {
+        let model = load_model(path, self.arch.as_deref())?;
+        let asked = self.target.as_deref().map(|list| Target::several(&targets(list, self.loss, dataset)?)).transpose()?;
+        let target = chosen("target", path, asked, model.target)?;
+        let input = chosen("input", path, self.input, model.input)?;
+        dataset.check_target(target)?;
+        let columns = model.network.program().columns(&[LEADS.len(), input.samples()]);
+        let columns = columns.map_err(|error| Error::format(path, error.to_string()))?;
+        if columns != target.width() && target.width() > 1 {
+            let what = format!("{}: the network has {columns} outputs, '{target}' needs {}", path.display(), target.width());
+            return Err(Error::Usage(what));
+        }
         let name = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
         Ok(Loaded { name, model, target, input, digest: format!("sha256:{}", sha256_file(path)?) })
     }
 
-    /// Whether any is given.
-    pub fn any(&self) -> bool {
-        self.arch.is_some() || self.target.is_some() || self.input.is_some()
+    /// Whether labels are given.
+    pub fn any_labels(&self) -> bool {
+        self.labels.any()
     }
 
-    /// `--arch`, where it is a file.
-    pub fn program_file(&mut self) -> Option<(&'static str, Input<'_>)> {
-        program_file(&mut self.arch)
+    /// Whether any is given.
+    pub fn any(&self) -> bool {
+        self.arch.is_some() || self.target.is_some() || self.input.is_some() || self.labels.any()
+    }
+
+    /// `--arch`, where it is a file, and the labels.
+    pub fn files(&mut self) -> Vec<(&'static str, Input<'_>)> {
+        program_file(&mut self.arch).into_iter().chain(self.labels.file()).collect()
     }
 }
 
@@ -100,5 +136,5 @@ pub(super) fn warn_if_worse_than_mean(model: &Model, globals: &Globals) {
 /// That a model is no better than the mean on the test part that it was trained beside, if it is so and its file knows.
 pub(super) fn worse_than_mean(model: &Model) -> Option<String> {
     let test = model.provenance.as_ref().and_then(|about| about.metrics(Part::Test)).filter(|test| test.mae >= test.mae_of_mean)?;
-    Some(words_for_the_mean(test.mae, test.mae_of_mean, model.unit()))
+    Some(words_for_the_mean(test.mae, test.mae_of_mean, model.target.map_or("", Target::error_unit)))
 }

@@ -61,7 +61,7 @@ impl Recorded for Args {
     fn files(&mut self) -> Files<'_> {
         let mut inputs: Vec<_> = self.models.iter_mut().map(|path| ("model", Input::Path(path))).collect();
         inputs.push(("data", Input::Path(&mut self.data)));
-        inputs.extend(self.options.program_file());
+        inputs.extend(self.options.files());
         Files { inputs, output: Some(&mut self.output) }
     }
 
@@ -82,14 +82,15 @@ fn curves_of(args: &Args, globals: &Globals) -> Result<(AtomicFolder, Vec<Pertur
     if args.ecgs == 0 {
         return Err(Error::Usage("no ECG asked for: -n takes a number from 1".into()));
     }
-    let mut subjects = args.models.iter().map(|path| args.options.load(path)).collect::<Result<Vec<_>>>()?;
+    let dataset = args.options.dataset(&args.data, globals)?;
+    let mut subjects = args.models.iter().map(|path| args.options.load(path, &dataset)).collect::<Result<Vec<_>>>()?;
     subjects.sort_by_key(|subject| subject.target);
     names_differ(subjects.iter().map(|subject| subject.name.as_str()))?;
     let programs = subjects.iter().map(|subject| subject.model.network.program());
     let (methods, left_out) = able(&methods, args.method != "all", programs, &AttributionSettings::default())?;
     tell_left_out(&left_out, globals);
     let kinds: Vec<InputKind> = subjects.iter().map(|subject| subject.input).collect();
-    let dataset = Dataset::open_checked(&args.data, &kinds)?;
+    dataset.check_arrays(&args.data, &kinds)?;
     let folder = AtomicFolder::resume(&args.output)?;
     // Curves are written at the end: what an earlier run has left of them may be of other models or methods.
     folder.empty()?;
@@ -139,7 +140,7 @@ fn perturbed(
     report: Report<'_>,
 ) -> Result<Perturbed> {
     let Loaded { name, model, target, input, digest } = subject;
-    let split = dataset.split(subject.split_seed(args.seed));
+    let split = subject.split(dataset, Some(subject.split_seed(args.seed)))?;
     let mut test = Examples::of(dataset, &split, Part::Test, *target);
     test.ecgs.truncate(args.ecgs);
     test.values.truncate(args.ecgs);

@@ -45,7 +45,8 @@ impl Command {
             Command::Export(args) => args.places(),
             Command::Render(args) => args.places(),
             Command::Survey(args) => args.places(),
-            Command::Evaluate(_) | Command::Verify(_) | Command::Inspect(_) => Places::default(),
+            Command::Evaluate(args) => args.places(),
+            Command::Verify(_) | Command::Inspect(_) => Places::default(),
         }
     }
 }

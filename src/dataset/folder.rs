@@ -247,16 +247,25 @@ impl Dataset {
     /// # Errors
     /// As [`Dataset::open`].
     pub fn open_checked(folder: impl AsRef<Path>, inputs: &[InputKind]) -> Result<Self> {
+        let dataset = Self::open(&folder)?;
+        dataset.check_arrays(folder, inputs)?;
+        Ok(dataset)
+    }
+
+    /// Refuses arrays that are not the bytes that the manifest lists: what [`Dataset::open_checked`] does beyond opening.
+    ///
+    /// # Errors
+    /// [`Error::Format`] naming the file; [`Error::Io`].
+    pub fn check_arrays(&self, folder: impl AsRef<Path>, inputs: &[InputKind]) -> Result<()> {
         let folder = folder.as_ref();
-        let dataset = Self::open(folder)?;
         let file = |kind: InputKind| if kind == InputKind::Median { MEDIAN } else { RHYTHM };
         let files: BTreeSet<&str> = inputs.iter().map(|kind| file(*kind)).collect();
         for name in files {
-            if let Some(manifest) = &dataset.manifest {
+            if let Some(manifest) = &self.manifest {
                 manifest.check(folder, name, &sha256_file(folder.join(name))?)?;
             }
         }
-        Ok(dataset)
+        Ok(())
     }
 
     /// Reads a table of labels, whose column `id` names this dataset's ECGs. Its digest becomes part of the dataset's. What is named in it and not in

@@ -48,15 +48,18 @@ impl Metrics {
     }
 }
 
+/// What outputs say: of yes or no and of classes the probabilities, of a number itself, and of one class of several its logit, which alone says no more.
+pub fn probabilities(kind: TargetKind, outputs: &[f64]) -> Vec<f64> {
+    match kind {
+        TargetKind::Binary | TargetKind::MultiLabel => outputs.iter().map(|logit| sigmoid(*logit)).collect(),
+        TargetKind::MultiClass => softmax(&outputs.iter().map(|logit| *logit as f32).collect::<Vec<f32>>()).0,
+        _ => outputs.to_vec(),
+    }
+}
+
 /// For each column of a target the mean over the training examples that have it, and the errors of outputs (N, K) on a part, `None` where no example has
 /// it. Of classes they are errors of probabilities: of yes against 0 or 1, of one of several against 1 where it is right.
-pub(super) fn column_metrics(
-    target: Target,
-    part: Part,
-    outputs: &[f64],
-    examples: &Examples,
-    train: &Examples,
-) -> Vec<(f64, Option<Metrics>)> {
+pub fn column_metrics(target: Target, part: Part, outputs: &[f64], examples: &Examples, train: &Examples) -> Vec<(f64, Option<Metrics>)> {
     let (columns, width) = (target.columns(), target.width());
     let mut first = 0;
     let mut found = Vec::new();
@@ -68,13 +71,11 @@ pub(super) fn column_metrics(
         let rows = outputs.chunks(width).zip(examples.column(at, columns.len())).filter(|(_, value)| !value.is_nan());
         let pairs: Vec<(f64, f64, f64)> = rows
             .map(|(row, value)| match column.kind() {
-                TargetKind::Binary => (sigmoid(row[own.start]), value, mean),
                 TargetKind::MultiClass => {
-                    let logits: Vec<f32> = row[own.clone()].iter().map(|logit| *logit as f32).collect();
                     let share = known.iter().filter(|other| **other == value).count() as f64 / known.len() as f64;
-                    (softmax(&logits).0[value as usize], 1.0, share)
+                    (probabilities(column.kind(), &row[own.clone()])[value as usize], 1.0, share)
                 }
-                _ => (row[own.start], value, mean),
+                kind => (probabilities(kind, &row[own.clone()])[0], value, mean),
             })
             .collect();
         let predicted: Vec<f64> = pairs.iter().map(|pair| pair.0).collect();

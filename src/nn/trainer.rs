@@ -112,7 +112,9 @@ impl<'a> Trainer<'a> {
                 Some(own) if own.shape() == value.shape() => *own = value,
                 Some(_) if last.contains(&name) => {}
                 _ => {
-                    return Err(Error::Usage(format!("the model to begin from has another network: its '{name}' has no place in this one")));
+                    return Err(Error::Usage(format!(
+                        "the model to begin from has another network: its '{name}' has no place in this one"
+                    )));
                 }
             }
         }
