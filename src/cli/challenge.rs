@@ -218,16 +218,27 @@ impl Args {
         if self.options.any() {
             return Err(Error::Usage("--arch, --target and --input belong to models, which need --data".into()));
         }
-        let targets = self.targets.as_deref().map_or(Ok(study.targets.clone()), list::<Target>)?;
-        if let Some(target) = targets.iter().find(|target| !study.targets.contains(target)) {
-            return Err(Error::Usage(format!("{} has no network for {target}", folder.display())));
+        let named = |name: &str| {
+            let found = study.targets.iter().copied().find(|target| target.name() == name.trim());
+            found.ok_or_else(|| Error::Usage(format!("{} has no network for {name}", folder.display())))
+        };
+        let mut targets = match self.targets.as_deref() {
+            Some(list) => list.split(',').map(named).collect::<Result<Vec<Target>>>()?,
+            None => study.targets.clone(),
+        };
+        targets.sort();
+        if let Some(pair) = targets.windows(2).find(|pair| pair[0] == pair[1]) {
+            return Err(Error::Usage(format!("'{}' is listed twice", pair[0])));
         }
         let data = match &study.source {
             DataSource::Dataset(path) => path.clone(),
             DataSource::Simulator { .. } | DataSource::Pulse2pulse { .. } => folder.join("dataset"),
         };
-        let dataset = Dataset::open_checked(&data, &[study.input])?;
-        let split = dataset.split(study.seed());
+        let mut dataset = Dataset::open_checked(&data, &[study.input])?;
+        if let Some(labels) = &study.labels {
+            dataset = dataset.read_labels(&labels.path, labels.pass_unknown)?;
+        }
+        let split = dataset.split_by(study.further.split, study.seed())?;
         let one = |target: &Target| {
             let path = folder.join("models").join(format!("{target}.cgm"));
             let model = Model::load(&path)?;

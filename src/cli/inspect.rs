@@ -293,7 +293,7 @@ fn study_lines(path: &Path, study: &StudyResults) -> Vec<String> {
     lines.push(format!("  made by {}, seed {}: {}", made.version, made.seed, made.command));
     lines.push(format!("  methods are ranked {}", named(study.scoring)));
     for target in &study.targets {
-        let (name, unit) = (target.target.title(), target.target.unit());
+        let (name, unit) = (target.target.title(), target.target.error_unit());
         let Some(test) = target.split("test") else { continue };
         let exact = test.exact.map_or_else(String::new, |e| format!(", MAE against exact values {} {unit}", number(e.mae)));
         let beside = words_for_the_mean(test.mae, test.mae_of_mean, unit);

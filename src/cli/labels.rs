@@ -3,8 +3,9 @@
 use super::Globals;
 use super::console::complain;
 use super::provenance::Input;
-use crate::dataset::{Dataset, Target};
+use crate::dataset::{Dataset, SplitBy, Target, Word};
 use crate::nn::Loss;
+use crate::study::LabelTable;
 use crate::{Error, Result};
 use std::path::PathBuf;
 
@@ -36,6 +37,11 @@ impl LabelOptions {
         Ok(dataset)
     }
 
+    /// The same for a study's settings.
+    pub fn table(&self) -> Option<LabelTable> {
+        self.labels.clone().map(|path| LabelTable { path, pass_unknown: self.pass_unknown_ids })
+    }
+
     /// Whether any are given.
     pub fn any(&self) -> bool {
         self.labels.is_some()
@@ -45,6 +51,15 @@ impl LabelOptions {
     pub fn file(&mut self) -> Option<(&'static str, Input<'_>)> {
         self.labels.as_mut().map(|path| ("labels", Input::Path(path)))
     }
+}
+
+/// The split that `--group` or `--split-column` asks for.
+pub(super) fn split_by(group: Option<&str>, column: Option<&str>) -> Result<SplitBy> {
+    Ok(match (group, column) {
+        (Some(group), _) => SplitBy::Group(Word::new(group)?),
+        (None, Some(column)) => SplitBy::Column(Word::new(column)?),
+        (None, None) => SplitBy::Ecg,
+    })
 }
 
 /// The targets of a list: measurements by their names, labels as [`crate::dataset::Labels::define`] takes them.

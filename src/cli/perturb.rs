@@ -15,7 +15,7 @@ use crate::files::npz::NpzWriter;
 use crate::nn::Examples;
 use crate::progress::Report;
 use crate::report::study_tables::named;
-use crate::study::{Judge, Perturbed, area_table, write_area_tables};
+use crate::study::{Judge, Perturbed, area_table, scorings, write_area_tables};
 use crate::{Error, Result};
 use ndarray::Array1;
 use std::path::{Path, PathBuf};
@@ -167,6 +167,7 @@ fn perturbed(
         ecgs: test.ecgs.iter().map(|ecg| *ecg as u64).collect(),
         truth: test.values,
         sd: crate::study::deviation(&train),
+        kind: target.kind(),
         methods: judged.curves.into_iter().map(|(method, curves)| (method.to_string(), curves)).collect(),
     })
 }
@@ -186,14 +187,15 @@ fn write_curves(folder: &Path, found: &Perturbed) -> Result<()> {
 }
 
 fn tell(args: &Args, networks: &[Perturbed], left_out: &[LeftOut], globals: &Globals) -> Result<()> {
-    let table = area_table(networks, Scoring::Paper);
+    let first = scorings(networks).first().copied().unwrap_or(Scoring::Paper);
+    let table = area_table(networks, first);
     if globals.json {
         let one = |network: &Perturbed| {
             let areas = |scoring: Scoring| -> serde_json::Map<String, serde_json::Value> {
                 network.methods.iter().map(|(name, _)| name.clone()).zip(network.areas(scoring).into_iter().map(Into::into)).collect()
             };
             let scorings: serde_json::Map<_, _> =
-                Scoring::ALL.into_iter().map(|scoring| (scoring.name().to_owned(), areas(scoring).into())).collect();
+                network.scorings().iter().map(|scoring| (scoring.name().to_owned(), areas(*scoring).into())).collect();
             serde_json::json!({ "name": network.name, "ecgs": network.ecgs.len(), "areas": scorings, "excluded": network.excluded() })
         };
         let networks: Vec<serde_json::Value> = networks.iter().map(one).collect();
@@ -203,7 +205,7 @@ fn tell(args: &Args, networks: &[Perturbed], left_out: &[LeftOut], globals: &Glo
         }
         return print(format!("{told:#}"));
     }
-    print(format!("Area under the error curve to iteration 15, {} as in table4.csv:", named(Scoring::Paper)))?;
+    print(format!("Area under the error curve to iteration 15, {} as in table4.csv:", named(first)))?;
     table.plain().lines().try_for_each(print)?;
     let excluded: usize = networks.iter().map(|network| network.excluded().len()).sum();
     let ecgs: Vec<String> = networks.iter().map(|network| format!("{} {}", network.ecgs.len(), network.name)).collect();

@@ -1,13 +1,13 @@
 //! `cardiograd train`.
 
 use super::evaluate::{HEADER, dataset_digest, line};
-use super::labels::{LabelOptions, targets};
+use super::labels::{LabelOptions, split_by, targets};
 use super::numbers::{ROUNDS, up_to};
 use super::places::{Output, Places};
 use super::provenance::{Files, Input, Recorded, program_file, publish, record_at, tell_of};
 use super::{Globals, Progress, print};
 use crate::atomic::{OutputLock, WorkFolder, remove_if_there};
-use crate::dataset::{Dataset, InputKind, Part, Split, SplitBy, Target, Word};
+use crate::dataset::{Dataset, InputKind, Part, Split, Target};
 use crate::ecg::leads::LEADS;
 use crate::files::digest::sha256_file;
 use crate::nn::{
@@ -27,7 +27,7 @@ pub struct Args {
     dataset: PathBuf,
     /// What to predict: pr qrs qt r_v5 j_v5 t_v5 or rate, or a column of the labels; several, separated by commas, get an output each of one network.
     /// COLUMN=TEXT is yes where the column is that text, COLUMN>NUMBER where it is above; NAME: before it calls it NAME, [UNIT] behind a number is its
-    /// unit.
+    /// unit, @PLACE last (p, pr, qrs, st, qt, before_qrs) where in a beat it shows, by which challenge judges heatmaps.
     #[arg(long, value_name = "NAME,…")]
     target: String,
     #[command(flatten)]
@@ -95,11 +95,7 @@ impl Args {
     fn settings(&self) -> Result<TrainSettings> {
         let preset = self.preset.settings();
         let further = Further {
-            split: match (&self.group, &self.split_column) {
-                (Some(group), _) => SplitBy::Group(Word::new(group)?),
-                (None, Some(column)) => SplitBy::Column(Word::new(column)?),
-                (None, None) => SplitBy::Ecg,
-            },
+            split: split_by(self.group.as_deref(), self.split_column.as_deref())?,
             class_weights: self.class_weights.unwrap_or_default(),
             patience: self.patience,
             augment: self.augment.unwrap_or_default(),

@@ -1,6 +1,6 @@
 //! Labels of anyone's own: a table of columns beside a dataset, a text an ECG, empty where it is missing.
 
-use super::target::{Row, Target, TargetKind, Transform, file_name};
+use super::target::{Place, Row, Target, TargetKind, Transform, file_name};
 use crate::{Error, Result};
 use std::collections::BTreeSet;
 
@@ -102,7 +102,7 @@ impl Labels {
     }
 
     /// The target that a request stands for: a column, `COLUMN=TEXT` (yes where it is that text) or `COLUMN>NUMBER`, before it `NAME:` to call it
-    /// otherwise, behind a column of numbers `[UNIT]`. `kind` is [`TargetKind::Regression`], [`TargetKind::Binary`] or [`TargetKind::MultiClass`];
+    /// otherwise, behind a column of numbers `[UNIT]`, last `@PLACE` ([`Place`]) where in a beat it shows. `kind` is [`TargetKind::Regression`], [`TargetKind::Binary`] or [`TargetKind::MultiClass`];
     /// without it the column's contents decide: only 0 and 1 (or yes and no) are of two classes, other numbers are numbers, texts are classes.
     ///
     /// # Errors
@@ -129,6 +129,7 @@ impl Labels {
             column: asked.column,
             transform: asked.transform,
             classes,
+            place: asked.place,
         })?;
         self.check(target)?;
         if (0..self.ecgs).all(|ecg| self.value(ecg, target).is_none()) {
@@ -145,12 +146,18 @@ struct Request {
     column: String,
     transform: Transform,
     unit: Option<String>,
+    place: Place,
 }
 
 impl Request {
     /// A text that is a column's name is that column, whatever signs are in it.
     fn parse(text: &str, is_column: impl Fn(&str) -> bool) -> Self {
         let text = text.trim();
+        let place = |text: &str| Place::ALL.into_iter().find(|place| place.name() == text);
+        let (text, place) = match text.rsplit_once('@').and_then(|(rest, name)| Some((rest.trim(), place(name.trim())?))) {
+            Some((rest, place)) if !is_column(text) => (rest, place),
+            _ => (text, Place::Unknown),
+        };
         let (named, rest) = match text.split_once(':') {
             Some((name, rest)) if !is_column(text) => (Some(name.trim()), rest.trim()),
             _ => (None, text),
@@ -174,8 +181,8 @@ impl Request {
             }
         };
         match named {
-            Some(named) => Request { name: named.to_owned(), title: named.to_owned(), column, transform, unit },
-            None => Request { name, title, column, transform, unit },
+            Some(named) => Request { name: named.to_owned(), title: named.to_owned(), column, transform, unit, place },
+            None => Request { name, title, column, transform, unit, place },
         }
     }
 }
@@ -370,6 +377,7 @@ mod tests {
         assert_eq!(of("lbbb", None), ("lbbb", "logit", Binary, vec![Some(0.0), Some(1.0), None, Some(1.0)]));
         assert_eq!(of("lbbb", Some(Regression)).2, Regression);
         assert_eq!(of("stemi:kind=stemi", None), ("stemi", "logit", Binary, vec![Some(0.0), Some(0.0), Some(0.0), Some(1.0)]));
+        assert_eq!(labels.define("kind=lbbb@qrs", None).unwrap().row().place, Place::Qrs);
         assert_eq!(of("age>40", None), ("age_above_40", "logit", Binary, vec![Some(0.0), Some(1.0), None, Some(0.0)]));
         assert_eq!(of("kind", None).3, [0.0, 2.0, 0.0, 1.0].map(Some));
         assert_eq!(labels.define("grade", Some(MultiClass)).unwrap().classes(), ["2", "10"]);

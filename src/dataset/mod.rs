@@ -23,7 +23,7 @@ pub use labels::Labels;
 use ndarray::{Array2, Array3, ArrayViewMut3, Axis};
 pub use samples::{InMemory, Samples};
 pub use split::{Part, Split, SplitBy, Word};
-pub use target::{InputKind, MOST_OUTPUTS, Row, Target, TargetKind, Transform};
+pub use target::{InputKind, MOST_OUTPUTS, Place, Row, Target, TargetKind, Transform};
 #[cfg(feature = "files")]
 pub use {
     folder::{Manifest, Origin},
@@ -162,6 +162,11 @@ impl Dataset {
     /// not known.
     pub fn exact(&self, i: usize, target: Target) -> Option<f64> {
         self.truth.get(i).and_then(|truth| target.value(truth))
+    }
+
+    /// All exact values of ECG `i`, fiducials too, where a simulator tells them.
+    pub fn exact_measurements(&self, i: usize) -> Option<&Measurements> {
+        self.truth.get(i)
     }
 
     /// Whether exact values are known.

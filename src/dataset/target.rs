@@ -46,6 +46,45 @@ pub enum Transform {
     Above(String),
 }
 
+/// Where in a beat a label shows, if that is known: heatmaps can be held against it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Place {
+    /// Not known, or not one part of the beat.
+    #[default]
+    Unknown,
+    /// P onset to P offset.
+    P,
+    /// P onset to QRS onset.
+    Pr,
+    /// QRS onset to QRS offset.
+    Qrs,
+    /// QRS offset to T end.
+    St,
+    /// QRS onset to T end.
+    Qt,
+    /// All that is before QRS onset.
+    BeforeQrs,
+}
+
+impl Place {
+    /// Every place that has a name.
+    pub const ALL: [Place; 6] = [Place::P, Place::Pr, Place::Qrs, Place::St, Place::Qt, Place::BeforeQrs];
+
+    /// The name on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Place::Unknown => "unknown",
+            Place::P => "p",
+            Place::Pr => "pr",
+            Place::Qrs => "qrs",
+            Place::St => "st",
+            Place::Qt => "qt",
+            Place::BeforeQrs => "before_qrs",
+        }
+    }
+}
+
 /// A row of the table of targets.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -64,6 +103,8 @@ pub struct Row {
     pub transform: Transform,
     /// The classes of [`TargetKind::MultiClass`], in the order of the outputs.
     pub classes: Vec<String>,
+    /// Where in a beat a label shows.
+    pub place: Place,
 }
 
 /// A row, and of a network with several outputs those of each.
@@ -94,6 +135,7 @@ static STUDY: LazyLock<Vec<Entry>> = LazyLock::new(|| {
         column: column.into(),
         transform: Transform::None,
         classes: Vec::new(),
+        place: Place::Unknown,
     };
     STUDY_ROWS.into_iter().map(|fields| Entry { row: row(fields), outputs: Vec::new() }).collect()
 });
@@ -166,7 +208,8 @@ impl Target {
         let names: Vec<&str> = outputs.iter().map(|target| target.name()).collect();
         let (name, title) = (shortened(names.join("-")), outputs.iter().map(|target| target.title()).collect::<Vec<_>>().join(", "));
         let unit = if outputs.iter().all(|target| target.unit() == outputs[0].unit()) { outputs[0].unit() } else { "" };
-        let row = Row { name, title, unit: unit.into(), kind, column: String::new(), transform: Transform::None, classes: Vec::new() };
+        let (column, transform, classes, place) = (String::new(), Transform::None, Vec::new(), Place::Unknown);
+        let row = Row { name, title, unit: unit.into(), kind, column, transform, classes, place };
         Self::kept(Entry { row, outputs: outputs.iter().map(|target| target.row().clone()).collect() })
     }
 
@@ -481,7 +524,8 @@ mod tests {
 
     fn label(name: &str) -> Row {
         let (kind, column) = (TargetKind::Binary, name.into());
-        Row { name: name.into(), title: name.into(), unit: "logit".into(), kind, column, transform: Transform::None, classes: Vec::new() }
+        let (transform, classes, place) = (Transform::None, Vec::new(), Place::Unknown);
+        Row { name: name.into(), title: name.into(), unit: "logit".into(), kind, column, transform, classes, place }
     }
 
     #[test]

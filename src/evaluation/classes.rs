@@ -48,6 +48,32 @@ pub fn auroc(pairs: &[Scored]) -> Option<f64> {
     Some(curve.windows(2).map(|two| (two[1].0 - two[0].0) * (two[0].1 + two[1].1) / 2.0).sum())
 }
 
+/// Each pair's share in the area under the ROC curve, in their order, so that the mean of all is the area: the share of the other label that it is on the
+/// right side of (DeLong's placements, 1988), each label weighing half. `None` as of [`auroc`].
+pub fn placements(pairs: &[Scored]) -> Option<Vec<f64>> {
+    let counts = |label: bool| pairs.iter().filter(|pair| pair.0 == label).count();
+    let (yes, no) = (counts(true), counts(false));
+    if yes == 0 || no == 0 || pairs.iter().any(|pair| pair.1.is_nan()) {
+        return None;
+    }
+    let scores = |label: bool| {
+        let mut own: Vec<f64> = pairs.iter().filter(|pair| pair.0 == label).map(|pair| pair.1).collect();
+        own.sort_by(f64::total_cmp);
+        own
+    };
+    let (of_yes, of_no) = (scores(true), scores(false));
+    let below = |sorted: &[f64], score: f64| {
+        let (under, upto) = (sorted.partition_point(|other| *other < score), sorted.partition_point(|other| *other <= score));
+        (under as f64 + upto as f64) / 2.0
+    };
+    let weight = |own: usize| pairs.len() as f64 / (2.0 * own as f64);
+    let share = |(label, score): &Scored| match label {
+        true => weight(yes) * below(&of_no, *score) / no as f64,
+        false => weight(no) * (yes as f64 - below(&of_yes, *score)) / yes as f64,
+    };
+    Some(pairs.iter().map(share).collect())
+}
+
 /// Average precision: the sum of precision times the step in recall. `None` without a yes, or where a score is not a number.
 pub fn auprc(pairs: &[Scored]) -> Option<f64> {
     let steps = steps(pairs);
@@ -61,7 +87,8 @@ pub fn auprc(pairs: &[Scored]) -> Option<f64> {
         sum += (found - before) as f64 / yes as f64 * (found as f64 / (found + alarms) as f64);
         before = found;
     }
-    Some(sum)
+    // Rounding must not carry a share beyond the whole.
+    Some(sum.min(1.0))
 }
 
 /// The mean squared error of probabilities (Brier 1950). `None` of nothing.
@@ -169,6 +196,7 @@ mod tests {
         // scikit-learn 1.9: roc_auc_score, average_precision_score, brier_score_loss, f1_score, recall_score, precision_score, calibration_curve.
         let (pairs, near) = (pairs(), |found: Option<f64>, wanted: f64| assert!((found.unwrap() - wanted).abs() < 1e-12, "{found:?}"));
         near(auroc(&pairs), 0.763_888_888_888_888_8);
+        near(placements(&pairs).map(|all| all.iter().sum::<f64>() / all.len() as f64), 0.763_888_888_888_888_8);
         near(auprc(&pairs), 0.743_055_555_555_555_5);
         near(brier(&pairs), 0.190_625);
         let at = Decisions::of(&pairs, 0.4);

@@ -146,12 +146,12 @@ fn class_weights(target: Target, values: impl Iterator<Item = f64>, weights: Cla
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dataset::{Row, Transform};
+    use crate::dataset::{Place, Row, Transform};
 
     fn target(name: &str, kind: TargetKind, classes: &[&str]) -> Target {
         let classes = classes.iter().map(|class| (*class).to_owned()).collect();
-        let (unit, column) = (String::new(), name.to_owned());
-        Target::own(Row { name: name.into(), title: name.into(), unit, kind, column, transform: Transform::None, classes }).unwrap()
+        let (unit, column, transform, place) = (String::new(), name.to_owned(), Transform::None, Place::Unknown);
+        Target::own(Row { name: name.into(), title: name.into(), unit, kind, column, transform, classes, place }).unwrap()
     }
 
     #[test]
