@@ -37,6 +37,8 @@ pub enum Stage {
     Randomisation = 13,
     /// Perturbations, replacements, orders and label permutations of `challenge`; `repeat` says which.
     Challenge = 14,
+    /// What augmentation does to training ECGs, one stream per ECG and epoch (`repeat` = epoch).
+    Augmentation = 15,
 }
 
 /// The address of a stream. Fields left at 0 are not in use for the stage.

@@ -1,7 +1,9 @@
 //! The model file: what goes in comes out, and no damaged or hostile file does anything but a one-line error.
 
-use cardiograd::dataset::{InputKind, Part, Target};
-use cardiograd::nn::{Checkpoint, Epoch, Metrics, Model, Provenance, Storage, TrainSettings, Weights, architecture, initialise};
+use cardiograd::dataset::{InputKind, Part, Place, Row, SplitBy, Target, TargetKind, Transform, Word};
+use cardiograd::nn::{
+    Checkpoint, Epoch, Further, Metrics, Model, OutputMetrics, Provenance, Storage, TrainSettings, Weights, architecture, initialise,
+};
 use cardiograd::tape::Network;
 use proptest::prelude::*;
 use std::path::Path;
@@ -19,6 +21,7 @@ fn model() -> Model {
         best_epoch: 0,
         weights: Weights::Best,
         metrics: vec![metrics],
+        outputs: Vec::new(),
     };
     let network = Network::new(program, parameters).unwrap();
     Model { network, target: Some(Target::RV5), input: Some(InputKind::Median), provenance: Some(provenance) }
@@ -52,6 +55,45 @@ fn a_model_comes_back_whole_and_the_same_bytes_again() {
     loaded.save(&path).unwrap();
     assert!(std::fs::read(&path).unwrap() == bytes);
     assert!(Model::is_model_file(&path).unwrap());
+}
+
+/// What the study's trainings do without is in a file of the next version; a file of the first is written as ever.
+#[test]
+fn a_model_of_labels_comes_back_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("m.cgm");
+    let row = |name: &str, kind, classes: &[&str]| Row {
+        name: name.into(),
+        title: name.into(),
+        unit: "logit".into(),
+        kind,
+        column: name.into(),
+        transform: Transform::None,
+        classes: classes.iter().map(|class| (*class).to_owned()).collect(),
+        place: Place::Qrs,
+    };
+    let lbbb = Target::own(row("lbbb", TargetKind::Binary, &[])).unwrap();
+    let rhythm = Target::own(row("rhythm", TargetKind::MultiClass, &["sinus", "paced"])).unwrap();
+    let several = Target::several(&[lbbb, Target::Pr]).unwrap();
+    for target in [lbbb, rhythm, several] {
+        let mut own = model();
+        own.target = Some(target);
+        let about = own.provenance.as_mut().unwrap();
+        about.settings.further =
+            Further { split: SplitBy::Group(Word::new("patient").unwrap()), patience: Some(3), from: Some([7; 32]), ..Further::default() };
+        about.outputs = vec![OutputMetrics { target: lbbb, train_mean: 0.25, metrics: about.metrics.clone() }];
+        own.save(&path).unwrap();
+        let bytes = std::fs::read(&path).unwrap();
+        assert_eq!(bytes[8], 2);
+        let loaded = Model::load(&path).unwrap();
+        assert_eq!((loaded.target, loaded.provenance.clone()), (Some(target), own.provenance));
+        loaded.save(&path).unwrap();
+        assert!(std::fs::read(&path).unwrap() == bytes);
+        for end in (0..bytes.len()).step_by(4099) {
+            refusal(&path, &bytes[..end]);
+        }
+    }
+    assert_eq!(saved(folder.path()).1[8], 1);
 }
 
 #[test]

@@ -104,7 +104,7 @@ fn losses_follow_pytorch() {
     }
     let plateau = Schedule::Plateau { factor: 0.5, patience: 1, threshold: 0.3 };
     for (name, schedule) in [("constant", Schedule::Constant), ("plateau", plateau), ("one_cycle", Schedule::OneCycle)] {
-        let settings = TrainSettings { epochs: 14, batch: 99, learning_rate: 0.02, schedule, standardise: false, seed: 0 };
+        let settings = TrainSettings { epochs: 14, batch: 99, learning_rate: 0.02, schedule, ..TrainSettings::paper() };
         let network = Network::new(program(), Parameters::clone(&parameters)).unwrap();
         let mut trainer = Trainer::from_network(network, data, &settings).unwrap();
         while !trainer.is_done() {

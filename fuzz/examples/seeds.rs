@@ -175,6 +175,7 @@ impl Seeds {
         let mut table = Vec::new();
         write_table(&mut table, &records)?;
         self.put("measurements", "two.csv", table)?;
+        self.put("labels", "three.csv", "id,age,lbbb,kind\na,40,1,x\nb,,0,y\n0,61.5,,x\n")?;
         self.put("measurements", "osf.csv", "patid;VentRate;pr;qrs;qt;R_PeakAmpl_v5\n1;60;150;90;400;1200\n")
     }
 

@@ -20,7 +20,7 @@ pub fn program() -> Program {
 /// Two epochs.
 pub fn settings() -> TrainSettings {
     let schedule = Schedule::Plateau { factor: 0.5, patience: 1, threshold: 1e-4 };
-    TrainSettings { epochs: 2, batch: 2, learning_rate: 0.01, schedule, standardise: false, seed: 1 }
+    TrainSettings { epochs: 2, batch: 2, learning_rate: 0.01, schedule, standardise: false, seed: 1, ..TrainSettings::paper() }
 }
 
 /// Short made-up ECGs.

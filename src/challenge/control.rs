@@ -34,7 +34,9 @@ impl Control {
 
     /// How it is trained: as the network itself, if that is known, else as the quick preset does.
     pub fn settings(self, subject: &Subject<'_>, settings: &Settings) -> TrainSettings {
-        let own = subject.model.provenance.as_ref().map_or_else(TrainSettings::quick, |about| about.settings);
+        let mut own = subject.model.provenance.as_ref().map_or_else(TrainSettings::quick, |about| about.settings);
+        // It is trained from initial weights, whatever the network itself began from.
+        own.further.from = None;
         match self {
             Control::PermutedLabels => TrainSettings { epochs: settings.permuted_epochs.unwrap_or(own.epochs), ..own },
             Control::OtherSeed(number) => TrainSettings { seed: own.seed.wrapping_add(number as u64), ..own },
@@ -69,7 +71,11 @@ impl Control {
             let mut examples = Examples::of(subject.dataset, subject.split, part, subject.target);
             if self == Control::PermutedLabels && part != Part::Test {
                 let draw = Draw::Labels.repeat(part as u32);
-                examples.values.shuffle(&mut Stream::new(settings.seed, Draw::STAGE).target(subject.target.index()).repeat(draw).rng());
+                let mut rng = Stream::new(settings.seed, Draw::STAGE).target(subject.target.index()).repeat(draw).rng();
+                let columns = subject.target.columns().len();
+                let mut rows: Vec<&[f64]> = examples.values.chunks(columns).collect();
+                rows.shuffle(&mut rng);
+                examples.values = rows.concat();
             }
             examples
         })

@@ -12,7 +12,7 @@ use super::settings::{Draw, Settings};
 use super::similarity::{SIMILARITIES, Similarity};
 use super::subject::{Batch, Subject};
 use crate::attribution::{Family, Method};
-use crate::dataset::{InputKind, Part};
+use crate::dataset::{InputKind, Part, TargetKind};
 use crate::evaluation::perturbation::Predictor;
 use crate::evaluation::ranks::{ascending, larger, pearson};
 use crate::progress::{Report, Step};
@@ -104,8 +104,14 @@ impl Bench<'_> {
 
     fn localisation(&self) -> Found {
         let of = |n: usize| {
-            let beat = self.batch.x.index_axis(Axis(0), n);
-            segment(self.subject.target, beat, self.subject.dataset.measurements(self.batch.ids[n]))
+            let (beat, ecg) = (self.batch.x.index_axis(Axis(0), n), self.batch.ids[n]);
+            // A label shows where it is yes only; where it was planted, its exact place is known.
+            let (target, dataset) = (self.subject.target, self.subject.dataset);
+            if !target.is_measurement() && target.kind() == TargetKind::Binary && dataset.target(ecg, target) != Some(1.0) {
+                return None;
+            }
+            let exact = dataset.exact_measurements(ecg).filter(|_| !target.is_measurement());
+            segment(target, beat, exact.unwrap_or_else(|| dataset.measurements(ecg)))
         };
         let median = self.subject.input == InputKind::Median;
         let segments: Vec<Option<Segment>> = (0..self.batch.ids.len()).map(|n| if median { of(n) } else { None }).collect();
@@ -124,6 +130,9 @@ impl Bench<'_> {
         let missing = segments.iter().filter(|segment| segment.is_none()).count();
         if !median {
             found.remarks.push("Fiducials are those of the median beat: localisation cannot be asked of a network that reads 10 s.".into());
+        } else if missing > 0 && self.subject.target.kind() == TargetKind::Binary {
+            let there = count - missing;
+            found.remarks.push(format!("Localisation is of the {there} of {count} ECGs in which the label is yes and its place is known."));
         } else if missing == count {
             found.remarks.push(format!("No ECG has the fiducials that say where {} is measured.", self.subject.target.title()));
         } else if missing > 0 {

@@ -3,7 +3,7 @@
 //!
 //! Fiducials are samples of the median beat, so this can be asked of networks that look at it only.
 
-use crate::dataset::Target;
+use crate::dataset::{Place, Target};
 use crate::ecg::Measurements;
 use crate::ecg::leads::V5;
 use ndarray::{ArrayView1, ArrayView2};
@@ -22,11 +22,11 @@ pub struct Segment {
     pub samples: Range<usize>,
 }
 
-/// Where a target is measured, in a median beat (12, 600) with these measurements; ends included. `None` where a fiducial is missing, and for
+/// Where a target is measured, or a label shows, in a median beat (12, 600) with these measurements; ends included. `None` where a fiducial is missing, and for
 /// the ventricular rate, which is not in a beat.
 ///
 /// PR: P onset to QRS onset; QRS: onset to offset; QT: QRS onset to T end; all leads. R: its peak in V5 ± 20 ms; J: QRS offset ± 20 ms in V5;
-/// T: its peak (largest deviation between QRS offset and T end) in V5 ± 40 ms.
+/// T: its peak (largest deviation between QRS offset and T end) in V5 ± 40 ms. A label: its [`Place`], all leads; `None` where it is not known.
 pub fn segment(target: Target, beat: ArrayView2<'_, f32>, found: &Measurements) -> Option<Segment> {
     let len = beat.ncols();
     let sample = |at: Option<f64>| at.filter(|at| *at >= 0.0 && *at < len as f64).map(|at| at.round() as usize);
@@ -39,8 +39,17 @@ pub fn segment(target: Target, beat: ArrayView2<'_, f32>, found: &Measurements) 
         Target::Qt => all(found.qrs_onset, found.t_offset),
         Target::RV5 => near(peak(v5()?, sample(found.qrs_onset)?, sample(found.qrs_offset)?, |v| v)?, NARROW),
         Target::JV5 => v5().and(near(sample(found.qrs_offset)?, NARROW)),
-        Target::TV5 => near(peak(v5()?, sample(found.qrs_offset)?, sample(found.t_offset)?, f32::abs)?, WIDE),
         Target::Rate => None,
+        Target::TV5 => near(peak(v5()?, sample(found.qrs_offset)?, sample(found.t_offset)?, f32::abs)?, WIDE),
+        label => match label.row().place {
+            Place::Unknown => None,
+            Place::P => all(found.p_onset, found.p_offset),
+            Place::Pr => all(found.p_onset, found.qrs_onset),
+            Place::Qrs => all(found.qrs_onset, found.qrs_offset),
+            Place::St => all(found.qrs_offset, found.t_offset),
+            Place::Qt => all(found.qrs_onset, found.t_offset),
+            Place::BeforeQrs => all(Some(0.0), found.qrs_onset),
+        },
     }
 }
 

@@ -82,7 +82,7 @@ struct Work {
 
 /// Runs the command.
 pub fn run(args: &Args, globals: &Globals) -> Result<()> {
-    let work = args.work()?;
+    let work = args.work(globals)?;
     tell_left_out(&work.left_out, globals);
     tell_of_earlier_work(&args.output);
     let folder = AtomicFolder::resume(&args.output)?;
@@ -182,7 +182,7 @@ impl Args {
         Places { reads, writes: vec![Output::NewFolder(self.output.clone())] }
     }
 
-    fn work(&self) -> Result<Work> {
+    fn work(&self, globals: &Globals) -> Result<Work> {
         let settings = Settings {
             seed: self.seed,
             ecgs: self.ecgs,
@@ -196,7 +196,7 @@ impl Args {
         let criteria = self.criteria.as_deref().map_or(Ok(Criterion::ALL.to_vec()), list::<Criterion>)?;
         let methods = self.method.as_deref().map(Method::parse_list).transpose()?;
         let (mut work, own) = match &self.data {
-            Some(data) => (self.given(data, settings, criteria)?, None),
+            Some(data) => (self.given(data, settings, criteria, globals)?, None),
             None => self.study(settings, criteria)?,
         };
         let named = self.method.as_deref().is_some_and(|text| text != "all");
@@ -218,16 +218,27 @@ impl Args {
         if self.options.any() {
             return Err(Error::Usage("--arch, --target, --input and --column belong to models, which need --data".into()));
         }
-        let targets = self.targets.as_deref().map_or(Ok(study.targets.clone()), list::<Target>)?;
-        if let Some(target) = targets.iter().find(|target| !study.targets.contains(target)) {
-            return Err(Error::Usage(format!("{} has no network for {target}", folder.display())));
+        let named = |name: &str| {
+            let found = study.targets.iter().copied().find(|target| target.name() == name.trim());
+            found.ok_or_else(|| Error::Usage(format!("{} has no network for {name}", folder.display())))
+        };
+        let mut targets = match self.targets.as_deref() {
+            Some(list) => list.split(',').map(named).collect::<Result<Vec<Target>>>()?,
+            None => study.targets.clone(),
+        };
+        targets.sort();
+        if let Some(pair) = targets.windows(2).find(|pair| pair[0] == pair[1]) {
+            return Err(Error::Usage(format!("'{}' is listed twice", pair[0])));
         }
         let data = match &study.source {
             DataSource::Dataset(path) => path.clone(),
             DataSource::Simulator { .. } | DataSource::Pulse2pulse { .. } => folder.join("dataset"),
         };
-        let dataset = Dataset::open_checked(&data, &[study.input])?;
-        let split = dataset.split(study.seed());
+        let mut dataset = Dataset::open_checked(&data, &[study.input])?;
+        if let Some(labels) = &study.labels {
+            dataset = dataset.read_labels(&labels.path, labels.pass_unknown)?;
+        }
+        let split = dataset.split_by(study.further.split, study.seed())?;
         let one = |target: &Target| {
             let path = folder.join("models").join(format!("{target}.cgm"));
             let model = Model::load(&path)?;
@@ -241,17 +252,19 @@ impl Args {
     }
 
     /// Models and a dataset.
-    fn given(&self, data: &Path, settings: Settings, criteria: Vec<Criterion>) -> Result<Work> {
+    fn given(&self, data: &Path, settings: Settings, criteria: Vec<Criterion>, globals: &Globals) -> Result<Work> {
         if self.targets.is_some() {
             return Err(Error::Usage("--targets chooses among a study's networks: name the models instead".into()));
         }
-        let mut loaded = self.options.load_all(&self.paths)?;
+        let dataset = self.options.dataset(data, globals)?;
+        let mut loaded = self.options.load_all(&self.paths, &dataset)?;
         loaded.sort_by_key(|model| model.target);
         names_differ(loaded.iter().map(|model| model.name.as_str()))?;
         let kinds: Vec<InputKind> = loaded.iter().map(|model| model.input).collect();
-        let dataset = Dataset::open_checked(data, &kinds)?;
-        let subjected = |loaded: Loaded| Subjected { split: dataset.split(loaded.split_seed(self.seed)), loaded };
-        let models = loaded.into_iter().map(subjected).collect();
+        dataset.check_arrays(data, &kinds)?;
+        let split = |loaded: &Loaded| loaded.split(&dataset, Some(loaded.split_seed(self.seed)));
+        let subjected = |loaded: Loaded| Ok(Subjected { split: split(&loaded)?, loaded });
+        let models = loaded.into_iter().map(subjected).collect::<Result<_>>()?;
         let dataset_digest = dataset_digest(&dataset);
         Ok(Work { dataset_digest, dataset, models, methods: Vec::new(), left_out: Vec::new(), criteria, settings })
     }

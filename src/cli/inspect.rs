@@ -3,8 +3,8 @@
 use super::{Globals, generate, print};
 use crate::attribution::{Meaning, Method};
 use crate::audit::provenance::Record;
-use crate::dataset::Dataset;
 use crate::dataset::folder::MANIFEST;
+use crate::dataset::{Dataset, Target};
 use crate::files::digest::sha256_file;
 use crate::files::npy::{self, Header, NpyArray};
 use crate::files::state_dict::{self, Kind, StateDict};
@@ -304,7 +304,7 @@ fn study_lines(path: &Path, study: &StudyResults) -> Vec<String> {
     lines.push(format!("  made by {}, seed {}: {}", made.version, made.seed, made.command));
     lines.push(format!("  methods are ranked {}", named(study.scoring)));
     for target in &study.targets {
-        let (name, unit) = (target.target.title(), target.target.unit());
+        let (name, unit) = (target.target.title(), target.target.error_unit());
         let Some(test) = target.split("test") else { continue };
         let exact = test.exact.map_or_else(String::new, |e| format!(", MAE against exact values {} {unit}", number(e.mae)));
         let beside = words_for_the_mean(test.mae, test.mae_of_mean, unit);
@@ -323,9 +323,12 @@ fn study_lines(path: &Path, study: &StudyResults) -> Vec<String> {
 
 /// Settings of a training for people.
 fn in_words(settings: &TrainSettings) -> String {
-    let TrainSettings { epochs, batch, learning_rate, schedule, standardise, seed } = settings;
+    let TrainSettings { epochs, batch, learning_rate, schedule, standardise, seed, further } = settings;
+    let further = Some(further.to_string()).filter(|words| !words.is_empty()).map_or_else(String::new, |words| format!(", {words}"));
     let standardised = if *standardise { "standardised while training" } else { "raw values" };
-    format!("settings: {epochs} epochs of batches of {batch}, learning rate {learning_rate} ({schedule}), {standardised}, seed {seed}")
+    format!(
+        "settings: {epochs} epochs of batches of {batch}, learning rate {learning_rate} ({schedule}), {standardised}, seed {seed}{further}"
+    )
 }
 
 /// A shape as people write it.
@@ -373,11 +376,14 @@ fn model(path: &Path, model: &Model) -> Findings {
         if !made.dataset.is_empty() {
             lines.push(format!("  on the dataset {}", made.dataset));
         }
-        for m in &made.metrics {
-            let unit = model.unit();
+        let several = made.outputs.iter().map(|output| (Some(output.target), &output.metrics));
+        let all = several.chain([(model.target, &made.metrics)]);
+        for (target, m) in all.flat_map(|(target, metrics)| metrics.iter().map(move |m| (target, m))) {
+            let unit = target.map_or("", Target::error_unit);
+            let what = if made.outputs.is_empty() { String::new() } else { target.map_or_else(String::new, |t| format!("{t}, ")) };
             let [mae, rmse] = [m.mae, m.rmse].map(number);
             let beside = words_for_the_mean(m.mae, m.mae_of_mean, unit);
-            lines.push(format!("  {}: MAE {mae} {unit}, RMSE {rmse} {unit} on {} ECGs; {beside}", m.part, m.n));
+            lines.push(format!("  {what}{}: MAE {mae} {unit}, RMSE {rmse} {unit} on {} ECGs; {beside}", m.part, m.n));
         }
     }
     lines.extend(program.to_string().lines().map(|line| format!("  {line}")));

@@ -14,6 +14,7 @@ mod growing;
 mod import_;
 mod inputs;
 mod inspect;
+mod labels;
 mod measure;
 mod method_options;
 mod models;
@@ -93,7 +94,7 @@ enum Command {
     Measure(measure::Args),
     /// Bring recordings into a dataset.
     Import(import_::Args),
-    /// Train a network on one target of a dataset.
+    /// Train a network on measurements of a dataset, or on labels of your own.
     Train(train::Args),
     /// Prediction errors of models on a dataset.
     Evaluate(evaluate::Args),

@@ -2,12 +2,13 @@
 
 use super::Globals;
 use super::console::complain;
-use super::outputs::{Column, columns, narrowed, targets};
+use super::labels::{LabelOptions, targets};
+use super::outputs::{Column, columns, narrowed};
 use super::provenance::{Input, program_file};
-use crate::dataset::{InputKind, Part, Target};
+use crate::dataset::{Dataset, InputKind, Part, Split, SplitBy, Target};
 use crate::ecg::leads::LEADS;
 use crate::files::digest::sha256_file;
-use crate::nn::{Model, load_model};
+use crate::nn::{Loss, Model, load_model};
 use crate::report::findings::words_for_the_mean;
 use crate::{Error, Result};
 use std::path::{Path, PathBuf};
@@ -23,9 +24,14 @@ pub(super) struct ModelOptions {
     /// The network of a state dict: stevennet, standardconv or a program file (.json).
     #[arg(long)]
     arch: Option<String>,
-    /// What a state dict's network predicts.
-    #[arg(long)]
-    target: Option<Target>,
+    /// What the network of a state dict or an ONNX file predicts: a measurement, or columns of the labels as train takes them.
+    #[arg(long, value_name = "NAME,…")]
+    target: Option<String>,
+    /// What kind of value it is, where labels do not say: mse for numbers, bce for yes or no, cross_entropy for classes.
+    #[arg(long, value_name = "mse|bce|cross_entropy", requires = "target")]
+    loss: Option<Loss>,
+    #[command(flatten)]
+    labels: LabelOptions,
     /// What a state dict's network looks at: median or rhythm.
     #[arg(long)]
     input: Option<InputKind>,
@@ -53,58 +59,100 @@ impl Loaded {
     pub fn split_seed(&self, other: u64) -> u64 {
         self.model.provenance.as_ref().map_or(other, |about| about.settings.seed)
     }
+
+    /// The parts of a dataset as it was trained on them; by a seed where it does not say.
+    pub fn split(&self, dataset: &Dataset, seed: Option<u64>) -> Result<Split> {
+        let by = self.model.provenance.as_ref().map_or(SplitBy::Ecg, |about| about.settings.further.split);
+        dataset.split_by(by, seed.unwrap_or_else(|| self.split_seed(0)))
+    }
 }
 
 impl ModelOptions {
+    /// Opens a dataset with the labels that are given.
+    pub fn dataset(&self, path: &Path, globals: &Globals) -> Result<Dataset> {
+        self.labels.put(Dataset::open(path)?, globals)
+    }
+
     /// Reads models, each with the output asked for, or with every one as a model of its own.
-    pub fn load_all<'a>(&self, paths: impl IntoIterator<Item = &'a PathBuf>) -> Result<Vec<Loaded>> {
+    pub fn load_all<'a>(&self, paths: impl IntoIterator<Item = &'a PathBuf>, dataset: &Dataset) -> Result<Vec<Loaded>> {
         let mut all = Vec::new();
         for path in paths {
-            all.extend(self.load(path)?);
+            all.extend(self.load(path, dataset)?);
         }
         Ok(all)
     }
 
-    /// Reads a model: the output asked for, or every one.
-    pub fn load(&self, path: &Path) -> Result<Vec<Loaded>> {
-        let model = load_model(path, self.arch.as_deref())?;
-        let input = chosen("input", path, self.input, model.input)?;
-        let example = [LEADS.len(), input.samples()];
+    /// Reads a model: the output asked for, or every one, each as a model of one output. What they predict must be in the dataset.
+    pub fn load(&self, path: &Path, dataset: &Dataset) -> Result<Vec<Loaded>> {
+        let whole = self.load_any(path, dataset)?;
+        let example = [LEADS.len(), whole.input.samples()];
         let of_file = |error: Error| match error {
             Error::Usage(what) => Error::Usage(format!("{}: {what}", path.display())),
             other => Error::format(path, other.to_string()),
         };
-        let wanted = columns(&model, &example, self.column.as_ref()).map_err(of_file)?;
-        let targets = targets(&model);
-        let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
-        let digest = format!("sha256:{}", sha256_file(path)?);
-        let several = model.network.program().columns(&example)? > 1;
-        if wanted.len() > 1 && targets.len() < wanted.len() {
+        let several = whole.model.network.program().columns(&example)? > 1;
+        let wanted = columns(&whole.model, &example, self.column.as_ref()).map_err(of_file)?;
+        let outputs = whole.target.outputs()?;
+        if wanted.len() > 1 && outputs.len() < wanted.len() {
             let text = "the file does not say what each output predicts: choose one with --column K, and say what it is with --target";
             return Err(Error::Usage(format!("{}: {text}", path.display())));
         }
         let one = |column: usize| {
-            let own = targets.get(column).copied().filter(|_| targets.len() > 1 || !several);
-            let target = chosen("target", path, self.target.filter(|_| wanted.len() == 1), own)?;
-            let name = if several {
-                format!("{stem}.{}", own.map_or_else(|| column.to_string(), |own| own.name().to_owned()))
-            } else {
-                stem.clone()
+            let target = if outputs.len() > 1 { outputs[column] } else { whole.target };
+            let name = match (several, outputs.len() > 1) {
+                (false, _) => whole.name.clone(),
+                (true, true) => format!("{}.{target}", whole.name),
+                (true, false) => format!("{}.{column}", whole.name),
             };
-            let model = Model { target: Some(target), ..narrowed(model.clone(), &example, column)? };
-            Ok(Loaded { name, model, target, input, digest: digest.clone(), column })
+            let model = Model { target: Some(target), ..narrowed(whole.model.clone(), &example, column)? };
+            let (input, digest) = (whole.input, whole.digest.clone());
+            Ok(Loaded { name, model, target, input, digest, column })
         };
         wanted.iter().map(|column| one(*column)).collect()
     }
 
-    /// Whether any is given.
-    pub fn any(&self) -> bool {
-        self.arch.is_some() || self.target.is_some() || self.input.is_some() || self.column.is_some()
+    /// Reads a model with all its outputs, or with the one asked for.
+    pub fn load_asked(&self, path: &Path, dataset: &Dataset) -> Result<Loaded> {
+        match self.column {
+            Some(Column::One(_) | Column::Named(_)) => {
+                self.load(path, dataset)?.pop().ok_or_else(|| Error::Usage("--column: no output".into()))
+            }
+            None | Some(Column::All) => self.load_any(path, dataset),
+        }
     }
 
-    /// `--arch`, where it is a file.
-    pub fn program_file(&mut self) -> Option<(&'static str, Input<'_>)> {
-        program_file(&mut self.arch)
+    /// Reads a model of as many outputs as its target has.
+    pub fn load_any(&self, path: &Path, dataset: &Dataset) -> Result<Loaded> {
+        let model = load_model(path, self.arch.as_deref())?;
+        let asked = self.target.as_deref().map(|list| Target::several(&targets(list, self.loss, dataset)?)).transpose()?;
+        // With --column, --target says what that output predicts.
+        let own = model.target.filter(|own| !(asked.is_some() && own.width() > 1));
+        let target = chosen("target", path, asked, own)?;
+        let input = chosen("input", path, self.input, model.input)?;
+        dataset.check_target(target)?;
+        let columns = model.network.program().columns(&[LEADS.len(), input.samples()]);
+        let columns = columns.map_err(|error| Error::format(path, error.to_string()))?;
+        if columns != target.width() && target.width() > 1 {
+            let what = format!("{}: the network has {columns} outputs, '{target}' needs {}", path.display(), target.width());
+            return Err(Error::Usage(what));
+        }
+        let name = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+        Ok(Loaded { name, model, target, input, digest: format!("sha256:{}", sha256_file(path)?), column: 0 })
+    }
+
+    /// Whether labels are given.
+    pub fn any_labels(&self) -> bool {
+        self.labels.any()
+    }
+
+    /// Whether any is given.
+    pub fn any(&self) -> bool {
+        self.arch.is_some() || self.target.is_some() || self.input.is_some() || self.column.is_some() || self.labels.any()
+    }
+
+    /// `--arch`, where it is a file, and the labels.
+    pub fn files(&mut self) -> Vec<(&'static str, Input<'_>)> {
+        program_file(&mut self.arch).into_iter().chain(self.labels.file()).collect()
     }
 }
 
@@ -139,5 +187,5 @@ pub(super) fn warn_if_worse_than_mean(model: &Model, globals: &Globals) {
 /// That a model is no better than the mean on the test part that it was trained beside, if it is so and its file knows.
 pub(super) fn worse_than_mean(model: &Model) -> Option<String> {
     let test = model.provenance.as_ref().and_then(|about| about.metrics(Part::Test)).filter(|test| test.mae >= test.mae_of_mean)?;
-    Some(words_for_the_mean(test.mae, test.mae_of_mean, model.unit()))
+    Some(words_for_the_mean(test.mae, test.mae_of_mean, model.target.map_or("", Target::error_unit)))
 }

@@ -46,7 +46,7 @@ impl fmt::Display for Column {
 
 /// What each output of a model predicts, where it says so.
 pub(super) fn targets(model: &Model) -> Vec<Target> {
-    model.target.into_iter().collect()
+    model.outputs().unwrap_or_default()
 }
 
 /// The outputs that a command is about, for examples of a shape (without the batch axis).

@@ -15,7 +15,7 @@ use crate::files::npz::NpzWriter;
 use crate::nn::Examples;
 use crate::progress::Report;
 use crate::report::study_tables::named;
-use crate::study::{Judge, Perturbed, area_table, write_area_tables};
+use crate::study::{Judge, Perturbed, area_table, scorings, write_area_tables};
 use crate::{Error, Result};
 use ndarray::Array1;
 use std::path::{Path, PathBuf};
@@ -61,7 +61,7 @@ impl Recorded for Args {
     fn files(&mut self) -> Files<'_> {
         let mut inputs: Vec<_> = self.models.iter_mut().map(|path| ("model", Input::Path(path))).collect();
         inputs.push(("data", Input::Path(&mut self.data)));
-        inputs.extend(self.options.program_file());
+        inputs.extend(self.options.files());
         Files { inputs, output: Some(&mut self.output) }
     }
 
@@ -82,14 +82,15 @@ fn curves_of(args: &Args, globals: &Globals) -> Result<(AtomicFolder, Vec<Pertur
     if args.ecgs == 0 {
         return Err(Error::Usage("no ECG asked for: -n takes a number from 1".into()));
     }
-    let mut subjects = args.options.load_all(&args.models)?;
+    let dataset = args.options.dataset(&args.data, globals)?;
+    let mut subjects = args.options.load_all(&args.models, &dataset)?;
     subjects.sort_by_key(|subject| subject.target);
     names_differ(subjects.iter().map(|subject| subject.name.as_str()))?;
     let programs = subjects.iter().map(|subject| subject.model.network.program());
     let (methods, left_out) = able(&methods, args.method != "all", programs, &AttributionSettings::default())?;
     tell_left_out(&left_out, globals);
     let kinds: Vec<InputKind> = subjects.iter().map(|subject| subject.input).collect();
-    let dataset = Dataset::open_checked(&args.data, &kinds)?;
+    dataset.check_arrays(&args.data, &kinds)?;
     let folder = AtomicFolder::resume(&args.output)?;
     // Curves are written at the end: what an earlier run has left of them may be of other models or methods.
     folder.empty()?;
@@ -139,7 +140,7 @@ fn perturbed(
     report: Report<'_>,
 ) -> Result<Perturbed> {
     let Loaded { name, model, target, input, digest, column } = subject;
-    let split = dataset.split(subject.split_seed(args.seed));
+    let split = subject.split(dataset, Some(subject.split_seed(args.seed)))?;
     let mut test = Examples::of(dataset, &split, Part::Test, *target);
     test.ecgs.truncate(args.ecgs);
     test.values.truncate(args.ecgs);
@@ -172,6 +173,7 @@ fn perturbed(
         ecgs: test.ecgs.iter().map(|ecg| *ecg as u64).collect(),
         truth: test.values,
         sd: crate::study::deviation(&train),
+        kind: target.kind(),
         methods: judged.curves.into_iter().map(|(method, curves)| (method.to_string(), curves)).collect(),
     })
 }
@@ -191,14 +193,15 @@ fn write_curves(folder: &Path, found: &Perturbed) -> Result<()> {
 }
 
 fn tell(args: &Args, networks: &[Perturbed], left_out: &[LeftOut], globals: &Globals) -> Result<()> {
-    let table = area_table(networks, Scoring::Paper);
+    let first = scorings(networks).first().copied().unwrap_or(Scoring::Paper);
+    let table = area_table(networks, first);
     if globals.json {
         let one = |network: &Perturbed| {
             let areas = |scoring: Scoring| -> serde_json::Map<String, serde_json::Value> {
                 network.methods.iter().map(|(name, _)| name.clone()).zip(network.areas(scoring).into_iter().map(Into::into)).collect()
             };
             let scorings: serde_json::Map<_, _> =
-                Scoring::ALL.into_iter().map(|scoring| (scoring.name().to_owned(), areas(scoring).into())).collect();
+                network.scorings().iter().map(|scoring| (scoring.name().to_owned(), areas(*scoring).into())).collect();
             serde_json::json!({ "name": network.name, "ecgs": network.ecgs.len(), "areas": scorings, "excluded": network.excluded() })
         };
         let networks: Vec<serde_json::Value> = networks.iter().map(one).collect();
@@ -208,7 +211,7 @@ fn tell(args: &Args, networks: &[Perturbed], left_out: &[LeftOut], globals: &Glo
         }
         return print(format!("{told:#}"));
     }
-    print(format!("Area under the error curve to iteration 15, {} as in table4.csv:", named(Scoring::Paper)))?;
+    print(format!("Area under the error curve to iteration 15, {} as in table4.csv:", named(first)))?;
     table.plain().lines().try_for_each(print)?;
     let excluded: usize = networks.iter().map(|network| network.excluded().len()).sum();
     let ecgs: Vec<String> = networks.iter().map(|network| format!("{} {}", network.ecgs.len(), network.name)).collect();

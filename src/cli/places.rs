@@ -49,7 +49,8 @@ impl Command {
             Command::Render(args) => args.places(),
             Command::Survey(args) => args.places(),
             Command::Models(args) => args.places(),
-            Command::Run(_) | Command::Status(_) | Command::Evaluate(_) | Command::Verify(_) | Command::Inspect(_) => Places::default(),
+            Command::Evaluate(args) => args.places(),
+            Command::Run(_) | Command::Status(_) | Command::Verify(_) | Command::Inspect(_) => Places::default(),
         }
     }
 }

@@ -180,7 +180,7 @@ impl Origin {
 /// An ECG of a dataset, whose samples and measurements are its own.
 fn of_dataset(data: &Dataset, path: &Path, index: usize, wanted: &Wanted) -> Result<Ready> {
     let measured = data.measurements(index).clone();
-    let exact = data.truth(index).cloned();
+    let exact = data.exact_measurements(index).cloned();
     let facts = Ready { exact, measured: Some(measured.clone()), ..Ready::default() };
     if wanted.kind == InputKind::Median {
         if let Some(reason) = &measured.rejected {

@@ -299,11 +299,13 @@ fn curves(files: &[PathBuf], bands: bool, style: Style) -> Result<Svg> {
     read.sort_by_key(|curve| NINE.iter().position(|name| *name == curve.0).unwrap_or(NINE.len()));
     let Some(truth) = read.first().map(|first| first.2.clone()) else { return Err(Error::Usage("--curves takes files".into())) };
     let views: Vec<_> = read.iter().map(|curve| curve.1.view()).collect();
-    let rows = usable(&truth, &views);
+    // No measurement is 0 or 1 in its unit in every ECG: these are labels.
+    let labels = truth.iter().all(|value| *value == 0.0 || *value == 1.0);
+    let scoring = if labels { Scoring::Logit } else { Scoring::default() };
+    let rows = usable(&truth, &views, scoring);
     if rows.is_empty() {
         return Err(Error::Data("no ECG of these curves can be scored: measured values are 0 or predictions are not finite".into()));
     }
-    let scoring = Scoring::default();
     let scored: Vec<Array2<f64>> = views.iter().map(|view| scores(*view, &truth, 1.0, scoring, &rows)).collect();
     let names = read.into_iter().map(|curve| curve.0).collect();
     Ok(curve_chart::curve_panels(

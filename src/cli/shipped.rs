@@ -110,13 +110,14 @@ fn list(globals: &Globals) -> Result<()> {
 
 /// Writes a card.
 fn card(args: &CardArgs, globals: &Globals) -> Result<()> {
-    let [loaded] = &ModelOptions::default().load(&args.model)?[..] else {
+    let dataset = Dataset::open(&args.data)?;
+    let [loaded] = &ModelOptions::default().load(&args.model, &dataset)?[..] else {
         return Err(Error::Usage(format!("{}: a card is of a network of one output", args.model.display())));
     };
     let Some(provenance) = &loaded.model.provenance else {
         return Err(Error::Usage(format!("{}: a card tells of a training, and the file knows of none", args.model.display())));
     };
-    let dataset = Dataset::open_checked(&args.data, &[loaded.input])?;
+    dataset.check_arrays(&args.data, &[loaded.input])?;
     let digest = super::evaluate::dataset_digest(&dataset);
     if provenance.dataset != digest {
         let text =

@@ -1,6 +1,7 @@
 //! `cardiograd study`.
 
 use super::generate::SourceName;
+use super::labels::{LabelOptions, split_by, targets};
 use super::method_options::tell_left_out;
 use super::numbers::{ECGS, ROUNDS, up_to};
 use super::provenance::{Files, Input, Recorded, record};
@@ -8,15 +9,15 @@ use super::{Globals, Progress, print};
 use crate::atomic::OutputLock;
 use crate::attribution::catalogue::able;
 use crate::attribution::{Method, Settings as AttributionSettings};
-use crate::dataset::{InputKind, Target};
+use crate::dataset::{Dataset, InputKind, Target};
 use crate::evaluation::scores::Scoring;
-use crate::nn::{ARCHITECTURES, Preset, load_program};
+use crate::nn::{ARCHITECTURES, ClassWeights, Further, Loss, Preset, load_program};
 use crate::report::StudyResults;
 use crate::report::against::Pair;
 use crate::report::findings::warnings;
 use crate::report::store::{self, RESULTS};
 use crate::report::study_tables::named;
-use crate::study::{DataSource, Perturbed, StudySettings, area_table, run as run_study};
+use crate::study::{DataSource, Perturbed, StudySettings, area_table, run as run_study, scorings};
 use crate::{Error, Result};
 use std::path::{Path, PathBuf};
 
@@ -38,9 +39,26 @@ pub(super) struct Options {
     /// ECGs to generate [default: of the preset].
     #[arg(long, value_name = "N", value_parser = up_to::<ECGS>)]
     ecgs: Option<usize>,
-    /// Targets separated by commas [default: the study's six].
+    /// Targets separated by commas: measurements, or columns of the labels as train takes them [default: the study's six].
     #[arg(long, value_name = "LIST")]
     targets: Option<String>,
+    #[command(flatten)]
+    labels: LabelOptions,
+    /// What is made small: mse for numbers, bce for yes or no [default: by what each column holds].
+    #[arg(long, value_name = "mse|bce", requires = "labels")]
+    loss: Option<Loss>,
+    /// Keeps ECGs of one group, as a patient, in one part: the column of the labels that names it.
+    #[arg(long, value_name = "COLUMN", requires = "labels", conflicts_with = "split_column")]
+    group: Option<String>,
+    /// Takes the parts from a column of the labels, as train does.
+    #[arg(long, value_name = "COLUMN", requires = "labels")]
+    split_column: Option<String>,
+    /// How classes weigh: equal, balanced, or how many times yes weighs as much as no [default: equal].
+    #[arg(long, value_name = "WEIGHTS", requires = "labels")]
+    class_weights: Option<ClassWeights>,
+    /// Ends a training when the validation loss has not been the lowest for so many epochs.
+    #[arg(long, value_name = "EPOCHS", value_parser = up_to::<ROUNDS>)]
+    patience: Option<usize>,
     /// What the networks look at: median (12 × 600) or rhythm (12 × 5000).
     #[arg(long, default_value = "median")]
     input: InputKind,
@@ -109,6 +127,7 @@ impl Recorded for Args {
         let mut inputs = Vec::new();
         inputs.extend(self.options.generator.as_mut().map(|path| ("generator", Input::Path(path))));
         inputs.extend(self.options.data.as_mut().map(|path| ("data", Input::Path(path))));
+        inputs.extend(self.options.labels.file());
         inputs.extend(self.against.as_mut().map(|path| ("against", Input::Path(path))));
         if !ARCHITECTURES.contains(&self.options.arch.as_str()) {
             inputs.push(("arch", Input::Text(&mut self.options.arch)));
@@ -180,10 +199,9 @@ impl Options {
         let (mut methods, left_out) = able(&methods, self.method != "all", [&program], &AttributionSettings::default())?;
         tell_left_out(&left_out, globals);
         methods.sort();
-        let listed = |list: &str| list.split(',').map(|name| name.trim().parse()).collect::<Result<Vec<Target>>>();
-        let mut targets = self.targets.as_deref().map_or(Ok(fresh.targets.clone()), listed)?;
+        let mut targets = self.targets(globals)?.unwrap_or_else(|| fresh.targets.clone());
         targets.sort();
-        if let Some(pair) = targets.windows(2).find(|pair| pair[0] == pair[1]) {
+        if let Some(pair) = targets.windows(2).find(|pair| pair[0].name() == pair[1].name()) {
             return Err(Error::Usage(format!("target '{}' is listed twice", pair[0])));
         }
         let mut training = fresh.training;
@@ -199,8 +217,28 @@ impl Options {
             perturb_ecgs: self.perturb_ecgs.unwrap_or(fresh.perturb_ecgs),
             iterations: self.iterations.unwrap_or(fresh.iterations),
             scoring: self.scoring,
+            labels: self.labels.table(),
+            further: Further {
+                split: split_by(self.group.as_deref(), self.split_column.as_deref())?,
+                class_weights: self.class_weights.unwrap_or_default(),
+                patience: self.patience,
+                ..Further::default()
+            },
             ..fresh
         })
+    }
+
+    /// The targets asked for. What a label is, its table and the dataset say.
+    fn targets(&self, globals: &Globals) -> Result<Option<Vec<Target>>> {
+        let Some(list) = self.targets.as_deref() else { return Ok(None) };
+        let Some(data) = self.data.as_ref().filter(|_| self.labels.any()) else {
+            if self.labels.any() {
+                return Err(Error::Usage("--labels are of a dataset: --data DATASET".into()));
+            }
+            return list.split(',').map(|name| name.trim().parse()).collect::<Result<_>>().map(Some);
+        };
+        let dataset = self.labels.put(Dataset::open(data)?, globals)?;
+        targets(list, self.loss, &dataset).map(Some)
     }
 
     fn data_source(&self, fresh: &StudySettings) -> Result<DataSource> {
@@ -231,17 +269,18 @@ fn places(folder: &Path) -> [(&'static str, PathBuf); 6] {
 
 fn summary(folder: &Path, results: &StudyResults) -> serde_json::Value {
     let named = |networks: &[Perturbed], scoring: Scoring| -> serde_json::Value {
+        let of_its_kind = |network: &&Perturbed| network.scorings().contains(&scoring);
         let one = |network: &Perturbed| {
             let areas = network.methods.iter().map(|(name, _)| name.clone()).zip(network.areas(scoring).into_iter().map(Into::into));
             (network.name.clone(), serde_json::Value::Object(areas.collect()))
         };
-        serde_json::Value::Object(networks.iter().map(one).collect())
+        serde_json::Value::Object(networks.iter().filter(of_its_kind).map(one).collect())
     };
     let networks = Perturbed::of(results);
     let metrics: serde_json::Map<_, _> =
         results.targets.iter().map(|t| (t.target.name().to_owned(), serde_json::json!(t.metrics))).collect();
     let table4: serde_json::Map<_, _> =
-        Scoring::ALL.into_iter().map(|scoring| (scoring.name().to_owned(), named(&networks, scoring))).collect();
+        scorings(&networks).into_iter().map(|scoring| (scoring.name().to_owned(), named(&networks, scoring))).collect();
     let files: serde_json::Map<_, _> = places(folder).into_iter().map(|(name, path)| (name.to_owned(), serde_json::json!(path))).collect();
     serde_json::json!({ "folder": folder, "ecgs": results.data.ecgs, "metrics": metrics, "table4": table4, "files": files })
 }
@@ -256,9 +295,14 @@ pub(super) fn finished(folder: &Path, results: &StudyResults, globals: &Globals)
 }
 
 fn tell(folder: &Path, results: &StudyResults) -> Result<()> {
-    print(format!("\nArea under the error curve to iteration 15, {}:", named(results.scoring)))?;
-    let table = area_table(&Perturbed::of(results), results.scoring);
-    table.plain().lines().try_for_each(print)?;
+    let networks = Perturbed::of(results);
+    let mut own: Vec<Scoring> = networks.iter().map(|network| results.scoring.for_kind(network.kind)).collect();
+    own.sort_by_key(|scoring| scoring.is_of_classes());
+    own.dedup();
+    for scoring in own {
+        print(format!("\nArea under the error curve to iteration 15, {}:", named(scoring)))?;
+        area_table(&networks, scoring).plain().lines().try_for_each(print)?;
+    }
     warnings(results).iter().try_for_each(|warning| print(format!("\n{warning}")))?;
     let [(_, report), ..] = places(folder);
     print(format!("\nOpen {}; models, heatmaps, curves, figures and tables are beside it.", report.display()))

@@ -1,7 +1,7 @@
 //! A dataset as a folder: `rhythm.npy`, `median.npy`, `measurements.csv`, `dataset.json`. Opened, never read whole.
 
 use super::samples::{MEDIAN_LEADS, RHYTHM_LEADS, check_finite};
-use super::{Dataset, InputKind, Samples, read_table};
+use super::{Dataset, InputKind, Labels, Samples, read_table};
 use crate::ecg::Measurements;
 use crate::files::digest::{sha256, sha256_file};
 use crate::files::npy::{Dtype, NpyRows};
@@ -247,19 +247,45 @@ impl Dataset {
     /// # Errors
     /// As [`Dataset::open`].
     pub fn open_checked(folder: impl AsRef<Path>, inputs: &[InputKind]) -> Result<Self> {
-        let folder = folder.as_ref();
-        let dataset = Self::open(folder)?;
-        let file = |kind: InputKind| if kind == InputKind::Median { MEDIAN } else { RHYTHM };
-        let files: BTreeSet<&str> = inputs.iter().map(|kind| file(*kind)).collect();
-        for name in files {
-            if let Some(manifest) = &dataset.manifest {
-                manifest.check(folder, name, &sha256_file(folder.join(name))?)?;
-            }
-        }
+        let dataset = Self::open(&folder)?;
+        dataset.check_arrays(folder, inputs)?;
         Ok(dataset)
     }
 
-    /// The digest (SHA-256) of the manifest, which holds those of the files: what tells one dataset from another. Empty for a dataset in memory.
+    /// Refuses arrays that are not the bytes that the manifest lists: what [`Dataset::open_checked`] does beyond opening.
+    ///
+    /// # Errors
+    /// [`Error::Format`] naming the file; [`Error::Io`].
+    pub fn check_arrays(&self, folder: impl AsRef<Path>, inputs: &[InputKind]) -> Result<()> {
+        let folder = folder.as_ref();
+        let file = |kind: InputKind| if kind == InputKind::Median { MEDIAN } else { RHYTHM };
+        let files: BTreeSet<&str> = inputs.iter().map(|kind| file(*kind)).collect();
+        for name in files {
+            if let Some(manifest) = &self.manifest {
+                manifest.check(folder, name, &sha256_file(folder.join(name))?)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads a table of labels, whose column `id` names this dataset's ECGs. Its digest becomes part of the dataset's. What is named in it and not in
+    /// the dataset is refused, or passed over.
+    ///
+    /// # Errors
+    /// As [`Labels::read`].
+    pub fn read_labels(self, path: impl AsRef<Path>, pass_over: bool) -> Result<Self> {
+        let labels = {
+            let ids: Vec<&str> = self.records().iter().map(|record| record.id.as_str()).collect();
+            Labels::read(path.as_ref(), &ids, pass_over)?
+        };
+        let digest = sha256(format!("{}\n{}", self.digest, labels.digest).as_bytes());
+        let mut labelled = self.with_labels(labels)?;
+        labelled.digest = digest;
+        Ok(labelled)
+    }
+
+    /// The digest (SHA-256) of the manifest, which holds those of the files, and of the labels where there are any: what tells one dataset from
+    /// another. Empty for a dataset in memory.
     pub fn digest(&self) -> &str {
         &self.digest
     }

@@ -6,6 +6,7 @@
 #[cfg(feature = "files")]
 pub mod folder;
 mod generate;
+mod labels;
 mod samples;
 mod split;
 #[cfg(feature = "files")]
@@ -18,10 +19,11 @@ use crate::ecg::Measurements;
 use crate::ecg::leads::twelve;
 use crate::{Error, Result};
 pub use generate::{Entry, Noise, Source};
+pub use labels::Labels;
 use ndarray::{Array2, Array3, ArrayViewMut3, Axis};
 pub use samples::{InMemory, Samples};
-pub use split::{Part, Split};
-pub use target::{InputKind, Target};
+pub use split::{Part, Split, SplitBy, Word};
+pub use target::{InputKind, MOST_OUTPUTS, Place, Row, Target, TargetKind, Transform};
 #[cfg(feature = "files")]
 pub use {
     folder::{Manifest, Origin},
@@ -44,6 +46,8 @@ pub struct Dataset {
     samples: Box<dyn Samples>,
     /// Exact values by ECG, empty where none are known.
     truth: Vec<Measurements>,
+    /// Labels of the user's own.
+    labels: Option<Labels>,
     #[cfg(feature = "files")]
     manifest: Option<folder::Manifest>,
     #[cfg(feature = "files")]
@@ -69,6 +73,7 @@ impl Dataset {
             records,
             samples,
             truth: Vec::new(),
+            labels: None,
             #[cfg(feature = "files")]
             manifest: None,
             #[cfg(feature = "files")]
@@ -108,12 +113,49 @@ impl Dataset {
         &self.records[i].measurements
     }
 
-    /// The value of `target` in ECG `i`, `None` where it was not measured.
+    /// Puts labels beside the ECGs.
+    ///
+    /// # Errors
+    /// [`Error::Data`] if they are not of as many ECGs.
+    pub fn with_labels(mut self, labels: Labels) -> Result<Self> {
+        if labels.len() != self.len() {
+            return Err(Error::Data(format!("labels of {} ECGs for {}", labels.len(), self.len())));
+        }
+        self.labels = Some(labels);
+        Ok(self)
+    }
+
+    /// The labels, where there are any.
+    pub fn labels(&self) -> Option<&Labels> {
+        self.labels.as_ref()
+    }
+
+    /// The labels, which something asks for.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] where there are none.
+    pub fn needed_labels(&self, what: &dyn std::fmt::Display) -> Result<&Labels> {
+        self.labels().ok_or_else(|| Error::Usage(format!("'{what}' is a label, which the dataset has not: --labels Y.csv")))
+    }
+
+    /// Refuses a target that neither the measurements nor the labels hold.
+    ///
+    /// # Errors
+    /// As [`Labels::check`]; [`Error::Usage`] where labels are needed and there are none.
+    pub fn check_target(&self, target: Target) -> Result<()> {
+        if target.columns().into_iter().all(Target::is_measurement) {
+            return Ok(());
+        }
+        self.needed_labels(&target)?.check(target)
+    }
+
+    /// The value of `target`, which has one column, in ECG `i`: a number, 0 or 1, or the place of a class. `None` where it was not measured, or its
+    /// label is missing.
     ///
     /// # Panics
     /// Beyond the last ECG.
     pub fn target(&self, i: usize, target: Target) -> Option<f64> {
-        target.value(self.measurements(i))
+        if target.is_measurement() { target.value(self.measurements(i)) } else { self.labels()?.value(i, target) }
     }
 
     /// The exact value of `target` in ECG `i`, which only a simulator can tell: what was measured is measured with an error. `None` where it is
@@ -122,8 +164,8 @@ impl Dataset {
         self.truth.get(i).and_then(|truth| target.value(truth))
     }
 
-    /// All that is exactly known of ECG `i`; `None` where nothing is.
-    pub fn truth(&self, i: usize) -> Option<&Measurements> {
+    /// All exact values of ECG `i`, fiducials too, where a simulator tells them.
+    pub fn exact_measurements(&self, i: usize) -> Option<&Measurements> {
         self.truth.get(i)
     }
 
@@ -193,9 +235,32 @@ impl Dataset {
         Split::new(self.len(), seed)
     }
 
-    /// The ECGs of one part that have a value of `target`: an ECG that lacks it is left out for that target only.
+    /// The same divided as is said.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] for a column that is not there; [`Error::Data`] for ECGs without a group; as [`Split::given`].
+    pub fn split_by(&self, by: SplitBy, seed: u64) -> Result<Split> {
+        match by {
+            SplitBy::Ecg => Ok(self.split(seed)),
+            SplitBy::Group(word) => {
+                let groups = self.needed_labels(&word.text())?.column(word.text())?;
+                match groups.iter().position(|group| group.is_empty()) {
+                    None => Ok(Split::grouped(groups, seed)),
+                    Some(ecg) => {
+                        let (id, name) = (&self.records[ecg].id, word.text());
+                        Err(Error::Data(format!("ECG {ecg} ('{id}') has no '{name}': whether it may be apart from others is not known")))
+                    }
+                }
+            }
+            SplitBy::Column(word) => Split::given(self.needed_labels(&word.text())?.column(word.text())?, seed),
+        }
+    }
+
+    /// The ECGs of one part that have a value of `target`, of several outputs that of any: an ECG that lacks it is left out for that target only.
     pub fn examples(&self, split: &Split, part: Part, target: Target) -> Vec<usize> {
-        split.part(part).iter().copied().filter(|&i| self.target(i, target).is_some_and(f64::is_finite)).collect()
+        let columns = target.columns();
+        let known = |i: &usize| columns.iter().any(|column| self.target(*i, *column).is_some_and(f64::is_finite));
+        split.part(part).iter().copied().filter(known).collect()
     }
 }
 

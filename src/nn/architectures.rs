@@ -87,6 +87,27 @@ pub fn standardconv(channels: usize, length: Option<usize>) -> Result<Program> {
     build.finish(y)
 }
 
+/// The same program with so many outputs: its last layer, which must be linear with weights of its own, is as wide as that.
+///
+/// # Errors
+/// [`Error::Program`] if the last layer is another one, or there would be no output.
+pub fn with_outputs(program: &Program, outputs: usize) -> Result<Program> {
+    let last = program.node(program.output());
+    let readers = program.readers();
+    let own = last.inputs.iter().skip(1).all(|id| readers[id.0].len() == 1);
+    if !matches!(last.op, Op::Linear) || !own || outputs == 0 {
+        let what = format!("the last layer '{}' cannot be given {outputs} outputs: it is not linear with weights of its own", last.name);
+        return Err(Error::Program(what));
+    }
+    let mut nodes = program.nodes().to_vec();
+    for id in last.inputs.iter().skip(1) {
+        if let Op::Parameter { shape, .. } = &mut nodes[id.0].op {
+            shape[0] = outputs;
+        }
+    }
+    Program::new(nodes, program.output())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -115,5 +136,9 @@ mod tests {
         assert_eq!(shape("model.11"), [1, 32, 150]);
         assert_eq!(shape("model.16.weight"), [1, 32]);
         assert_eq!(architecture("resnet").unwrap_err().exit_code(), 2);
+        let wide = with_outputs(&architecture("standardconv").unwrap(), 4).unwrap();
+        assert_eq!(wide.columns(&[12, 600]).unwrap(), 4);
+        assert_eq!(with_outputs(&wide, 1).unwrap(), architecture("standardconv").unwrap());
+        assert!(with_outputs(&wide, 0).is_err());
     }
 }

@@ -5,7 +5,7 @@ use super::container::{self, Kind};
 use super::model_file::{StoredTensor, restore, store};
 use super::provenance::Epoch;
 use super::schedule::ScheduleState;
-use super::settings::TrainSettings;
+use super::settings::{Further, TrainSettings};
 use super::trainer::Trainer;
 use crate::dataset::{InputKind, Target};
 use crate::tape::{Network, Program};
@@ -13,7 +13,16 @@ use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
-const KIND: Kind = Kind { letters: *b"CGT", version: 1, name: "cardiograd training checkpoint" };
+/// Version 1 knows what the study's trainings need; settings beyond them are in version 2, behind the same.
+const PLAIN: Kind = Kind { letters: *b"CGT", version: 1, name: "cardiograd training checkpoint" };
+const KIND: Kind = Kind { version: 2, ..PLAIN };
+
+/// A checkpoint of version 2.
+#[derive(Serialize, Deserialize)]
+struct Further2<C> {
+    checkpoint: C,
+    further: Further,
+}
 
 /// Everything that the next epochs depend on, and what tells one training from another.
 #[derive(Serialize, Deserialize)]
@@ -83,14 +92,21 @@ impl Checkpoint {
     /// # Errors
     /// [`Error::Io`]; [`Error::Data`] for more than half a gigabyte.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
-        container::write(&KIND, path.as_ref(), self)
+        let further = self.settings.further;
+        if self.target.is_measurement() && further == Further::default() {
+            return container::write(&PLAIN, path.as_ref(), self);
+        }
+        container::write(&KIND, path.as_ref(), &Further2 { checkpoint: self, further })
     }
 
     /// Reads the file.
     ///
     /// # Errors
-    /// [`Error::Format`] for anything but a whole, undamaged checkpoint of this version; [`Error::Io`].
+    /// [`Error::Format`] for anything but a whole, undamaged checkpoint of this version or the one before; [`Error::Io`].
     pub fn load(path: impl AsRef<Path>) -> Result<Self> {
-        container::read(&KIND, path.as_ref())
+        let plain = |checkpoint| Further2 { checkpoint, further: Further::default() };
+        let Further2::<Self> { mut checkpoint, further } = container::read_either(&KIND, path.as_ref(), plain)?;
+        checkpoint.settings.further = further;
+        Ok(checkpoint)
     }
 }

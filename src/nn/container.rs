@@ -102,6 +102,17 @@ pub(crate) fn read<V: DeserializeOwned>(kind: &Kind, path: &Path) -> Result<V> {
     decode(kind, &intake::read(path, Most { bytes: CAP + HEADER as u64, of: kind.name })?, path)
 }
 
+/// The same of a kind of two versions: it may be of the kind's version or, where `older` reads such, of the one
+/// before.
+pub(crate) fn read_either<V: DeserializeOwned, O: DeserializeOwned>(kind: &Kind, path: &Path, older: impl FnOnce(O) -> V) -> Result<V> {
+    let file = intake::read(path, Most { bytes: CAP + HEADER as u64, of: kind.name })?;
+    let before = kind.version - 1;
+    if file.starts_with(&kind.magic()) && file.get(8..12) == Some(&before.to_le_bytes()) {
+        return decode(&Kind { version: before, ..*kind }, &file, path).map(older);
+    }
+    decode(kind, &file, path)
+}
+
 /// Writes a file of a kind, whole or not at all.
 pub(crate) fn write(kind: &Kind, path: &Path, value: &impl Serialize) -> Result<()> {
     crate::atomic::write(path, &encode(kind, value)?)

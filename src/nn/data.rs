@@ -14,7 +14,8 @@ pub type Inputs<'a> = &'a (dyn Fn(&[usize]) -> Result<Array3<f32>> + Sync);
 pub struct Examples {
     /// Indices of the ECGs, as [`Inputs`] takes them.
     pub ecgs: Vec<usize>,
-    /// The measured values, in the target's unit.
+    /// The measured values, in the target's unit, of a target with several columns one after another for each ECG: NaN where missing. Classes are 0
+    /// and 1, or the place of a class.
     pub values: Vec<f64>,
 }
 
@@ -29,11 +30,17 @@ impl Examples {
         self.ecgs.is_empty()
     }
 
-    /// The examples of a dataset's part: ECGs in which the target was measured.
+    /// The examples of a dataset's part: ECGs in which the target was measured, of a target with several columns any of them.
     pub fn of(dataset: &Dataset, split: &Split, part: Part, target: Target) -> Self {
-        let ecgs = dataset.examples(split, part, target);
-        let values = ecgs.iter().filter_map(|&ecg| dataset.target(ecg, target)).collect();
+        let (ecgs, columns) = (dataset.examples(split, part, target), target.columns());
+        let value = |ecg: usize, column: Target| dataset.target(ecg, column).unwrap_or(f64::NAN);
+        let values = ecgs.iter().flat_map(|&ecg| columns.iter().map(move |column| value(ecg, *column))).collect();
         Examples { ecgs, values }
+    }
+
+    /// The values of one of several columns.
+    pub fn column(&self, at: usize, columns: usize) -> impl Iterator<Item = f64> + '_ {
+        self.values.iter().copied().skip(at).step_by(columns.max(1))
     }
 }
 
@@ -68,14 +75,20 @@ impl TrainingData<'_> {
     pub(super) fn check(&self) -> Result<()> {
         for part in Part::ALL {
             let Examples { ecgs, values } = self.part(part);
-            if ecgs.len() != values.len() {
+            let columns = self.target.columns();
+            if ecgs.len() * columns.len() != values.len() {
                 return Err(Error::Data(format!("the {part} part has {} ECGs and {} values", ecgs.len(), values.len())));
             }
             if ecgs.is_empty() && part != Part::Test {
                 return Err(Error::Data(format!("no ECG of the {part} part has a value for {}: use a larger dataset", self.target)));
             }
-            if let Some(at) = values.iter().position(|value| !value.is_finite()) {
+            if let Some(at) = values.iter().position(|value| value.is_infinite() || (columns.len() == 1 && value.is_nan())) {
+                let at = at / columns.len();
                 return Err(Error::Data(format!("ECG {}: its value for {} is {}", ecgs[at], self.target, values[at])));
+            }
+            let lacking = (0..columns.len()).find(|at| part != Part::Test && self.part(part).column(*at, columns.len()).all(f64::is_nan));
+            if let Some(at) = lacking {
+                return Err(Error::Data(format!("no ECG of the {part} part has a value for {}: use a larger dataset", columns[at])));
             }
         }
         Ok(())

@@ -8,6 +8,7 @@
 
 mod adam;
 mod architectures;
+mod augment;
 mod checkpoint;
 mod container;
 mod data;
@@ -16,6 +17,7 @@ mod initialise;
 mod load;
 mod metrics;
 mod model_file;
+mod objective;
 #[cfg(feature = "onnx")]
 pub mod onnx;
 #[cfg(feature = "files")]
@@ -28,17 +30,19 @@ mod settings;
 pub mod shipped;
 mod trainer;
 
-pub use architectures::{ARCHITECTURES, architecture, standardconv, stevennet};
+pub use architectures::{ARCHITECTURES, architecture, standardconv, stevennet, with_outputs};
+pub use augment::Augment;
 pub use checkpoint::Checkpoint;
 pub use data::{Examples, Inputs, TrainingData, predict_ecgs, predict_outputs};
 pub use initialise::initialise;
 #[cfg(feature = "files")]
 pub use load::{load_model, load_program, to_state_dict};
-pub use metrics::Metrics;
+pub use metrics::{Metrics, column_metrics, probabilities};
 pub use model_file::{Model, Storage};
+pub use objective::sigmoid;
 #[cfg(feature = "files")]
 pub use program_file::{Fault, in_one_line, parse_program};
-pub use provenance::{Epoch, Provenance, Weights};
+pub use provenance::{Epoch, OutputMetrics, Provenance, Weights};
 pub use saved_training::{Start, TrainingFiles};
-pub use settings::{Preset, Schedule, TrainSettings};
+pub use settings::{ClassWeights, Further, Loss, Preset, Schedule, TrainSettings};
 pub use trainer::{Trained, Trainer, train};

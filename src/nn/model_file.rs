@@ -1,7 +1,8 @@
 //! The project's own model file (`.cgm`): a network with what it predicts, from what, and how it came to be.
 
 use super::container::{self, Kind};
-use super::provenance::Provenance;
+use super::provenance::{OutputMetrics, Provenance};
+use super::settings::Further;
 use crate::dataset::{InputKind, Target};
 use crate::half::{half, to_half};
 use crate::tape::{Network, Parameters, Program, from_vec, slice};
@@ -9,7 +10,9 @@ use crate::{Error, Result, shape};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
-const KIND: Kind = Kind { letters: *b"CGM", version: 1, name: "cardiograd model" };
+/// Version 1 knows what the study's trainings need; what goes beyond them is in version 2, behind the same.
+const PLAIN: Kind = Kind { letters: *b"CGM", version: 1, name: "cardiograd model" };
+const KIND: Kind = Kind { version: 2, ..PLAIN };
 const HALVED: Kind = Kind { letters: *b"CGH", version: 1, name: "cardiograd model of 16-bit weights" };
 /// Parameters of no more values than this (biases, batch norms, small layers) keep their 32 bits.
 const SMALL: usize = 4096;
@@ -79,6 +82,14 @@ impl Stored<Packed> {
         let parameters = parameters.into_iter().map(Packed::whole).collect::<Result<_>>()?;
         Ok(Stored { program, parameters, target, unit, input, provenance })
     }
+}
+
+/// A model of version 2.
+#[derive(Serialize, Deserialize)]
+struct Further2<T> {
+    stored: Stored<T>,
+    further: Further,
+    outputs: Vec<OutputMetrics>,
 }
 
 /// A parameter as it lies in a file, row-major.
@@ -158,6 +169,14 @@ impl Model {
         Model { network, target: None, input: None, provenance: None }
     }
 
+    /// What each of its outputs says, where it is known: one target an output.
+    ///
+    /// # Errors
+    /// As [`Target::outputs`].
+    pub fn outputs(&self) -> Result<Vec<Target>> {
+        self.target.map_or(Ok(Vec::new()), Target::outputs)
+    }
+
     /// The unit of its predictions, empty where the target is not known.
     pub fn unit(&self) -> &'static str {
         self.target.map_or("", Target::unit)
@@ -199,13 +218,18 @@ impl Model {
     /// As [`Model::save`]; [`Error::Parameters`] for a weight that is not finite, in 16 bits.
     pub fn save_as(&self, path: impl AsRef<Path>, storage: Storage) -> Result<()> {
         let (path, parameters) = (path.as_ref(), store(&self.network.parameters()));
-        match storage {
-            Storage::F32 => container::write(&KIND, path, &self.stored(parameters)),
-            Storage::F16 => {
-                let packed = parameters.into_iter().map(Packed::new).collect::<Result<Vec<_>>>()?;
-                container::write(&HALVED, path, &self.stored(packed))
-            }
+        let about = self.provenance.as_ref();
+        let further = about.map_or_else(Further::default, |about| about.settings.further);
+        let outputs = about.map_or_else(Vec::new, |about| about.outputs.clone());
+        if storage == Storage::F16 {
+            let packed = parameters.into_iter().map(Packed::new).collect::<Result<Vec<_>>>()?;
+            return container::write(&HALVED, path, &Further2 { stored: self.stored(packed), further, outputs });
         }
+        let stored = self.stored(parameters);
+        if self.target.is_none_or(Target::is_measurement) && further == Further::default() && outputs.is_empty() {
+            return container::write(&PLAIN, path, &stored);
+        }
+        container::write(&KIND, path, &Further2 { stored, further, outputs })
     }
 
     fn stored<T>(&self, parameters: Vec<T>) -> Stored<T> {
@@ -222,21 +246,27 @@ impl Model {
     /// Reads the file.
     ///
     /// # Errors
-    /// [`Error::Format`] for anything but a whole, undamaged model file of this version; [`Error::Io`].
+    /// [`Error::Format`] for anything but a whole, undamaged model file of this version or the one before; [`Error::Io`].
     pub fn load(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        let fail = |problem: &dyn std::fmt::Display| Error::format(path, problem.to_string());
-        let stored = if Self::storage_of(path)? == Some(Storage::F16) {
-            container::read::<Stored<Packed>>(&HALVED, path)?.unpacked().map_err(|error| fail(&error))?
+        let Further2 { mut stored, further, outputs } = if Self::storage_of(path)? == Some(Storage::F16) {
+            let Further2 { stored, further, outputs } = container::read::<Further2<Packed>>(&HALVED, path)?;
+            Further2 { stored: stored.unpacked().map_err(|error: Error| Error::format(path, error.to_string()))?, further, outputs }
         } else {
-            container::read(&KIND, path)?
+            let plain = |stored: Stored<StoredTensor>| Further2 { stored, further: Further::default(), outputs: Vec::new() };
+            container::read_either(&KIND, path, plain)?
         };
+        let fail = |problem: &dyn std::fmt::Display| Error::format(path, problem.to_string());
         if stored.unit != stored.target.map_or("", Target::unit) {
             return Err(fail(&format!(
                 "its unit is '{}', that of its target is '{}'",
                 stored.unit,
                 stored.target.map_or("", Target::unit)
             )));
+        }
+        if let Some(about) = &mut stored.provenance {
+            about.settings.further = further;
+            about.outputs = outputs;
         }
         let network = restore(stored.parameters).and_then(|parameters| Network::new(stored.program, parameters));
         let network = network.map_err(|error| fail(&error))?;

@@ -2,10 +2,10 @@
 
 use super::metrics::Metrics;
 use super::settings::TrainSettings;
-use crate::dataset::Part;
+use crate::dataset::{Part, Target};
 use serde::{Deserialize, Serialize};
 
-/// What one epoch brought, in the target's unit.
+/// What one epoch brought, in the target's unit; of classes and of several outputs the losses, which have none.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Epoch {
@@ -45,8 +45,30 @@ pub struct Provenance {
     pub best_epoch: usize,
     /// Which weights these are.
     pub weights: Weights,
+    /// Errors on each part that has examples; of classes those of their probabilities. Empty for several outputs.
+    pub metrics: Vec<Metrics>,
+    /// The same of each of several outputs; empty for one. Kept apart in files.
+    #[serde(skip)]
+    pub outputs: Vec<OutputMetrics>,
+}
+
+/// What one of several outputs is worth.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OutputMetrics {
+    /// What it predicts.
+    pub target: Target,
+    /// Mean of that over the training examples that have it.
+    pub train_mean: f64,
     /// Errors on each part that has examples.
     pub metrics: Vec<Metrics>,
+}
+
+impl OutputMetrics {
+    /// An output of which nothing is known yet but its mean.
+    pub(super) fn new(target: Target, train_mean: f64) -> Self {
+        OutputMetrics { target, train_mean, metrics: Vec::new() }
+    }
 }
 
 impl Provenance {

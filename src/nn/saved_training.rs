@@ -7,7 +7,7 @@ use super::provenance::Weights;
 use super::settings::TrainSettings;
 use super::trainer::{Trained, Trainer};
 use crate::progress::Report;
-use crate::tape::Program;
+use crate::tape::{Network, Program};
 use crate::{Error, Result};
 use std::path::{Path, PathBuf};
 
@@ -35,6 +35,8 @@ pub struct TrainingFiles {
     pub checkpoint: PathBuf,
     /// How the models store their weights.
     pub storage: Storage,
+    /// What training begins from, if not from initial weights.
+    pub from: Option<Network<f32>>,
 }
 
 impl TrainingFiles {
@@ -49,6 +51,7 @@ impl TrainingFiles {
             other: Some(last),
             checkpoint: checkpoint_of(model),
             storage: Storage::F32,
+            from: None,
         }
     }
 
@@ -60,6 +63,7 @@ impl TrainingFiles {
             other: None,
             checkpoint: checkpoint_of(model),
             storage: Storage::F32,
+            from: None,
         }
     }
 
@@ -81,7 +85,11 @@ impl TrainingFiles {
         let model = match found {
             Some(model) => model,
             None => {
-                let Trained { best, last } = self.run(Trainer::new(program, data, settings)?, origin, start, report)?;
+                let trainer = match &self.from {
+                    Some(from) => Trainer::continuing(program, from, data, settings)?,
+                    None => Trainer::new(program, data, settings)?,
+                };
+                let Trained { best, last } = self.run(trainer, origin, start, report)?;
                 let (model, other) = if self.weights == Weights::Best { (best, last) } else { (last, best) };
                 self.other.as_ref().map(|path| other.save_as(path, self.storage)).transpose()?;
                 model.save_as(&self.model, self.storage)?;

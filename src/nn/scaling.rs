@@ -3,6 +3,7 @@
 //! Leads are divided, not shifted: a shift does not pass through the zeros of a padded convolution, a factor does.
 
 use super::data::TrainingData;
+use crate::dataset::Target;
 use crate::tape::{Network, NodeId, Op, Program, Tensor};
 use crate::{Error, Result};
 use ndarray::Axis;
@@ -15,9 +16,10 @@ const SAMPLE: usize = 1000;
 pub(super) struct Scaling {
     /// Divisor of each input channel.
     leads: Vec<f32>,
-    /// The target's mean and standard deviation.
-    mean: f64,
-    deviation: f64,
+    /// Mean and standard deviation of each output; 0 and 1 for logits.
+    outputs: Vec<(f64, f64)>,
+    /// The same of each column of values.
+    values: Vec<(f64, f64)>,
     identity: bool,
 }
 
@@ -30,8 +32,9 @@ struct Places {
 
 impl Scaling {
     /// No scaling.
-    pub fn identity() -> Self {
-        Scaling { leads: Vec::new(), mean: 0.0, deviation: 1.0, identity: true }
+    pub fn identity(target: Target) -> Self {
+        let (outputs, values) = (vec![(0.0, 1.0); target.width()], vec![(0.0, 1.0); target.columns().len()]);
+        Scaling { leads: Vec::new(), outputs, values, identity: true }
     }
 
     /// The scales of the training examples.
@@ -54,11 +57,21 @@ impl Scaling {
             }
         }
         let positive = |scale: f64| if scale > 0.0 { scale } else { 1.0 };
-        let n = data.train.len() as f64;
-        let mean = data.train.values.iter().sum::<f64>() / n;
-        let variance = data.train.values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / n;
+        let all = data.target.columns();
+        let scale = |(at, column): (usize, &Target)| {
+            if !column.is_regression() {
+                return (0.0, 1.0);
+            }
+            let known = || data.train.column(at, all.len()).filter(|value| !value.is_nan());
+            let n = known().count() as f64;
+            let mean = known().sum::<f64>() / n;
+            let variance = known().map(|value| (value - mean).powi(2)).sum::<f64>() / n;
+            (mean, positive(variance.sqrt()))
+        };
+        let values: Vec<(f64, f64)> = all.iter().enumerate().map(scale).collect();
+        let outputs = all.iter().zip(&values).flat_map(|(column, scale)| std::iter::repeat_n(*scale, column.width())).collect();
         let leads = squares.iter().map(|sum| positive((sum / count as f64).sqrt()) as f32).collect();
-        Ok(Scaling { leads, mean, deviation: positive(variance.sqrt()), identity: false })
+        Ok(Scaling { leads, outputs, values, identity: false })
     }
 
     /// Divides the channels of a batch (N, C, L).
@@ -70,17 +83,18 @@ impl Scaling {
         }
     }
 
-    /// The scaled target.
-    pub fn target(&self, value: f64) -> f32 {
-        ((value - self.mean) / self.deviation) as f32
+    /// The scaled value of a column.
+    pub fn target(&self, column: usize, value: f64) -> f32 {
+        let (mean, deviation) = self.values[column];
+        ((value - mean) / deviation) as f32
     }
 
-    /// An error in the target's unit from a scaled one.
+    /// An error in the unit of a target of one column from a scaled one.
     pub fn error(&self, scaled: f64) -> f64 {
-        scaled * self.deviation
+        scaled * self.values[0].1
     }
 
-    /// The network on unscaled inputs and targets: w ← w / s per input channel; in the last layer w ← σ w, b ← σ b + μ.
+    /// The network on unscaled inputs and targets: w ← w / s per input channel; in the last layer w ← σ w, b ← σ b + μ per output.
     ///
     /// # Errors
     /// As [`Scaling::of`].
@@ -94,9 +108,35 @@ impl Scaling {
                 channel.mapv_inplace(|v| v / scale);
             }
         }
-        let (mean, deviation) = (self.mean, self.deviation);
-        network.parameter_mut(places.last_weight).mapv_inplace(|v| (f64::from(v) * deviation) as f32);
-        network.parameter_mut(places.last_bias).mapv_inplace(|v| (f64::from(v) * deviation + mean) as f32);
+        for (mut row, (_, deviation)) in network.parameter_mut(places.last_weight).axis_iter_mut(Axis(0)).zip(&self.outputs) {
+            row.mapv_inplace(|v| (f64::from(v) * deviation) as f32);
+        }
+        for (bias, (mean, deviation)) in network.parameter_mut(places.last_bias).iter_mut().zip(&self.outputs) {
+            *bias = (f64::from(*bias) * deviation + mean) as f32;
+        }
+        Ok(network)
+    }
+
+    /// The other way, for a training that begins from a trained network: the network on scaled inputs that gives scaled targets.
+    ///
+    /// # Errors
+    /// As [`Scaling::of`].
+    pub fn unfold(&self, mut network: Network<f32>) -> Result<Network<f32>> {
+        if self.identity {
+            return Ok(network);
+        }
+        let places = Places::find(network.program())?;
+        for weight in places.first {
+            for (mut channel, scale) in network.parameter_mut(weight).axis_iter_mut(Axis(1)).zip(&self.leads) {
+                channel.mapv_inplace(|v| v * scale);
+            }
+        }
+        for (mut row, (_, deviation)) in network.parameter_mut(places.last_weight).axis_iter_mut(Axis(0)).zip(&self.outputs) {
+            row.mapv_inplace(|v| (f64::from(v) / deviation) as f32);
+        }
+        for (bias, (mean, deviation)) in network.parameter_mut(places.last_bias).iter_mut().zip(&self.outputs) {
+            *bias = ((f64::from(*bias) - mean) / deviation) as f32;
+        }
         Ok(network)
     }
 }

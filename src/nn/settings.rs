@@ -1,5 +1,7 @@
 //! How a network is trained: the settings, and the presets.
 
+use super::augment::Augment;
+use crate::dataset::{SplitBy, TargetKind};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::fmt::{Display, Formatter};
@@ -39,7 +41,7 @@ impl Display for Schedule {
     }
 }
 
-/// How a network is trained with Adam on the mean squared error.
+/// How a network is trained with Adam, numbers on the mean squared error and classes on cross entropy.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TrainSettings {
@@ -56,13 +58,119 @@ pub struct TrainSettings {
     pub standardise: bool,
     /// The master seed.
     pub seed: u64,
+    /// What goes beyond the study's trainings. Files keep it apart, so that those of a training without it are as they were before there was any.
+    #[serde(skip)]
+    pub further: Further,
+}
+
+/// Settings that the study's trainings do without.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Further {
+    /// How ECGs are divided into parts.
+    pub split: SplitBy,
+    /// How classes weigh in the loss.
+    pub class_weights: ClassWeights,
+    /// Ends the training when the validation loss has not been the lowest for so many epochs.
+    pub patience: Option<usize>,
+    /// What is done to training ECGs on their way in.
+    pub augment: Augment,
+    /// SHA-256 of the model that training began from.
+    pub from: Option<[u8; 32]>,
+}
+
+impl Display for Further {
+    /// What differs from the study's, a few words each; nothing where nothing does.
+    fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
+        let mut all = Vec::new();
+        match self.split {
+            SplitBy::Ecg => {}
+            SplitBy::Group(word) => all.push(format!("ECGs of one {} in one part", word.text())),
+            SplitBy::Column(word) => all.push(format!("parts by {}", word.text())),
+        }
+        match self.class_weights {
+            ClassWeights::Equal => {}
+            ClassWeights::Balanced => all.push("balanced classes".into()),
+            ClassWeights::Yes(weight) => all.push(format!("yes weighs {weight}")),
+        }
+        all.extend(self.patience.map(|patience| format!("ends {patience} epochs after the best")));
+        if self.augment.any() {
+            all.push(format!("augmented by {}", self.augment));
+        }
+        all.extend(self.from.map(|digest| {
+            let hex: String = digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
+            format!("begun from the model {hex}…")
+        }));
+        f.write_str(&all.join(", "))
+    }
+}
+
+/// How the classes of a target weigh in the loss.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ClassWeights {
+    /// All the same.
+    #[default]
+    Equal,
+    /// Each n / (classes · n of the class) over the training examples, so that every class weighs the same in all.
+    Balanced,
+    /// Yes weighs so many times as much as no.
+    Yes(f64),
+}
+
+impl FromStr for ClassWeights {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match (text, text.parse::<f64>()) {
+            ("equal", _) => Ok(ClassWeights::Equal),
+            ("balanced", _) => Ok(ClassWeights::Balanced),
+            (_, Ok(weight)) if weight > 0.0 && weight.is_finite() => Ok(ClassWeights::Yes(weight)),
+            _ => Err(Error::Usage(format!("unknown class weights '{text}': equal, balanced, or how many times yes weighs as much as no"))),
+        }
+    }
+}
+
+/// What is made small.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Loss {
+    /// The mean squared error.
+    Mse,
+    /// Binary cross entropy of logits.
+    Bce,
+    /// Cross entropy of the softmax of logits.
+    CrossEntropy,
+}
+
+impl Loss {
+    /// The kind of target that it is for.
+    pub fn kind(self) -> TargetKind {
+        match self {
+            Loss::Mse => TargetKind::Regression,
+            Loss::Bce => TargetKind::Binary,
+            Loss::CrossEntropy => TargetKind::MultiClass,
+        }
+    }
+}
+
+impl FromStr for Loss {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match text {
+            "mse" => Ok(Loss::Mse),
+            "bce" => Ok(Loss::Bce),
+            "cross_entropy" => Ok(Loss::CrossEntropy),
+            _ => Err(Error::Usage(format!("unknown loss '{text}': the losses are mse, bce and cross_entropy"))),
+        }
+    }
 }
 
 impl TrainSettings {
     /// The study's: raw µV in, raw ms or µV out, 100 epochs of batches of 32, learning rate 0.008, halved on a plateau of 10 epochs.
     pub fn paper() -> Self {
         let schedule = Schedule::Plateau { factor: 0.5, patience: 10, threshold: 1e-4 };
-        TrainSettings { epochs: 100, batch: 32, learning_rate: 0.008, schedule, standardise: false, seed: 0 }
+        TrainSettings { epochs: 100, batch: 32, learning_rate: 0.008, schedule, standardise: false, seed: 0, further: Further::default() }
     }
 
     /// As the study trains (raw values, plateau), in about a third of the epochs: meant to reach its test errors on 24 000 Pulse2pulse ECGs. Raw values, since
@@ -74,7 +182,15 @@ impl TrainSettings {
     /// A useful network in few steps: standardised, one cycle. On a few thousand simulated ECGs it is meant to bring each of the six
     /// targets at least three times nearer than predicting the mean does.
     pub fn quick() -> Self {
-        TrainSettings { epochs: 5, batch: 32, learning_rate: 0.008, schedule: Schedule::OneCycle, standardise: true, seed: 0 }
+        TrainSettings {
+            epochs: 5,
+            batch: 32,
+            learning_rate: 0.008,
+            schedule: Schedule::OneCycle,
+            standardise: true,
+            seed: 0,
+            further: Further::default(),
+        }
     }
 
     /// Refuses what makes no sense.
@@ -85,6 +201,9 @@ impl TrainSettings {
         }
         if !(self.learning_rate.is_finite() && self.learning_rate > 0.0) {
             return wrong(format!("a learning rate of {}: it must be above 0", self.learning_rate));
+        }
+        if self.further.patience == Some(0) {
+            return wrong("a patience of 0 epochs: it must be at least 1".into());
         }
         match self.schedule {
             Schedule::Plateau { factor, threshold, .. } if !(factor > 0.0 && factor < 1.0 && (0.0..1.0).contains(&threshold)) => {

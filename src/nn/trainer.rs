@@ -1,15 +1,16 @@
-//! Training: Adam on the mean squared error, epoch by epoch, so that whoever drives it can save and continue.
+//! Training: Adam on the loss of the target's kind, epoch by epoch, so that whoever drives it can save and continue.
 
 use super::adam::Adam;
 use super::checkpoint::Checkpoint;
-use super::data::{TrainingData, predict_batch, predict_ecgs};
+use super::data::{Examples, TrainingData, predict_outputs};
 use super::initialise;
-use super::metrics::Metrics;
+use super::metrics::column_metrics;
 use super::model_file::Model;
-use super::provenance::{Epoch, Provenance, Weights};
+use super::objective::Objective;
+use super::provenance::{Epoch, OutputMetrics, Provenance, Weights};
 use super::scaling::Scaling;
 use super::schedule::ScheduleState;
-use super::settings::TrainSettings;
+use super::settings::{Further, TrainSettings};
 use crate::dataset::Part;
 use crate::progress::{Report, Step};
 use crate::random::{Stage, Stream};
@@ -17,6 +18,7 @@ use crate::tape::limits::MOST_IN_TRAINING;
 use crate::tape::{Mode, Network, Program, RuleSet, Tensor, TrainingPlan, Want, from_vec, slice};
 use crate::{Error, Result};
 use cardiograd_kernels::awake;
+use ndarray::Array3;
 use rand::seq::SliceRandom;
 
 /// What a training gives.
@@ -37,6 +39,7 @@ pub struct Trainer<'a> {
     pub(super) adam: Adam,
     pub(super) schedule: ScheduleState,
     pub(super) scaling: Scaling,
+    objective: Objective,
     pub(super) best: Network<f32>,
     pub(super) best_epoch: usize,
     pub(super) epochs: Vec<Epoch>,
@@ -58,7 +61,8 @@ pub fn train(program: &Program, data: TrainingData<'_>, settings: &TrainSettings
 }
 
 impl<'a> Trainer<'a> {
-    /// A training that has not begun, from [`initialise`]d weights. The program takes one input (N, C, L) and gives (N, 1).
+    /// A training that has not begun, from [`initialise`]d weights. The program takes one input (N, C, L) and gives (N, K), K the target's
+    /// [`width`](crate::dataset::Target::width).
     ///
     /// # Errors
     /// [`Error::Usage`] for senseless settings; [`Error::Data`] for parts without examples; [`Error::Program`] if the program has a parameter
@@ -76,13 +80,15 @@ impl<'a> Trainer<'a> {
         settings.check()?;
         data.check()?;
         network.check_running_averages()?;
-        let scaling = if settings.standardise { Scaling::of(network.program(), &data)? } else { Scaling::identity() };
+        let scaling = if settings.standardise { Scaling::of(network.program(), &data)? } else { Scaling::identity(data.target) };
+        let objective = Objective::new(data.target, data.train, settings.further.class_weights)?;
         let steps = settings.epochs as u64 * data.train.len().div_ceil(settings.batch) as u64;
         Ok(Trainer {
             settings: *settings,
             adam: Adam::new(&network),
             schedule: ScheduleState::new(settings, steps),
             scaling,
+            objective,
             best: network.clone(),
             best_epoch: 0,
             epochs: Vec::new(),
@@ -91,6 +97,32 @@ impl<'a> Trainer<'a> {
             data,
             plan: None,
         })
+    }
+
+    /// A training that begins from a trained network, which sees µV and gives the target's unit. Where its last layer is that of other outputs, that layer
+    /// alone begins anew.
+    ///
+    /// # Errors
+    /// As [`Trainer::new`]; [`Error::Usage`] if anything but the last layer differs from the program's.
+    pub fn continuing(program: &Program, from: &Network<f32>, data: TrainingData<'a>, settings: &TrainSettings) -> Result<Self> {
+        let mut parameters = initialise(program, settings.seed, data.target.index())?;
+        let last: Vec<_> = program.node(program.output()).inputs.iter().map(|id| program.node(*id).name.clone()).collect();
+        for (name, value) in from.parameters() {
+            match parameters.get_mut(&name) {
+                Some(own) if own.shape() == value.shape() => *own = value,
+                Some(_) if last.contains(&name) => {}
+                _ => {
+                    return Err(Error::Usage(format!(
+                        "the model to begin from has another network: its '{name}' has no place in this one"
+                    )));
+                }
+            }
+        }
+        let mut trainer = Self::from_network(Network::new(program.clone(), parameters)?, data, settings)?;
+        trainer.network = trainer.scaling.unfold(trainer.network)?;
+        trainer.best = trainer.network.clone();
+        trainer.adam = Adam::new(&trainer.network);
+        Ok(trainer)
     }
 
     /// Continues where a checkpoint left off.
@@ -111,9 +143,10 @@ impl<'a> Trainer<'a> {
         &self.epochs
     }
 
-    /// Whether all epochs are done.
+    /// Whether all epochs are done, or so many since the best one that training is to end.
     pub fn is_done(&self) -> bool {
-        self.epochs.len() >= self.settings.epochs
+        let since = self.epochs.len().saturating_sub(self.best_epoch + 1);
+        self.epochs.len() >= self.settings.epochs || self.settings.further.patience.is_some_and(|patience| since >= patience)
     }
 
     /// Trains one epoch and validates.
@@ -126,8 +159,10 @@ impl<'a> Trainer<'a> {
         let stream = Stream::new(self.settings.seed, Stage::Epoch).target(self.data.target.index()).ecg(number as u64);
         order.shuffle(&mut stream.rng());
         let per_epoch = order.len().div_ceil(self.settings.batch) as u64;
-        let note = self.epochs.last().map_or(String::new(), |epoch| {
-            format!("epoch {number}: validation RMSE {:.4} {}", epoch.validation_rmse, self.data.target.unit())
+        let one_number = self.objective.is_one_number();
+        let note = self.epochs.last().map_or(String::new(), |epoch| match one_number {
+            true => format!("epoch {number}: validation RMSE {:.4} {}", epoch.validation_rmse, self.data.target.unit()),
+            false => format!("epoch {number}: validation loss {:.4}", epoch.validation_rmse),
         });
         let mut sum = 0.0;
         let mut learning_rate = 0.0;
@@ -141,7 +176,7 @@ impl<'a> Trainer<'a> {
         self.finite_parameters()?;
         let loss = self.validate()?;
         self.schedule.epoch_ended(loss);
-        let rmse = |loss: f64| self.scaling.error(loss.sqrt());
+        let rmse = |loss: f64| if one_number { self.scaling.error(loss.sqrt()) } else { loss };
         let epoch = Epoch { train_rmse: rmse(sum / order.len() as f64), validation_rmse: rmse(loss), learning_rate };
         if self.epochs.is_empty() || epoch.validation_rmse < self.epochs[self.best_epoch].validation_rmse {
             self.best = self.network.clone();
@@ -154,8 +189,15 @@ impl<'a> Trainer<'a> {
     /// One step on the training examples at these places; gives the batch's loss before it.
     fn step(&mut self, batch: &[usize], rates: (f64, f64)) -> Result<f64> {
         let ecgs: Vec<usize> = batch.iter().map(|at| self.data.train.ecgs[*at]).collect();
-        let x = self.inputs(&ecgs)?;
-        let targets: Vec<f32> = batch.iter().map(|at| self.scaling.target(self.data.train.values[*at])).collect();
+        let mut x = (self.data.inputs)(&ecgs)?;
+        let Further { augment, .. } = self.settings.further;
+        if augment.any() {
+            for (ecg, row) in ecgs.iter().zip(x.outer_iter_mut()) {
+                augment.change(row, self.settings.seed, self.data.target.index(), *ecg, self.epochs.len());
+            }
+        }
+        let x = self.scaled(x);
+        let targets: Vec<f32> = batch.iter().flat_map(|at| self.targets(self.data.train, *at)).collect();
         if self.plan.is_none() {
             self.fits(x.shape())?;
         }
@@ -199,36 +241,49 @@ impl<'a> Trainer<'a> {
         Ok(loss)
     }
 
-    /// The mean squared error of outputs (N, 1) and its gradient in them.
+    /// The scaled values of an example.
+    fn targets<'e>(&'e self, examples: &'e Examples, at: usize) -> impl Iterator<Item = f32> + 'e {
+        let width = self.objective.width();
+        examples.values[at * width..(at + 1) * width].iter().enumerate().map(|(column, value)| self.scaling.target(column, *value))
+    }
+
+    /// The loss of outputs (N, K) and its gradient in them.
     fn loss(&self, output: &Tensor<f32>, targets: &[f32]) -> Result<(f64, Tensor<f32>)> {
-        if output.shape() != [targets.len(), 1] {
-            let found = output.shape();
-            return Err(Error::Program(format!("the network gives shape {found:?}, training needs ({}, 1)", targets.len())));
-        }
-        let errors: Vec<f32> = slice(output).iter().zip(targets).map(|(y, target)| y - target).collect();
-        let loss = mean_square(&errors);
+        let shape = [targets.len() / self.objective.width(), self.objective.outputs()];
+        self.check_outputs(output, shape)?;
+        let (loss, gradient) = self.objective.loss(slice(output), targets);
         self.finite(loss, "loss")?;
-        let count = targets.len() as f32;
-        Ok((loss, from_vec(&[targets.len(), 1], errors.into_iter().map(|error| 2.0 / count * error).collect())))
+        Ok((loss, from_vec(&shape, gradient)))
+    }
+
+    fn check_outputs(&self, output: &Tensor<f32>, shape: [usize; 2]) -> Result<()> {
+        if output.shape() == shape {
+            return Ok(());
+        }
+        let [examples, outputs] = shape;
+        Err(Error::Program(format!("the network gives shape {:?}, training needs ({examples}, {outputs})", output.shape())))
     }
 
     /// The loss on the validation part.
     fn validate(&self) -> Result<f64> {
         let examples = self.data.validation;
-        let mut errors = Vec::with_capacity(examples.len());
-        for (ecgs, values) in examples.ecgs.chunks(64).zip(examples.values.chunks(64)) {
-            let output = predict_batch(&self.network, self.inputs(ecgs)?)?;
-            errors.extend(output.iter().zip(values).map(|(y, value)| y - self.scaling.target(*value)));
+        let (mut outputs, mut targets) = (Vec::new(), Vec::new());
+        for (number, ecgs) in examples.ecgs.chunks(64).enumerate() {
+            let x = self.scaled((self.data.inputs)(ecgs)?);
+            let output = self.network.predict(&[x])?;
+            self.check_outputs(&output, [ecgs.len(), self.objective.outputs()])?;
+            outputs.extend_from_slice(slice(&output));
+            targets.extend((0..ecgs.len()).flat_map(|at| self.targets(examples, number * 64 + at)));
         }
-        let loss = mean_square(&errors);
+        let (loss, _) = self.objective.loss(&outputs, &targets);
         self.finite(loss, "validation loss")?;
         Ok(loss)
     }
 
-    fn inputs(&self, ecgs: &[usize]) -> Result<Tensor<f32>> {
-        let mut x = (self.data.inputs)(ecgs)?.into_dyn().into_shared();
+    fn scaled(&self, x: Array3<f32>) -> Tensor<f32> {
+        let mut x = x.into_dyn().into_shared();
         self.scaling.input(&mut x);
-        Ok(x)
+        x
     }
 
     /// A ReLU's derivative at NaN is 0, so that a channel can be lost without the loss showing it.
@@ -268,14 +323,25 @@ impl<'a> Trainer<'a> {
 
     fn model(&self, network: &Network<f32>, weights: Weights, dataset: &str, report: Report<'_>) -> Result<Model> {
         let network = self.scaling.fold(network.clone())?;
-        let train_mean = self.data.train.values.iter().sum::<f64>() / self.data.train.len() as f64;
-        let mut metrics = Vec::new();
+        let columns = self.data.target.columns();
+        let all: Vec<usize> = (0..self.objective.outputs()).collect();
+        let mut outputs: Vec<OutputMetrics> = Vec::new();
         for part in Part::ALL.into_iter().filter(|part| !self.data.part(*part).is_empty()) {
             let examples = self.data.part(part);
             let label = format!("evaluating {} on the {part} part", self.data.target);
-            let predicted = predict_ecgs(&network, self.data.inputs, &examples.ecgs, &label, report)?;
-            metrics.push(Metrics::new(part, &predicted, &examples.values, train_mean));
+            let predicted = predict_outputs(&network, &all, self.data.inputs, &examples.ecgs, &label, report)?;
+            let found = column_metrics(self.data.target, part, &predicted, examples, self.data.train);
+            if outputs.is_empty() {
+                outputs = found.iter().zip(&columns).map(|(one, target)| OutputMetrics::new(*target, one.0)).collect();
+            }
+            outputs.iter_mut().zip(found).for_each(|(output, (_, metrics))| output.metrics.extend(metrics));
         }
+        // What a network of one output is worth stands where it always has.
+        let (train_mean, metrics) = match &outputs[..] {
+            [one] => (one.train_mean, one.metrics.clone()),
+            _ => (0.0, Vec::new()),
+        };
+        outputs.retain(|_| columns.len() > 1);
         let provenance = Provenance {
             version: concat!("cardiograd ", env!("CARGO_PKG_VERSION")).into(),
             settings: self.settings,
@@ -285,11 +351,8 @@ impl<'a> Trainer<'a> {
             best_epoch: self.best_epoch,
             weights,
             metrics,
+            outputs,
         };
         Ok(Model { network, target: Some(self.data.target), input: Some(self.data.input), provenance: Some(provenance) })
     }
-}
-
-fn mean_square(errors: &[f32]) -> f64 {
-    errors.iter().map(|error| f64::from(*error).powi(2)).sum::<f64>() / errors.len() as f64
 }

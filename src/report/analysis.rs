@@ -74,11 +74,12 @@ pub struct RankStability {
     pub best: f64,
 }
 
-/// Analyses one target by the study's scoring. `None` when there is no perturbation or nothing that can be scored.
+/// Analyses one target by the study's scoring, or by that of its kind where the study's is of another. `None` when there is no perturbation or nothing that can be scored.
 pub fn perturbation(results: &TargetResults, scoring: Scoring, seed: u64) -> Option<PerturbationAnalysis> {
     let perturbed = sorted(results.perturbation.as_ref()?);
     let views: Vec<ArrayView2<'_, f32>> = perturbed.methods.iter().map(|method| method.predictions.view()).collect();
-    let rows = scores::usable(&perturbed.truth, &views);
+    let scoring = scoring.for_kind(results.target.kind());
+    let rows = scores::usable(&perturbed.truth, &views, scoring);
     if rows.is_empty() || views.is_empty() {
         return None;
     }
@@ -92,7 +93,8 @@ pub fn perturbation(results: &TargetResults, scoring: Scoring, seed: u64) -> Opt
         _ => rows.clone(),
     };
     let mut area_of = |view: &ArrayView2<'_, f32>, by: Scoring| resampled.area(&scores_of(view, by, &own_rows(view, by)), by);
-    let areas = Scoring::ALL.into_iter().map(|by| (by, views.iter().map(|view| area_of(view, by)).collect())).collect();
+    let own = Scoring::of(results.target.kind()).iter();
+    let areas = own.map(|by| (*by, views.iter().map(|view| area_of(view, *by)).collect())).collect();
     let singles = Array2::from_shape_fn((rows.len(), views.len()), |(i, m)| area(scored[m].row(i), END));
     let blocks: Vec<Vec<f64>> = singles.rows().into_iter().map(|row| row.to_vec()).collect();
     let curves = curves(&scored, scoring, seed);

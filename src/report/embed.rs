@@ -192,7 +192,7 @@ fn describe_targets(results: &StudyResults) -> Vec<Value> {
 /// That a network is no better than the mean on the test split, if it is so.
 fn warning(target: &TargetResults) -> Option<String> {
     let test = target.split("test").filter(|test| test.is_worse_than_mean())?;
-    Some(format!("{}: {}.", target.target.title(), words_for_the_mean(test.mae, test.mae_of_mean, target.target.unit())))
+    Some(format!("{}: {}.", target.target.title(), words_for_the_mean(test.mae, test.mae_of_mean, target.target.error_unit())))
 }
 
 fn colours(palette: Palette) -> Value {

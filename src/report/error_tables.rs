@@ -7,7 +7,10 @@ use super::results::{Prediction, StudyResults, TargetResults};
 use super::study_tables::{column, digits};
 use super::tables::{Cell, Table};
 use crate::dataset::Target;
+use crate::evaluation::classes::Scored;
 use crate::evaluation::errors::{self, Detection, WorstShare};
+use crate::evaluation::worth::{with_intervals, yes_or_no};
+use crate::nn::probabilities;
 
 /// ECGs listed for each target.
 pub const LISTED: usize = 5;
@@ -27,7 +30,7 @@ pub fn metrics(results: &StudyResults) -> Table {
     for target in &results.targets {
         let published = published::test_errors(target.target);
         for split in &target.metrics {
-            let theirs = (split.split == "test").then_some(published);
+            let theirs = published.filter(|_| split.split == "test");
             let mut row = vec![
                 Cell::text(column(target.target)),
                 Cell::text(&split.split),
@@ -54,13 +57,30 @@ pub fn agreement(results: &StudyResults) -> Table {
     let caption = "Agreement of predicted with measured values on the test split: bias (predicted − measured) and limits of agreement (bias ± 1.96 SD), and the line \
                    measured = intercept + slope × predicted, which is 0 + 1 × for a calibrated network; 95 % intervals by Student's t";
     let mut table = Table::new(caption, ["Target", "ECGs", "Bias", "Lower limit", "Upper limit", "Slope", "Intercept"]);
-    for target in &results.targets {
+    for target in results.targets.iter().filter(|target| target.target.is_regression()) {
         let pairs = target.pairs();
         let (found, line) = (errors::agreement(&pairs), errors::calibration(&pairs));
         let decimals = found.map_or(1, |found| digits(found.sd));
         let mut row = vec![Cell::text(column(target.target)), Cell::number(pairs.len() as f64, 0)];
         row.extend([found.map(|f| f.bias), found.map(|f| f.lower), found.map(|f| f.upper)].map(|e| Cell::estimate(e, decimals)));
         row.extend([Cell::estimate(line.map(|l| l.slope), 3), Cell::estimate(line.map(|l| l.intercept), decimals)]);
+        table.rows.push(row);
+    }
+    table
+}
+
+/// What the networks of yes or no are worth on the test split; empty where there is none.
+pub fn classes(results: &StudyResults) -> Table {
+    let caption = "How the networks tell yes from no on the test split: areas under the ROC and precision–recall curves, Brier's score, and decisions at a \
+                   probability of 0.5, with 95 % bootstrap intervals over ECGs";
+    let names = ["AUROC", "AUPRC", "Brier", "F1", "Sensitivity", "Specificity", "Precision"];
+    let mut table = Table::new(caption, ["Target", "ECGs", "Yes"].into_iter().chain(names));
+    for target in results.targets.iter().filter(|target| !target.target.is_regression()) {
+        let pairs = target.scored();
+        let mut row = vec![Cell::text(target.target.title()), Cell::number(pairs.len() as f64, 0)];
+        row.push(Cell::number(pairs.iter().filter(|pair| pair.0).count() as f64, 0));
+        let figures = with_intervals(&pairs, None, results.provenance.seed, |pairs| yes_or_no(pairs, 0.5));
+        row.extend(figures.iter().map(|figure| Cell::estimate(figure.estimate, 3)));
         table.rows.push(row);
     }
     table
@@ -149,7 +169,9 @@ pub fn worst(results: &StudyResults) -> Table {
                 ecg = ecg.linked(format!("figures/{}.svg", worst_figure(p.ecg)));
             }
             let mut row = vec![Cell::text(column(target.target)), ecg];
-            row.extend([p.truth, p.predicted, p.predicted - p.truth].map(|v| Cell::number(v, 1)));
+            let (truth, predicted) = target.pair(p);
+            let decimals = if target.target.is_regression() { 1 } else { 3 };
+            row.extend([truth, predicted, predicted - truth].map(|v| Cell::number(v, decimals)));
             if exact {
                 row.extend([p.exact, p.exact.map(|exact| p.truth - exact)].map(|v| Cell::maybe(v, 1)));
             }
@@ -163,7 +185,7 @@ pub fn worst(results: &StudyResults) -> Table {
 pub fn worst_shares(results: &StudyResults) -> Table {
     let header = ["Target", "ECGs", "Worst 1 %, ECGs", "Their share of the squared error, %", "RMSE", "RMSE without them"];
     let mut table = Table::new("What the worst 1 % of the test ECGs carry of each network's squared error", header);
-    for target in &results.targets {
+    for target in results.targets.iter().filter(|target| target.target.is_regression()) {
         let pairs = target.pairs();
         let Some(WorstShare { ecgs, share, rmse, without }) = errors::worst_share(&pairs) else { continue };
         let mut row = vec![Cell::text(column(target.target)), Cell::number(pairs.len() as f64, 0), Cell::number(ecgs as f64, 0)];
@@ -174,8 +196,19 @@ pub fn worst_shares(results: &StudyResults) -> Table {
 }
 
 impl TargetResults {
-    /// Measured and predicted values of the test split.
+    /// Measured and predicted values of the test split; of yes or no the label and the probability of yes.
     pub fn pairs(&self) -> Vec<(f64, f64)> {
-        self.test.iter().map(Prediction::pair).collect()
+        self.test.iter().map(|p| self.pair(p)).collect()
+    }
+
+    /// The same of one ECG.
+    pub(super) fn pair(&self, p: &Prediction) -> (f64, f64) {
+        let (truth, predicted) = p.pair();
+        (truth, probabilities(self.target.kind(), &[predicted])[0])
+    }
+
+    /// Labels and probabilities of yes, of a target of yes or no.
+    pub fn scored(&self) -> Vec<Scored> {
+        self.pairs().into_iter().map(|(label, p)| (label > 0.5, p)).collect()
     }
 }

@@ -2,6 +2,7 @@
 
 use super::analysis::{PerturbationAnalysis, map_correlations};
 use super::chart;
+use super::class_chart;
 use super::colour::Style;
 use super::curve_chart;
 use super::heatmap::{self, Heatmap};
@@ -9,7 +10,7 @@ use super::methods::{NINE, meaning, title};
 use super::paper;
 use super::rank_chart;
 use super::results::{StudyResults, TargetResults};
-use super::study_tables::{counts, named};
+use super::study_tables::{counts, named, named_of};
 use super::svg::Svg;
 use super::training_chart;
 use super::words;
@@ -84,17 +85,21 @@ pub fn method_grids(results: &StudyResults, ecg: usize, style: Style) -> Vec<Fig
         let svg = heatmap::grid(&caption, &rows, &columns, &cells, style);
         Some(Figure::new(name, caption, svg))
     };
-    let parts: [Part; 2] = [
-        ("figure3_intervals", "intervals", |target| target.unit() != "µV"),
-        ("figure4_amplitudes", "amplitudes", |target| target.unit() == "µV"),
+    let parts: [Part; 3] = [
+        ("figure3_intervals", "intervals", |target| target.is_measurement() && target.unit() != "µV"),
+        ("figure4_amplitudes", "amplitudes", |target| target.is_measurement() && target.unit() == "µV"),
+        ("heatmaps_of_labels", "labels", |target| !target.is_measurement()),
     ];
     parts.into_iter().filter_map(part).collect()
 }
 
-/// Figures 5 and 6: 12-lead pairs of methods, for the T amplitude and for the PR interval.
+/// Figures 5 and 6: 12-lead pairs of methods, for the T amplitude and for the PR interval; and one for each label.
 pub fn pairs(results: &StudyResults, ecg: usize, style: Style) -> Vec<Figure> {
-    let wanted = [("figure5_t_amplitude", Target::TV5, "deeplift"), ("figure6_pr_interval", Target::Pr, "smoothgrad")];
-    let pair = |(name, target, left): (&str, Target, &str)| {
+    let studied = [("figure5_t_amplitude", Target::TV5, "deeplift"), ("figure6_pr_interval", Target::Pr, "smoothgrad")];
+    let labels = results.targets.iter().map(|target| target.target).filter(|target| !target.is_measurement());
+    let wanted = studied.map(|(name, target, left)| (name.to_owned(), target, left)).into_iter();
+    let wanted = wanted.chain(labels.map(|target| (format!("pair_{target}"), target, "deeplift")));
+    let pair = |(name, target, left): (String, Target, &str)| {
         let target = results.target(target)?;
         let right = "guided_gradcam";
         let titles = [left, right].map(|method| format!("{}, {}", title(method), target.target.title()));
@@ -111,7 +116,7 @@ pub fn pairs(results: &StudyResults, ecg: usize, style: Style) -> Vec<Figure> {
         );
         Some(Figure::new(name, caption, heatmap::pair(&a, &b, style)))
     };
-    wanted.into_iter().filter_map(pair).collect()
+    wanted.filter_map(pair).collect()
 }
 
 /// A method's name and what its colours say.
@@ -151,7 +156,7 @@ pub fn curves(analyses: &[PerturbationAnalysis], bands: bool, style: Style) -> F
     let scoring = analyses.first().map(|a| a.scoring).unwrap_or_default();
     let caption = format!(
         "Region perturbation: the error {} while the points that a heatmap ranks first are perturbed one by one, over {} ECGs{}. Steeper is better.",
-        named(scoring),
+        named_of(analyses),
         counts(analyses),
         if bands { ", with 95 % bootstrap bands" } else { "" }
     );
@@ -162,8 +167,12 @@ pub fn curves(analyses: &[PerturbationAnalysis], bands: bool, style: Style) -> F
 /// How the networks were trained.
 pub fn training(results: &StudyResults, style: Style) -> Option<Figure> {
     let svg = training_chart::training(results, style)?;
-    let caption = "Training: root mean squared error of each epoch, on the training batches as they came (with the weights changing) and on the validation split \
-                   after it.";
+    let classes = results.targets.iter().any(|target| !target.target.is_regression());
+    let loss = if classes { " (of classes the cross entropy)" } else { "" };
+    let caption = format!(
+        "Training: root mean squared error{loss} of each epoch, on the training batches as they came (with the weights changing) and on the validation split \
+         after it."
+    );
     Some(Figure::new("training", caption, svg))
 }
 
@@ -173,7 +182,7 @@ pub fn stability(analyses: &[PerturbationAnalysis], style: Style) -> Figure {
     let caption = format!(
         "Rank of each method by the area under its curve, {} (dot: to iteration 15; dark line: range over every end from 10 to 25; wide bar: 95 % of \
          bootstrap resamples of ECGs). 1 is best.",
-        named(scoring)
+        named_of(analyses)
     );
     Figure::new(format!("rank_stability_{scoring}"), caption, rank_chart::stability(analyses, style))
 }
@@ -201,6 +210,14 @@ pub fn correlation(target: &TargetResults, methods: &[String], style: Style) -> 
 
 /// Predicted against true and Bland–Altman for one target.
 pub fn predictions(target: &TargetResults, style: Style) -> Figure {
+    if !target.target.is_regression() {
+        let caption = format!(
+            "{}: the ROC curve of the test split, and the observed share of yes against the predicted probability, in bins of a tenth with Wilson's 95 % \
+             intervals.",
+            target.target.title()
+        );
+        return Figure::new(format!("predictions_{}", target.target), caption, class_chart::classes(target, style));
+    }
     let exact =
         if target.test.iter().any(|p| p.exact.is_some()) { " (orange: against the exact values that the dataset knows)" } else { "" };
     let caption = format!("{}: predicted against measured values{exact}, and Bland–Altman, on the test split.", target.target.title());

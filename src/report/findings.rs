@@ -6,8 +6,9 @@ use super::analysis::PerturbationAnalysis;
 use super::error_tables::thresholds;
 use super::methods::title;
 use super::results::{StudyResults, TargetResults};
-use super::study_tables::named;
+use super::study_tables::named_of;
 use super::svg::{escape, plain};
+use crate::evaluation::classes::auroc;
 use crate::evaluation::errors;
 use std::fmt::Write;
 
@@ -52,7 +53,7 @@ pub fn warnings(results: &StudyResults) -> Vec<String> {
 /// That a network is no better than the mean, in those words, if it is so on the test split.
 fn worse_than_mean(target: &TargetResults) -> Option<String> {
     let test = target.split("test").filter(|test| test.is_worse_than_mean())?;
-    Some(format!("{}: {}", target.target.title(), words_for_the_mean(test.mae, test.mae_of_mean, target.target.unit())))
+    Some(format!("{}: {}", target.target.title(), words_for_the_mean(test.mae, test.mae_of_mean, target.target.error_unit())))
 }
 
 /// How a network's mean absolute error compares with that of always predicting the training mean.
@@ -62,8 +63,9 @@ pub fn words_for_the_mean(mae: f64, mae_of_mean: f64, unit: &str) -> String {
         return format!("{} times nearer than predicting the mean", plain(times, if times < 2.0 { 2 } else { 1 }));
     }
     let how = if mae > mae_of_mean { "worse than" } else { "no better than" };
+    let unit = if unit.is_empty() { String::new() } else { format!(" {unit}") };
     format!(
-        "the network is {how} the mean: its mean absolute error is {} {unit}, that of always predicting the training mean {} {unit}. Its heatmaps explain a \
+        "the network is {how} the mean: its mean absolute error is {}{unit}, that of always predicting the training mean {}{unit}. Its heatmaps explain a \
          prediction that is wrong",
         plain(mae, 2),
         plain(mae_of_mean, 2)
@@ -74,6 +76,7 @@ pub fn words_for_the_mean(mae: f64, mae_of_mean: f64, unit: &str) -> String {
 pub fn findings(results: &StudyResults, analyses: &[PerturbationAnalysis]) -> Vec<Finding> {
     let mut all = Vec::new();
     all.extend(networks(results));
+    all.extend(classes(results));
     all.extend(exact(results));
     all.extend(outliers(results));
     all.extend(calibrated(results));
@@ -86,8 +89,25 @@ pub fn findings(results: &StudyResults, analyses: &[PerturbationAnalysis]) -> Ve
     all
 }
 
+/// How the networks of yes or no rank.
+fn classes(results: &StudyResults) -> Option<Finding> {
+    let words: Vec<String> = results
+        .targets
+        .iter()
+        .filter(|target| !target.target.is_regression())
+        .filter_map(|target| {
+            let pairs = target.scored();
+            let yes = pairs.iter().filter(|pair| pair.0).count();
+            Some(format!("{} {} ({yes} yes among {} ECGs)", target.target.title(), plain(auroc(&pairs)?, 3), pairs.len()))
+        })
+        .collect();
+    (!words.is_empty())
+        .then(|| finding(format!("Areas under the ROC curve on the test split: {}.", words.join(", ")), "classes", "Yes or no"))
+}
+
 fn networks(results: &StudyResults) -> Option<Finding> {
-    let tests = results.targets.iter().filter_map(|target| Some((target, target.split("test")?)));
+    let numbers = results.targets.iter().filter(|target| target.target.is_regression());
+    let tests = numbers.filter_map(|target| Some((target, target.split("test")?)));
     let words: Vec<String> = tests
         .map(|(target, test)| {
             let unit = target.target.unit();
@@ -108,7 +128,7 @@ fn exact(results: &StudyResults) -> Option<Finding> {
                 "{} {} {} (against measured {}; the measurement itself errs by {})",
                 target.target.title(),
                 plain(exact.mae, 2),
-                target.target.unit(),
+                target.target.error_unit(),
                 plain(test.mae, 2),
                 plain(exact.mae_of_measured, 2)
             )
@@ -121,7 +141,11 @@ fn exact(results: &StudyResults) -> Option<Finding> {
 }
 
 fn outliers(results: &StudyResults) -> Option<Finding> {
-    let shares = results.targets.iter().filter_map(|target| Some((target.target, errors::worst_share(&target.pairs())?)));
+    let shares = results
+        .targets
+        .iter()
+        .filter(|target| target.target.is_regression())
+        .filter_map(|target| Some((target.target, errors::worst_share(&target.pairs())?)));
     let words: Vec<String> = shares
         .filter(|(_, found)| found.share > MUCH && found.without.is_finite())
         .map(|(target, found)| {
@@ -139,7 +163,11 @@ fn outliers(results: &StudyResults) -> Option<Finding> {
 }
 
 fn calibrated(results: &StudyResults) -> Option<Finding> {
-    let lines = results.targets.iter().filter_map(|target| Some((target.target, errors::calibration(&target.pairs())?.slope)));
+    let lines = results
+        .targets
+        .iter()
+        .filter(|target| target.target.is_regression())
+        .filter_map(|target| Some((target.target, errors::calibration(&target.pairs())?.slope)));
     let off: Vec<String> = lines
         .filter(|(_, slope)| slope.low > 1.0 || slope.high < 1.0)
         .map(|(target, slope)| {
@@ -263,7 +291,7 @@ fn experts(results: &StudyResults, analyses: &[PerturbationAnalysis]) -> Option<
         let text = format!(
             "Rank correlation between the published votes of experts (51 Pulse2pulse ECGs, the study's networks) and perturbation here (source {}, {}): {}.",
             results.data.source,
-            analyses.first().map_or_else(String::new, |a| named(a.scoring)),
+            named_of(analyses),
             words.join(", ")
         );
         finding(text, "experts", "Experts against perturbation")

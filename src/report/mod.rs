@@ -4,6 +4,7 @@ pub mod against;
 pub mod analysis;
 pub mod card;
 pub mod chart;
+mod class_chart;
 pub mod colour;
 pub mod curve_chart;
 pub(crate) mod embed;

@@ -141,7 +141,7 @@ pub fn page(one: &OneEcg<'_>) -> Result<String> {
 /// That the network is no better than the mean, if it is so: nothing below is worth reading without that.
 fn banner(one: &OneEcg<'_>) -> String {
     let Some(errors) = one.answer.errors.filter(|errors| errors.mae >= errors.mae_of_mean) else { return String::new() };
-    let words = words_for_the_mean(errors.mae, errors.mae_of_mean, one.unit());
+    let words = words_for_the_mean(errors.mae, errors.mae_of_mean, one.answer.target.map_or("", Target::error_unit));
     format!("<p class=\"warning\" role=\"note\">On its {} test ECGs {words}.</p>", errors.n)
 }
 

@@ -11,7 +11,6 @@ use super::svg::escape;
 use super::tables::{Cell, Table};
 use super::words;
 use super::{error_tables, findings};
-use crate::evaluation::scores::Scoring;
 use std::fmt::Write;
 
 const CSS: &str = include_str!("page/report.css");
@@ -150,7 +149,8 @@ fn perturbation(page: &mut String, results: &StudyResults, analyses: &[Perturbat
     *page += "<details><summary>The same curves with bootstrap bands</summary>";
     figure(page, figures::curves(analyses, true, style));
     *page += "</details>";
-    table(page, &tables::table4(analyses, results.scoring));
+    let own = tables::scorings(analyses);
+    own.iter().for_each(|scoring| table(page, &tables::table4(analyses, *scoring)));
     *page += "<h3 id=\"firm\">How firm are the ranks?</h3>";
     figure(page, figures::stability(analyses, style));
     table(page, &tables::stability(analyses));
@@ -163,9 +163,11 @@ fn perturbation(page: &mut String, results: &StudyResults, analyses: &[Perturbat
     analyses.iter().filter_map(tables::holm).for_each(|holm| table(page, &holm));
     *page += "</details><h3 id=\"scorings\">Other scorings</h3><p>What stands above is by one scoring. These are the same areas by the others, which rank the methods in \
               their own ways, and the table that the study published.</p><details><summary>Table 4 by other scorings, and as published</summary>";
-    let others = Scoring::ALL.into_iter().filter(|scoring| *scoring != results.scoring);
+    let others = tables::all_scorings(analyses).into_iter().filter(|scoring| !own.contains(scoring));
     others.for_each(|scoring| table(page, &tables::table4(analyses, scoring)));
-    table(page, &tables::table4_published());
+    if tables::any_published(analyses) {
+        table(page, &tables::table4_published());
+    }
     *page += "</details>";
     let exclusions = tables::exclusions(results);
     let _ = write!(page, "<details><summary>ECGs left out: {}</summary>", exclusions.rows.len());
@@ -179,6 +181,10 @@ fn experts(page: &mut String, results: &StudyResults, analyses: &[PerturbationAn
               ranks found here, on this study's ECGs and networks: the two sides share the methods, not the ECGs. <code>cardiograd survey</code> runs such a review on this study's heatmaps.</p>";
     if analyses.is_empty() {
         *page += "<p>Perturbation was not run, so there is nothing to compare.</p></section>";
+        return;
+    }
+    if !tables::any_published(analyses) {
+        *page += "<p>The published study predicted none of these targets.</p></section>";
         return;
     }
     table(page, &tables::experts(analyses, &results.data.source));
@@ -200,6 +206,10 @@ fn correlations(page: &mut String, results: &StudyResults, methods: &[String], s
 fn models(page: &mut String, results: &StudyResults, style: Style) {
     *page += "<section id=\"models\"><h2>Networks</h2>";
     table(page, &error_tables::metrics(results));
+    if results.targets.iter().any(|target| !target.target.is_regression()) {
+        *page += "<h3 id=\"classes\">Yes or no</h3>";
+        table(page, &error_tables::classes(results));
+    }
     *page += "<h3 id=\"agreement\">Agreement</h3>";
     table(page, &error_tables::agreement(results));
     *page += "<h3 id=\"thresholds\">Limits</h3>";

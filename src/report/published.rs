@@ -58,9 +58,10 @@ pub const TABLE4: [[f64; 6]; 9] = [
 /// The row of Table 4 for random heatmaps.
 pub const TABLE4_RANDOM: [f64; 6] = [0.57, 0.58, 0.14, 2.09, 2.01, 0.24];
 
-/// Mean absolute and root mean squared error on the test split, median beats, in the target's unit (Appendix A.2).
-pub fn test_errors(target: Target) -> (f64, f64) {
-    match target {
+/// Mean absolute and root mean squared error on the test split, median beats, in the target's unit (Appendix A.2). `None` for
+/// what the study did not predict.
+pub fn test_errors(target: Target) -> Option<(f64, f64)> {
+    Some(match target {
         Target::Pr => (4.78, 7.07),
         Target::Qrs => (2.87, 4.25),
         Target::Qt => (3.57, 5.33),
@@ -68,7 +69,8 @@ pub fn test_errors(target: Target) -> (f64, f64) {
         Target::JV5 => (7.86, 10.98),
         Target::TV5 => (6.57, 11.02),
         Target::Rate => (0.64, 1.08),
-    }
+        _ => return None,
+    })
 }
 
 fn column(target: Target) -> Option<usize> {

@@ -10,9 +10,39 @@ use crate::dataset::Target;
 use crate::evaluation::compare::Comparison;
 use crate::evaluation::scores::Scoring;
 
-/// The name of a target in a column.
+/// The name of a target in a column, with the unit of its values and errors.
 pub fn column(target: Target) -> String {
-    format!("{} ({})", target.title(), target.unit())
+    match target.error_unit() {
+        "" => target.title().to_owned(),
+        unit => format!("{} ({unit})", target.title()),
+    }
+}
+
+/// The scorings of some analyses, each once: by which they rank first.
+pub fn scorings(analyses: &[PerturbationAnalysis]) -> Vec<Scoring> {
+    let mut all: Vec<Scoring> = Vec::new();
+    for scoring in analyses.iter().map(|a| a.scoring) {
+        if !all.contains(&scoring) {
+            all.push(scoring);
+        }
+    }
+    all
+}
+
+/// Their names for captions.
+pub fn named_of(analyses: &[PerturbationAnalysis]) -> String {
+    scorings(analyses).into_iter().map(named).collect::<Vec<_>>().join(" and ")
+}
+
+/// Every scoring that some analyses have areas by, those of numbers first.
+pub fn all_scorings(analyses: &[PerturbationAnalysis]) -> Vec<Scoring> {
+    let all = Scoring::ALL.into_iter().chain(Scoring::CLASSES);
+    all.filter(|scoring| analyses.iter().any(|a| !a.areas_by(*scoring).is_empty())).collect()
+}
+
+/// Whether the published study has figures for any of the targets.
+pub fn any_published(analyses: &[PerturbationAnalysis]) -> bool {
+    analyses.iter().any(|a| published::table4("random", a.target).is_some())
 }
 
 /// How the measurements are distributed.
@@ -27,6 +57,8 @@ pub fn data(results: &StudyResults) -> Table {
 
 /// Table 4: area to iteration 15, methods × targets, by one scoring, with intervals and the study's classes. The largest of each target is marked.
 pub fn table4(analyses: &[PerturbationAnalysis], scoring: Scoring) -> Table {
+    let analyses: Vec<PerturbationAnalysis> = analyses.iter().filter(|a| !a.areas_by(scoring).is_empty()).cloned().collect();
+    let analyses = &analyses[..];
     let header = std::iter::once("Method".to_owned()).chain(analyses.iter().map(|a| a.target.title().to_owned()));
     let caption = format!(
         "Table 4. Area under the error curve to iteration 15, {}; below it the 95 % bootstrap interval over {} ECGs. In parentheses the study's class: \
@@ -69,7 +101,7 @@ pub fn areas(analyses: &[PerturbationAnalysis]) -> Table {
         ["target", "scoring", "of_the_study", "method", "value", "low", "high", "ecgs", "class"],
     );
     for analysis in analyses {
-        for scoring in Scoring::ALL {
+        for &(scoring, _) in &analysis.areas {
             let classes = analysis.classes(scoring);
             for ((method, area), class) in analysis.methods.iter().zip(analysis.areas_by(scoring)).zip(classes) {
                 let own = if scoring == analysis.scoring { "yes" } else { "no" };
@@ -134,7 +166,7 @@ pub fn stability(analyses: &[PerturbationAnalysis]) -> Table {
     let header = std::iter::once("Method".to_owned()).chain(analyses.iter().map(|a| a.target.title().to_owned()));
     let caption = format!(
         "Rank by area to iteration 15, {}: the 95 % bootstrap interval over ECGs, and the share of resamples in which it is best",
-        analyses.first().map_or_else(String::new, |a| named(a.scoring))
+        named_of(analyses)
     );
     let mut table = Table::new(caption, header);
     for method in methods(analyses) {
@@ -159,7 +191,7 @@ fn brief_rank(value: f64) -> String {
 pub fn differences(analyses: &[PerturbationAnalysis]) -> Table {
     let caption = format!(
         "Friedman's test over ECGs, and pairs of methods that differ by Wilcoxon's test with Holm's correction at 5 %, on the areas of single ECGs {}",
-        analyses.first().map_or_else(String::new, |a| named(a.scoring))
+        named_of(analyses)
     );
     let header = ["Target", "ECGs", "χ²", "p", "Pairs that differ", "Pairs", "F (Iman–Davenport)", "p of F", "p of pairs"];
     let mut table = Table::new(caption, header);
@@ -192,7 +224,7 @@ pub fn all_pairs(analyses: &[PerturbationAnalysis]) -> Table {
     let header = ["Target", "Method", "Other method", "Mean rank", "Other mean rank", "p", "p (Holm)", "Exact", "Differ at 5 %"];
     let caption = format!(
         "Wilcoxon's test of every pair of methods, on the areas of single ECGs {}; Holm's correction is over the pairs of one target",
-        analyses.first().map_or_else(String::new, |a| named(a.scoring))
+        named_of(analyses)
     );
     let mut table = Table::new(caption, header);
     let word = |yes: bool| Cell::text(if yes { "yes" } else { "no" });
@@ -248,7 +280,7 @@ pub fn against_published(analyses: &[PerturbationAnalysis]) -> Table {
          the figures without it say how alike the methods' areas are. Last column: published votes \
          of three experts on full heatmaps, and areas found here {}",
         named(Scoring::Paper),
-        analyses.first().map_or_else(String::new, |a| named(a.scoring))
+        named_of(analyses)
     );
     let mut table = Table::new(caption, header);
     for analysis in analyses {
@@ -267,7 +299,7 @@ pub fn experts(analyses: &[PerturbationAnalysis], source: &str) -> Table {
         "Rank by the study's experts (full heatmaps of 51 Pulse2pulse ECGs, the study's networks) → rank by perturbation here ({} ECGs of this study, source \
          {source}, its own networks; {}), among the nine methods",
         counts(analyses),
-        analyses.first().map_or_else(String::new, |a| named(a.scoring))
+        named_of(analyses)
     );
     let mut table = Table::new(caption, header);
     for method in super::methods::NINE {

@@ -40,7 +40,8 @@ fn panel(svg: &mut Svg, target: &TargetResults, (x, y): (f64, f64), style: Style
         y: (0.0, if most > 0.0 { 1.04 * most } else { 1.0 }),
     };
     svg.text(x + 56.0, y + 18.0, Type::new(12.0, style.inks().ink).bold(), target.target.title());
-    axes.draw(svg, ("epoch", &format!("RMSE, {}", target.target.unit())), style);
+    let what = if target.target.is_regression() { format!("RMSE, {}", target.target.unit()) } else { "cross entropy".into() };
+    axes.draw(svg, ("epoch", &what), style);
     for (curve, (colour, dashes, _)) in curves.iter().zip(CURVES) {
         let points = curve.iter().enumerate().filter(|(_, value)| value.is_finite());
         let places: Vec<(f64, f64)> = points.map(|(epoch, value)| axes.at(epoch as f64 + 1.0, *value)).collect();

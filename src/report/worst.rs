@@ -32,6 +32,11 @@ fn caption(results: &StudyResults, index: u64) -> String {
     for target in &results.targets {
         let listed = worst(&target.pairs(), LISTED);
         let Some(p) = listed.iter().map(|at| &target.test[*at]).find(|p| p.ecg == index) else { continue };
+        if !target.target.is_regression() {
+            let (label, p) = target.pair(p);
+            words.push(format!("{} is {}, probability {}", target.target.title(), if label > 0.5 { "yes" } else { "no" }, plain(p, 3)));
+            continue;
+        }
         let exact = p.exact.map_or_else(String::new, |exact| format!(", exact {}", plain(exact, 1)));
         let (measured, predicted) = (plain(p.truth, 1), plain(p.predicted, 1));
         words.push(format!("{} measured {measured}, predicted {predicted}{exact} {}", target.target.title(), target.target.unit()));

@@ -7,7 +7,6 @@ use super::results::StudyResults;
 use super::study_tables as tables;
 use super::tables::Table;
 use super::{error_tables, figures, page, pdf, png, worst};
-use crate::evaluation::scores::Scoring;
 use crate::files::atomic;
 use crate::{Error, Result};
 use std::path::Path;
@@ -68,18 +67,24 @@ fn make(folder: &Path) -> Result<()> {
 fn all_tables(results: &StudyResults, analyses: &[PerturbationAnalysis]) -> Vec<(String, Table)> {
     let mut all = vec![("metrics".to_owned(), error_tables::metrics(results)), ("data".to_owned(), tables::data(results))];
     all.push(("agreement".into(), error_tables::agreement(results)));
+    if results.targets.iter().any(|target| !target.target.is_regression()) {
+        all.push(("classes".into(), error_tables::classes(results)));
+    }
     all.push(("thresholds".into(), error_tables::thresholds(results)));
     all.push(("worst_ecgs".into(), error_tables::worst(results)));
     all.push(("worst_shares".into(), error_tables::worst_shares(results)));
     if !analyses.is_empty() {
-        all.extend(Scoring::ALL.map(|scoring| (format!("table4_{}", scoring.name()), tables::table4(analyses, scoring))));
-        all.push(("table4_published".into(), tables::table4_published()));
+        let scorings = tables::all_scorings(analyses).into_iter();
+        all.extend(scorings.map(|scoring| (format!("table4_{}", scoring.name()), tables::table4(analyses, scoring))));
         all.push(("areas".into(), tables::areas(analyses)));
         all.push((format!("rank_stability_{}", results.scoring), tables::stability(analyses)));
         all.push((format!("differences_{}", results.scoring), tables::differences(analyses)));
         all.push((format!("pairs_{}", results.scoring), tables::all_pairs(analyses)));
-        all.push(("experts".into(), tables::experts(analyses, &results.data.source)));
-        all.push(("against_published".into(), tables::against_published(analyses)));
+        if tables::any_published(analyses) {
+            all.push(("table4_published".into(), tables::table4_published()));
+            all.push(("experts".into(), tables::experts(analyses, &results.data.source)));
+            all.push(("against_published".into(), tables::against_published(analyses)));
+        }
         all.push(("exclusions".into(), tables::exclusions(results)));
         all.extend(analyses.iter().map(|a| (format!("ranks_by_end_{}_{}", a.target, a.scoring), tables::ranks_by_end(a))));
     }

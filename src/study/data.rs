@@ -36,7 +36,10 @@ pub(super) fn open(folder: &Path, settings: &StudySettings, report: Report<'_>) 
         DataSource::Dataset(path) => path.clone(),
         DataSource::Simulator { .. } | DataSource::Pulse2pulse { .. } => generated(folder.join(DATASET), settings, report)?,
     };
-    let dataset = Dataset::open_checked(&path, &[settings.input])?;
+    let mut dataset = Dataset::open_checked(&path, &[settings.input])?;
+    if let Some(labels) = &settings.labels {
+        dataset = dataset.read_labels(&labels.path, labels.pass_unknown)?;
+    }
     Ok(Data { digest: format!("sha256:{}", dataset.digest()), dataset })
 }
 

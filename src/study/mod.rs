@@ -14,5 +14,5 @@ mod training;
 pub use data::deviation;
 pub use judge::{Judge, Judged};
 pub use pipeline::run;
-pub use settings::{DataSource, StudySettings};
-pub use tables::{Perturbed, area_table, exclusions_table, metrics_table, rank_table, write_area_tables};
+pub use settings::{DataSource, LabelTable, StudySettings};
+pub use tables::{Perturbed, area_table, exclusions_table, metrics_table, rank_table, scorings, write_area_tables};

@@ -43,7 +43,7 @@ pub fn run(folder: &Path, settings: &StudySettings, report: Report<'_>, notice: 
     let mark = mark(settings);
     open_folder(folder, settings, &mark)?;
     let data = data::open(folder, settings, report)?;
-    let split = data.dataset.split(settings.seed());
+    let split = data.dataset.split_by(settings.further.split, settings.seed())?;
     training::check(settings, &program, &data, &split)?;
     take(folder, &mark)?;
     notice(&format!("data: {} ECGs", data.dataset.len()));
@@ -152,7 +152,7 @@ impl Study<'_> {
             about.metrics.iter().map(one).collect()
         });
         if let Some(test) = metrics.iter().find(|m| m.split == "test") {
-            let unit = target.unit();
+            let unit = target.error_unit();
             let beside = words_for_the_mean(test.mae, test.mae_of_mean, unit);
             notice(&format!("{target}: test MAE {:.2} {unit}, RMSE {:.2} {unit}; {beside}", test.mae, test.rmse));
         }
@@ -198,6 +198,7 @@ impl Study<'_> {
             ecgs: ecgs.iter().map(|ecg| *ecg as u64).collect(),
             truth: truth.to_vec(),
             sd: data::deviation(&train),
+            kind: target.kind(),
             methods: curves.into_iter().map(|(method, curves)| (method.to_string(), curves)).collect(),
         };
         PerturbationResults {

@@ -1,11 +1,11 @@
 //! What a study is made of: the settings, and the presets.
 
 use crate::attribution::{Method, Settings as AttributionSettings};
-use crate::dataset::{InputKind, Target};
+use crate::dataset::{InputKind, Place, SplitBy, Target, Transform};
 use crate::ecg::leads::LEADS;
 use crate::evaluation::perturbation::PerturbationSettings;
 use crate::evaluation::scores::Scoring;
-use crate::nn::{Preset, TrainSettings};
+use crate::nn::{ClassWeights, Further, Preset, TrainSettings};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -58,6 +58,26 @@ pub struct StudySettings {
     /// The one scoring by which methods are ranked, drawn and tested.
     #[serde(default)]
     pub scoring: Scoring,
+    /// A table of labels, for targets that are none of the dataset's measurements.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub labels: Option<LabelTable>,
+    /// What goes beyond the study's trainings: splits by a column, weights of classes, patience.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub further: Further,
+}
+
+/// A table of labels of one's own.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LabelTable {
+    /// The file.
+    pub path: PathBuf,
+    /// Whether ids that are not in the dataset are passed over.
+    pub pass_unknown: bool,
+}
+
+fn is_default(further: &Further) -> bool {
+    *further == Further::default()
 }
 
 impl StudySettings {
@@ -81,6 +101,8 @@ impl StudySettings {
             perturb_ecgs,
             iterations,
             scoring: Scoring::default(),
+            labels: None,
+            further: Further::default(),
         }
     }
 
@@ -92,6 +114,11 @@ impl StudySettings {
     /// How ECGs are perturbed.
     pub fn perturbation(&self) -> PerturbationSettings {
         PerturbationSettings { iterations: self.iterations, seed: self.seed(), ..PerturbationSettings::default() }
+    }
+
+    /// How networks are trained, with what goes beyond the study's trainings.
+    pub fn training(&self) -> TrainSettings {
+        TrainSettings { further: self.further, ..self.training }
     }
 
     /// The master seed.
@@ -110,6 +137,10 @@ impl StudySettings {
         }
         if self.perturb_ecgs == 0 || self.heatmap_ecgs == 0 {
             return wrong("a study needs at least one ECG to perturb and one to draw");
+        }
+        if let Some(wide) = self.targets.iter().find(|target| target.width() != 1) {
+            let what = "a study explains one output a network: name its classes, COLUMN=CLASS, one by one";
+            return Err(Error::Usage(format!("'{wide}' has {} outputs: {what}", wide.width())));
         }
         let points = LEADS.len() * self.input.samples();
         if self.iterations > points {
@@ -151,7 +182,10 @@ impl StudySettings {
             ("scoring", self.scoring.to_string()),
             ("kernel", cardiograd_kernels::Isa::best().to_string()),
         ];
-        rows.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+        let further = Some(("further", self.further.to_string())).filter(|(_, words)| !words.is_empty());
+        let labels = self.labels.as_ref().map(|_| ("labels", "a table of one's own".to_owned()));
+        let rows = rows.into_iter().chain(labels).chain(further);
+        rows.map(|(name, value)| (name.to_owned(), value)).collect()
     }
 
     /// The command that makes this study, threads and places left out.
@@ -168,7 +202,19 @@ impl StudySettings {
             DataSource::Pulse2pulse { ecgs, .. } => option("source", format!("pulse2pulse --generator WHEEL --ecgs {ecgs}"), true),
             DataSource::Dataset(_) => option("data", "DATASET".into(), true),
         }
-        option("targets", self.targets.iter().map(|t| t.name()).collect::<Vec<_>>().join(","), self.targets != fresh.targets);
+        option("labels", "Y.csv".into(), self.labels.is_some());
+        option("targets", self.targets.iter().map(|t| request(*t)).collect::<Vec<_>>().join(","), self.targets != fresh.targets);
+        match self.further.split {
+            SplitBy::Ecg => {}
+            SplitBy::Group(word) => option("group", word.text().into(), true),
+            SplitBy::Column(word) => option("split-column", word.text().into(), true),
+        }
+        option("patience", self.further.patience.unwrap_or(0).to_string(), self.further.patience.is_some());
+        match self.further.class_weights {
+            ClassWeights::Equal => {}
+            ClassWeights::Balanced => option("class-weights", "balanced".into(), true),
+            ClassWeights::Yes(weight) => option("class-weights", weight.to_string(), true),
+        }
         option("input", self.input.to_string(), self.input != fresh.input);
         option("arch", self.arch.clone(), self.arch != fresh.arch);
         option("epochs", self.training.epochs.to_string(), self.training.epochs != fresh.training.epochs);
@@ -178,6 +224,19 @@ impl StudySettings {
         option("iterations", self.iterations.to_string(), self.iterations != fresh.iterations);
         option("scoring", self.scoring.to_string(), self.scoring != fresh.scoring);
         command + " -o out"
+    }
+}
+
+/// A target as it is asked for.
+fn request(target: Target) -> String {
+    let row = target.row();
+    let place = if row.place == Place::Unknown { String::new() } else { format!("@{}", row.place.name()) };
+    match &row.transform {
+        _ if target.is_measurement() => row.name.clone(),
+        Transform::None if row.name == row.column => format!("{}{place}", row.name),
+        Transform::None => format!("{}:{}{place}", row.name, row.column),
+        Transform::Equals(text) => format!("'{}:{}={text}{place}'", row.name, row.column),
+        Transform::Above(limit) => format!("'{}:{}>{limit}{place}'", row.name, row.column),
     }
 }
 

@@ -1,6 +1,6 @@
 //! The tables of a study for programs to read: names as on the command line, numbers in full.
 
-use crate::dataset::Target;
+use crate::dataset::{Target, TargetKind};
 use crate::evaluation::scores::{END, Scoring, area, curves, exclusion, ranks_by_end};
 use crate::files::atomic;
 use crate::report::results::{SplitMetrics, StudyResults, TargetResults};
@@ -20,6 +20,8 @@ pub struct Perturbed {
     pub truth: Vec<f64>,
     /// Standard deviation of the target over the training part.
     pub sd: f64,
+    /// What kind of value is predicted, by which it is scored.
+    pub kind: TargetKind,
     /// Names of methods and their predictions, (n, iterations + 1).
     pub methods: Vec<(String, Array2<f32>)>,
 }
@@ -34,6 +36,7 @@ impl Perturbed {
                 ecgs: found.ecgs.clone(),
                 truth: found.truth.clone(),
                 sd: found.target_sd,
+                kind: target.target.kind(),
                 methods: found.methods.iter().map(|method| (method.method.clone(), method.predictions.clone())).collect(),
             })
         };
@@ -44,8 +47,16 @@ impl Perturbed {
         self.methods.iter().map(|(_, curves)| curves.view()).collect()
     }
 
-    /// Area to iteration 15 of each method, by one scoring; NaN where no ECG can be scored.
+    /// The scorings of its kind.
+    pub fn scorings(&self) -> &'static [Scoring] {
+        Scoring::of(self.kind)
+    }
+
+    /// Area to iteration 15 of each method, by one scoring; NaN where no ECG can be scored, and by a scoring of another kind.
     pub fn areas(&self, scoring: Scoring) -> Vec<f64> {
+        if !self.scorings().contains(&scoring) {
+            return vec![f64::NAN; self.methods.len()];
+        }
         let curves = curves(&self.truth, self.sd, &self.views(), scoring);
         curves.iter().map(|curve| if curve.is_empty() { f64::NAN } else { area(curve, END) }).collect()
     }
@@ -53,13 +64,21 @@ impl Perturbed {
     /// ECGs that the corrected scorings leave out, and why.
     pub fn excluded(&self) -> Vec<(u64, String)> {
         let views = self.views();
-        let reason = |row: usize| exclusion(self.truth[row], &views, row).map(|reason| (self.ecgs[row], reason.to_owned()));
+        let reason =
+            |row: usize| exclusion(self.truth[row], &views, row, self.scorings()[0]).map(|reason| (self.ecgs[row], reason.to_owned()));
         (0..self.ecgs.len()).filter_map(reason).collect()
     }
 }
 
-/// Table 4: area to iteration 15, methods × networks, by one scoring. Methods in the order of the first network's.
+/// The scorings that any of some networks is scored by, those of numbers first.
+pub fn scorings(networks: &[Perturbed]) -> Vec<Scoring> {
+    let all = Scoring::ALL.into_iter().chain(Scoring::CLASSES);
+    all.filter(|scoring| networks.iter().any(|network| network.scorings().contains(scoring))).collect()
+}
+
+/// Table 4: area to iteration 15, methods × networks of the scoring's kind, by one scoring. Methods in the order of the first network's.
 pub fn area_table(networks: &[Perturbed], scoring: Scoring) -> Table {
+    let networks: Vec<&Perturbed> = networks.iter().filter(|network| network.scorings().contains(&scoring)).collect();
     let header = std::iter::once("method".to_owned()).chain(networks.iter().map(|network| network.name.clone()));
     let mut table = Table::new(scoring.title(), header);
     let areas: Vec<Vec<f64>> = networks.iter().map(|network| network.areas(scoring)).collect();
@@ -77,7 +96,7 @@ pub fn rank_table(networks: &[Perturbed]) -> Table {
     let header = ["target", "scoring", "end"].into_iter().map(str::to_owned).chain(methods.iter().map(|(name, _)| name.clone()));
     let mut table = Table::new("Rank by area to each end", header);
     for network in networks {
-        for scoring in Scoring::ALL {
+        for &scoring in network.scorings() {
             for (end, ranks) in ranks_by_end(&curves(&network.truth, network.sd, &network.views(), scoring)) {
                 let row = [Cell::text(&network.name), Cell::text(scoring.name()), Cell::number(end as f64, 0)];
                 table.rows.push(row.into_iter().chain(ranks.iter().map(|rank| Cell::number(*rank, 1))).collect());
@@ -107,7 +126,7 @@ pub fn metrics_table(networks: &[(Target, &[SplitMetrics])]) -> Table {
     for (target, metrics) in networks {
         for m in *metrics {
             let numbers = [m.mae, m.rmse, m.mae_of_mean, m.rmse_of_mean].map(|value| Cell::number(value, 3));
-            let names = [Cell::text(target.name()), Cell::text(target.unit()), Cell::text(&m.split), Cell::number(m.n as f64, 0)];
+            let names = [Cell::text(target.name()), Cell::text(target.error_unit()), Cell::text(&m.split), Cell::number(m.n as f64, 0)];
             let exact = m.exact.map(|e| [e.n as f64, e.mae, e.rmse, e.mae_of_measured, e.rmse_of_measured]);
             let exact = (0..5).map(|at| Cell::maybe(exact.map(|exact| exact[at]), 3));
             table.rows.push(names.into_iter().chain(numbers).chain(exact).collect());
@@ -116,7 +135,7 @@ pub fn metrics_table(networks: &[(Target, &[SplitMetrics])]) -> Table {
     table
 }
 
-/// Writes `table4.csv` (the study's scoring), `table4_SCORING.csv` for every scoring, `ranks.csv` and `exclusions.csv` into a folder.
+/// Writes `table4.csv` (the study's scoring; where every network is of classes, that of logits), `table4_SCORING.csv` for every scoring, `ranks.csv` and `exclusions.csv` into a folder.
 ///
 /// # Errors
 /// [`Error::Io`]; [`Error::Data`] if nothing was perturbed.
@@ -125,8 +144,9 @@ pub fn write_area_tables(folder: &Path, networks: &[Perturbed]) -> Result<()> {
         return Err(Error::Data("nothing was perturbed: there is no table to write".into()));
     }
     let write = |name: String, table: Table| atomic::write(folder.join(name), table.csv().as_bytes());
-    write("table4.csv".into(), area_table(networks, Scoring::Paper))?;
-    for scoring in Scoring::ALL {
+    let all = scorings(networks);
+    write("table4.csv".into(), area_table(networks, all.first().copied().unwrap_or(Scoring::Paper)))?;
+    for scoring in all {
         write(format!("table4_{}.csv", scoring.name()), area_table(networks, scoring))?;
     }
     write("ranks.csv".into(), rank_table(networks))?;

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 pub(super) fn check(settings: &StudySettings, program: &Program, data: &Data, split: &Split) -> Result<()> {
     let inputs = |ecgs: &[usize]| data.dataset.inputs(ecgs, settings.input);
     for target in &settings.targets {
+        data.dataset.check_target(*target)?;
         let parts = Part::ALL.map(|part| Examples::of(&data.dataset, split, part, *target));
         if let Some((part, _)) = Part::ALL.iter().zip(&parts).find(|(_, examples)| examples.is_empty()) {
             return Err(Error::Data(format!("no ECG of the {part} part has a value for {target}: the study cannot be made on this data")));
@@ -44,6 +45,6 @@ pub(super) fn network(
     let [train, validation, test] = Part::ALL.map(|part| Examples::of(&data.dataset, split, part, target));
     let inputs = |ecgs: &[usize]| data.dataset.inputs(ecgs, settings.input);
     let examples = TrainingData { target, input: settings.input, inputs: &inputs, train: &train, validation: &validation, test: &test };
-    let model = files.train(program, examples, &settings.training, &data.digest, Start::Reuse, report)?;
+    let model = files.train(program, examples, &settings.training(), &data.digest, Start::Reuse, report)?;
     Ok(TrainedNetwork { model, path: files.model })
 }

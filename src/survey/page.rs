@@ -98,6 +98,7 @@ fn help(target: crate::dataset::Target) -> &'static str {
         Target::JV5 => "the level at the end of the QRS complex in lead V5",
         Target::TV5 => "the height of the T wave in lead V5",
         Target::Rate => "how often the ventricles beat",
+        _ => "what the label says",
     }
 }
 

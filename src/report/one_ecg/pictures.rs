@@ -142,7 +142,7 @@ fn brackets(svg: &mut Svg, sheet: &Sheet, ecg: ArrayView2<'_, f32>, m: &Measurem
         Some(Target::RV5) => upright(svg, strip, r, ("R", m.r_v5_uv), style),
         Some(Target::JV5) => upright(svg, strip, m.qrs_offset.map(|at| at as usize), ("J", m.j_v5_uv), style),
         Some(Target::TV5) => upright(svg, strip, t, ("T", m.t_v5_uv), style),
-        Some(Target::Rate) | None => {}
+        _ => {}
     }
 }
 

@@ -4,7 +4,7 @@ use super::claim::Claim;
 use super::done::{Done, note_failure};
 use super::list::{Plan, Task, Work, ecgs};
 use crate::atomic;
-use crate::dataset::{Part, Split, Target, generate_range, join_folders};
+use crate::dataset::{Part, Target, generate_range, join_folders};
 use crate::ecg::measure::Thresholds;
 use crate::files::digest::sha256_file;
 use crate::nn::{Examples, Model, load_program};
@@ -126,7 +126,7 @@ impl Worker<'_> {
 
     fn train(&self, target: Target) -> Result<Made> {
         let (program, data) = (load_program(&self.settings.arch)?, self.dataset()?);
-        let split = data.dataset.split(self.settings.seed());
+        let split = data.dataset.split_by(self.settings.further.split, self.settings.seed())?;
         training::network(self.folder, self.settings, &program, &data, &split, target, self.report)?;
         let inputs = BTreeMap::from([("dataset".to_owned(), data.digest)]);
         Ok((inputs, ["", ".last"].map(|which| PathBuf::from(format!("models/{target}{which}.cgm"))).to_vec()))
@@ -134,7 +134,7 @@ impl Worker<'_> {
 
     fn judge(&self, plan: &Plan, target: Target, chunks: &Range<usize>) -> Result<Made> {
         let data = self.dataset()?;
-        let split: Split = data.dataset.split(self.settings.seed());
+        let split = data.dataset.split_by(self.settings.further.split, self.settings.seed())?;
         let path = self.folder.join("models").join(format!("{target}.cgm"));
         let (model, network) = (format!("sha256:{}", sha256_file(&path)?), Model::load(&path)?.network);
         let (kept, examples) =
