@@ -1,6 +1,9 @@
 //! The criteria of `challenge` against closed forms on linear networks, against Captum and Quantus (`tests/data/challenge/peers.py`), scikit-image, SciPy
 //! and NumPy (`reference.py` beside it), and the command as a script calls it.
 
+#[path = "common/trees.rs"]
+mod trees;
+
 use cardiograd::atomic::AtomicFolder;
 use cardiograd::attribution::{self as explained, Baseline, Explainer, Method};
 use cardiograd::challenge::infidelity::{Infidelity, Perturbed, max_sensitivity, per_microvolt};
@@ -23,6 +26,7 @@ use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
+use trees::tree;
 
 fn reference() -> serde_json::Value {
     serde_json::from_str(include_str!("data/challenge/reference.json")).unwrap()
@@ -442,19 +446,6 @@ fn refuse(folder: &Path, arguments: &str, code: i32, about: &str) {
     let text = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(code), "{arguments}: {text}");
     assert!(text.contains(about) && text.trim_end().lines().count() == 1, "{text}");
-}
-
-fn tree(folder: &Path) -> BTreeMap<String, Vec<u8>> {
-    let mut files = BTreeMap::new();
-    let mut left = vec![folder.to_path_buf()];
-    while let Some(path) = left.pop() {
-        if path.is_dir() {
-            left.extend(std::fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
-        } else {
-            files.insert(path.strip_prefix(folder).unwrap().to_string_lossy().into_owned(), std::fs::read(&path).unwrap());
-        }
-    }
-    files
 }
 
 /// One study for all that is asked of the command: threads and an interruption change nothing, wrong requests leave nothing.

@@ -2,6 +2,9 @@
 #![cfg(unix)]
 #![allow(missing_docs)]
 
+#[path = "common/trees.rs"]
+mod trees;
+
 use cardiograd::dataset::{DatasetWriter, Entry, Origin};
 use cardiograd::ecg::simulator::{Settings, Simulator};
 use cardiograd::files::npy;
@@ -12,6 +15,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
+use trees::tree;
 
 const TINY: &str = r#"{"nodes": [
     {"name": "x", "op": {"input": {"shape": [12, null]}}},
@@ -118,20 +122,6 @@ fn run_shut(folder: &Path, arguments: &str, redirection: &str) -> Output {
         .args(["-c", &script, env!("CARGO_BIN_EXE_cardiograd")])
         .output()
         .unwrap()
-}
-
-/// Every file below a folder with its contents.
-fn tree(folder: &Path) -> BTreeMap<String, Vec<u8>> {
-    let mut files = BTreeMap::new();
-    let mut left = vec![folder.to_path_buf()];
-    while let Some(path) = left.pop() {
-        if path.is_dir() {
-            left.extend(std::fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
-        } else {
-            files.insert(path.strip_prefix(folder).unwrap().to_string_lossy().into_owned(), std::fs::read(&path).unwrap());
-        }
-    }
-    files
 }
 
 /// The arguments of a writing command with its outputs in a folder.

@@ -1,10 +1,13 @@
 //! `cardiograd study` and `perturb` as a script calls them, in small.
 
+#[path = "common/trees.rs"]
+mod trees;
+
 use cardiograd::files::{npy, npz};
 use ndarray::Axis;
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
+use trees::{assert_same, tree};
 
 /// Small enough for seconds: the smaller network, two targets, three methods.
 const SMALL: &str = "study --ecgs 60 --epochs 3 --arch standardconv --targets t_v5,pr --method saliency,random,deeplift \
@@ -28,27 +31,6 @@ fn refusal(folder: &Path, arguments: &str, code: i32) -> String {
     assert_eq!(status.code(), Some(code), "{arguments}: {text}");
     assert_eq!(text.trim_end().lines().count(), 1, "{text}");
     text
-}
-
-/// Every file below a folder with its contents.
-fn tree(folder: &Path) -> BTreeMap<String, Vec<u8>> {
-    let mut files = BTreeMap::new();
-    let mut left = vec![folder.to_path_buf()];
-    while let Some(path) = left.pop() {
-        if path.is_dir() {
-            left.extend(std::fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
-        } else {
-            files.insert(path.strip_prefix(folder).unwrap().to_string_lossy().into_owned(), std::fs::read(&path).unwrap());
-        }
-    }
-    files
-}
-
-fn assert_same(a: &Path, b: &Path) {
-    let (a, b) = (tree(a), tree(b));
-    assert_eq!(a.keys().collect::<Vec<_>>(), b.keys().collect::<Vec<_>>());
-    let differ: Vec<&String> = a.iter().filter(|(name, bytes)| b[*name] != **bytes).map(|(name, _)| name).collect();
-    assert!(differ.is_empty(), "these differ: {differ:?}");
 }
 
 #[test]
