@@ -181,7 +181,7 @@ class SamePad(nn.Module):
         self.module, self.kernel, self.stride = module, kernel, stride
 
     def forward(self, x):
-        out = -(-x.shape[-1] // self.stride)
+        out = (x.shape[-1] + self.stride - 1) // self.stride
         pad = max(0, (out - 1) * self.stride + self.kernel - x.shape[-1])
         return self.module(F.pad(x, (pad // 2, pad - pad // 2)))
 
