@@ -359,3 +359,122 @@ fn what_overflows_is_refused_and_never_laundered() {
     let error = attempt(&extreme([1e200, 0.0], [1.0, 0.0]), [1.0, 2.0], &settings, Method::VarGrad);
     assert!(error.starts_with("ECG 7, method vargrad: the map is not finite"), "{error}");
 }
+
+/// ECG and numbers, joined before the last layers; with `whole` as one input that holds both.
+fn with_numbers(whole: bool) -> (Network<f64>, Network<f64>) {
+    let program = |whole: bool| {
+        let mut build = Builder::new();
+        let (numbers, ecg) = if whole {
+            let all = build.input("all", &[Some(1), Some(24 + 3)]);
+            let ecg = build.node("cut", Op::Crop { axis: 2, before: 0, after: 3, step: 1 }, &[all]);
+            let ecg = build.node("ecg", Op::Reshape { shape: vec![Some(2), Some(12)] }, &[ecg]);
+            let numbers = build.node("rest", Op::Crop { axis: 2, before: 24, after: 0, step: 1 }, &[all]);
+            (build.node("numbers", Op::Flatten, &[numbers]), ecg)
+        } else {
+            // The numbers stand first: the ECG is found by its shape.
+            (build.input("numbers", &[Some(3)]), build.input("ecg", &[Some(2), None]))
+        };
+        let conv = build.conv1d("conv", ecg, ConvLayer::same(2, 4, 3));
+        let relu = build.relu("relu", conv);
+        let mean = build.node("mean", Op::GlobalAvgPool, &[relu]);
+        let fc = build.linear("fc", numbers, 3, 4, true);
+        let bend = build.node("bend", Op::Tanh, &[fc]);
+        let gate = build.node("gate", Op::Multiply, &[mean, bend]);
+        let joined = build.node("join", Op::Concat, &[gate, bend]);
+        let hidden = build.linear("hidden", joined, 8, 5, true);
+        let relu = build.relu("relu2", hidden);
+        let y = build.linear("y", relu, 5, 2, true);
+        build.finish(y).unwrap()
+    };
+    let apart = program(false);
+    let parameters = common::parameters(&apart, &mut Draw::new(11));
+    (Network::new(apart, parameters.clone()).unwrap(), Network::new(program(whole), parameters).unwrap())
+}
+
+/// A network of two inputs explains each as the same function of one input that holds both.
+#[test]
+fn inputs_beside_the_ecg_are_explained_as_parts_of_one_input() {
+    let (apart, whole) = with_numbers(true);
+    let draw = &mut Draw::new(12);
+    let (ecg, numbers) = (draw.tensor(&[3, 2, 12]), draw.tensor(&[3, 3]));
+    let all: Vec<f64> = (0..3).flat_map(|n| [&slice(&ecg)[n * 24..(n + 1) * 24], &slice(&numbers)[n * 3..(n + 1) * 3]].concat()).collect();
+    let all = from_vec(&[3, 1, 27], all);
+    let base = [0.3, -0.2, 0.7];
+    let mut joined = vec![0.0; 24];
+    joined.extend(base);
+    for multiply_by_inputs in [true, false] {
+        let two = Settings { multiply_by_inputs, output: 1, beside: [("numbers".to_owned(), base.to_vec())].into(), ..Settings::default() };
+        let baseline = Baseline::Values(ndarray::Array2::from_shape_vec((1, 27), joined.clone()).unwrap());
+        let one = Settings { multiply_by_inputs, output: 1, baseline, ..Settings::default() };
+        let methods = [
+            Method::Saliency,
+            Method::InputXGradient,
+            Method::DeepLift,
+            Method::IntegratedGradients,
+            Method::GuidedBackprop,
+            Method::Deconvolution,
+            Method::LrpEpsilon,
+            Method::Random,
+        ];
+        let expected = explain(&whole, &all, &one, &methods);
+        let ids = [0, 1, 2];
+        let explainer = Explainer::new(&apart, &two).unwrap();
+        let found = explainer.explain_beside(&ecg, std::slice::from_ref(&numbers), &ids, &methods, &progress::silent).unwrap();
+        assert_eq!(found.prediction, expected.prediction);
+        let [beside] = &found.beside[..] else { panic!("one input stands beside the ECG") };
+        assert_eq!(beside.input, "numbers");
+        for ((method, map), (of, part)) in found.maps.iter().zip(&beside.maps) {
+            assert_eq!(method, of);
+            let wanted = slice(expected.map(*method).unwrap());
+            for n in 0..3 {
+                let both = [&slice(map)[n * 24..(n + 1) * 24], &slice(part)[n * 3..(n + 1) * 3]].concat();
+                assert!(distance(&both, &wanted[n * 27..(n + 1) * 27]) < 1e-13, "{method}, ECG {n}");
+            }
+        }
+        for ((method, entries), (_, wanted)) in found.completeness.iter().zip(&expected.completeness) {
+            for (entry, wanted) in entries.iter().zip(wanted) {
+                assert!((entry.sum - wanted.sum).abs() + (entry.difference - wanted.difference).abs() < 1e-13, "{method}");
+                assert!(*method != Method::DeepLift || entry.relative_error() < 1e-12, "{entry:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn methods_that_look_at_the_ecg_alone_leave_the_numbers_out() {
+    let (network, _) = with_numbers(true);
+    let draw = &mut Draw::new(13);
+    let (ecg, numbers) = (draw.tensor(&[2, 2, 12]), draw.tensor(&[2, 3]));
+    let settings = Settings { occlusion_window: 3, occlusion_stride: 3, samples: Some(3), ..Settings::default() };
+    let methods = [Method::GradCam, Method::GuidedGradCam, Method::Occlusion, Method::SmoothGrad, Method::GradientShap];
+    let explainer = Explainer::new(&network, &settings).unwrap();
+    let found = explainer.explain_beside(&ecg, std::slice::from_ref(&numbers), &[0, 1], &methods, &progress::silent).unwrap();
+    let of: Vec<Method> = found.beside[0].maps.iter().map(|(method, _)| *method).collect();
+    assert_eq!(of, methods[2..]);
+    assert!(found.maps.iter().all(|(_, map)| map.shape() == [2, 2, 12]) && found.beside[0].maps.iter().all(|(_, map)| map.shape() == [2, 3]));
+    // Occlusion of a number: what the prediction falls by when it is the baseline's.
+    let run = |numbers: &Tensor<f64>| network.predict(&[numbers.clone(), ecg.clone()]).unwrap();
+    let whole = run(&numbers);
+    for at in 0..3 {
+        let mut without = numbers.clone();
+        without.view_mut().into_dimensionality::<ndarray::Ix2>().unwrap().column_mut(at).fill(0.0);
+        let fallen = run(&without);
+        for n in 0..2 {
+            assert!((found.beside[0].maps[0].1[[n, at]] - (whole[[n, 0]] - fallen[[n, 0]])).abs() < 1e-14);
+        }
+    }
+    // What is missing, too much or of another size is said.
+    let refused = |beside: &[Tensor<f64>], settings: &Settings| {
+        let explainer = Explainer::new(&network, settings).unwrap();
+        explainer.explain_beside(&ecg, beside, &[0, 1], &[Method::Saliency], &progress::silent).unwrap_err().to_string()
+    };
+    assert!(refused(&[], &settings).contains("beside the ECG the network takes 1 inputs (numbers), 0 were given"));
+    assert!(refused(&[draw.tensor(&[2, 4])], &settings).contains("input 'numbers'"));
+    assert!(refused(&[draw.tensor(&[1, 3])], &settings).contains("input 'numbers'"));
+    let of = |name: &str, values: Vec<f64>| Settings { beside: [(name.to_owned(), values)].into(), ..Settings::default() };
+    assert!(refused(std::slice::from_ref(&numbers), &of("age", vec![0.0])).contains("'age'"));
+    assert!(refused(std::slice::from_ref(&numbers), &of("numbers", vec![0.0])).contains("the baseline of 'numbers'"));
+    let mut holed = numbers.clone();
+    holed.as_slice_mut().unwrap()[4] = f64::NAN;
+    assert!(refused(&[holed], &settings).contains("ECG 1, 'numbers', element 1"));
+}

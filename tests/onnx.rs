@@ -4,7 +4,7 @@
 use cardiograd::attribution::{Method, Settings};
 use cardiograd::export::heatmap;
 use cardiograd::nn::{Model, architecture, initialise, load_model, onnx};
-use cardiograd::tape::{Network, Program, Tensor, from_vec, slice};
+use cardiograd::tape::{Network, OpKind, Program, Tensor, cast, from_vec, slice};
 use proptest::prelude::*;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -55,12 +55,20 @@ fn networks_of_both_exporters_predict_what_pytorch_predicts() {
     let expected = expected.as_object().unwrap();
     assert!(expected.len() >= 8);
     for (name, case) in expected {
-        let network = load_model(data(&format!("{name}.onnx")), None).unwrap_or_else(|error| panic!("{error}")).network;
-        let (x, y) = (numbers(&case["x"]), numbers(&case["y"]));
-        let wide: Tensor<f64> = from_vec(&[2, 3, 40], x.clone());
+        let path = data(&format!("{name}.onnx"));
+        let network = load_model(&path, None).unwrap_or_else(|error| panic!("{error}")).network;
+        let y = numbers(&case["y"]);
+        let mut wide: Vec<Tensor<f64>> = vec![from_vec(&[2, 3, 40], numbers(&case["x"]))];
+        wide.extend(case.get("numbers").map(|beside| from_vec(&[2, 2], numbers(beside))));
         // Weights are f32 in the program; exporters fold batch norms into convolutions in the precision of the file.
-        let found = network.cast::<f64>().predict(&[wide]).unwrap();
-        let narrow = network.predict(&[from_vec(&[2, 3, 40], x.iter().map(|v| *v as f32).collect())]).unwrap();
+        let found = network.cast::<f64>().predict(&wide).unwrap();
+        let narrow = network.predict(&wide.iter().map(cast).collect::<Vec<_>>()).unwrap();
+        if name.ends_with("f64") {
+            let whole = onnx::read_in::<f64>(&path).unwrap().predict(&wide).unwrap();
+            for (found, y) in slice(&whole).iter().zip(&y) {
+                assert!((found - y).abs() <= 1e-12 * y.abs().max(0.1), "{name}: {found}, PyTorch has {y}");
+            }
+        }
         for (at, y) in y.iter().enumerate() {
             let (wide, narrow) = (slice(&found)[at], f64::from(slice(&narrow)[at]));
             assert!((wide - y).abs() <= 1e-6 * y.abs().max(0.1), "{name}: {wide}, PyTorch has {y}");
@@ -91,6 +99,35 @@ fn networks_go_into_onnx_and_come_back_as_they_were() {
         };
         assert_eq!(names(network.program()), names(back.program()), "{name}");
     }
+}
+
+/// Recurrent layers and inputs beside the ECG, written and read again.
+#[test]
+fn recurrent_networks_and_those_of_several_inputs_go_back_into_onnx() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["lstm_17", "gru_14", "gru_17_f64", "beside_17"] {
+        let network = load_model(data(&format!("{name}.onnx")), None).unwrap().network;
+        let path = folder.path().join(format!("{name}.onnx"));
+        std::fs::write(&path, onnx::to_bytes(&network, &[]).unwrap()).unwrap();
+        let back = load_model(&path, None).unwrap_or_else(|error| panic!("{error}")).network;
+        let draw = |shape: &[usize]| from_vec(shape, (0..shape.iter().product()).map(|at| (at * 37 % 101) as f32 / 50.0 - 1.0).collect());
+        let mut inputs = vec![draw(&[2, 3, 40])];
+        inputs.extend((name == "beside_17").then(|| draw(&[2, 2])));
+        let (a, b) = (network.predict(&inputs).unwrap(), back.predict(&inputs).unwrap());
+        assert_eq!(slice(&a), slice(&b), "{name}");
+        let recurrent = |network: &Network<f32>| [OpKind::Lstm, OpKind::Gru].map(|kind| network.program().of_kind(kind).len());
+        assert_eq!(recurrent(&network), recurrent(&back), "{name}");
+    }
+}
+
+/// What the layers are imported as: nothing that an exporter's turning of axes leaves.
+#[test]
+fn a_recurrent_layer_is_an_op_a_direction() {
+    let network = load_model(data("lstm_17.onnx"), None).unwrap().network;
+    let text = network.program().to_string();
+    assert_eq!(network.program().of_kind(OpKind::Lstm).len(), 4, "{text}");
+    // Between layers nothing but the join of the two directions.
+    assert_eq!(network.program().of_kind(OpKind::Transpose).len(), 0, "{text}");
 }
 
 #[test]
@@ -140,8 +177,8 @@ fn every_method_that_draws_nothing_has_a_graph() {
 #[test]
 fn what_cannot_be_taken_is_named_with_its_node() {
     let refused = |name: &str| load_model(data(name), None).unwrap_err().to_string();
-    let text = refused("refused_lstm.onnx");
-    assert!(text.contains("(LSTM)") && text.contains("no such op here yet"), "{text}");
+    let text = refused("refused_memory.onnx");
+    assert!(text.contains("a further output of a node before") && text.contains("the memory of an LSTM"), "{text}");
     let text = refused("refused_outputs.onnx");
     assert!(text.contains("2 outputs (mean, spread)"), "{text}");
     let text = refused("refused_external.onnx");

@@ -1,7 +1,7 @@
 //! Explaining: batches of ECGs in, one map per method out. What a method does with a few ECGs is in [`super::execute`].
 
 use super::execute::{Chunk, Walk};
-use super::extent::{Extent, ecg_input};
+use super::extent::Extent;
 use super::memory::{self, Portions};
 use super::{Family, Method, Settings, Sum, gradcam};
 use crate::progress::{Report, Step};
@@ -80,7 +80,7 @@ impl<'a, T: Real> Explainer<'a, T> {
     /// # Errors
     /// [`Error::Program`] if the network has several inputs and none is an ECG; [`Error::Usage`] if the layer asked for does not exist.
     pub fn new(network: &'a Network<T>, settings: &'a Settings) -> Result<Self> {
-        ecg_input(network.program())?;
+        network.program().ecg_input()?;
         if settings.layer.is_some() {
             gradcam::layer_of(network.program(), settings.layer.as_deref())?;
         }

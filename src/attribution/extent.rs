@@ -2,7 +2,7 @@
 //! ECG's first, then the others' in the program's order.
 
 use super::Settings;
-use crate::tape::{Op, Program, Real, Tensor, from_vec, slice};
+use crate::tape::{Program, Real, Tensor, from_vec, slice};
 use crate::{Error, Result};
 
 /// The shapes of a network's inputs for one example.
@@ -34,24 +34,13 @@ impl Beside {
     }
 }
 
-/// Which of a program's inputs is the ECG: the first of channels and samples, or the only one.
-pub(super) fn ecg_input(program: &Program) -> Result<usize> {
-    let inputs = program.inputs();
-    let signal = |id: &crate::tape::NodeId| matches!(&program.node(*id).op, Op::Input { shape } if shape.len() == 2);
-    match (inputs.iter().position(signal), inputs.len()) {
-        (Some(at), _) => Ok(at),
-        (None, 1) => Ok(0),
-        _ => Err(Error::Program("none of the program's inputs is an ECG, (N, C, L)".into())),
-    }
-}
-
 impl Extent {
     /// For a program's inputs: `channels` × `len` of the ECG, and the others' shapes (batch first) in the program's order.
     ///
     /// # Errors
     /// [`Error::Usage`] if another number of inputs was given.
     pub fn new(program: &Program, (channels, len): (usize, usize), beside: &[&[usize]]) -> Result<Self> {
-        let main = ecg_input(program)?;
+        let main = program.ecg_input()?;
         let others = program.inputs().into_iter().enumerate().filter(|(at, _)| *at != main).map(|(_, id)| program.node(id).name.clone());
         let names: Vec<String> = others.collect();
         if names.len() != beside.len() {

@@ -53,6 +53,18 @@ impl<T: Real> Recipe<T> {
         Recipe::Gradients { rules, sampler, reduction, reference: false }
     }
 
+    /// Whether the method says something of inputs beside the ECG: a layer's activation, and what is multiplied with it, does not.
+    pub fn covers_beside(&self, program: &Program, settings: &Settings) -> bool {
+        match self {
+            Recipe::Layer => false,
+            Recipe::Product(a, b) => {
+                let covers = |method: &Method| method.row().recipe::<T>(program, settings).covers_beside(program, settings);
+                covers(a) && covers(b)
+            }
+            _ => true,
+        }
+    }
+
     /// Whether the map depends on the baseline.
     pub fn compares(&self, program: &Program, settings: &Settings) -> bool {
         match self {

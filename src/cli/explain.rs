@@ -23,7 +23,7 @@ use crate::ecg::axes::{Axes, MEMBER};
 use crate::files::digest::sha256;
 use crate::files::npy::{self, Element};
 use crate::files::npz_rows::Planned;
-use crate::nn::{Model, load_model};
+use crate::nn::{Model, double, load_model};
 use crate::progress::{Report, Step};
 use crate::tape::{Network, Real, Tensor};
 use crate::{Error, Result};
@@ -146,7 +146,7 @@ fn explained(args: &Args, globals: &Globals) -> Result<Explained> {
     let model = load_model(&args.model, args.arch.as_deref())?;
     let done = match args.precision {
         Precision::F32 => explain::<f32>(&model.network, args, &methods, &model, globals)?,
-        Precision::F64 => explain::<f64>(&model.network.cast(), args, &methods, &model, globals)?,
+        Precision::F64 => explain::<f64>(&double(&args.model, &model)?, args, &methods, &model, globals)?,
     };
     super::models::warn_if_worse_than_mean(&model, globals);
     if args.method != "all" {

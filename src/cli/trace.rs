@@ -16,7 +16,7 @@ use crate::dataset::InputKind;
 use crate::ecg::leads::LEADS;
 use crate::files::digest::sha256_file;
 use crate::files::npy;
-use crate::nn::{Model, load_model};
+use crate::nn::{Model, double, load_model};
 use crate::report::colour::Style;
 use crate::report::heatmap::{self, Heatmap};
 use crate::tape::{Network, Real, Tensor};
@@ -153,7 +153,7 @@ fn accounts_of(args: &Args) -> Result<Made> {
         able(&[args.method], true, [model.network.program()], &settings)?;
         let done = match args.precision {
             Precision::F32 => account::<f32>(&model.network, args, &settings, &subject)?,
-            Precision::F64 => account::<f64>(&model.network.cast(), args, &settings, &subject)?,
+            Precision::F64 => account::<f64>(&double(&args.model, &model)?, args, &settings, &subject)?,
         };
         let about = about(args, &model, &settings, &done, &subject)?;
         let place = if several { PathBuf::from(format!("output-{column}")) } else { PathBuf::new() };

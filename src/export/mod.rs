@@ -39,6 +39,9 @@ pub fn heatmap(
     about: &[(&str, String)],
 ) -> Result<Vec<u8>> {
     settings.check(channels, len)?;
+    if network.program().inputs().len() != 1 {
+        return Err(Error::Usage("a heatmap of a network with several inputs cannot be written as a graph yet".into()));
+    }
     let recipe: Recipe<f32> = method.row().recipe(network.program(), settings);
     let folded = matches!(recipe, Recipe::Relevance(_)).then(|| fold_batch_norm(network)).transpose()?;
     let network = folded.as_ref().unwrap_or(network);
@@ -52,7 +55,7 @@ pub fn heatmap(
         build.node("baseline/each", "Expand", &[&given, &shape], vec![])
     });
     let export = Export { network, settings, weights: weights(network, &mut build), shapes, channels, len };
-    let run = forward(network, &ecg, &export.weights, "", true, &mut build)?;
+    let run = forward(network, &[&ecg], &export.weights, "", true, &mut build)?;
     let map = export.map(method, &ecg, base.as_deref(), &run, &mut build)?;
     let map = if settings.absolute == Some(true) { build.node("map/absolute", "Abs", &[&map], vec![]) } else { map };
     let output = &run.values[network.program().output().0];
@@ -75,7 +78,7 @@ impl Export<'_> {
                 match sampler {
                     Sampler::Once => {
                         let compared = match (reference, base) {
-                            (true, Some(base)) => Some(forward(network, base, &self.weights, "/baseline", true, build)?),
+                            (true, Some(base)) => Some(forward(network, &[base], &self.weights, "/baseline", true, build)?),
                             _ => None,
                         };
                         let gradient = self.gradient(&rules, run, compared.as_ref(), build)?;
@@ -170,7 +173,7 @@ impl Export<'_> {
         let sizes = |first: &[i64]| [first, &[self.channels as i64, self.len as i64]].concat();
         let (flat, apart) = (build.list("path/flat", &sizes(&[-1])), build.list("path/apart", &sizes(&[-1, steps as i64])));
         let batch = build.node("path/batch", "Reshape", &[&points, &flat], vec![]);
-        let run = forward(self.network, &batch, &self.weights, "/path", true, build)?;
+        let run = forward(self.network, &[&batch], &self.weights, "/path", true, build)?;
         let gradient = self.gradient(rules, &run, None, build)?;
         let gradient = build.node("path/gradients", "Reshape", &[&gradient, &apart], vec![]);
         let weighted = build.node("path/weighted", "Mul", &[&gradient, &weights], vec![]);

@@ -44,6 +44,19 @@ pub fn load_model(path: impl AsRef<Path>, arch: Option<&str>) -> Result<Model> {
     Ok(Model::new(network))
 }
 
+/// A loaded model's network in f64: weights that its file has in f64 whole, others widened.
+///
+/// # Errors
+/// As [`load_model`].
+pub fn double(path: impl AsRef<Path>, model: &Model) -> Result<Network<f64>> {
+    #[cfg(feature = "onnx")]
+    if super::onnx::is_onnx(path.as_ref()) {
+        return super::onnx::read_in(path);
+    }
+    let _ = path;
+    Ok(model.network.cast())
+}
+
 /// The program of a name of [`ARCHITECTURES`], or of a JSON file.
 ///
 /// # Errors

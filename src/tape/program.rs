@@ -175,23 +175,50 @@ impl Program {
         Ok(self.measured(inputs)?.1)
     }
 
-    /// How many examples of this shape (without the batch axis) may run at a time if all their values in f32 are to fit `bytes`: 1 to `most`.
+    /// Which of the inputs is the ECG: the first of channels and samples, or the only one.
+    ///
+    /// # Errors
+    /// [`Error::Program`] if there are several and none is of channels and samples.
+    pub fn ecg_input(&self) -> Result<usize> {
+        let inputs = self.inputs();
+        let signal = |id: &NodeId| matches!(&self.node(*id).op, Op::Input { shape } if shape.len() == 2);
+        match (inputs.iter().position(signal), inputs.len()) {
+            (Some(at), _) => Ok(at),
+            (None, 1) => Ok(0),
+            _ => Err(Error::Program("none of the program's inputs is an ECG, (N, C, L)".into())),
+        }
+    }
+
+    /// The shapes of all inputs in a run of `batch` examples whose ECGs have this shape; those beside it have the sizes that they declare.
+    ///
+    /// # Errors
+    /// [`Error::Program`] if an input beside the ECG leaves a size open, or as [`Program::ecg_input`].
+    pub fn input_shapes(&self, batch: usize, ecg: &[usize]) -> Result<Vec<Vec<usize>>> {
+        let main = self.ecg_input()?;
+        let of = |(at, id): (usize, NodeId)| {
+            let Op::Input { shape } = &self.node(id).op else { return Ok(Vec::new()) };
+            let declared: Option<Vec<usize>> = if at == main { Some(ecg.to_vec()) } else { shape.iter().copied().collect() };
+            let declared = declared.ok_or_else(|| Error::Program(format!("input '{}' leaves a size open", self.node(id).name)))?;
+            Ok([&[batch], &declared[..]].concat())
+        };
+        self.inputs().into_iter().enumerate().map(of).collect()
+    }
+
+    /// How many examples whose ECGs have this shape (without the batch axis) may run at a time if all their values in f32 are to fit `bytes`: 1 to `most`.
     ///
     /// # Errors
     /// As [`Program::shapes`].
     pub fn batch_within(&self, example: &[usize], bytes: usize, most: usize) -> Result<usize> {
-        let one: Vec<usize> = [1].iter().chain(example).copied().collect();
-        let values = self.values(&[one])?;
+        let values = self.values(&self.input_shapes(1, example)?)?;
         Ok((bytes / values.saturating_mul(size_of::<f32>()).max(1)).clamp(1, most.max(1)))
     }
 
-    /// How many outputs the network has for examples of this shape (without the batch axis): K of (N, K).
+    /// How many outputs the network has for examples whose ECGs have this shape (without the batch axis): K of (N, K).
     ///
     /// # Errors
     /// As [`Program::shapes`]; [`Error::Program`] if the output is not (N, K).
     pub fn columns(&self, example: &[usize]) -> Result<usize> {
-        let one: Vec<usize> = [1].iter().chain(example).copied().collect();
-        match self.shapes(&[one])?[self.output.0][..] {
+        match self.shapes(&self.input_shapes(1, example)?)?[self.output.0][..] {
             [_, columns] if columns > 0 => Ok(columns),
             ref found => {
                 Err(Error::Program(format!("the output '{}' has shape {found:?}, (N, K) is expected", self.node(self.output).name)))

@@ -1,6 +1,6 @@
 """Ten networks for ECGs, written from their published architectures, with random weights: nothing of theirs is fetched or copied.
 
-Each entry of NETWORKS gives a module, the shapes of its inputs (without the batch), what Captum can be compared on, and why not where it cannot."""
+Each entry of NETWORKS gives a module and the shapes of its inputs, without the batch."""
 
 import dataclasses
 import math
@@ -181,7 +181,7 @@ class SamePad(nn.Module):
         self.module, self.kernel, self.stride = module, kernel, stride
 
     def forward(self, x):
-        out = -(-x.shape[-1] // self.stride)
+        out = (x.shape[-1] + self.stride - 1) // self.stride
         pad = max(0, (out - 1) * self.stride + self.kernel - x.shape[-1])
         return self.module(F.pad(x, (pad // 2, pad - pad // 2)))
 
@@ -352,26 +352,19 @@ class Network:
     title: str
     make: callable
     inputs: dict
-    layer: str = ""
-    # Why Captum's maps of a method cannot be compared with, by method.
-    captum_off: dict = dataclasses.field(default_factory=dict)
-    # What the methods that act at ReLUs meet: "" where there are none.
-    relus: bool = True
 
 
 ECG = {"ecg": (12, 300)}
-REUSED = "functional activations: Captum's hooks do not see them"
-POOL = "maxima: Captum's rule is not complete there"
 NETWORKS = {
     "age_resnet": Network("age ResNet (antonior92)", AgeResNet, {"ecg": (12, 1024)}),
     "xresnet1d101": Network("xresnet1d101 (PTB-XL)", XResNet, {"ecg": (12, 250)}),
     "inception1d": Network("inception1d (PTB-XL)", Inception1d, {"ecg": (12, 250)}),
     "resnet1d_wang": Network("resnet1d_wang (PTB-XL)", ResNetWang, {"ecg": (12, 250)}),
     "fcn_wang": Network("fcn_wang (PTB-XL)", FcnWang, {"ecg": (12, 250)}),
-    "net1d": Network("Net1D (ECGFounder)", Net1D, {"ecg": (12, 500)}, relus=False),
+    "net1d": Network("Net1D (ECGFounder)", Net1D, {"ecg": (12, 500)}),
     "crnn": Network("CRNN with LSTM (torch_ecg)", Crnn, ECG),
     "tcn": Network("TCN", Tcn, ECG),
-    "vit": Network("small ViT", Vit, ECG, relus=False),
+    "vit": Network("small ViT", Vit, ECG),
     "two_inputs": Network("two inputs: ECG and numbers", TwoInputs, {"ecg": (12, 300), "numbers": (4,)}),
 }
 

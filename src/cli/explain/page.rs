@@ -11,7 +11,7 @@ use crate::audit::provenance::Digested;
 use crate::dataset::{InputKind, Part};
 use crate::ecg::leads::LEADS;
 use crate::files::digest::sha256_file;
-use crate::nn::{Model, load_model};
+use crate::nn::{Model, double, load_model};
 use crate::report::one_ecg::{Answer, Contributions, Map, OneEcg, TestErrors, page};
 use crate::tape::{Network, Real, from_vec, slice};
 use crate::{Error, Result};
@@ -28,7 +28,7 @@ pub(in super::super) fn run(args: &Args, globals: &Globals) -> Result<()> {
     let model = load_model(&args.model, args.arch.as_deref())?;
     let html = match args.precision {
         super::Precision::F32 => made::<f32>(&model.network, args, &model, globals)?,
-        super::Precision::F64 => made::<f64>(&model.network.cast(), args, &model, globals)?,
+        super::Precision::F64 => made::<f64>(&double(&args.model, &model)?, args, &model, globals)?,
     };
     forget(&args.output)?;
     crate::atomic::write(&args.output, html.as_bytes())?;

@@ -5,6 +5,7 @@ use super::constant::{axes, axis, squeezed};
 use super::graph::{Import, Signal, Taken, Value};
 use super::proto::NodeProto;
 use super::tensor::Array;
+use super::turned::{inside, value};
 use crate::tape::Op;
 
 /// How near a factor must be to one that a decomposed function has.
@@ -166,22 +167,8 @@ impl<'a> Import<'a> {
                 }
                 Value::Signal(own)
             }
-            "Slice" => {
-                let list =
-                    |at: usize| -> Taken<Option<Vec<i64>>> { known(at)?.map(|array| array.as_integers().map(<[i64]>::to_vec)).transpose() };
-                let (starts, ends) = (list(1)?.ok_or("it has no starts")?, list(2)?.ok_or("it has no ends")?);
-                let along = list(3)?.unwrap_or_else(|| (0..starts.len() as i64).collect());
-                let steps = list(4)?.unwrap_or_else(|| vec![1; starts.len()]);
-                if [ends.len(), along.len(), steps.len()] != [starts.len(); 3] {
-                    return Err("its starts, ends, axes and steps are of different lengths".into());
-                }
-                let mut own = self.exact(name, &x);
-                for (k, at) in along.iter().enumerate() {
-                    own = self.cropped(name, &own, axis(*at, own.seen.len())?, (starts[k], ends[k], steps[k]))?;
-                }
-                Value::Signal(own)
-            }
-            "Split" => return self.split(node, a, &x, known(1)?),
+            "Slice" => return self.sliced(name, &x, 0, inputs),
+            "Split" => return self.split(node, a, &x, 0, known(1)?),
             "Gather" => {
                 let place = known(1)?.ok_or("it has no places")?;
                 let ([], [at]) = (&place.shape[..], place.as_integers()?) else { return Err("one place along an axis is taken".into()) };
@@ -241,10 +228,31 @@ impl<'a> Import<'a> {
         self.apply(name, Op::Crop { axis: along, before: from as usize, after: (size - to) as usize, step }, &[x], &[])
     }
 
-    /// Parts of an axis, one after another, a value each.
-    fn split(&mut self, node: &'a NodeProto, a: &Attributes<'_>, x: &Signal, sizes: Option<&Array>) -> Taken<Value> {
+    /// Parts of axes by starts, ends, axes and steps, of a signal whose batch the graph sees at `at`.
+    pub(super) fn sliced(&mut self, name: &str, x: &Signal, at: usize, inputs: &[Option<Value>]) -> Taken<Value> {
+        let list = |at: usize| match inputs.get(at) {
+            Some(Some(Value::Known(array))) => array.as_integers().map(|list| Some(list.to_vec())),
+            None | Some(None) => Ok(None),
+            _ => Err(format!("its input {at} depends on the input of the network, known numbers are taken there")),
+        };
+        let (starts, ends) = (list(1)?.ok_or("it has no starts")?, list(2)?.ok_or("it has no ends")?);
+        let along = list(3)?.unwrap_or_else(|| (0..starts.len() as i64).collect());
+        let steps = list(4)?.unwrap_or_else(|| vec![1; starts.len()]);
+        if [ends.len(), along.len(), steps.len()] != [starts.len(); 3] {
+            return Err("its starts, ends, axes and steps are of different lengths".into());
+        }
+        let mut own = self.exact(name, x);
+        for (k, axis_of) in along.iter().enumerate() {
+            let along = inside(axis(*axis_of, own.seen.len())?, at);
+            own = self.cropped(name, &own, along, (starts[k], ends[k], steps[k]))?;
+        }
+        Ok(value(own, at))
+    }
+
+    /// Parts of an axis, one after another, a value each, of a signal whose batch the graph sees at `at`.
+    pub(super) fn split(&mut self, node: &'a NodeProto, a: &Attributes<'_>, x: &Signal, at: usize, sizes: Option<&Array>) -> Taken<Value> {
         let own = self.exact(node.output.first().map_or("", String::as_str), x);
-        let along = axis(a.integer("axis", 0)?, own.seen.len())?;
+        let along = inside(axis(a.integer("axis", 0)?, own.seen.len())?, at);
         a.ignore(&["num_outputs"]);
         let sizes = match (sizes, a.integers("split")?) {
             (Some(sizes), _) => sizes.as_integers()?.to_vec(),
@@ -260,7 +268,7 @@ impl<'a> Import<'a> {
         let (mut from, mut parts) = (0i64, Vec::new());
         for (name, size) in node.output.iter().zip(sizes) {
             let to = from.checked_add(size).ok_or("a part too large")?;
-            parts.push(Value::Signal(self.cropped(name, &own, along, (from, to, 1))?));
+            parts.push(value(self.cropped(name, &own, along, (from, to, 1))?, at));
             from = to;
         }
         Ok(Value::Parts(parts))

@@ -151,6 +151,7 @@ impl<'a> Import<'a> {
                 Ok(padded) => Ok(padded),
                 Err(_) => self.general(node, a, &inputs),
             },
+            "Einsum" => Ok(Value::Signal(self.einsum(name, a.text("equation", "")?, &x()?, &signal(1)?)?)),
             "Upsample" | "Resize" => self.resize(name, a, &x()?, &inputs),
             _ => self.general(node, a, &inputs),
         }
@@ -219,8 +220,9 @@ impl<'a> Import<'a> {
         if a.integer("training_mode", 0)? != 0 {
             return Err("it is in training mode: export after model.eval()".into());
         }
-        if x.ours.len() != 2 {
-            return Err(format!("it normalises {:?}, (C, L) is taken", x.ours));
+        let features = x.ours.len() == 1 && x.seen[1] == x.ours[0];
+        if x.ours.len() != 2 && !features {
+            return Err(format!("it normalises {:?}, (C, L) or (C) is taken", x.ours));
         }
         let mut read = vec![x.node];
         for (at, (part, name)) in parts.into_iter().zip(["weight", "bias", "running_mean", "running_var"]).enumerate() {

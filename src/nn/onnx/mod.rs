@@ -6,6 +6,7 @@
 mod attributes;
 pub(crate) mod builder;
 mod constant;
+mod einsum;
 mod general;
 mod graph;
 mod limits;
@@ -21,7 +22,7 @@ pub(crate) use proto::AttributeProto as Attribute;
 pub use write::to_bytes;
 
 use crate::intake::{self, Most};
-use crate::tape::{Network, Real};
+use crate::tape::{Network, Node, Op, Program, Real};
 use crate::{Error, Result};
 use prost::Message;
 use std::path::Path;
@@ -74,7 +75,7 @@ fn from_bytes<T: Real>(bytes: &[u8], folder: &Path) -> std::result::Result<Netwo
     let mut first = None;
     for samples in LENGTHS {
         match graph::network(graph, folder, samples) {
-            Ok(network) => return Ok(network),
+            Ok(network) => return of_any_length(network, samples, || graph::network(graph, folder, 2 * samples)),
             Err(faults) => {
                 first.get_or_insert(faults);
             }
@@ -84,4 +85,26 @@ fn from_bytes<T: Real>(bytes: &[u8], folder: &Path) -> std::result::Result<Netwo
     let more = faults.len().saturating_sub(LISTED);
     let listed = faults.iter().take(LISTED).map(String::as_str).collect::<Vec<_>>().join("; ");
     Err(if more == 0 { listed } else { format!("{} nodes cannot be taken: {listed}; and {more} more", faults.len()) })
+}
+
+/// A network that leaves its ECG's length open, if it means the same at another length; else of the length that it was read for. A graph may count from one
+/// end of a signal what stands at the other ("all from sample 599 on"), which is another sample in a longer one.
+fn of_any_length<T: Real>(
+    network: Network<T>,
+    samples: usize,
+    at_another: impl FnOnce() -> std::result::Result<Network<T>, Vec<String>>,
+) -> std::result::Result<Network<T>, String> {
+    let open = |node: &Node| matches!(&node.op, Op::Input { shape } if shape.contains(&None));
+    if !network.program().nodes().iter().any(open) || at_another().is_ok_and(|other| other.program() == network.program()) {
+        return Ok(network);
+    }
+    let fixed = |node: &Node| match &node.op {
+        Op::Input { shape } => {
+            Node { op: Op::Input { shape: shape.iter().map(|size| size.or(Some(samples))).collect() }, ..node.clone() }
+        }
+        _ => node.clone(),
+    };
+    let nodes = network.program().nodes().iter().map(fixed).collect();
+    let program = Program::new(nodes, network.program().output()).map_err(|error| error.to_string())?;
+    Network::new(program, network.parameters()).map_err(|error| error.to_string())
 }

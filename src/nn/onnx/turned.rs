@@ -18,7 +18,7 @@ fn outside((x, at): &Turned) -> Vec<usize> {
 }
 
 /// The axis of ours that the graph calls `axis`.
-fn inside(axis: usize, at: usize) -> usize {
+pub(super) fn inside(axis: usize, at: usize) -> usize {
     match axis {
         _ if axis == at => 0,
         _ if axis < at => axis + 1,
@@ -86,6 +86,8 @@ impl<'a> Import<'a> {
                 let seen = squeezed(&one.seen, Some(&[inside(along, at) as i64]))?;
                 Ok(value(Signal { seen, ..one }, at - usize::from(along < at)))
             }
+            "Split" if alone => self.split(node, a, &x, at, known(1)?),
+            "Slice" if alone => self.sliced(name, &x, at, inputs),
             "ReduceMean" if alone => {
                 a.ignore(&["noop_with_empty_axes"]);
                 let over = axes(a, known(1)?)?.ok_or("a mean over all axes, the batch's too")?;

@@ -15,51 +15,57 @@ pub(crate) struct Forward {
 /// The bytes of an ONNX model that predicts what a network predicts; `about` is kept in it as names and values.
 ///
 /// # Errors
-/// [`Error::Program`] for a network with several inputs, or an op that ONNX has not.
+/// [`Error::Program`] for an op that ONNX has not.
 pub fn to_bytes(network: &Network<f32>, about: &[(&str, String)]) -> Result<Vec<u8>> {
     let program = network.program();
-    let [input] = program.inputs()[..] else {
-        return Err(Error::Program("a network with several inputs cannot be written as ONNX".into()));
-    };
-    let Op::Input { shape } = &program.node(input).op else { return Err(Error::Program("its input is none".into())) };
     let mut build = Builder::default();
-    let axes = shape.iter().map(|size| size.map_or(Axis::Open("L"), Axis::Fixed));
-    let x = build.input(&program.node(input).name, &std::iter::once(Axis::Open("N")).chain(axes).collect::<Vec<_>>());
+    let (mut inputs, mut examples) = (Vec::new(), Vec::new());
+    for id in program.inputs() {
+        let Op::Input { shape } = &program.node(id).op else { continue };
+        let axes = shape.iter().map(|size| size.map_or(Axis::Open("L"), Axis::Fixed));
+        inputs.push(build.input(&program.node(id).name, &std::iter::once(Axis::Open("N")).chain(axes).collect::<Vec<_>>()));
+        // The output's sizes do not depend on the length: it is (N, K).
+        examples.push(std::iter::once(1).chain(shape.iter().map(|size| size.unwrap_or(600))).collect());
+    }
     let weights = weights(network, &mut build);
-    let run = forward(network, &x, &weights, "", false, &mut build)?;
-    // The output's sizes do not depend on the length: it is (N, K).
-    let example: Vec<usize> = shape.iter().map(|size| size.unwrap_or(600)).collect();
-    let sizes = program.shapes(&[[&[1], &example[..]].concat()])?[program.output().0].clone();
+    let run = forward(network, &inputs.iter().map(String::as_str).collect::<Vec<_>>(), &weights, "", false, &mut build)?;
+    let sizes = program.shapes(&examples)?[program.output().0].clone();
     let axes: Vec<Axis<'_>> = std::iter::once(Axis::Open("N")).chain(sizes[1..].iter().map(|size| Axis::Fixed(*size))).collect();
     build.output(&run.values[program.output().0], &axes);
     Ok(build.finish(about))
 }
 
-/// The network's parameters under their names; empty names for other nodes.
+/// The network's parameters under their names; empty names for other nodes, and for what recurrent layers alone read, which ONNX has in another order.
 pub(crate) fn weights(network: &Network<f32>, build: &mut Builder) -> Vec<String> {
     let program = network.program();
+    let readers = program.readers();
+    let recurrent = |id: NodeId| matches!(program.node(id).op, Op::Lstm { .. } | Op::Gru { .. });
     let one = |id: NodeId| match &program.node(id).op {
-        Op::Parameter { shape, .. } => build.floats(&program.node(id).name, shape, slice(network.parameter(id)).iter().copied()),
+        Op::Parameter { shape, .. } if readers[id.0].is_empty() || !readers[id.0].iter().all(|reader| recurrent(*reader)) => build.floats(&program.node(id).name, shape, slice(network.parameter(id)).iter().copied()),
         _ => String::new(),
     };
     program.ids().map(one).collect()
 }
 
-/// A run of the network on the value `x`; names of values get `suffix`. With `places`, max-pools give those too.
+/// A run of the network on the values `inputs`, in the program's order; names of values get `suffix`. With `places`, max-pools give those too.
 pub(crate) fn forward(
     network: &Network<f32>,
-    x: &str,
+    inputs: &[&str],
     weights: &[String],
     suffix: &str,
     places: bool,
     build: &mut Builder,
 ) -> Result<Forward> {
     let program = network.program();
+    let mut given = inputs.iter();
     let mut run = Forward { values: weights.to_vec(), places: vec![None; weights.len()] };
     for id in program.ids() {
         match program.node(id).op {
             Op::Parameter { .. } => (),
-            Op::Input { .. } => run.values[id.0] = x.to_owned(),
+            Op::Input { .. } => {
+                let name = given.next().ok_or_else(|| Error::Program("the graph has fewer inputs than the network".into()))?;
+                run.values[id.0] = (*name).to_owned();
+            }
             _ => {
                 let (value, from) = node(network, id, &run.values, suffix, places, build)?;
                 (run.values[id.0], run.places[id.0]) = (value, from);
@@ -197,7 +203,45 @@ fn node(
             let how = vec![text("mode", "nearest"), text("coordinate_transformation_mode", "asymmetric"), text("nearest_mode", "floor")];
             build.node(&name, "Resize", &[inputs[0], "", &scales], how)
         }
+        Op::Lstm { .. } | Op::Gru { .. } => recurrent(network, id, inputs[0], &name, build)?,
         ref other => return Err(Error::Program(format!("node '{}': {other} cannot be written as ONNX yet", node.name))),
     };
     Ok((value, None))
+}
+
+/// A recurrent layer: ONNX wants time first, and the gates of its weights in an order of its own.
+fn recurrent(network: &Network<f32>, id: NodeId, x: &str, name: &str, build: &mut Builder) -> Result<String> {
+    let node = network.program().node(id);
+    let (kind, order, reverse, mut how): (_, &[usize], _, _) = match node.op {
+        Op::Gru { reverse, linear_before_reset } => {
+            ("GRU", &[1, 0, 2], reverse, vec![integer("linear_before_reset", i64::from(linear_before_reset))])
+        }
+        Op::Lstm { reverse } => ("LSTM", &[0, 3, 1, 2], reverse, Vec::new()),
+        ref other => return Err(Error::Program(format!("node '{}': {other} is no recurrent layer", node.name))),
+    };
+    if let Some(other) = node.inputs[1..].iter().find(|id| !matches!(network.program().node(**id).op, Op::Parameter { .. })) {
+        let other = &network.program().node(*other).name;
+        return Err(Error::Program(format!("node '{}': its weight '{other}' is computed, which cannot be written as ONNX", node.name)));
+    }
+    let values = |at: usize| slice(network.parameter(node.inputs[at]));
+    let shape = |at: usize| network.parameter(node.inputs[at]).shape().to_vec();
+    let in_order = |values: &[f32]| -> Vec<f32> {
+        let gate = values.len() / order.len();
+        order.iter().flat_map(|of| values[of * gate..(of + 1) * gate].iter().copied()).collect()
+    };
+    let hidden = shape(2)[1];
+    let w = build.floats(&format!("{name}/W"), &[&[1], &shape(1)[..]].concat(), in_order(values(1)));
+    let r = build.floats(&format!("{name}/R"), &[&[1], &shape(2)[..]].concat(), in_order(values(2)));
+    let turned = build.node(&format!("{name}/turned"), "Transpose", &[x], vec![integers("perm", &[2, 0, 1])]);
+    let mut read = vec![turned.as_str(), w.as_str(), r.as_str()];
+    let bias = (node.inputs.len() == 5).then(|| {
+        let both = [in_order(values(3)), in_order(values(4))].concat();
+        build.floats(&format!("{name}/B"), &[1, both.len()], both)
+    });
+    read.extend(bias.as_deref());
+    how.extend([integer("hidden_size", hidden as i64), text("direction", if reverse { "reverse" } else { "forward" })]);
+    let all = build.node(&format!("{name}/all"), kind, &read, how);
+    let axis = build.list(&format!("{name}/axis"), &[1]);
+    let one = build.node(&format!("{name}/states"), "Squeeze", &[&all, &axis], vec![]);
+    Ok(build.node(name, "Transpose", &[&one], vec![integers("perm", &[1, 2, 0])]))
 }

@@ -133,6 +133,49 @@ class Temporal(nn.Module):
         return self.fc(y[:, :, -1])
 
 
+class Recurrent(nn.Module):
+    """Convolution, then two layers of LSTM or GRU, which a class reads: all states by their mean, the last one, or the last of each direction."""
+
+    def __init__(self, kind, first, both, read):
+        super().__init__()
+        self.first, self.read = first, read
+        self.conv = nn.Conv1d(3, 5, 5, stride=2, padding=2)
+        self.rnn = getattr(nn, kind)(5, 4, num_layers=2, batch_first=first, bidirectional=both)
+        self.fc = nn.Linear(8 if both else 4, 2)
+
+    def forward(self, x):
+        x = torch.relu(self.conv(x))
+        states, last = self.rnn(x.transpose(1, 2) if self.first else x.permute(2, 0, 1))
+        if self.read == "last of each":
+            last = last[0] if isinstance(last, tuple) else last
+            return self.fc(torch.cat([last[-2], last[-1]], 1))
+        if self.read == "mean":
+            return self.fc(states.mean(1 if self.first else 0))
+        return self.fc(states[:, -1] if self.first else states[-1])
+
+
+class Beside(nn.Module):
+    """Numbers beside the ECG; batch norms of features; a class token; Einstein sums; heads that come apart from one product."""
+
+    def __init__(self):
+        super().__init__()
+        self.patch = nn.Conv1d(3, 8, 5, stride=5)
+        self.token = nn.Parameter(torch.zeros(1, 1, 8))
+        self.qkv = nn.Linear(8, 24)
+        self.numbers = nn.Sequential(nn.Linear(2, 4), nn.BatchNorm1d(4), nn.ReLU())
+        self.gate, self.fc = nn.Linear(4, 8), nn.Linear(12, 2)
+
+    def forward(self, ecg, numbers):
+        x = self.patch(ecg).transpose(1, 2)
+        x = torch.cat([self.token.expand(x.shape[0], -1, -1), x], 1)
+        q, k, v = self.qkv(x).reshape(x.shape[0], 9, 3, 2, 4).permute(2, 0, 3, 1, 4)
+        weights = torch.softmax(torch.einsum("nhid,nhjd->nhij", q, k) / 2.0, -1)
+        x = (weights @ v).transpose(1, 2).reshape(x.shape[0], 9, 8)
+        numbers = self.numbers(numbers)
+        x = torch.einsum("abc,ac->abc", x, torch.sigmoid(self.gate(numbers)))
+        return self.fc(torch.cat([x[:, 0], numbers], 1))
+
+
 def spread(module, seed):
     torch.manual_seed(seed)
     for name, value in list(module.named_parameters()) + list(module.named_buffers()):
@@ -142,19 +185,19 @@ def spread(module, seed):
 
 
 def refused():
-    """Files that cannot be taken: an LSTM, two outputs, a weight that is said to lie elsewhere."""
+    """Files that cannot be taken: an LSTM of which the memory is read, two outputs, a weight that is said to lie elsewhere."""
 
-    class Recurrent(nn.Module):
+    class Memory(nn.Module):
         def __init__(self):
             super().__init__()
             self.lstm = nn.LSTM(3, 4, batch_first=True)
             self.fc = nn.Linear(4, 1)
 
         def forward(self, x):
-            return self.fc(self.lstm(x.transpose(1, 2))[0][:, -1])
+            return self.fc(self.lstm(x.transpose(1, 2))[1][1][0])
 
     torch.manual_seed(0)
-    torch.onnx.export(Recurrent().eval(), (torch.randn(1, 3, 40),), str(HERE / "refused_lstm.onnx"), opset_version=17, dynamo=False, input_names=["x"])
+    torch.onnx.export(Memory().eval(), (torch.randn(1, 3, 40),), str(HERE / "refused_memory.onnx"), opset_version=17, dynamo=False, input_names=["x"])
 
     class Two(nn.Module):
         def forward(self, x):
@@ -189,23 +232,32 @@ def main():
         ("attention_18_dynamo", Attention(), 18, True, torch.float32),
         ("temporal_16", Temporal(), 16, False, torch.float32),
         ("temporal_18_dynamo", Temporal(), 18, True, torch.float32),
+        ("lstm_17", Recurrent("LSTM", True, True, "last of each"), 17, False, torch.float32),
+        ("lstm_18_dynamo", Recurrent("LSTM", False, True, "mean"), 18, True, torch.float32),
+        ("gru_14", Recurrent("GRU", False, False, "last"), 14, False, torch.float32),
+        ("gru_17_f64", Recurrent("GRU", True, True, "mean"), 17, False, torch.float64),
+        ("beside_17", Beside(), 17, False, torch.float32),
+        ("beside_17_f64", Beside(), 17, False, torch.float64),
     ]
     for seed, (name, module, opset, dynamo, dtype) in enumerate(cases):
         module = spread(module, seed).to(dtype)
         x = torch.randn(2, 3, 40, dtype=dtype)
+        more = (torch.randn(2, 2, dtype=dtype),) if isinstance(module, Beside) else ()
+        names = ["x"] + ["numbers"] * len(more)
         path = HERE / f"{name}.onnx"
-        kwargs = {} if dynamo else {"dynamic_axes": {"x": {0: "n"}}}
+        kwargs = {} if dynamo else {"dynamic_axes": {name: {0: "n"} for name in names}}
         if dynamo:
             kwargs["dynamic_shapes"] = ({0: torch.export.Dim("n", min=1)},)
-        torch.onnx.export(module, (x,), str(path), opset_version=opset, dynamo=dynamo, input_names=["x"], output_names=["y"], external_data=False, **kwargs)
+        torch.onnx.export(module, (x, *more), str(path), opset_version=opset, dynamo=dynamo, input_names=names, output_names=["y"], external_data=False, **kwargs)
         model = onnx.load(path)
         for node in model.graph.node:
             node.doc_string = ""
             del node.metadata_props[:]
         onnx.save(model, path)
         with torch.no_grad():
-            y = module.double()(x.double())
-        expected[name] = {"x": np.round(x.double().numpy().ravel(), 12).tolist() if dtype == torch.float64 else x.double().numpy().ravel().tolist(), "y": y.numpy().ravel().tolist()}
+            y = module.double()(x.double(), *(other.double() for other in more))
+        expected[name] = {} if not more else {"numbers": more[0].double().numpy().ravel().tolist()}
+        expected[name] |= {"x": x.double().numpy().ravel().tolist(), "y": y.numpy().ravel().tolist()}
     half = onnx.load(HERE / "residual_11.onnx")
     for tensor in half.graph.initializer:
         if tensor.data_type == onnx.TensorProto.FLOAT:
