@@ -20,6 +20,7 @@ mod models;
 mod numbers;
 mod outputs;
 mod perturb;
+mod pictures;
 mod places;
 mod plan;
 mod predict;
