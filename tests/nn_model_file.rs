@@ -19,6 +19,7 @@ fn model() -> Model {
         best_epoch: 0,
         weights: Weights::Best,
         metrics: vec![metrics],
+        near: Vec::new(),
     };
     let network = Network::new(program, parameters).unwrap();
     Model { network, target: Some(Target::RV5), input: Some(InputKind::Median), provenance: Some(provenance) }

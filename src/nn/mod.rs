@@ -16,6 +16,7 @@ mod initialise;
 mod load;
 mod metrics;
 mod model_file;
+mod near;
 #[cfg(feature = "onnx")]
 pub mod onnx;
 #[cfg(feature = "files")]
@@ -35,6 +36,7 @@ pub use initialise::initialise;
 #[cfg(feature = "files")]
 pub use load::{load_model, load_program, to_state_dict};
 pub use metrics::Metrics;
+pub use near::Near;
 pub use model_file::{Model, Storage};
 #[cfg(feature = "files")]
 pub use program_file::{Fault, in_one_line, parse_program};

@@ -1,6 +1,7 @@
 //! How a trained model came to be.
 
 use super::metrics::Metrics;
+use super::near::Near;
 use super::settings::TrainSettings;
 use crate::dataset::Part;
 use serde::{Deserialize, Serialize};
@@ -47,6 +48,9 @@ pub struct Provenance {
     pub weights: Weights,
     /// Errors on each part that has examples.
     pub metrics: Vec<Metrics>,
+    /// Errors on the test part by the measured value; empty where it has too few examples. Kept apart in files.
+    #[serde(skip)]
+    pub near: Vec<Near>,
 }
 
 impl Provenance {

@@ -5,6 +5,7 @@ use super::checkpoint::Checkpoint;
 use super::data::{TrainingData, predict_batch, predict_ecgs};
 use super::initialise;
 use super::metrics::Metrics;
+use super::near::Near;
 use super::model_file::Model;
 use super::provenance::{Epoch, Provenance, Weights};
 use super::scaling::Scaling;
@@ -269,12 +270,15 @@ impl<'a> Trainer<'a> {
     fn model(&self, network: &Network<f32>, weights: Weights, dataset: &str, report: Report<'_>) -> Result<Model> {
         let network = self.scaling.fold(network.clone())?;
         let train_mean = self.data.train.values.iter().sum::<f64>() / self.data.train.len() as f64;
-        let mut metrics = Vec::new();
+        let (mut metrics, mut near) = (Vec::new(), Vec::new());
         for part in Part::ALL.into_iter().filter(|part| !self.data.part(*part).is_empty()) {
             let examples = self.data.part(part);
             let label = format!("evaluating {} on the {part} part", self.data.target);
             let predicted = predict_ecgs(&network, self.data.inputs, &examples.ecgs, &label, report)?;
             metrics.push(Metrics::new(part, &predicted, &examples.values, train_mean));
+            if part == Part::Test {
+                near = Near::of(&predicted, &examples.values);
+            }
         }
         let provenance = Provenance {
             version: concat!("cardiograd ", env!("CARGO_PKG_VERSION")).into(),
@@ -285,6 +289,7 @@ impl<'a> Trainer<'a> {
             best_epoch: self.best_epoch,
             weights,
             metrics,
+            near,
         };
         Ok(Model { network, target: Some(self.data.target), input: Some(self.data.input), provenance: Some(provenance) })
     }
