@@ -36,8 +36,8 @@ pub use initialise::initialise;
 #[cfg(feature = "files")]
 pub use load::{load_model, load_program, to_state_dict};
 pub use metrics::Metrics;
-pub use near::Near;
 pub use model_file::{Model, Storage};
+pub use near::Near;
 #[cfg(feature = "files")]
 pub use program_file::{Fault, in_one_line, parse_program};
 pub use provenance::{Epoch, Provenance, Weights};
