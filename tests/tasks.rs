@@ -5,7 +5,7 @@ mod trees;
 
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
-use trees::{assert_same, tree};
+use trees::assert_same;
 
 const SMALL: &str = "--ecgs 60 --epochs 2 --arch standardconv --targets t_v5,pr --method saliency,random --heatmap-ecgs 2 --perturb-ecgs 5 \
                      --iterations 20 --seed 3";

@@ -2,12 +2,14 @@
 
 mod one;
 mod page;
+mod picture;
 
 use super::growing::{Growing, Told};
 use super::inputs::{Ecgs, InputOptions, InputPlace};
 use super::method_options::{MethodOptions, Precision, left_out_json, tell_idle, tell_left_out};
 use super::numbers::{ECGS, MEGABYTES, up_to};
 use super::outputs::{Column, columns, of_column};
+use super::pictures::ending;
 use super::provenance::{Files, Input, Recorded, program_file, publish};
 use super::references::{References, Use, explain as explain_against, references, takes_files};
 use super::segments::{bounds, segments};
@@ -43,8 +45,8 @@ pub struct Args {
     #[arg(long, short, value_name = "LIST")]
     method: String,
     /// Where the maps go: one array (N, 12, L) per method, and `prediction`; or, with a name in .html, one ECG with its maps on one page to read and
-    /// print.
-    #[arg(long, short, value_name = "OUT.npz|PAGE.html")]
+    /// print; or, in .png, .svg or .pdf, as a picture.
+    #[arg(long, short, value_name = "OUT.npz|PAGE.html|PICTURE.png")]
     output: PathBuf,
     #[command(flatten)]
     page: one::PageOptions,
@@ -94,6 +96,9 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     if page::wanted(&args.output) {
         return page::run(args, globals);
     }
+    if let Some(ending) = ending(&args.output) {
+        return picture::run(args, ending, globals);
+    }
     args.page.check_unused()?;
     let Explained { work, found } = explained(args, globals)?;
     publish("explain", args, work, &[])?;
@@ -139,6 +144,8 @@ struct Found {
     told: Vec<Told>,
     /// Max-pools behind a ReLU.
     pools: usize,
+    /// What was done to recordings, and which were passed over.
+    notes: Vec<String>,
 }
 
 fn explained(args: &Args, globals: &Globals) -> Result<Explained> {
@@ -244,7 +251,7 @@ fn explain<T: Real + Element>(
     ecgs.tell(globals);
     let (work, told) = growing.finish()?;
     let pools = Rescale::pools_after_activations(network.program()).len();
-    Ok(Explained { work, found: Found { methods: run.methods, left_out, told, pools } })
+    Ok(Explained { work, found: Found { methods: run.methods, left_out, told, pools, notes: ecgs.told() } })
 }
 
 /// How many ECGs are read, explained and written at a time, so that what they take stays below `--memory`; what is left of that is for runs. Each map
@@ -390,7 +397,7 @@ fn tell(args: &Args, found: &Found, globals: &Globals) -> Result<()> {
 /// What was found, for programs: lists by ECG; with `--column all` lists of those by output.
 fn as_json(args: &Args, found: &Found) -> serde_json::Value {
     use serde_json::{Map, Value, json};
-    let Found { methods, left_out, told, .. } = found;
+    let Found { methods, left_out, told, notes, .. } = found;
     let entry = |c: &Completeness| json!({"sum": c.sum, "difference": c.difference, "relative_error": c.relative_error()});
     let by_output = |of: &dyn Fn(&Told) -> Value| match (&told[..], &args.column) {
         (_, Some(Column::All)) => told.iter().map(of).collect(),
@@ -406,6 +413,9 @@ fn as_json(args: &Args, found: &Found) -> serde_json::Value {
     let mut value = json!({"output": args.output, "methods": names, "prediction": prediction, "completeness": completeness});
     if !left_out.is_empty() {
         value["left_out"] = left_out_json(left_out);
+    }
+    if !notes.is_empty() {
+        value["notes"] = json!(notes);
     }
     value
 }

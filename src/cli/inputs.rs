@@ -15,6 +15,7 @@ use crate::ecg::leads::{INDEPENDENT, LEADS, RATE};
 use crate::ecg::read::{Given, Source};
 use crate::files::npz;
 use crate::nn::Model;
+use crate::tape::Op;
 use crate::{Error, Result, intake};
 use ndarray::{Array2, Array3, ArrayView2, Axis};
 use rayon::prelude::*;
@@ -72,7 +73,7 @@ pub(super) struct InputOptions {
     /// The rate at which a network that does not say looks at a rhythm, Hz [default: 500].
     #[arg(long, value_name = "HZ")]
     network_rate: Option<f64>,
-    /// The samples to which the rhythm is cut or filled up for a network that does not say [default: as many as there are].
+    /// The samples to which the rhythm is cut or filled up for a network that does not say [default: its own, else as many as there are].
     #[arg(long, value_name = "SAMPLES", value_parser = super::numbers::up_to::<{ super::numbers::ROUNDS }>)]
     length: Option<usize>,
     /// Take ECGs of another length than the model was trained on.
@@ -90,13 +91,18 @@ pub(super) struct InputOptions {
 const RATES: std::ops::RangeInclusive<f64> = 20.0..=100_000.0;
 
 impl InputOptions {
+    /// What is said of ECGs that are drawn.
+    pub fn of_drawn(unit: Option<String>, rate: Option<f64>, leads: Vec<String>) -> Self {
+        InputOptions { unit, rate, leads, ..InputOptions::default() }
+    }
+
     fn given(&self) -> Result<Given> {
         for (option, rate) in [("--rate", self.rate), ("--network-rate", self.network_rate)] {
             if let Some(rate) = rate.filter(|rate| !RATES.contains(rate)) {
                 return Err(Error::Usage(format!("{option} {rate}: no ECG is sampled so")));
             }
         }
-        Ok(Given { unit: self.unit.as_deref().map(unit).transpose()?, rate: self.rate, leads: self.leads.clone() })
+        Ok(Given { unit: self.unit.as_deref().map(unit).transpose()?, rate: self.rate, leads: Vec::new() })
     }
 
     /// What a recording becomes for a model.
@@ -110,7 +116,12 @@ impl InputOptions {
             Some(own) => Ok(Wanted { leads, ..Wanted::of(own) }),
             None => {
                 let kind = self.kind.unwrap_or(InputKind::Rhythm);
-                let samples = if kind == InputKind::Median { Some(kind.samples()) } else { self.length };
+                // A network of a fixed length says that much.
+                let own = model.network.program().inputs().first().and_then(|id| match &model.network.program().node(*id).op {
+                    Op::Input { shape } => shape.get(1).copied().flatten(),
+                    _ => None,
+                });
+                let samples = if kind == InputKind::Median { Some(kind.samples()) } else { self.length.or(own) };
                 Ok(Wanted { kind, rate: self.network_rate.unwrap_or(RATE), samples, leads })
             }
         }
@@ -201,7 +212,7 @@ impl Ecgs {
 
     fn of(path: &Path, asked: &Asked<'_>, options: &InputOptions) -> Result<Self> {
         let given = options.given()?;
-        let from = match of_array(path, asked, options, given.clone())? {
+        let from = match of_array(path, asked, options, &given)? {
             Some(from) => from,
             None if path.is_dir() && path.join(MANIFEST).exists() => {
                 let data = Dataset::open_checked(path, &[asked.wanted.kind])?;
@@ -281,7 +292,11 @@ impl Ecgs {
             Feed::Array { .. } => {
                 let [channels, _] = self.example;
                 let numbered = || (0..channels).map(|lead| format!("channel {lead}")).collect();
-                let usual = || if channels == LEADS.len() { LEADS.map(str::to_owned).to_vec() } else { numbered() };
+                let usual = || match channels {
+                    8 => INDEPENDENT.map(str::to_owned).to_vec(),
+                    12 => LEADS.map(str::to_owned).to_vec(),
+                    _ => numbered(),
+                };
                 let stem = self.path.file_stem().unwrap_or_default().to_string_lossy();
                 let id = |row: usize| match own.as_ref().and_then(|axes| axes.ids.get(global(row))) {
                     Some(id) => id.clone(),
@@ -440,7 +455,7 @@ struct Asked<'a> {
 }
 
 /// The ECGs of an array: as they are where they fit, or as recordings where their rate or leads are said; `None` for what is no array.
-fn of_array(path: &Path, asked: &Asked<'_>, options: &InputOptions, given: Given) -> Result<Option<(Feed, Option<Axes>)>> {
+fn of_array(path: &Path, asked: &Asked<'_>, options: &InputOptions, given: &Given) -> Result<Option<(Feed, Option<Axes>)>> {
     let archive = path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("npz")) && path.is_file();
     if !archive && !is_npy(path)? {
         return Ok(None);

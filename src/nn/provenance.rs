@@ -1,6 +1,7 @@
 //! How a trained model came to be.
 
 use super::metrics::Metrics;
+use super::near::Near;
 use super::settings::TrainSettings;
 use crate::dataset::{Part, Target};
 use serde::{Deserialize, Serialize};
@@ -50,6 +51,9 @@ pub struct Provenance {
     /// The same of each of several outputs; empty for one. Kept apart in files.
     #[serde(skip)]
     pub outputs: Vec<OutputMetrics>,
+    /// Errors on the test part by the measured value; empty where it has too few examples, and for classes and several outputs. Kept apart in files.
+    #[serde(skip)]
+    pub near: Vec<Near>,
 }
 
 /// What one of several outputs is worth.

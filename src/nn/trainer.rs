@@ -6,6 +6,7 @@ use super::data::{Examples, TrainingData, predict_outputs};
 use super::initialise;
 use super::metrics::column_metrics;
 use super::model_file::Model;
+use super::near::Near;
 use super::objective::Objective;
 use super::provenance::{Epoch, OutputMetrics, Provenance, Weights};
 use super::scaling::Scaling;
@@ -325,7 +326,7 @@ impl<'a> Trainer<'a> {
         let network = self.scaling.fold(network.clone())?;
         let columns = self.data.target.columns();
         let all: Vec<usize> = (0..self.objective.outputs()).collect();
-        let mut outputs: Vec<OutputMetrics> = Vec::new();
+        let (mut outputs, mut near): (Vec<OutputMetrics>, Vec<Near>) = (Vec::new(), Vec::new());
         for part in Part::ALL.into_iter().filter(|part| !self.data.part(*part).is_empty()) {
             let examples = self.data.part(part);
             let label = format!("evaluating {} on the {part} part", self.data.target);
@@ -335,6 +336,9 @@ impl<'a> Trainer<'a> {
                 outputs = found.iter().zip(&columns).map(|(one, target)| OutputMetrics::new(*target, one.0)).collect();
             }
             outputs.iter_mut().zip(found).for_each(|(output, (_, metrics))| output.metrics.extend(metrics));
+            if part == Part::Test && columns.len() == 1 && columns[0].is_regression() {
+                near = Near::of(&predicted, &examples.values);
+            }
         }
         // What a network of one output is worth stands where it always has.
         let (train_mean, metrics) = match &outputs[..] {
@@ -352,6 +356,7 @@ impl<'a> Trainer<'a> {
             weights,
             metrics,
             outputs,
+            near,
         };
         Ok(Model { network, target: Some(self.data.target), input: Some(self.data.input), provenance: Some(provenance) })
     }

@@ -17,6 +17,7 @@ use crate::Result;
 use crate::attribution::Meaning;
 use crate::dataset::Target;
 use crate::ecg::Measurements;
+use crate::nn::Near;
 use ndarray::{Array2, ArrayView2};
 use std::fmt::Write;
 
@@ -56,6 +57,8 @@ pub struct Answer {
     pub flat: f64,
     /// Its errors on the ECGs of its test set, where the model knows them.
     pub errors: Option<TestErrors>,
+    /// Those on the ones whose values are near this ECG's, where the model knows them.
+    pub near: Option<Near>,
 }
 
 /// The errors of a network on its test set, in the target's unit.
@@ -168,6 +171,14 @@ fn answers(one: &OneEcg<'_>) -> String {
         );
         rows.push(("Usual error".into(), one.said(errors.mae), beside));
     }
+    if let Some(near) = answer.near {
+        let side = match near.bias {
+            bias if bias.abs() < 0.05 * near.mae => String::new(),
+            bias => format!(", on average {} {}", one.said(bias.abs()), if bias > 0.0 { "too high" } else { "too low" }),
+        };
+        let beside = format!("mean absolute error on its {} test ECGs of {} to {}{side}", near.n, plain(near.low, 1), one.said(near.high));
+        rows.push(("Error near this value".into(), one.said(near.mae), beside));
+    }
     let mut html = format!("<section id=\"answer\"><h2>The network reads: {}</h2><table class=\"answers\"><tbody>", escape(one.what()));
     for (name, value, note) in rows {
         let _ = write!(html, "<tr><th scope=\"row\">{name}</th><td class=\"value\">{value}</td><td class=\"words\">{note}</td></tr>");
@@ -192,8 +203,15 @@ fn signed(one: &OneEcg<'_>, value: f64) -> String {
 
 fn section(html: &mut String, one: &OneEcg<'_>, map: &Map, style: Style) -> Result<()> {
     let heading = format!("{}, {}", map.title, one.what());
-    let heatmap =
-        Heatmap { ecg: one.ecg, map: map.values.view(), title: &heading, unit: one.unit(), meaning: Some(map.meaning), fiducials: None };
+    let heatmap = Heatmap {
+        ecg: one.ecg,
+        map: map.values.view(),
+        title: &heading,
+        unit: one.unit(),
+        meaning: Some(map.meaning),
+        fiducials: None,
+        axes: None,
+    };
     let _ = write!(
         html,
         "<section class=\"map\"><h2>{}</h2><p>{} {}</p>{}<p class=\"size\">Size of the map: {}.</p>",
