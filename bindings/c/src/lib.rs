@@ -216,9 +216,8 @@ pub unsafe extern "C" fn cardiograd_predict(
             let some = x.slice_axis(ndarray::Axis(0), range.into());
             some.into_dimensionality::<Ix3>().map(|some| some.to_owned()).map_err(|error| Error::Data(error.to_string()))
         };
-        let found = model
-            .pool
-            .run(|| cardiograd::nn::predict_outputs(&model.model.network, &[column], &inputs, &all, "predicting", &silent))?;
+        let found =
+            model.pool.run(|| cardiograd::nn::predict_outputs(&model.model.network, &[column], &inputs, &all, "predicting", &silent))?;
         predictions.iter_mut().zip(found).for_each(|(to, from)| *to = from as f32);
         Ok(())
     })
@@ -251,7 +250,7 @@ pub unsafe extern "C" fn cardiograd_explain(
         // SAFETY: as the caller promises.
         let x = unsafe { taken(&model.model, &ecgs) }?;
         // SAFETY: as the caller promises.
-        let given = unsafe { settings.as_ref() }.copied().unwrap_or_else(cardiograd_settings_default);
+        let given = unsafe { settings.as_ref() }.copied().unwrap_or_else(|| cardiograd_settings_default());
         // SAFETY: as the caller promises.
         let settings = unsafe { chosen(&model.model, &given, &ecgs) }?;
         let size = x.len();
@@ -292,10 +291,8 @@ unsafe fn taken(model: &Model, ecgs: &cardiograd_ecgs) -> Result<Tensor<f32>, Fa
     let values = unsafe { array(ecgs.values, size, "ecgs.values") }?;
     let x = from_vec(&[ecgs.n, ecgs.channels, ecgs.samples], values.to_vec());
     let view = x.view().into_dimensionality::<Ix3>().map_err(|error| Failure::usage(&error.to_string()))?;
-    let insisting = Insisting {
-        any_length: ecgs.insist & CARDIOGRAD_ANY_LENGTH != 0,
-        any_amplitude: ecgs.insist & CARDIOGRAD_ANY_AMPLITUDE != 0,
-    };
+    let insisting =
+        Insisting { any_length: ecgs.insist & CARDIOGRAD_ANY_LENGTH != 0, any_amplitude: ecgs.insist & CARDIOGRAD_ANY_AMPLITUDE != 0 };
     check(model, view, insisting).map_err(|error| Failure::usage(&error.to_string()))?;
     Ok(x)
 }

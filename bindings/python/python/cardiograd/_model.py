@@ -79,7 +79,8 @@ class Model:
     def from_torch(cls, module: Any, example: Any) -> Model:
         """The network of a PyTorch module, exported through ONNX in memory. ``example`` is an input (N, C, L): its shape counts, not its values.
 
-        The module's own state (training or not) is left as it is; what is taken is its evaluation. Nodes are called after the module's layers.
+        The module's own state (training or not) is left as it is; what is taken is its evaluation. Nodes are called
+        after its layers (``/conv2/Conv_output_0``): see ``nodes``.
         """
         return cls(_native.Model.from_bytes("onnx", _torch.exported(module, example)))
 
