@@ -31,7 +31,7 @@ pub fn read<'py>(
     rate: Option<f64>,
     row: Option<usize>,
 ) -> PyResult<Vec<Bound<'py, PyDict>>> {
-    let given = Given { unit: unit_name.map(unit).transpose()?, rate };
+    let given = Given { unit: unit_name.map(unit).transpose()?, rate, ..Given::default() };
     let found = py
         .detach(|| {
             let source = Source::open(&path, given)?;
@@ -49,8 +49,8 @@ pub fn read<'py>(
 }
 
 fn dictionary<'py>(py: Python<'py>, id: String, recording: Recording) -> PyResult<Bound<'py, PyDict>> {
-    let Recording { leads, rate, labels, median, .. } = recording;
-    let names: Vec<&str> = leads.iter().map(|lead| lead.name).collect();
+    let Recording { leads, rate, labels, median, notes, .. } = recording;
+    let names: Vec<&str> = leads.iter().map(|lead| lead.name.as_str()).collect();
     let length = leads.first().map_or(0, |lead| lead.samples.len());
     if let Some(lead) = leads.iter().find(|lead| lead.samples.len() != length) {
         return Err(crate::failure::Error::new_err(format!(
@@ -66,6 +66,7 @@ fn dictionary<'py>(py: Python<'py>, id: String, recording: Recording) -> PyResul
     found.set_item("leads", names)?;
     found.set_item("samples", samples.into_pyarray(py))?;
     found.set_item("rate", rate)?;
+    found.set_item("notes", notes)?;
     found.set_item("labels", labels.as_ref().map(json).transpose()?)?;
     found.set_item("median", median.map(|median| median.into_pyarray(py)))?;
     Ok(found)
@@ -78,23 +79,18 @@ fn json(measurements: &Measurements) -> PyResult<String> {
 /// Samples (leads, T) as a recording. Without names 8 or 12 leads stand in the usual order.
 fn recording(id: &str, x: &Numbers<'_>, leads: Option<&[String]>, rate: f64, unit_name: &str) -> PyResult<Recording> {
     let samples = x.two("a recording")?;
-    let names: Vec<&'static str> = match leads {
-        Some(names) => names
-            .iter()
-            .map(|name| lead_name(name).ok_or_else(|| wrong(format!("'{name}' is no lead: the leads are {}", LEADS.join(" ")))))
-            .collect::<PyResult<_>>()?,
-        None => match samples.nrows() {
-            8 => INDEPENDENT.to_vec(),
-            12 => LEADS.to_vec(),
-            _ => return Err(wrong(format!("a recording: expected shape (8 or 12, T), found {:?}", samples.dim()))),
-        },
+    // What is no lead of the twelve is passed over, as in a file.
+    let names: Vec<String> = match leads {
+        Some(names) => names.iter().map(|name| lead_name(name).map_or_else(|| name.clone(), str::to_owned)).collect(),
+        None if samples.nrows() == 8 => INDEPENDENT.map(str::to_owned).to_vec(),
+        None if samples.nrows() == 12 => LEADS.map(str::to_owned).to_vec(),
+        None => return Err(wrong(format!("a recording: expected shape (8 or 12, T), found {:?}", samples.dim()))),
     };
     if names.len() != samples.nrows() {
         return Err(wrong(format!("{} leads are named, the samples have {} rows", names.len(), samples.nrows())));
     }
     let factor = unit(unit_name)?.microvolts();
-    let lead =
-        |(name, row): (&&'static str, ndarray::ArrayView1<'_, f64>)| Lead { name, samples: row.iter().map(|v| v * factor).collect() };
+    let lead = |(name, row): (&String, ndarray::ArrayView1<'_, f64>)| Lead::new(name.clone(), row.iter().map(|v| v * factor).collect());
     let leads = names.iter().zip(samples.rows()).map(lead).collect();
     Ok(Recording { id: id.to_owned(), leads, rate, ..Recording::default() })
 }

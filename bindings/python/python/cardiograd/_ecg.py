@@ -55,7 +55,8 @@ class ECG:
 
         Raises ValueError where leads are missing or contradict each other, or a sample is not finite.
         """
-        found, self.notes = _native.twelve(self.id, numbers(self.samples, self.id), list(self.leads), float(self.rate), "uV")
+        found, notes = _native.twelve(self.id, numbers(self.samples, self.id), list(self.leads), float(self.rate), "uV")
+        self.notes += [note for note in notes if note not in self.notes]
         return found
 
     def measure(self, thresholds: str = "12sl") -> Measurements:
@@ -86,7 +87,7 @@ class ECG:
 
 def _recording(found: Mapping[str, Any]) -> ECG:
     labels = None if found["labels"] is None else Measurements(json.loads(found["labels"]))
-    return ECG(found["samples"], tuple(found["leads"]), found["rate"], found["id"], labels=labels, beat=found["median"])
+    return ECG(found["samples"], tuple(found["leads"]), found["rate"], found["id"], labels=labels, beat=found["median"], notes=list(found["notes"]))
 
 
 def read_all(path: str | PathLike[str], *, unit: str | None = None, rate: float | None = None) -> list[ECG]:
