@@ -54,6 +54,8 @@ pub enum Error {
     Data(String),
     /// A result that could not be compared with anything, so that nothing is known of it. Exit code 3.
     Unverified(String),
+    /// The caller stopped the work ([`crate::progress::stop`]).
+    Stopped,
 }
 
 impl Error {
@@ -85,7 +87,7 @@ impl Error {
             Error::Unverified(what) => Error::Unverified(within(what)),
             Error::Shape { at, expected, found } => Error::Shape { at: within(at), expected, found },
             Error::Value { at, problem } => Error::Value { at: within(at), problem },
-            named @ (Error::Format { .. } | Error::Io { .. }) => named,
+            named @ (Error::Format { .. } | Error::Io { .. } | Error::Stopped) => named,
         }
     }
 
@@ -120,6 +122,7 @@ impl fmt::Display for Error {
             Error::Value { at, problem } => write!(f, "{}: {}", one_line(at, PLACE), one_line(problem, PROBLEM)),
             Error::Format { path: file, problem } => write!(f, "{}: {}", path(file), one_line(problem, PROBLEM)),
             Error::Io { path: file, source } => write!(f, "{}: {}", path(file), one_line(&source.to_string(), PROBLEM)),
+            Error::Stopped => f.write_str("stopped"),
         }
     }
 }

@@ -13,6 +13,7 @@ pub mod evaluation;
 #[cfg(feature = "files")]
 pub mod files;
 mod half;
+pub mod inputs;
 mod intake;
 pub mod nn;
 pub mod progress;
@@ -57,4 +58,11 @@ pub mod prelude {
 #[doc(hidden)]
 pub fn run() -> std::process::ExitCode {
     cli::run()
+}
+
+/// The same on given arguments, the program's name first, for a process that is more than this program; once a process.
+#[cfg(feature = "cli")]
+#[doc(hidden)]
+pub fn run_with(words: Vec<std::ffi::OsString>) -> std::process::ExitCode {
+    cli::run_with(words)
 }

@@ -36,6 +36,8 @@ pub(super) struct Chunk<'x, 'a, T: Real> {
     keep: Keep,
     /// Their baselines and the run on them, made when first asked for.
     reference: OnceLock<(Vec<T>, Look<T>)>,
+    /// Called between runs, from any thread.
+    pub going_on: &'x (dyn Fn() + Sync),
 }
 
 impl<'x, 'a, T: Real> Chunk<'x, 'a, T> {
@@ -54,7 +56,7 @@ impl<'x, 'a, T: Real> Chunk<'x, 'a, T> {
             .transpose()?;
         let keep = memory::keep(network, settings, methods);
         let look = network.look_all(extent.tensors(x.to_vec()), keep, watch)?;
-        Ok(Chunk { explainer, x, ids, extent, batch, look, keep, reference: OnceLock::new() })
+        Ok(Chunk { explainer, x, ids, extent, batch, look, keep, reference: OnceLock::new(), going_on: &|| () })
     }
 
     /// The explained output of each ECG.
@@ -179,6 +181,7 @@ impl<'x, 'a, T: Real> Chunk<'x, 'a, T> {
             if some.is_empty() {
                 return Ok(sums.finish());
             }
+            (self.going_on)();
             let inputs = some.iter().flat_map(|point| point.x.iter().copied()).collect();
             let look = network.look_all(self.extent.tensors(inputs), keep, None)?;
             self.outputs(&look, &vec![id; some.len()], "a sampled input")?;

@@ -157,10 +157,13 @@ impl<'a, T: Real> Explainer<'a, T> {
         let Portions { batch, at_once } = memory::portions(self.settings.memory, bytes);
         let done = AtomicU64::new(0);
         let chunks: Vec<(&[T], &[u64])> = x.chunks((batch * extent.size()).max(1)).zip(ids.chunks(batch)).collect();
-        let one = |(x, ids): &(&[T], &[u64])| {
-            let part = self.chunk(x, ids, extent, methods, batch)?;
-            let done = done.fetch_add(ids.len() as u64, Ordering::Relaxed) + ids.len() as u64;
+        let tell = |more: u64| {
+            let done = done.fetch_add(more, Ordering::Relaxed) + more;
             report(Step { label: "explaining", done, total: count as u64, unit: "ECGs", note: "" });
+        };
+        let one = |(x, ids): &(&[T], &[u64])| {
+            let part = self.chunk(x, ids, extent, methods, batch, &|| tell(0))?;
+            tell(ids.len() as u64);
             Ok(part)
         };
         let mut singles: Vec<Single<T>> = Vec::with_capacity(count);
@@ -190,12 +193,22 @@ impl<'a, T: Real> Explainer<'a, T> {
         Ok(memory::bytes(self.network, self.settings, methods, &extent))
     }
 
-    /// All methods on a few ECGs, which share the forward run on them.
-    fn chunk(&self, x: &[T], ids: &[u64], extent: &Extent, methods: &[Method], batch: usize) -> Result<Vec<Single<T>>> {
-        let chunk = Chunk::new(self, x, ids, extent, methods, batch)?;
+    /// All methods on a few ECGs, which share the forward run on them. `going_on` is called between runs: long work can then be stopped.
+    fn chunk(
+        &self,
+        x: &[T],
+        ids: &[u64],
+        extent: &Extent,
+        methods: &[Method],
+        batch: usize,
+        going_on: &(dyn Fn() + Sync),
+    ) -> Result<Vec<Single<T>>> {
+        let mut chunk = Chunk::new(self, x, ids, extent, methods, batch)?;
+        chunk.going_on = going_on;
         let mut singles: Vec<Single<T>> =
             chunk.predictions()?.into_iter().map(|prediction| Single { prediction, maps: Vec::new(), completeness: Vec::new() }).collect();
         for method in methods {
+            going_on();
             let mut maps = chunk.maps(*method)?;
             check_maps(*method, &maps, ids)?;
             let complete = self.completeness(*method, &chunk, &singles, &maps)?;

@@ -142,7 +142,7 @@ fn tell(certificate: &Certificate) -> Result<()> {
 /// Where and when the audit is made.
 fn about(args: &Args, data: &Dataset) -> Result<About> {
     // As records have it: where the certificate goes is no part of it.
-    let (words, _) = options(std::env::args_os())?;
+    let (words, _) = options(super::words())?;
     let words: Vec<String> = words.into_iter().filter(|word| !word.starts_with("--page=")).collect();
     Ok(About {
         model: args.model.display().to_string(),

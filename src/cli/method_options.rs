@@ -104,7 +104,7 @@ pub(super) fn left_out_json(left_out: &[LeftOut]) -> serde_json::Value {
 /// Says on standard error which of this process' options none of the methods asked for by name heeds: they may be meant for others, but not
 /// silently.
 pub(super) fn tell_idle(methods: &[Method], globals: &Globals) -> Result<()> {
-    let (given, _) = options(std::env::args_os())?;
+    let (given, _) = options(super::words())?;
     let is_given = |option: &str| given.iter().any(|given| given.split('=').next() == Some(option));
     let heeded: BTreeSet<&str> = Method::ALL.iter().flat_map(|method| method.row().heeds).copied().collect();
     for option in heeded {

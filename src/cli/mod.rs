@@ -1,6 +1,5 @@
 //! The command line: arguments → resolved configuration → one command a file.
 
-mod amplitude;
 mod audit;
 mod challenge;
 mod console;
@@ -42,10 +41,13 @@ mod verify;
 mod windows;
 mod work;
 
+use crate::ecg::amplitude;
 use crate::{Error, Result};
 use clap::{Parser, Subcommand};
 use numbers::{THREADS, up_to};
+use std::ffi::OsString;
 use std::process::ExitCode;
+use std::sync::OnceLock;
 
 pub(crate) use console::{Tone, print, print_toned};
 pub use progress::Progress;
@@ -127,9 +129,22 @@ enum Command {
     Survey(survey::Args),
 }
 
+/// What the program was called with.
+static WORDS: OnceLock<Vec<OsString>> = OnceLock::new();
+
+/// What the program was called with, its own name first: the process' arguments, unless a program that it is a part of gave others.
+fn words() -> Vec<OsString> {
+    WORDS.get_or_init(|| std::env::args_os().collect()).clone()
+}
+
 /// Runs the program on the process arguments.
 pub fn run() -> ExitCode {
-    match Arguments::try_parse() {
+    run_with(words())
+}
+
+/// Runs the program, which a process does once, on given arguments, its own name first.
+pub fn run_with(given: Vec<OsString>) -> ExitCode {
+    match Arguments::try_parse_from(WORDS.get_or_init(|| given)) {
         Ok(Arguments { globals, command }) => console::end(globals.start().and_then(|()| dispatch(&command, &globals))),
         Err(message) => console::show(&message),
     }

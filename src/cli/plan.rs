@@ -126,7 +126,7 @@ pub fn bench(args: &BenchArgs, globals: &Globals) -> Result<()> {
 
 /// The options of the study that is planned: those of this process' command less the plan's own.
 fn words() -> Result<[Vec<String>; 2]> {
-    let (given, defaults) = options(std::env::args_os())?;
+    let (given, defaults) = options(super::words())?;
     let own = |word: &String| ["--task-minutes", "--calibration", "--dry-run"].iter().any(|name| word.split('=').next() == Some(name));
     Ok([given, defaults].map(|words| words.into_iter().filter(|word| !own(word)).collect()))
 }

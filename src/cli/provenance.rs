@@ -69,7 +69,7 @@ pub(super) fn record<A: Recorded>(command: &str, args: &A) -> Result<()> {
 /// Writes the record of what this process' command has just written at `place`: in the folder, or beside the file, which still have to get their
 /// names.
 pub(super) fn record_at<A: Recorded>(command: &str, args: &A, place: &Path) -> Result<()> {
-    record_words(command, args, place, std::env::args_os())
+    record_words(command, args, place, super::words())
 }
 
 /// The same of a command whose words were these.

@@ -1,5 +1,6 @@
 //! ECGs: leads and units, the simulator, the Pulse2pulse generator, measurement.
 
+pub mod amplitude;
 #[cfg(feature = "files")]
 pub mod axes;
 mod filter;
@@ -12,6 +13,7 @@ mod measurements;
 pub mod read;
 mod rhythm;
 pub mod simulator;
+pub mod stated;
 
 pub use further::{Further, WAVES, WITH_ERROR};
 pub use measurements::Measurements;

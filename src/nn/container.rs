@@ -99,18 +99,32 @@ fn decode_within<V: DeserializeOwned, const LIMIT: usize>(payload: &[u8]) -> std
 
 /// Reads a file of a kind, no further than a file of that kind can be long.
 pub(crate) fn read<V: DeserializeOwned>(kind: &Kind, path: &Path) -> Result<V> {
-    decode(kind, &intake::read(path, Most { bytes: CAP + HEADER as u64, of: kind.name })?, path)
+    decode(kind, &whole(kind, path)?, path)
 }
 
 /// The same of a kind of two versions: it may be of the kind's version or, where `older` reads such, of the one
 /// before.
 pub(crate) fn read_either<V: DeserializeOwned, O: DeserializeOwned>(kind: &Kind, path: &Path, older: impl FnOnce(O) -> V) -> Result<V> {
-    let file = intake::read(path, Most { bytes: CAP + HEADER as u64, of: kind.name })?;
+    decode_either(kind, &whole(kind, path)?, path, older)
+}
+
+/// The same of a whole file.
+pub(crate) fn decode_either<V: DeserializeOwned, O: DeserializeOwned>(
+    kind: &Kind,
+    file: &[u8],
+    path: &Path,
+    older: impl FnOnce(O) -> V,
+) -> Result<V> {
     let before = kind.version - 1;
     if file.starts_with(&kind.magic()) && file.get(8..12) == Some(&before.to_le_bytes()) {
-        return decode(&Kind { version: before, ..*kind }, &file, path).map(older);
+        return decode(&Kind { version: before, ..*kind }, file, path).map(older);
     }
-    decode(kind, &file, path)
+    decode(kind, file, path)
+}
+
+/// The bytes of a file, no further than one of the kind can be long.
+pub(crate) fn whole(kind: &Kind, path: &Path) -> Result<Vec<u8>> {
+    intake::read(path, Most { bytes: CAP + HEADER as u64, of: kind.name })
 }
 
 /// Writes a file of a kind, whole or not at all.

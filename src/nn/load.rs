@@ -38,8 +38,17 @@ pub fn load_model(path: impl AsRef<Path>, arch: Option<&str>) -> Result<Model> {
         let names = ARCHITECTURES.join("|");
         return Err(Error::Usage(format!("{}: a {} needs its network: --arch {names}|PROGRAM.json", path.display(), kind.title())));
     };
+    from_state_dict(&dict, arch, path)
+}
+
+/// The model of a state dict and the network `arch` that it belongs to, as for [`load_model`]; `path` is for messages.
+///
+/// # Errors
+/// As [`load_model`].
+pub fn from_state_dict(dict: &StateDict, arch: &str, path: impl AsRef<Path>) -> Result<Model> {
+    let path = path.as_ref();
     let program = load_program(arch)?;
-    let parameters = bind(&program, &dict).map_err(|problem| Error::format(path, problem))?;
+    let parameters = bind(&program, dict).map_err(|problem| Error::format(path, problem))?;
     let network = Network::new(program, parameters).map_err(|error| Error::format(path, format!("not the network '{arch}': {error}")))?;
     Ok(Model::new(network))
 }

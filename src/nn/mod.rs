@@ -37,7 +37,7 @@ pub use checkpoint::Checkpoint;
 pub use data::{Examples, Inputs, TrainingData, predict_ecgs, predict_outputs};
 pub use initialise::initialise;
 #[cfg(feature = "files")]
-pub use load::{double, load_model, load_program, to_state_dict};
+pub use load::{double, from_state_dict, load_model, load_program, to_state_dict};
 pub use metrics::{Metrics, column_metrics, probabilities};
 pub use model_file::{Model, Storage};
 pub use near::Near;

@@ -219,20 +219,32 @@ impl Model {
     /// # Errors
     /// As [`Model::save`]; [`Error::Parameters`] for a weight that is not finite, in 16 bits.
     pub fn save_as(&self, path: impl AsRef<Path>, storage: Storage) -> Result<()> {
-        let (path, parameters) = (path.as_ref(), store(&self.network.parameters()));
+        crate::atomic::write(path.as_ref(), &self.bytes_as(storage)?)
+    }
+
+    /// The bytes of the file that [`Model::save`] writes.
+    ///
+    /// # Errors
+    /// [`Error::Data`] for a model of more than half a gigabyte.
+    pub fn to_bytes(&self) -> Result<Vec<u8>> {
+        self.bytes_as(Storage::F32)
+    }
+
+    fn bytes_as(&self, storage: Storage) -> Result<Vec<u8>> {
+        let parameters = store(&self.network.parameters());
         let about = self.provenance.as_ref();
         let further = about.map_or_else(Further::default, |about| about.settings.further);
         let outputs = about.map_or_else(Vec::new, |about| about.outputs.clone());
         let near = about.map_or_else(Vec::new, |about| about.near.clone());
         if storage == Storage::F16 {
             let packed = parameters.into_iter().map(Packed::new).collect::<Result<Vec<_>>>()?;
-            return container::write(&HALVED, path, &Further2 { stored: self.stored(packed), further, outputs, near });
+            return container::encode(&HALVED, &Further2 { stored: self.stored(packed), further, outputs, near });
         }
         let stored = self.stored(parameters);
         if self.target.is_none_or(Target::is_measurement) && further == Further::default() && outputs.is_empty() && near.is_empty() {
-            return container::write(&PLAIN, path, &stored);
+            return container::encode(&PLAIN, &stored);
         }
-        container::write(&KIND, path, &Further2 { stored, further, outputs, near })
+        container::encode(&KIND, &Further2 { stored, further, outputs, near })
     }
 
     fn stored<T>(&self, parameters: Vec<T>) -> Stored<T> {
@@ -252,13 +264,24 @@ impl Model {
     /// [`Error::Format`] for anything but a whole, undamaged model file of this version or the one before; [`Error::Io`].
     pub fn load(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        let Further2 { mut stored, further, outputs, near } = if Self::storage_of(path)? == Some(Storage::F16) {
-            let Further2 { stored, further, outputs, near } = container::read::<Further2<Packed>>(&HALVED, path)?;
+        Self::decoded(&container::whole(&KIND, path)?, path)
+    }
+
+    /// Reads the bytes of such a file; `name` is for messages.
+    ///
+    /// # Errors
+    /// [`Error::Format`] as [`Model::load`].
+    pub fn from_bytes(bytes: &[u8], name: &str) -> Result<Self> {
+        Self::decoded(bytes, Path::new(name))
+    }
+
+    fn decoded(bytes: &[u8], path: &Path) -> Result<Self> {
+        let Further2 { mut stored, further, outputs, near } = if bytes.starts_with(&HALVED.magic()) {
+            let Further2 { stored, further, outputs, near } = container::decode::<Further2<Packed>>(&HALVED, bytes, path)?;
             Further2 { stored: stored.unpacked().map_err(|error: Error| Error::format(path, error.to_string()))?, further, outputs, near }
         } else {
-            let plain =
-                |stored: Stored<StoredTensor>| Further2 { stored, further: Further::default(), outputs: Vec::new(), near: Vec::new() };
-            container::read_either(&KIND, path, plain)?
+            let plain = |stored: Stored<StoredTensor>| Further2 { stored, further: Further::default(), outputs: Vec::new(), near: Vec::new() };
+            container::decode_either(&KIND, bytes, path, plain)?
         };
         let fail = |problem: &dyn std::fmt::Display| Error::format(path, problem.to_string());
         if stored.unit != stored.target.map_or("", Target::unit) {

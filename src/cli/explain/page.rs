@@ -158,7 +158,7 @@ fn near(model: &Model, shown: &Shown) -> Option<Near> {
 /// What the page was made from.
 fn about(args: &Args, shown: &Shown) -> Result<Vec<(String, String)>> {
     let digest = |path: &Path| Ok::<_, Error>(format!("{}, sha256:{}", path.display(), sha256_file(path)?));
-    let (given, _) = options(std::env::args_os())?;
+    let (given, _) = options(crate::cli::words())?;
     let command = format!("cardiograd explain {} -o {}", given.join(" "), args.output.display());
     let input = args.place.path();
     let input = format!("{}, sha256:{}", input.display(), Digested::of("input", input)?.sha256);

@@ -56,12 +56,24 @@ pub fn read(path: impl AsRef<Path>) -> Result<Network<f32>> {
 pub fn read_in<T: Real>(path: impl AsRef<Path>) -> Result<Network<T>> {
     let path = path.as_ref();
     let bytes = intake::read(path, LARGEST)?;
-    let folder = path.parent().unwrap_or(Path::new(""));
-    from_bytes(&bytes, folder).map_err(|problem| Error::format(path, problem))
+    // A bare name lies in the current folder; no name at all is that of none.
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    network(&bytes, folder).map_err(|problem| Error::format(path, problem))
 }
 
-/// The network of an ONNX model in memory; `folder` is where its external data lie.
-fn from_bytes<T: Real>(bytes: &[u8], folder: &Path) -> std::result::Result<Network<T>, String> {
+/// The network of an ONNX model in memory, all of whose tensors lie in it; `name` is for messages.
+///
+/// # Errors
+/// [`Error::Format`] naming what cannot be taken.
+pub fn from_bytes(bytes: &[u8], name: &str) -> Result<Network<f32>> {
+    if bytes.len() as u64 > LARGEST.bytes {
+        return Err(Error::format(name, format!("{} bytes: {} has at most {}", bytes.len(), LARGEST.of, LARGEST.bytes)));
+    }
+    network(bytes, Path::new("")).map_err(|problem| Error::format(name, problem))
+}
+
+/// The network of an ONNX model; `folder` is where its external data lie, empty where there can be none.
+fn network<T: Real>(bytes: &[u8], folder: &Path) -> std::result::Result<Network<T>, String> {
     limits::check(bytes)?;
     let model = proto::ModelProto::decode(bytes).map_err(|error| format!("not an ONNX model: {error}"))?;
     let graph = model.graph.as_ref().ok_or("not an ONNX model: it has no graph")?;

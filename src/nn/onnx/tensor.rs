@@ -146,6 +146,12 @@ fn external(tensor: &TensorProto, folder: &Path) -> Result<Vec<u8>, String> {
     if place.as_os_str().is_empty() || !place.components().all(|part| matches!(part, Component::Normal(_))) {
         return Err(format!("its values lie in '{}': only files beside the model, or in folders beside it, are read", place.display()));
     }
+    if folder.as_os_str().is_empty() {
+        return Err(format!(
+            "its values lie in '{}', and beside a model in memory there is no file: save it with its values in it",
+            place.display()
+        ));
+    }
     let number = |key: &str| entry(key).map_or(Ok(None), |text| text.parse().map(Some).map_err(|_| format!("{key} '{text}' is no number")));
     let (offset, length): (Option<u64>, Option<u64>) = (number("offset")?, number("length")?);
     let most = MOST as u64 * 8;

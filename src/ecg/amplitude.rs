@@ -10,7 +10,7 @@ const AMPLITUDES: std::ops::RangeInclusive<f64> = 50.0..=20_000.0;
 ///
 /// # Errors
 /// [`Error::Value`] with what to do.
-pub(super) fn check<T: Copy + Into<f64>>(at: impl FnOnce() -> String, ecg: ArrayView2<'_, T>) -> Result<()> {
+pub fn check<T: Copy + Into<f64>>(at: impl FnOnce() -> String, ecg: ArrayView2<'_, T>) -> Result<()> {
     let extent = |lead: ndarray::ArrayView1<'_, T>| {
         let ends = (f64::INFINITY, f64::NEG_INFINITY);
         let (low, high) = lead.iter().map(|value| (*value).into()).fold(ends, |(low, high), v: f64| (low.min(v), high.max(v)));

@@ -1,0 +1,44 @@
+//! What is said of an ECG, whoever says it: the samples that are measured, and the digits that are told. The command line and the bindings take both from
+//! here, so that they say the same of the same ECG.
+
+use super::Measurements;
+use ndarray::Array2;
+
+/// No sample of a dataset is larger, µV.
+pub const MOST_MICROVOLTS: f32 = 32_000.0;
+
+/// Samples (8, T) in whole µV, a lead that lies outside of 16 bits first set on its mean; and how many leads were.
+pub fn whole_microvolts(mut samples: Array2<f32>) -> (Array2<f32>, usize) {
+    let mut moved = 0;
+    for mut lead in samples.rows_mut() {
+        if !lead.iter().all(|x| x.abs() < MOST_MICROVOLTS) {
+            let mean = lead.mean().unwrap_or(0.0);
+            lead.mapv_inplace(|x| x - mean);
+            moved += 1;
+        }
+    }
+    samples.mapv_inplace(f32::round);
+    (samples, moved)
+}
+
+/// A measurement as it is meant: times to 0.1 ms, rates to 0.1 per minute, amplitudes to 0.1 µV, fiducials to the sample. What is told is these; a
+/// dataset keeps all digits, which networks are trained on.
+pub fn rounded(m: &Measurements) -> Measurements {
+    let tenth = |value: Option<f64>| value.map(|value| (value * 10.0).round() / 10.0);
+    let sample = |value: Option<f64>| value.map(f64::round);
+    Measurements {
+        pr_ms: tenth(m.pr_ms),
+        qrs_ms: tenth(m.qrs_ms),
+        qt_ms: tenth(m.qt_ms),
+        rate_bpm: tenth(m.rate_bpm),
+        r_v5_uv: tenth(m.r_v5_uv),
+        j_v5_uv: tenth(m.j_v5_uv),
+        t_v5_uv: tenth(m.t_v5_uv),
+        p_onset: sample(m.p_onset),
+        p_offset: sample(m.p_offset),
+        qrs_onset: sample(m.qrs_onset),
+        qrs_offset: sample(m.qrs_offset),
+        t_offset: sample(m.t_offset),
+        ..m.clone()
+    }
+}
