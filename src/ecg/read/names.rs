@@ -36,7 +36,7 @@ const ALIASES: [(&str, &str); 18] = [
     ("c6", "V6"),
 ];
 const NUMBERED: [(&str, &str); 3] = [("1", "I"), ("2", "II"), ("3", "III")];
-const PREFIXES: [&str; 8] = ["mdcecglead", "ecglead", "ekglead", "lead", "ecg", "ekg", "abl", "ableitung"];
+const PREFIXES: [&str; 8] = ["mdcecglead", "ecglead", "ekglead", "lead", "ecg", "ekg", "ableitung", "abl"];
 
 /// A lead by the name that a file gives it; `None` for anything else. Case, blanks, underscores, what stands in brackets, and a leading `lead`, `ECG`
 /// or `MDC_ECG_LEAD_` do not matter; a leading minus turns the lead over.
