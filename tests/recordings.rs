@@ -7,7 +7,7 @@ use cardiograd::ecg::leads::{INDEPENDENT, LEADS, twelve};
 use cardiograd::ecg::read::{Given, Recording, Source, Unit, write};
 use cardiograd::ecg::simulator::{Settings, Simulator};
 use cardiograd::ecg::{Measurements, Rhythm};
-use ndarray::{Array2, Array3, s};
+use ndarray::{Array2, Array3};
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -164,7 +164,8 @@ fn flac(bits: u32, leads: &[Vec<i64>]) -> Vec<u8> {
     out.extend([0; 16]);
     for (number, start) in (0..total).step_by(BLOCK).enumerate() {
         let size = BLOCK.min(total - start);
-        let mut frame = vec![0xff, 0xf8, 0x70, (channels as u8 - 1) << 4, number as u8];
+        let width = [(8, 1), (16, 4), (24, 6)].into_iter().find(|(known, _)| *known == bits).unwrap().1;
+        let mut frame = vec![0xff, 0xf8, 0x70, (channels as u8 - 1) << 4 | width << 1, number as u8];
         frame.extend(((size - 1) as u16).to_be_bytes());
         frame.push(crc(&frame, 8, 0x07) as u8);
         for lead in leads {
@@ -328,7 +329,7 @@ fn muse_wave(leads: &str) -> String {
 
 fn muse(waves: &str) -> String {
     format!(
-        "<?xml version=\"1.0\"?><RestingECG><PatientDemographics><PatientID>4711</PatientID><PatientAge>57</PatientAge><AgeUnits>YEARS</AgeUnits>\
+        "<?xml version=\"1.0\"?><RestingECG><PatientDemographics><PatientID>ID4711Q</PatientID><PatientAge>57</PatientAge><AgeUnits>YEARS</AgeUnits>\
          <Gender>FEMALE</Gender><PatientLastName>Secret</PatientLastName></PatientDemographics><RestingECGMeasurements>\
          <VentricularRate>61</VentricularRate><PRInterval>150</PRInterval><RAxis>-30</RAxis></RestingECGMeasurements>{waves}</RestingECG>"
     )
@@ -361,7 +362,7 @@ fn muse_in_every_dress() {
             "{notes:?}"
         );
         assert_eq!(recording.leads.last().unwrap().name, "V7", "kept under its name");
-        assert_eq!((recording.patient.id.as_deref(), recording.patient.name.as_deref()), (Some("4711"), Some("Secret")));
+        assert_eq!((recording.patient.id.as_deref(), recording.patient.name.as_deref()), (Some("ID4711Q"), Some("Secret")));
         assert_eq!(recording.file_fields()[..4], ["150", "", "", "61"]);
     }
     // Samples that zlib packed.
@@ -399,7 +400,7 @@ fn aecg() -> String {
     };
     format!(
         "<AnnotatedECG xmlns=\"urn:hl7-org:v3\" xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\"><componentOf><subject><trialSubject>\
-         <id root=\"1\" extension=\"4711\"/><subjectDemographicPerson><name><family>Secret</family></name>\
+         <id root=\"1\" extension=\"ID4711Q\"/><subjectDemographicPerson><name><family>Secret</family></name>\
          <administrativeGenderCode code=\"F\"/></subjectDemographicPerson></trialSubject></subject></componentOf>\
          <component><series><code code=\"RHYTHM\"/>{}<derivation><derivedSeries><code code=\"REPRESENTATIVE_BEAT\"/>{}</derivedSeries></derivation>\
          <subjectOf><annotationSet>{}{}{}</annotationSet></subjectOf></series></component></AnnotatedECG>",
@@ -419,7 +420,7 @@ fn cardiosoft() -> String {
     };
     let leads: String = LEADS.iter().zip(&values).map(lead).collect();
     format!(
-        "<?xml version=\"1.0\" encoding=\"ISO-8859-1\"?><CardiologyXML><PatientInfo><PID>4711</PID><Name><FamilyName>Secret</FamilyName></Name>\
+        "<?xml version=\"1.0\" encoding=\"ISO-8859-1\"?><CardiologyXML><PatientInfo><PID>ID4711Q</PID><Name><FamilyName>Secret</FamilyName></Name>\
          <Age units=\"years\">44</Age><Gender>MALE</Gender></PatientInfo><RestingECGMeasurements><VentricularRate units=\"BPM\">61</VentricularRate>\
          <PQInterval units=\"ms\">152</PQInterval><RAxis units=\"degrees\">-30</RAxis></RestingECGMeasurements><StripData>\
          <SampleRate units=\"Hz\">500</SampleRate><ChannelSampleCountTotal>5000</ChannelSampleCountTotal>\
@@ -438,7 +439,7 @@ fn mortara() -> String {
     };
     let leads: String = LEADS.iter().zip(&values).map(lead).collect();
     format!(
-        "<ECG ACQUISITION_TIME=\"20200101\" VENT_RATE=\"61\"><SUBJECT LAST_NAME=\"Secret\" ID=\"4711\" AGE=\"44\" GENDER=\"M\"/>\
+        "<ECG ACQUISITION_TIME=\"20200101\" VENT_RATE=\"61\"><SUBJECT LAST_NAME=\"Secret\" ID=\"ID4711Q\" AGE=\"44\" GENDER=\"M\"/>\
          <TYPICAL_CYCLE PR_DURATION=\"152\" QRS_AXIS=\"-30\"/>{leads}</ECG>"
     )
 }
@@ -451,7 +452,7 @@ fn schiller() -> String {
     };
     let leads: String = LEADS.iter().zip(&values).map(lead).collect();
     format!(
-        "<examdescript><patdata><id>4711</id><lastname>Secret</lastname></patdata><eventdata><event><wavedata><type>ECG_AVERAGES</type></wavedata>\
+        "<examdescript><patdata><id>ID4711Q</id><lastname>Secret</lastname></patdata><eventdata><event><wavedata><type>ECG_AVERAGES</type></wavedata>\
          <wavedata><type>ECG_RHYTHMS</type><resolution><samplerate><value>500</value><exponent>1</exponent></samplerate>\
          <yres><unitperbit>5</unitperbit><units>uV</units></yres></resolution>{leads}</wavedata></event></eventdata></examdescript>"
     )
@@ -480,7 +481,7 @@ fn xli(lead: &[i64]) -> Vec<u8> {
 fn philips(packing: &str, data: &[u8]) -> String {
     format!(
         "<restingecgdata xmlns=\"http://www3.medical.philips.com\"><documentinfo><documenttype>SierraECG</documenttype>\
-         <documentversion>1.03</documentversion></documentinfo><patient><generalpatientdata><patientid>4711</patientid>\
+         <documentversion>1.03</documentversion></documentinfo><patient><generalpatientdata><patientid>ID4711Q</patientid>\
          <name><lastname>Secret</lastname></name><age><years>44</years></age><sex>Male</sex></generalpatientdata></patient><dataacquisition>\
          <signalcharacteristics><samplingrate>500</samplingrate><resolution>5</resolution></signalcharacteristics></dataacquisition>\
          <interpretations><interpretation><statement><statementcode>SR</statementcode></statement><globalmeasurements><heartrate>61</heartrate><print>152</print><qrsfrontaxis>-30</qrsfrontaxis>\
@@ -528,7 +529,7 @@ fn ecgs_in_xml_of_other_makers() {
         assert_eq!(recording.leads.len(), 12, "{name}");
         // The limb leads that the file holds agree with those that follow from I and II: nothing is said of them.
         assert!(!notes.iter().any(|note| note.contains("gains")), "{name}: {notes:?}");
-        assert_eq!((recording.patient.id.as_deref(), recording.patient.name.as_deref()), (Some("4711"), Some("Secret")), "{name}");
+        assert_eq!((recording.patient.id.as_deref(), recording.patient.name.as_deref()), (Some("ID4711Q"), Some("Secret")), "{name}");
         let fields = recording.file_fields();
         if *name == "schiller.xml" {
             assert_eq!(recording.labels, None::<Measurements>);
@@ -671,7 +672,7 @@ fn arrays_of_every_type_and_order() {
     check(npy("|i1", false, shape, c(&|x| vec![(x as i8) as u8])), "int8");
     // A row an instant, mV, 100 Hz, leads by name.
     let given = Given { unit: Some(Unit::Millivolt), rate: Some(100.0), ..Given::default() };
-    let slow = ecg().slice(s![.., ..;5]).mapv(|x| x / 1000.0);
+    let slow = Array2::from_shape_fn((12, 1000), |(lead, t)| ecg()[[lead, 5 * t]] / 1000.0);
     let data: Vec<u8> = slow.t().iter().flat_map(|x| x.to_le_bytes()).collect();
     let path = put(&to, "t.npy", npy("<f4", false, "(1, 1000, 12)", data));
     let recording = Source::open(&path, given.clone()).unwrap().read(0).unwrap();
@@ -827,7 +828,7 @@ mod program {
         assert_eq!(column(&rows, "file_pr_ms", 1), "152");
         assert!(cardiograd(&["inspect", &data]).status.success());
         for written in [&text, &rows, &std::fs::read_to_string(Path::new(&data).join("dataset.json")).unwrap()] {
-            assert!(!written.contains("Secret") && !written.contains("4711"));
+            assert!(!written.contains("Secret") && !written.contains("ID4711Q"));
         }
         let run = cardiograd(&["measure", &input, "-o", &table, "--skip-unreadable", "--keep-identity", "--quiet"]);
         assert!(run.status.success() && run.stderr.is_empty());
