@@ -160,6 +160,11 @@ impl Seeds {
             self.put("asc", name, asc(ecg))?;
             self.put("columns", name, columns(ecg))?;
         }
+        for (name, text) in xml_of_makers() {
+            self.put("xml", name, text)?;
+        }
+        self.put("xml", "muse", muse(&short))?;
+        self.put("annotations", "three", [77, 4, 0, 0xec, 1, 0, 2, 0, 3, 0x70, 5, 0xfc, b'(', b'A', b'F', b'I', b'B', 0, 10, 20, 0, 0])?;
         let twelve = "r 2 250 3\nr.dat 212 200(1)/mV 12 0 5 0 0 I\nr.dat 212 200/mV 12 0 7 0 0 II\n\0\x05\x00\x07\x05\x00\x07\x05\x00\x07";
         self.put("wfdb", "format212", twelve)?;
         let median: String = (0..600).map(|_| "0,1,2,3,4,5,6,7,8,9,10,11,\n").collect();
@@ -262,6 +267,35 @@ fn muse(ecg: &Array2<f32>) -> String {
          <QOnset>220</QOnset></RestingECGMeasurements><Waveform><WaveformType>Rhythm</WaveformType><SampleBase>250</SampleBase>\
          <SampleExponent>0</SampleExponent>{leads}</Waveform></RestingECG>"
     )
+}
+
+/// One lead of four samples, as each maker writes it.
+fn xml_of_makers() -> [(&'static str, &'static str); 5] {
+    [
+        (
+            "aecg",
+            "<AnnotatedECG><component><series><code code=\"RHYTHM\"/><component><sequenceSet><component><sequence><code code=\"TIME_RELATIVE\"/><value>\
+             <increment value=\"0.002\" unit=\"s\"/></value></sequence></component><component><sequence><code code=\"MDC_ECG_LEAD_I\"/><value>\
+             <origin value=\"0\" unit=\"uV\"/><scale value=\"5\" unit=\"uV\"/><digits>1 2 3 4</digits></value></sequence></component></sequenceSet>\
+             </component></series></component></AnnotatedECG>",
+        ),
+        (
+            "philips",
+            "<restingecgdata><signalcharacteristics><samplingrate>500</samplingrate><resolution>5</resolution></signalcharacteristics>\
+             <parsedwaveforms dataencoding=\"Base64\" compressmethod=\"XLI\" leadlabels=\"I\">CAAAAAAAAAAAABAAQAAAAA==</parsedwaveforms></restingecgdata>",
+        ),
+        (
+            "cardiosoft",
+            "<CardiologyXML><StripData><SampleRate>500</SampleRate><Resolution units=\"uVperLsb\">5</Resolution>\
+             <WaveformData lead=\"I\">1,2,3,4</WaveformData></StripData></CardiologyXML>",
+        ),
+        ("mortara", "<ECG><CHANNEL SAMPLE_FREQ=\"500\" UNITS_PER_MV=\"400\" NAME=\"I\" DATA=\"AQACAAMABAA=\"/></ECG>"),
+        (
+            "schiller",
+            "<examdescript><wavedata><type>ECG_RHYTHMS</type><resolution><samplerate><value>500</value></samplerate><yres><unitperbit>5</unitperbit>\
+             <units>uV</units></yres></resolution><channel><name>I</name><data>1,2,3,4</data></channel></wavedata></examdescript>",
+        ),
+    ]
 }
 
 /// At 500 Hz, as these files are.

@@ -26,7 +26,7 @@ const CHUNK: usize = 64;
 /// What the columns are, for `--help`.
 const COLUMNS: &str = "Columns: pr_ms, qrs_ms, qt_ms in ms and rate_bpm in beats per minute, to 0.1; r_v5_uv, j_v5_uv, t_v5_uv in µV, to 0.1; p_onset, p_offset, \
                        qrs_onset, qrs_offset, t_offset in samples of the median beat (500 Hz, 2 ms each; the R peak is at sample 240); status is ok or why \
-                       the ECG could not be measured. An absent measurement is an empty field. Samples are taken in whole µV, as a dataset holds them. In the table of -o stand further measurements and, \
+                       the ECG could not be measured. An absent measurement is an empty field. Samples are taken in whole µV, as a dataset holds them. Behind status stand further measurements and, \
                        last, what the recordings' files say themselves (file_pr_ms …) and what was done to read them (file_notes).";
 
 /// Arguments of `cardiograd measure`.
@@ -156,7 +156,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
         let mut sink = Sink::new(args, globals)?;
         let progress = Progress::new(globals.quiet || sink.text);
         windows::each(recordings, seconds, &thresholds, &progress, &mut |id, measured| {
-            sink.take(id, measured, &vec![String::new(); args.taking.columns().len()], Value::Null)?;
+            sink.take(id, measured, &vec![String::new(); args.taking.columns().len()], json!({}))?;
             Ok(!(sink.only_prints() && unread()))
         })?;
         progress.finish();
@@ -222,7 +222,8 @@ impl Sink {
         let text = table.is_none() && !globals.json && !globals.quiet;
         if text {
             let mut header = Vec::new();
-            write_header(&mut header).map_err(|source| Error::io("standard output", source))?;
+            let written = write_header(&mut header).and_then(|()| with_fields(header, &args.taking.columns()));
+            let header = written.map_err(|source| Error::io("standard output", source))?;
             print(String::from_utf8_lossy(&header).trim_end())?;
         }
         let medians = args.medians.as_ref().map(|path| NpyWriter::create(path, &[12, 600])).transpose()?;
@@ -269,7 +270,8 @@ impl Sink {
         }
         if self.text {
             let mut line = Vec::new();
-            write_row(&mut line, id, m).map_err(|source| Error::io("standard output", source))?;
+            let written = write_row(&mut line, id, m).and_then(|()| with_fields(line, fields));
+            let line = written.map_err(|source| Error::io("standard output", source))?;
             print(String::from_utf8_lossy(&line).trim_end())?;
         }
         Ok(())

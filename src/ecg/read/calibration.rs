@@ -46,7 +46,7 @@ fn pulse(length: usize, leads: usize, rate: f64, at: impl Fn(usize, usize) -> f6
         // From the level of each lead before the pulse: electrodes have offsets.
         let values: Vec<f64> = (0..leads).map(|lead| at(lead, t) - at(lead, 0)).collect();
         let (low, high) = values.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), x| (low.min(*x), high.max(*x)));
-        if !(high - low <= ALIKE) {
+        if high - low > ALIKE {
             break;
         }
         common.push((high + low) / 2.0);

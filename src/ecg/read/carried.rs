@@ -39,7 +39,7 @@ impl Printed {
 }
 
 /// The columns of what files carry, behind those of ours.
-pub const FILE_COLUMNS: [&str; 11] = [
+pub const FILE_COLUMNS: [&str; 13] = [
     "file_pr_ms",
     "file_qrs_ms",
     "file_qt_ms",
@@ -51,23 +51,27 @@ pub const FILE_COLUMNS: [&str; 11] = [
     "file_t_axis_deg",
     "file_age_years",
     "file_sex",
+    "file_statements",
+    "file_annotations",
 ];
 
 /// The columns of who an ECG is of, written only where the user asks for them.
 pub const IDENTITY_COLUMNS: [&str; 2] = ["file_patient_id", "file_patient_name"];
 
 impl super::Recording {
-    /// The fields of [`FILE_COLUMNS`]; empty where the file says nothing.
-    pub fn file_fields(&self) -> [String; 11] {
+    /// The fields of [`FILE_COLUMNS`]; empty where the file says nothing. Of annotations it is how many there are.
+    pub fn file_fields(&self) -> [String; 13] {
         let text = |value: Option<f64>| value.map(|value| value.to_string()).unwrap_or_default();
         let m = self.labels.clone().unwrap_or_default();
         let further = m.further.as_deref().cloned().unwrap_or_default();
         let [p, qrs, t] = further.axes;
         let numbers = [m.pr_ms, m.qrs_ms, m.qt_ms, m.rate_bpm, further.p_ms, further.qtc_ms[0], p, qrs, t].map(text);
-        let mut fields: [String; 11] = Default::default();
+        let mut fields: [String; 13] = Default::default();
         fields[..9].clone_from_slice(&numbers);
         fields[9] = text(self.patient.age_years.map(|age| (age * 100.0).round() / 100.0));
         fields[10] = self.patient.sex.clone().unwrap_or_default();
+        fields[11] = self.statements.join(" ");
+        fields[12] = Some(self.annotations.len()).filter(|count| *count > 0).map(|count| count.to_string()).unwrap_or_default();
         fields
     }
 

@@ -76,13 +76,7 @@ pub(super) static KINDS: &[Kind] = &[
         folders: Yes,
     },
     Kind { name: "OSF .asc", extensions: &["asc"], sniff: |_| false, reader: One(|path, _| osf::read_asc(path)), folders: Yes },
-    Kind {
-        name: "CSV",
-        extensions: &["csv", "tsv", "txt"],
-        sniff: |_| false,
-        reader: One(|path, given| columns::read(path, given)),
-        folders: Alone,
-    },
+    Kind { name: "CSV", extensions: &["csv", "tsv"], sniff: |_| false, reader: One(columns::read), folders: Alone },
     Kind {
         name: "NumPy arrays",
         extensions: &["npy"],

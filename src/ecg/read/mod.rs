@@ -161,6 +161,8 @@ pub struct Recording {
     pub blocks: Vec<Block>,
     /// What the file says of moments of the leads.
     pub annotations: Vec<Annotation>,
+    /// Codes of what the file says the ECG shows (SNOMED CT in WFDB comments, Philips' own), as they stand in it.
+    pub statements: Vec<String>,
     /// Who it is of.
     pub patient: Patient,
     /// What was passed over or done while it was read, for people; nothing that names the patient.

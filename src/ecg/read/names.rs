@@ -14,8 +14,8 @@ pub struct Named {
     pub negated: bool,
 }
 
-/// Spellings that are more than a prefix and a case away: modified limb leads of recorders with three electrodes, arabic numbers, electrodes on the chest.
-const ALIASES: [(&str, &str); 18] = [
+/// Spellings that are more than a prefix and a case away: modified limb leads of recorders with three electrodes, arabic numbers, electrodes on the chest, Frank's leads.
+const ALIASES: [(&str, &str); 21] = [
     ("mli", "I"),
     ("mlii", "II"),
     ("mliii", "III"),
@@ -34,9 +34,12 @@ const ALIASES: [(&str, &str); 18] = [
     ("c4", "V4"),
     ("c5", "V5"),
     ("c6", "V6"),
+    ("vx", "X"),
+    ("vy", "Y"),
+    ("vz", "Z"),
 ];
 const NUMBERED: [(&str, &str); 3] = [("1", "I"), ("2", "II"), ("3", "III")];
-const PREFIXES: [&str; 8] = ["mdcecglead", "ecglead", "ekglead", "lead", "ecg", "ekg", "abl", "ableitung"];
+const PREFIXES: [&str; 8] = ["mdcecglead", "ecglead", "ekglead", "lead", "ecg", "ekg", "ableitung", "abl"];
 
 /// A lead by the name that a file gives it; `None` for anything else. Case, blanks, underscores, what stands in brackets, and a leading `lead`, `ECG`
 /// or `MDC_ECG_LEAD_` do not matter; a leading minus turns the lead over.
@@ -81,7 +84,7 @@ mod tests {
             ("Lead aVF (Goldberger)", "aVF"),
             ("ecg.avl", "aVL"),
             ("v3r", "V3R"),
-            ("vz", ""),
+            ("vz", "Z"),
             ("1", ""),
             ("-", ""),
             ("resp", ""),

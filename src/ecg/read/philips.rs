@@ -54,6 +54,8 @@ fn parse(root: Node<'_, '_>) -> Outcome<Recording> {
         }
     }
     recording.take_blocks(vec![block]);
+    let codes = root.descendants().filter(|node| node.tag_name().name() == "statementcode").filter_map(|node| node.text());
+    recording.statements = codes.map(|code| code.trim().to_owned()).filter(|code| !code.is_empty() && code.len() <= 20).collect();
     recording.labels =
         find(root, "globalmeasurements").or_else(|| find(root, "crossleadmeasurements")).and_then(|node| printed(node).labels());
     Ok(recording)

@@ -77,7 +77,7 @@ impl Recording {
         }
         if self.rate < RATE / 2.0 {
             let step = 1000.0 / self.rate;
-            notes.push(format!("sampled at {} Hz: intervals are good to {step:.0} ms at best", self.rate));
+            notes.push(format!("sampled at {} Hz: intervals are uncertain by {step:.0} ms and more", self.rate));
         }
         let rhythm = Rhythm::at_low_rate(eight.view(), self.rate).map_err(|error| refuse(error.to_string()))?;
         Ok((rhythm, notes))

@@ -9,6 +9,7 @@ use crate::files::npy::NpyRows;
 use crate::{Error, Result};
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Folders in folders that are looked into.
 const DEPTH: usize = 6;
@@ -20,6 +21,8 @@ struct Item {
     path: PathBuf,
     kind: &'static Kind,
     id: String,
+    /// The file's recordings and which of them, for a file of many in a folder of such.
+    row: Option<(Arc<dyn Recordings>, usize)>,
 }
 
 enum Items {
@@ -59,7 +62,7 @@ impl Source {
         })?;
         let items = match kind.reader {
             Reader::Many(open) => Items::Many(open(&file, &given).map_err(|error| error.of_file(&file))?),
-            Reader::One(_) => Items::Files(vec![Item { id: stem(&file), path: file, kind }]),
+            Reader::One(_) => Items::Files(vec![Item { id: stem(&file), path: file, kind, row: None }]),
         };
         Ok(Source { path: path.into(), kind: kind.name.into(), items, given })
     }
@@ -90,7 +93,17 @@ impl Source {
         let ids: Vec<String> = files.iter().map(|(file, _)| id(file)).collect();
         let kinds: BTreeSet<&str> = files.iter().map(|(_, kind)| kind.name).collect();
         let kind = kinds.into_iter().collect::<Vec<_>>().join(", ");
-        let items = files.into_iter().zip(ids).map(|((path, kind), id)| Item { path, kind, id }).collect();
+        let mut items = Vec::new();
+        for ((path, kind), id) in files.into_iter().zip(ids) {
+            match kind.reader {
+                // Collections in parts: every recording of every part. One that cannot be opened is told of when it is read.
+                Reader::Many(open) if kind.folders == InFolders::Alone => match open(&path, &given) {
+                    Ok(many) => rows_of(&path, kind, &id, Arc::from(many), &mut items),
+                    Err(_) => items.push(Item { path, kind, id, row: None }),
+                },
+                _ => items.push(Item { path, kind, id, row: None }),
+            }
+        }
         Ok(Source { path: path.into(), kind, items: Items::Files(items), given })
     }
 
@@ -161,7 +174,10 @@ impl Source {
     /// An id that no recording of another path has: the path as it was given instead of the name alone.
     fn long_id(&self, index: usize) -> String {
         match &self.items {
-            Items::Files(files) => files[index].path.display().to_string(),
+            Items::Files(files) => match &files[index].row {
+                Some((_, row)) => format!("{}:{row}", files[index].path.display()),
+                None => files[index].path.display().to_string(),
+            },
             Items::Dataset { ids, .. } => format!("{}/{}", self.path.display().to_string().trim_end_matches('/'), ids[index]),
             _ => self.row_of(self.path.display().to_string(), index),
         }
@@ -198,9 +214,10 @@ impl Source {
     /// As the reader of its kind.
     pub fn read(&self, index: usize) -> Result<Recording> {
         let read = match &self.items {
-            Items::Files(files) => match files[index].kind.reader {
-                Reader::One(read) => read(&files[index].path, &self.given),
-                Reader::Many(open) => open(&files[index].path, &self.given).and_then(|many| match many.len() {
+            Items::Files(files) => match (&files[index].row, files[index].kind.reader) {
+                (Some((many, row)), _) => many.read(*row),
+                (None, Reader::One(read)) => read(&files[index].path, &self.given),
+                (None, Reader::Many(open)) => open(&files[index].path, &self.given).and_then(|many| match many.len() {
                     1 => many.read(0),
                     count => {
                         Err(Error::format(&files[index].path, format!("holds {count} recordings: name the file itself, not its folder")))
@@ -214,6 +231,18 @@ impl Source {
         };
         let recording = read.map_err(|error| error.of_file(self.path(index)))?;
         Ok(Recording { id: self.id(index), ..recording })
+    }
+}
+
+/// The recordings of one file of many, under its own ids or `NAME:ROW`.
+fn rows_of(path: &Path, kind: &'static Kind, id: &str, many: Arc<dyn Recordings>, into: &mut Vec<Item>) {
+    for row in 0..many.len() {
+        let id = match many.id(row) {
+            Some(own) => format!("{id}:{own}"),
+            None if many.len() == 1 => id.to_owned(),
+            None => format!("{id}:{row}"),
+        };
+        into.push(Item { path: path.into(), kind, id, row: Some((many.clone(), row)) });
     }
 }
 

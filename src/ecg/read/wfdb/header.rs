@@ -1,6 +1,7 @@
 //! The text header of a WFDB record.
 
 use super::formats::Format;
+use crate::ecg::leads::LEADS;
 use crate::ecg::read::{Named, Unit, named};
 
 /// The most signals a record may have.
@@ -158,8 +159,9 @@ fn signal(line: &str) -> std::result::Result<Signal, String> {
     let _block = next();
     let description = rest.trim().to_owned();
     let lead = match named(&description) {
-        // What is a lead by name must have a voltage; of anything else nothing is asked.
-        Some(named) => Ok(calibrate(calibration, zero, named)?),
+        // What is one of the twelve by name must have a voltage; of anything else nothing is asked (`X` may be an acceleration).
+        Some(named) if LEADS.contains(&named.name) => Ok(calibrate(calibration, zero, named)?),
+        Some(named) => calibrate(calibration, zero, named),
         None => Err("no lead that is known".into()),
     };
     Ok(Signal { file, format, per_frame, skew, skip, first, checksum, description, lead })

@@ -36,7 +36,8 @@ const MOST_SAMPLES: usize = 1 << 27;
 pub fn read(path: impl AsRef<Path>) -> Result<Recording> {
     let path = path.as_ref();
     let header = open(path)?;
-    let mut recording = Recording { patient: patient(&header.comments), ..Recording::of_file(path) };
+    let mut recording =
+        Recording { patient: patient(&header.comments), statements: statements(&header.comments), ..Recording::of_file(path) };
     let blocks = match header.segments.is_empty() {
         true => record(path, &header, &mut recording)?,
         false => vec![segments(path, &header, &mut recording)?],
@@ -100,6 +101,12 @@ fn patient(comments: &[String]) -> Patient {
         }
     }
     patient
+}
+
+/// The codes of findings that the challenges of PhysioNet put into comments: `Dx: 426783006,164889003`.
+fn statements(comments: &[String]) -> Vec<String> {
+    let codes = comments.iter().filter_map(|line| line.strip_prefix("Dx:")).flat_map(|codes| codes.split(','));
+    codes.map(|code| code.trim().to_owned()).filter(|code| !code.is_empty() && code.len() <= 20).collect()
 }
 
 /// The leads of a record of one segment, those of one rate in a block.
