@@ -4,7 +4,7 @@
 mod formats;
 
 use cardiograd::ecg::leads::twelve;
-use cardiograd::ecg::read::{Given, Recording, Source, Unit};
+use cardiograd::ecg::read::{Given, Recording, Source, Unit, Windows};
 use cardiograd::ecg::simulator::{Settings, Simulator};
 use formats::dicom::{Group, Syntax};
 use formats::scp::{Codes, Form};
@@ -152,6 +152,7 @@ fn dicom_groups_skew_and_measurements() {
         let recording = same(&path, &Given::default(), one, 0.01).remove(0);
         let labels = recording.labels.unwrap();
         let found = [labels.pr_ms, labels.qrs_ms, labels.qt_ms, labels.rate_bpm];
+        assert_eq!(labels.further.unwrap().axes, [None, Some(-30.0), None]);
         assert_eq!(found, [160.0, 92.0, 400.0, 70.0].map(Some), "{syntax:?}");
         assert_eq!((recording.annotations[0].sample, recording.annotations[0].text.as_str()), (250, "noise"));
         let patient = &recording.patient;
@@ -199,6 +200,8 @@ fn scp_in_every_way_of_coding() {
                 let recording = same(&path, &Given::default(), one, 0.01).remove(0);
                 let labels = recording.labels.unwrap();
                 assert_eq!([labels.pr_ms, labels.qrs_ms, labels.qt_ms, labels.rate_bpm], [160.0, 92.0, 400.0, 70.0].map(Some));
+                let further = labels.further.unwrap();
+                assert_eq!((further.p_ms, further.axes), (Some(100.0), [Some(45.0), Some(60.0), None]));
                 assert_eq!([labels.r_v5_uv, labels.j_v5_uv, labels.t_v5_uv], [1200.0, -15.0, 310.0].map(Some));
                 let patient = &recording.patient;
                 assert_eq!(
@@ -276,6 +279,32 @@ fn many_ecgs_in_one_file() {
             assert!(refusal(&path, &Given { rate: None, ..given }).contains("--rate"));
         }
     }
+}
+
+/// Files of hours are read a window at a time; what is put together is the whole.
+#[test]
+fn windows_of_long_recordings() {
+    let to = tempfile::tempdir().unwrap();
+    let ecg: Leads = ecg(13).iter().zip(&ecg(14)).map(|(a, b)| [a.clone(), b.clone(), a[..700].to_vec(), b[..300].to_vec()].concat()).collect();
+    let files = [("a.edf", edf::write(&ecg, false, "uV", &[(1.5, "noise")], 0.0)), ("a.ecg", ishne::write(&ecg))];
+    for (name, bytes) in files {
+        let path = write(&to, name, bytes);
+        let mut windows = Windows::open(&path, Given::default(), 5.002).unwrap().remove(0);
+        assert_eq!((windows.id(), windows.count()), ("a", 2));
+        let mut found: Vec<Vec<f64>> = vec![Vec::new(); 12];
+        while let Some(window) = windows.take_next().unwrap() {
+            assert_eq!(window.start, found[0].len() as f64 / 500.0);
+            window.recording.rhythm(&path).unwrap();
+            found.iter_mut().zip(window.recording.leads).for_each(|(all, lead)| all.extend(lead.samples));
+        }
+        for (found, wanted) in found.iter().zip(&ecg) {
+            assert!(found.len() == wanted.len() && found.iter().zip(wanted).all(|(a, b)| (a - f64::from(*b)).abs() < 0.01), "{name}");
+        }
+        let bytes = std::fs::read(&path).unwrap();
+        assert!(Windows::open(&write(&to, name, &bytes[..bytes.len() - 9]), Given::default(), 5.0).is_err());
+    }
+    let path = write(&to, "p.edf", edf::write(&ecg, false, "uV", &[], 2.0));
+    assert!(Windows::open(&path, Given::default(), 5.0).err().unwrap().to_string().contains("interrupted"));
 }
 
 /// ECGs of unlike length stand in one array with zeros at their ends.

@@ -176,7 +176,13 @@ pub fn write(groups: &[Group<'_>], syntax: Syntax) -> Vec<u8> {
     body.text(0x0010_0020, "LO", "ID77");
     body.text(0x0010_0040, "CS", "F");
     body.text(0x0010_1010, "AS", "061Y");
-    let values = [("5.13.5-7", "PR Interval", 160), ("5.13.5-9", "QRS Duration", 92), ("X", "QT Interval", 400), ("2:16016", "Rate", 70)];
+    let values = [
+        ("5.13.5-7", "PR Interval", 160),
+        ("5.13.5-9", "QRS Duration", 92),
+        ("X", "QT Interval", 400),
+        ("2:16016", "Rate", 70),
+        ("5.10.3-13", "QRS axis", -30),
+    ];
     let mut annotations: Vec<Set> = values
         .iter()
         .map(|(code, meaning, value)| {

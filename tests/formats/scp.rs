@@ -191,7 +191,7 @@ pub fn write(leads: &Leads, form: Form) -> Vec<u8> {
     }
     bodies.push((6, signals(&whole, form)));
     let mut global = vec![1, 1];
-    for value in [857u16, 29_999, 100, 200, 260, 352, 660, 0, 0, 0] {
+    for value in [857u16, 29_999, 100, 200, 260, 352, 660, 45, 60, 999] {
         global.extend(value.to_le_bytes());
     }
     // A spike, of which nothing is asked; two beats; the rate.
