@@ -166,6 +166,15 @@ fn dicom_groups_skew_and_measurements() {
         let pairs = lead.samples.iter().zip(wanted).skip(3).take(2490);
         assert!(pairs.clone().all(|(a, b)| (a - f64::from(*b)).abs() < 0.01), "{}", lead.name);
     }
+    // What stands for no sample is cut off at the end; 0 within an ECG is a voltage, the lowest number is none.
+    for padding in [(0, 300), (i16::MIN, 300), (7, 0)] {
+        let padded = Group { padding: Some(padding), ..Group::plain(&NAMES, ecg.clone()) };
+        let path = write(&to, "p.dcm", dicom::write(&[padded], Syntax::Explicit));
+        let recording = Source::open(&path, Given::default()).unwrap().read(0).unwrap();
+        let left = recording.leads[1].samples.len();
+        assert!(left <= 2500 && recording.leads[1].samples.iter().zip(&ecg[1]).all(|(a, b)| (a - f64::from(*b)).abs() < 0.01), "{padding:?}");
+        assert!(left == 2500 || padding.0 == 0 && ecg.iter().all(|lead| lead[left..].iter().all(|x| *x == 0.0)), "{padding:?}: {left}");
+    }
     let refuse = |bytes: Vec<u8>| refusal(&write(&to, "bad.dcm", bytes), &Given::default());
     let good = dicom::write(&[Group::plain(&NAMES, ecg.clone())], Syntax::Explicit);
     let change = |from: &[u8], to: &[u8]| {
@@ -285,7 +294,8 @@ fn many_ecgs_in_one_file() {
 #[test]
 fn windows_of_long_recordings() {
     let to = tempfile::tempdir().unwrap();
-    let ecg: Leads = ecg(13).iter().zip(&ecg(14)).map(|(a, b)| [a.clone(), b.clone(), a[..700].to_vec(), b[..300].to_vec()].concat()).collect();
+    let ecg: Leads =
+        ecg(13).iter().zip(&ecg(14)).map(|(a, b)| [a.clone(), b.clone(), a[..700].to_vec(), b[..300].to_vec()].concat()).collect();
     let files = [("a.edf", edf::write(&ecg, false, "uV", &[(1.5, "noise")], 0.0)), ("a.ecg", ishne::write(&ecg))];
     for (name, bytes) in files {
         let path = write(&to, name, bytes);

@@ -118,12 +118,14 @@ pub struct Group<'a> {
     pub base: f64,
     /// Samples by which every second channel is late.
     pub skew: usize,
+    /// The number that is said to stand for no sample, and how many of it stand at the end.
+    pub padding: Option<(i16, usize)>,
 }
 
 impl<'a> Group<'a> {
     /// Steps of 1 µV, nothing unusual.
     pub fn plain(names: &'a [&'a str], leads: Leads) -> Self {
-        Group { names, leads, derived: false, step: 1.0, base: 0.0, skew: 0 }
+        Group { names, leads, derived: false, step: 1.0, base: 0.0, skew: 0, padding: None }
     }
 }
 
@@ -133,7 +135,8 @@ fn group(syntax: Syntax, group: &Group<'_>) -> Set {
     let mut set = Set::new(syntax);
     set.text(0x003a_0004, "CS", if group.derived { "DERIVED" } else { "ORIGINAL" });
     set.whole(0x003a_0005, "US", group.names.len() as u32);
-    set.whole(0x003a_0010, "UL", group.leads[0].len() as u32);
+    let (number, padded) = group.padding.unwrap_or((0, 0));
+    set.whole(0x003a_0010, "UL", (group.leads[0].len() + padded) as u32);
     set.text(0x003a_001a, "DS", "500");
     set.text(0x003a_0020, "SH", if group.derived { "MEDIAN" } else { "RHYTHM" });
     let channels = group.names.iter().enumerate().map(|(at, name)| {
@@ -157,6 +160,9 @@ fn group(syntax: Syntax, group: &Group<'_>) -> Set {
     set.items(0x003a_0200, channels.collect(), true);
     set.whole(0x5400_1004, "US", 16);
     set.text(0x5400_1006, "CS", "SS");
+    if group.padding.is_some() {
+        set.whole(0x5400_100a, "US", u32::from(number as u16));
+    }
     let mut data = Set::new(syntax);
     for t in 0..group.leads[0].len() {
         for (at, lead) in group.leads.iter().enumerate() {
@@ -165,6 +171,7 @@ fn group(syntax: Syntax, group: &Group<'_>) -> Set {
             data.number(((f64::from(x) - group.base) / group.step).round() as i16 as u16 as u32, 2);
         }
     }
+    (0..padded * group.leads.len()).for_each(|_| data.number(u32::from(number as u16), 2));
     set.put(0x5400_1010, "OW", &data.bytes);
     set
 }

@@ -157,7 +157,8 @@ pub fn write(leads: &Leads, form: Form) -> Vec<u8> {
     }
     bodies.push((1, who));
     bodies.push((2, tables(form.codes)));
-    let mut described = vec![12, 4 | u8::from(form.beats.is_some())];
+    // All twelve were recorded together.
+    let mut described = vec![12, 12 << 3 | 4 | u8::from(form.beats.is_some())];
     for number in NUMBERS {
         described.extend(1u32.to_le_bytes());
         described.extend((whole[0].len() as u32).to_le_bytes());
@@ -212,13 +213,16 @@ pub fn write(leads: &Leads, form: Form) -> Vec<u8> {
 /// A record of sections.
 pub fn assemble(bodies: &[(u16, Vec<u8>)]) -> Vec<u8> {
     let sections: Vec<Vec<u8>> = bodies.iter().map(|(id, body)| section(*id, body)).collect();
+    // Section 0 lists all twelve, those that are not there without a place.
     let mut pointers = Vec::new();
-    let first = 16 + 10 * (bodies.len() + 1);
+    let first = 16 + 10 * 12;
     let mut place = 6 + 1;
-    for (id, length) in [(0, first)].into_iter().chain(bodies.iter().zip(&sections).map(|((id, _), section)| (*id, section.len()))) {
+    for id in 0..12u16 {
+        let at = bodies.iter().position(|(own, _)| *own == id);
+        let length = if id == 0 { first } else { at.map_or(0, |at| sections[at].len()) };
         pointers.extend(id.to_le_bytes());
         pointers.extend((length as u32).to_le_bytes());
-        pointers.extend((place as u32).to_le_bytes());
+        pointers.extend((if length > 0 { place as u32 } else { 0 }).to_le_bytes());
         place += length;
     }
     let mut bytes = ((place - 1) as u32).to_le_bytes().to_vec();

@@ -18,6 +18,9 @@ const LARGEST: Most = Most { bytes: 1 << 29, of: "a DICOM waveform" };
 /// The most samples of all channels that are unpacked.
 const MOST_SAMPLES: usize = 1 << 27;
 
+/// Fewer instants of padding at an end may be the ECG's own.
+const PADDING: usize = 5;
+
 /// The elements that are read.
 mod tag {
     use super::data::Tag;
@@ -173,7 +176,14 @@ fn group(item: &Set<'_>, to: &mut Recording) -> Found<Group> {
     if data.len() < total * number.size() {
         return Err(format!("truncated: {} bytes where {count} channels of {length} samples take {}", data.len(), total * number.size()));
     }
+    let value = |t: usize, at: usize| number.read(&data[(t * count + at) * number.size()..], item.big);
     let padding = item.bytes(tag::PADDING).filter(|bytes| bytes.len() >= number.size()).map(|bytes| number.read(bytes, item.big));
+    // An end of the numbers' range is no voltage. Anything else (0 in files of some makers) may be one: only what is padded at the ends is cut off.
+    let gap = padding.filter(|padding| number.ends().contains(padding));
+    let padded = |t: &usize| padding.is_some_and(|padding| (0..count).all(|at| value(*t, at) == padding));
+    let long = |run: usize| if run < PADDING { 0 } else { run };
+    let first = long((0..length).take_while(padded).count());
+    let last = length - long((first..length).rev().take_while(padded).count());
     let mut leads = Vec::new();
     for (at, channel) in channels.iter().enumerate() {
         let Some((name, sign)) = lead(channel) else {
@@ -182,9 +192,8 @@ fn group(item: &Set<'_>, to: &mut Recording) -> Found<Group> {
             continue;
         };
         let (step, base) = scale(channel).map_err(|problem| format!("lead {name}: {problem}"))?;
-        let raw = |t: usize| number.read(&data[(t * count + at) * number.size()..], item.big);
-        let volts = |value: f64| if padding == Some(value) { f64::NAN } else { sign * (value * step + base) };
-        let samples = (0..length).map(|t| volts(raw(t))).collect();
+        let volts = |value: f64| if gap == Some(value) { f64::NAN } else { sign * (value * step + base) };
+        let samples = (first..last).map(|t| volts(value(t, at))).collect();
         let skew = skew(channel, rate)?;
         leads.push(Lead::new(name, shifted(samples, skew).map_err(|problem| format!("lead {name}: {problem}"))?));
     }
