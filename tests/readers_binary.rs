@@ -172,7 +172,10 @@ fn dicom_groups_skew_and_measurements() {
         let path = write(&to, "p.dcm", dicom::write(&[padded], Syntax::Explicit));
         let recording = Source::open(&path, Given::default()).unwrap().read(0).unwrap();
         let left = recording.leads[1].samples.len();
-        assert!(left <= 2500 && recording.leads[1].samples.iter().zip(&ecg[1]).all(|(a, b)| (a - f64::from(*b)).abs() < 0.01), "{padding:?}");
+        assert!(
+            left <= 2500 && recording.leads[1].samples.iter().zip(&ecg[1]).all(|(a, b)| (a - f64::from(*b)).abs() < 0.01),
+            "{padding:?}"
+        );
         assert!(left == 2500 || padding.0 == 0 && ecg.iter().all(|lead| lead[left..].iter().all(|x| *x == 0.0)), "{padding:?}: {left}");
     }
     let refuse = |bytes: Vec<u8>| refusal(&write(&to, "bad.dcm", bytes), &Given::default());

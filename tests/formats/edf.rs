@@ -25,8 +25,8 @@ pub fn write(leads: &Leads, bdf: bool, unit: &str, notes: &[(f64, &str)], pause:
     bytes.extend(field("Startdate X X X X", 80));
     bytes.extend(field("01.01.2000.00.00", 16));
     bytes.extend(field(256 * (signals.len() + 1), 8));
-    let kind = if pause > 0.0 { "EDF+D" } else { "EDF+C" };
-    bytes.extend(field(if plus { kind } else { "" }, 44));
+    let kind = format!("{}+{}", if bdf { "BDF" } else { "EDF" }, if pause > 0.0 { "D" } else { "C" });
+    bytes.extend(field(if plus { kind } else { String::new() }, 44));
     bytes.extend(field(records, 8));
     bytes.extend(field(1, 8));
     bytes.extend(field(signals.len(), 4));
@@ -34,14 +34,16 @@ pub fn write(leads: &Leads, bdf: bool, unit: &str, notes: &[(f64, &str)], pause:
         signals.iter().for_each(|signal| bytes.extend(field(text(signal), length)));
     };
     each(16, &|signal| signal.0.clone());
-    each(80, &|_| "electrode".into());
+    each(80, &|signal| if signal.2 == 60 { String::new() } else { "electrode".into() });
     each(8, &|signal| signal.1.into());
     // A step is 1 µV: the ends of the scale are those of the numbers.
     let end = |value: i64| if unit == "uV" { value.to_string() } else { (value as f64 / factor).to_string() };
     each(8, &|signal| if signal.1 == unit { end(-top) } else { "-100".into() });
     each(8, &|signal| if signal.1 == unit { end(top) } else { "100".into() });
-    each(8, &|_| (-top).to_string());
-    each(8, &|_| top.to_string());
+    // Those of notes are the whole range.
+    let whole = if bdf { 8_388_607 } else { 32_767 };
+    each(8, &|signal| if signal.2 == 60 { (-whole - 1).to_string() } else { (-top).to_string() });
+    each(8, &|signal| if signal.2 == 60 { whole.to_string() } else { top.to_string() });
     each(80, &|_| String::new());
     each(8, &|signal| signal.2.to_string());
     each(32, &|_| String::new());
