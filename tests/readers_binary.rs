@@ -137,6 +137,10 @@ fn edf_annotations_rates_and_units() {
     assert!(refuse(change("3584    ", "3328    ")).contains("header of 3328"));
     assert!(refuse(change("ECG I   ", "ECG II  ")).contains("twice"));
     assert!(refuse(change("ECG V6", "EMG xx")).contains("V6"));
+    // A table that begins with the same eight characters is none.
+    let text: String = (0..2500).map(|t| format!("0       {} 0 0 0 0 0 0\n", t % 2)).collect();
+    let source = Source::open(write(&to, "t.asc", text), Given::default()).unwrap();
+    assert_eq!((source.kind(), source.read(0).unwrap().leads.len()), ("OSF .asc", 8));
 }
 
 #[test]
@@ -256,6 +260,8 @@ fn scp_in_every_way_of_coding() {
             true
         })
     };
+    let overlapping = Form { codes: Codes::Plain, differences: 0, beats: Some(&[400; 70]) };
+    assert!(refuse(scp::write(&ecg, overlapping)).contains("overlap"));
     assert!(refuse(edit(6, 5, 1)).contains("bimodal"));
     assert!(refuse(edit(6, 4, 3)).contains("no edition"));
     assert!(refuse(edit(6, 2, 100)).contains("every 2000"));

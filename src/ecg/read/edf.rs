@@ -2,7 +2,7 @@
 //!
 //! Formats: Kemp et al. 1992 (EDF); Kemp and Olivan 2003, `www.edfplus.info/specs` (EDF+); BioSemi (BDF: samples of 24 bits).
 
-use super::bytes::{Bytes, Found, Number, OnDisk};
+use super::bytes::{Bytes, Found, Number, OnDisk, latin};
 use super::ranged::{MOST_SAMPLES, Ranged};
 use super::{Annotation, Given, Patient, Recording, Unit, named};
 use crate::{Error, Result, intake};
@@ -75,9 +75,11 @@ pub fn read(path: impl AsRef<Path>, given: &Given) -> Result<Recording> {
     Stream::open(path, given)?.whole().map_err(|problem| Error::format(path, problem))
 }
 
-/// Whether a file begins as one.
+/// Whether a file begins as one: with its version, and with the length of its header where that stands (a table may begin with a 0 too).
 pub fn is_edf(start: &[u8]) -> bool {
-    start.starts_with(b"0       ") || start.starts_with(b"\xffBIOSEMI")
+    let versioned = start.starts_with(b"0       ") || start.starts_with(b"\xffBIOSEMI");
+    let length = start.get(184..192).and_then(|field| latin(field).parse::<usize>().ok());
+    versioned && length.is_some_and(|length| length > 256 && length.is_multiple_of(256))
 }
 
 /// A signal that is a lead.
