@@ -17,6 +17,10 @@ use std::error::Error;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
+/// The writers of the tests.
+#[path = "../../tests/formats/mod.rs"]
+mod formats;
+
 type Outcome = Result<(), Box<dyn Error>>;
 
 /// The folder to write, and the tests' data.
@@ -170,7 +174,39 @@ impl Seeds {
         let median: String = (0..600).map(|_| "0,1,2,3,4,5,6,7,8,9,10,11,\n").collect();
         self.put("asc", "median", format!("a line\n12 Lead Medians\n{median}"))?;
         self.put("asc", "labels", "patid;VentRate;pr;qrs;qt;R_PeakAmpl_v5\n1;60;150;90;400;1200\n2;;;;;\n")?;
+        self.binary_recordings()?;
         self.put("columns", "semicolons", "\u{feff}t (ms);lead I [mV];II (V)\n0;0.1;1e-4\n4;0.2;2e-4\n")
+    }
+
+    fn binary_recordings(&self) -> Outcome {
+        use formats::dicom::{Group, Syntax};
+        use formats::scp::{Codes, Form};
+        use formats::{NAMES, dicom, edf, hdf5, ishne, matlab, parquet, scp};
+        // Fewer samples than make an ECG: what is tried is the reading.
+        let eight = ecg();
+        let twelve = cardiograd::ecg::leads::twelve(eight.slice(ndarray::s![.., ..500]));
+        let leads: formats::Leads = twelve.rows().into_iter().map(|row| row.mapv(f32::round).to_vec()).collect();
+        self.put("edf", "plus.edf", edf::write(&leads, false, "mV", &[(0.5, "a note")], 0.0))?;
+        self.put("edf", "b.bdf", edf::write(&leads, true, "uV", &[], 0.0))?;
+        for syntax in [Syntax::Implicit, Syntax::Explicit, Syntax::Deflated, Syntax::Big] {
+            let groups = [Group { skew: 1, ..Group::plain(&NAMES[..6], leads[..6].to_vec()) }, Group::plain(&NAMES[6..], leads[6..].to_vec())];
+            self.put("dicom", &format!("{syntax:?}"), dicom::write(&groups, syntax))?;
+        }
+        for (codes, differences, beats) in [(Codes::Plain, 0, None), (Codes::Standard, 2, Some(&[200u32][..])), (Codes::Own, 1, None)] {
+            self.put("scp", &format!("{codes:?}"), scp::write(&leads, Form { codes, differences, beats }))?;
+        }
+        self.put("ishne", "twelve", ishne::write(&leads))?;
+        self.put("matlab", "4", matlab::level4(&leads))?;
+        self.put("matlab", "5", matlab::level5(&leads, false))?;
+        self.put("matlab", "5z", matlab::level5(&leads, true))?;
+        self.put("matlab", "structure", matlab::structure(&leads))?;
+        self.put("matlab", "7.3", hdf5::matlab(&leads))?;
+        let two = [leads.clone(), leads];
+        self.put("hdf5", "whole", hdf5::code15(&two, None, Some("mV")))?;
+        self.put("hdf5", "chunks", hdf5::code15(&two, Some(&[2, 99, 5]), None))?;
+        self.put("parquet", "instants", parquet::instants(&two[0]))?;
+        self.put("parquet", "lists", parquet::lists(&two))?;
+        self.put("parquet", "nested", parquet::nested(&two))
     }
 
     fn tables(&self) -> Outcome {

@@ -1,4 +1,4 @@
-//! Checksums made right, without which no changed byte would come past them: of the project's own files and of zip archives.
+//! Checksums made right, without which no changed byte would come past them: of the project's own files, of zip archives, of SCP-ECG and ISHNE.
 
 use flate2::read::DeflateDecoder;
 use std::io::Read;
@@ -61,4 +61,40 @@ fn checksum(method: usize, data: &[u8]) -> u32 {
 
 fn number(bytes: &[u8], at: usize, size: usize) -> Option<usize> {
     Some(bytes.get(at..at + size)?.iter().rev().fold(0, |sum, byte| sum << 8 | usize::from(*byte)))
+}
+
+/// The sum of SCP-ECG and ISHNE: CRC-CCITT from all ones.
+fn ccitt(bytes: &[u8]) -> u16 {
+    bytes.iter().fold(0xffff, |sum, byte| {
+        (0..8).rev().fold(sum, |sum: u16, bit| sum << 1 ^ if sum >> 15 != u16::from(byte >> bit & 1) { 0x1021 } else { 0 })
+    })
+}
+
+/// Makes right the sum over the header of an ISHNE file, where the header says it ends.
+pub fn ishne(bytes: &mut [u8]) {
+    let Some(end) = number(bytes, 22, 4) else { return };
+    if let Some(header) = bytes.get(10..end) {
+        let sum = ccitt(header);
+        bytes[8..10].copy_from_slice(&sum.to_le_bytes());
+    }
+}
+
+/// Makes right the sums of an SCP-ECG record: of every section that section 0 lists, of section 0, of the record.
+pub fn scp(bytes: &mut [u8]) {
+    let length = |bytes: &[u8], at: usize| number(bytes, at, 4).filter(|length| *length >= 16);
+    let listed = length(bytes, 10).unwrap_or(16) / 10;
+    for pointer in 0..listed {
+        let Some(place) = number(bytes, 28 + 10 * pointer, 4).and_then(|place| place.checked_sub(1)) else { break };
+        let Some(end) = length(bytes, place + 4).map(|length| place + length) else { continue };
+        if place > 6 && end <= bytes.len() {
+            let sum = ccitt(&bytes[place + 2..end]);
+            bytes[place..place + 2].copy_from_slice(&sum.to_le_bytes());
+        }
+    }
+    for (place, end) in [(6, length(bytes, 10).map(|length| 6 + length)), (0, number(bytes, 2, 4))] {
+        if let Some(end) = end.filter(|end| *end <= bytes.len() && *end >= place + 2) {
+            let sum = ccitt(&bytes[place + 2..end]);
+            bytes[place..place + 2].copy_from_slice(&sum.to_le_bytes());
+        }
+    }
 }

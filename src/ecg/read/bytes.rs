@@ -168,6 +168,15 @@ impl Number {
         }
     }
 
+    /// The lowest and the highest number; infinite for floats.
+    pub fn ends(self) -> [f64; 2] {
+        match self {
+            Number::Signed(size) => [-(2f64.powi(8 * size as i32 - 1)), 2f64.powi(8 * size as i32 - 1) - 1.0],
+            Number::Unsigned(size) => [0.0, 2f64.powi(8 * size as i32) - 1.0],
+            Number::Float(_) => [f64::NEG_INFINITY, f64::INFINITY],
+        }
+    }
+
     /// The number in [`Self::size`] bytes.
     pub fn read(self, bytes: &[u8], big: bool) -> f64 {
         let mut eight = [0u8; 8];

@@ -5,6 +5,7 @@
 mod data;
 
 use super::bytes::{Found, Number};
+use super::carried::Printed;
 use super::{Annotation, Block, Lead, Patient, Recording, Unit, named, numbered};
 use crate::ecg::Measurements;
 use crate::intake::{self, Most};
@@ -16,6 +17,9 @@ use std::path::Path;
 const LARGEST: Most = Most { bytes: 1 << 29, of: "a DICOM waveform" };
 /// The most samples of all channels that are unpacked.
 const MOST_SAMPLES: usize = 1 << 27;
+
+/// Fewer instants of padding at an end may be the ECG's own.
+const PADDING: usize = 5;
 
 /// The elements that are read.
 mod tag {
@@ -172,7 +176,14 @@ fn group(item: &Set<'_>, to: &mut Recording) -> Found<Group> {
     if data.len() < total * number.size() {
         return Err(format!("truncated: {} bytes where {count} channels of {length} samples take {}", data.len(), total * number.size()));
     }
+    let value = |t: usize, at: usize| number.read(&data[(t * count + at) * number.size()..], item.big);
     let padding = item.bytes(tag::PADDING).filter(|bytes| bytes.len() >= number.size()).map(|bytes| number.read(bytes, item.big));
+    // An end of the numbers' range is no voltage. Anything else (0 in files of some makers) may be one: only what is padded at the ends is cut off.
+    let gap = padding.filter(|padding| number.ends().contains(padding));
+    let padded = |t: &usize| padding.is_some_and(|padding| (0..count).all(|at| value(*t, at) == padding));
+    let long = |run: usize| if run < PADDING { 0 } else { run };
+    let first = long((0..length).take_while(padded).count());
+    let last = length - long((first..length).rev().take_while(padded).count());
     let mut leads = Vec::new();
     for (at, channel) in channels.iter().enumerate() {
         let Some((name, sign)) = lead(channel) else {
@@ -181,9 +192,8 @@ fn group(item: &Set<'_>, to: &mut Recording) -> Found<Group> {
             continue;
         };
         let (step, base) = scale(channel).map_err(|problem| format!("lead {name}: {problem}"))?;
-        let raw = |t: usize| number.read(&data[(t * count + at) * number.size()..], item.big);
-        let volts = |value: f64| if padding == Some(value) { f64::NAN } else { sign * (value * step + base) };
-        let samples = (0..length).map(|t| volts(raw(t))).collect();
+        let volts = |value: f64| if gap == Some(value) { f64::NAN } else { sign * (value * step + base) };
+        let samples = (first..last).map(|t| volts(value(t, at))).collect();
         let skew = skew(channel, rate)?;
         leads.push(Lead::new(name, shifted(samples, skew).map_err(|problem| format!("lead {name}: {problem}"))?));
     }
@@ -254,9 +264,9 @@ fn shifted(samples: Vec<f64>, late: f64) -> Found<Vec<f64>> {
         .collect())
 }
 
-/// What the annotations of the whole ECG tell of its measurements.
+/// What the annotations of the whole ECG tell of its measurements, by code or by meaning.
 fn measurements(annotations: &[Set<'_>]) -> Option<Measurements> {
-    let mut all = Measurements::default();
+    let mut all = Printed::default();
     for annotation in annotations {
         let Some(concept) = annotation.items(tag::CONCEPT).first() else { continue };
         let Ok(Some(value)) = annotation.decimal(tag::VALUE) else { continue };
@@ -268,20 +278,29 @@ fn measurements(annotations: &[Set<'_>]) -> Option<Measurements> {
             "us" => value / 1e3,
             _ => value,
         };
-        let (field, value) = match (code.as_str(), meaning.as_str()) {
-            ("5.13.5-7" | "2:15872" | "MDC_ECG_TIME_PD_PR", _) | (_, "pr interval" | "p r interval" | "pq interval") => {
-                (&mut all.pr_ms, milliseconds)
-            }
-            ("5.13.5-9" | "2:16156" | "MDC_ECG_TIME_PD_QRS", _) | (_, "qrs duration") => (&mut all.qrs_ms, milliseconds),
-            ("5.13.5-11" | "2:16160" | "MDC_ECG_TIME_PD_QT", _) | (_, "qt interval" | "q t interval") => (&mut all.qt_ms, milliseconds),
-            ("5.10.2.5-1" | "2:16016" | "MDC_ECG_HEART_RATE" | "8867-4", _)
-            | (_, "ventricular heart rate" | "ventricular rate" | "heart rate") => (&mut all.rate_bpm, value),
-            _ => continue,
+        let Some((_, _, _, field, in_time)) =
+            MEASURED.iter().find(|(scp, mdc, words, ..)| [*scp, *mdc].contains(&code.as_str()) || words.contains(&meaning.as_str()))
+        else {
+            continue;
         };
         // The first stands for the whole ECG; later ones are of single beats.
-        if field.is_none() && value > 0.0 && value < 1e5 {
-            *field = Some(value);
-        }
+        field(&mut all).get_or_insert(if *in_time { milliseconds } else { value });
     }
-    (all != Measurements::default()).then_some(all)
+    all.labels()
 }
+
+type Field = fn(&mut Printed) -> &mut Option<f64>;
+
+/// The measurements that are known: their codes in SCP-ECG's and ISO 11073's schemes, their meanings in small letters, where they go, and whether they
+/// are times.
+const MEASURED: [(&str, &str, &[&str], Field, bool); 9] = [
+    ("5.13.5-7", "2:15872", &["pr interval", "p r interval", "pq interval"], |all| &mut all.pr_ms, true),
+    ("5.13.5-9", "2:16156", &["qrs duration"], |all| &mut all.qrs_ms, true),
+    ("5.13.5-11", "2:16160", &["qt interval", "q t interval"], |all| &mut all.qt_ms, true),
+    ("5.10.2.5-1", "2:16016", &["ventricular heart rate", "ventricular rate", "heart rate"], |all| &mut all.rate_bpm, false),
+    ("5.10.2.5-5", "2:15876", &["qtc interval"], |all| &mut all.qtcb_ms, true),
+    ("5.13.5-1", "2:16124", &["p duration"], |all| &mut all.p_ms, true),
+    ("5.10.3-11", "2:16128", &["p axis"], |all| &mut all.axes[0], false),
+    ("5.10.3-13", "2:16132", &["qrs axis"], |all| &mut all.axes[1], false),
+    ("5.10.3-15", "2:16136", &["t axis"], |all| &mut all.axes[2], false),
+];

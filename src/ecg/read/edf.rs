@@ -2,13 +2,15 @@
 //!
 //! Formats: Kemp et al. 1992 (EDF); Kemp and Olivan 2003, `www.edfplus.info/specs` (EDF+); BioSemi (BDF: samples of 24 bits).
 
-use super::bytes::{Bytes, Found, Number};
+use super::bytes::{Bytes, Found, Number, OnDisk, latin};
+use super::ranged::{MOST_SAMPLES, Ranged};
 use super::{Annotation, Given, Patient, Recording, Unit, named};
-use crate::intake::{self, Most};
-use crate::{Error, Result};
+use crate::{Error, Result, intake};
+use std::ops::Range;
 use std::path::Path;
 
-const LARGEST: Most = Most { bytes: 1 << 30, of: "an EDF file" };
+/// Bytes of data records that are read at once.
+const BLOCK: usize = 1 << 22;
 /// The most signals a file may have.
 const MOST_SIGNALS: usize = 512;
 /// Records of a file whose pauses are shorter than this, s, are one piece: their times are written with few digits.
@@ -70,57 +72,200 @@ struct Header {
 /// If the header cannot be understood, data records are missing or lie apart in time, the leads have different rates or no unit of voltage.
 pub fn read(path: impl AsRef<Path>, given: &Given) -> Result<Recording> {
     let path = path.as_ref();
-    let bytes = intake::read(path, LARGEST)?;
-    let recording = parse(&bytes, given).map_err(|problem| Error::format(path, problem))?;
-    Ok(Recording { id: Recording::of_file(path).id, ..recording })
+    Stream::open(path, given)?.whole().map_err(|problem| Error::format(path, problem))
 }
 
-/// Whether a file begins as one.
+/// Whether a file begins as one: with its version, and with the length of its header where that stands (a table may begin with a 0 too).
 pub fn is_edf(start: &[u8]) -> bool {
-    start.starts_with(b"0       ") || start.starts_with(b"\xffBIOSEMI")
+    let versioned = start.starts_with(b"0       ") || start.starts_with(b"\xffBIOSEMI");
+    let length = start.get(184..192).and_then(|field| latin(field).parse::<usize>().ok());
+    versioned && length.is_some_and(|length| length > 256 && length.is_multiple_of(256))
 }
 
-fn parse(bytes: &[u8], given: &Given) -> Found<Recording> {
-    let header = header(bytes)?;
-    let body = &bytes[header.start..];
-    let held = body.len() / header.record;
-    let records = header.records.unwrap_or(held);
-    if records > held {
-        return Err(format!("truncated: {held} data records where the header announces {records}"));
+/// A signal that is a lead.
+struct Lead {
+    signal: usize,
+    name: &'static str,
+    /// µV of digital 0, and of one step.
+    zero: f64,
+    step: f64,
+}
+
+/// An open file, read from any place on.
+pub struct Stream {
+    disk: OnDisk,
+    header: Header,
+    records: usize,
+    leads: Vec<Lead>,
+    rate: f64,
+    about: Recording,
+}
+
+impl Stream {
+    /// Opens a file.
+    ///
+    /// # Errors
+    /// As [`read`].
+    pub fn open(path: &Path, given: &Given) -> Result<Self> {
+        let (file, length) = intake::open(path)?;
+        let about = Recording::of_file(path);
+        Self::new(OnDisk::new(file, length), about, given).map_err(|problem| Error::format(path, problem))
     }
-    let body = &body[..records * header.record];
-    if let Some(notes) = header.signals.iter().find(|signal| signal.notes()) {
-        times(&header, notes, body)?;
-    }
-    let mut recording = Recording { patient: patient(bytes)?, ..Recording::default() };
-    let mut of: Option<&Signal> = None;
-    for signal in header.signals.iter().filter(|signal| signal.samples > 0 && !signal.notes()) {
-        let plain = signal.label.split_once("-Ref").or(signal.label.split_once("-REF")).map_or(signal.label.as_str(), |(plain, _)| plain);
-        if named(plain).is_none() {
-            recording.pass_over(&signal.label, "no lead that is known");
-            continue;
+
+    fn new(disk: OnDisk, mut about: Recording, given: &Given) -> Found<Self> {
+        let start = disk.at_most(0, 256 * (MOST_SIGNALS as u64 + 1))?;
+        let header = header(&start)?;
+        let held = (disk.length() - header.start as u64) / header.record as u64;
+        let records = header.records.unwrap_or(usize::try_from(held).unwrap_or(usize::MAX));
+        if records as u64 > held {
+            return Err(format!("truncated: {held} data records where the header announces {records}"));
         }
-        match of {
-            Some(first) if first.samples != signal.samples => {
+        about.patient = patient(&start)?;
+        let mut leads: Vec<Lead> = Vec::new();
+        for (at, signal) in header.signals.iter().enumerate().filter(|(_, signal)| signal.samples > 0 && !signal.notes()) {
+            let label = &signal.label;
+            let plain = label.split_once("-Ref").or(label.split_once("-REF")).map_or(label.as_str(), |(plain, _)| plain);
+            let Some(lead) = named(plain) else {
+                about.pass_over(label, "no lead that is known");
+                continue;
+            };
+            let first = leads.first().map_or(signal, |lead| &header.signals[lead.signal]);
+            if first.samples != signal.samples {
                 return Err(format!(
-                    "{} has {} samples a record and {} has {}: leads of different rates are not one ECG",
-                    first.label, first.samples, signal.label, signal.samples
+                    "{} has {} samples a record and {label} has {}: leads of different rates are not one ECG",
+                    first.label, first.samples, signal.samples
                 ));
             }
-            _ => of = Some(signal),
+            let sign = if lead.negated { -1.0 } else { 1.0 };
+            let (zero, step) = signal.scale(given)?;
+            leads.push(Lead { signal: at, name: lead.name, zero: sign * zero, step: sign * step });
         }
-        recording.take(plain, samples(&header, signal, body, given)?);
+        let Some(first) = leads.first() else {
+            let labels: Vec<&str> = header.signals.iter().map(|signal| signal.label.as_str()).collect();
+            return Err(format!("none of its signals is an ECG lead by name: {}", labels.join(", ")));
+        };
+        if header.seconds <= 0.0 {
+            return Err("its data records have no duration: the sampling rate cannot be known".into());
+        }
+        let rate = header.signals[first.signal].samples as f64 / header.seconds;
+        Ok(Stream { disk, header, records, leads, rate, about })
     }
-    let Some(first) = of else {
-        let labels: Vec<&str> = header.signals.iter().map(|signal| signal.label.as_str()).collect();
-        return Err(format!("none of its signals is an ECG lead by name: {}", labels.join(", ")));
-    };
-    if header.seconds <= 0.0 {
-        return Err("its data records have no duration: the sampling rate cannot be known".into());
+
+    /// The whole recording.
+    fn whole(self) -> Found<Recording> {
+        let total = self.samples().checked_mul(self.leads.len()).filter(|total| *total <= MOST_SAMPLES);
+        total.ok_or_else(|| format!("{} leads of {} samples: too long to be read at once", self.leads.len(), self.samples()))?;
+        self.check_times()?;
+        let leads = self.part(0..self.samples())?;
+        let annotations = self.annotations()?;
+        Ok(Recording { leads, annotations, rate: self.rate, ..self.about })
     }
-    recording.rate = first.samples as f64 / header.seconds;
-    recording.annotations = annotations(&header, body, recording.rate);
-    Ok(recording)
+
+    /// Samples of a lead in a data record.
+    fn each(&self) -> usize {
+        self.header.signals[self.leads[0].signal].samples
+    }
+
+    /// The leads from one sample to another.
+    fn part(&self, samples: Range<usize>) -> Found<Vec<super::Lead>> {
+        let each = self.each();
+        let mut all: Vec<super::Lead> =
+            self.leads.iter().map(|lead| super::Lead::new(lead.name, Vec::with_capacity(samples.len()))).collect();
+        let number = Number::Signed(self.header.width);
+        self.records(samples.start / each..samples.end.div_ceil(each), |at, record| {
+            let within = samples.start.max(at * each) - at * each..samples.end.min((at + 1) * each) - at * each;
+            for (lead, to) in self.leads.iter().zip(&mut all) {
+                let offset = self.header.signals[lead.signal].offset;
+                let bytes = &record[offset + within.start * self.header.width..offset + within.end * self.header.width];
+                to.samples.extend(bytes.chunks_exact(self.header.width).map(|one| lead.zero + lead.step * number.read(one, false)));
+            }
+            Ok(())
+        })?;
+        Ok(all)
+    }
+
+    /// Hands on data records one by one, reading many at once.
+    fn records(&self, range: Range<usize>, mut each: impl FnMut(usize, &[u8]) -> Found<()>) -> Found<()> {
+        let together = (BLOCK / self.header.record).max(1);
+        for first in range.clone().step_by(together) {
+            let count = together.min(range.end - first);
+            let begin = self.header.start as u64 + first as u64 * self.header.record as u64;
+            let bytes = self.disk.bytes(begin, count as u64 * self.header.record as u64)?;
+            for (at, record) in bytes.chunks_exact(self.header.record).enumerate() {
+                each(first + at, record)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The signals of notes, of a record.
+    fn notes<'a>(&self, record: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
+        let width = self.header.width;
+        let signals = self.header.signals.iter().filter(|signal| signal.notes());
+        signals.map(move |signal| &record[signal.offset..][..signal.samples * width])
+    }
+
+    /// The data records must follow one another: the first note of each tells when it begins.
+    fn check_times(&self) -> Found<()> {
+        if !self.header.pauses {
+            return Ok(());
+        }
+        let mut first = None;
+        self.records(0..self.records, |at, record| {
+            let begins = self.notes(record).next().and_then(onset).ok_or(format!("data record {} does not tell its time", at + 1))?;
+            let expected = *first.get_or_insert(begins) + at as f64 * self.header.seconds;
+            match (begins - expected).abs() > PAUSE {
+                true => Err(format!(
+                    "the recording is interrupted: data record {} begins at {begins} s where {expected} s follows; cut it at its pauses",
+                    at + 1
+                )),
+                false => Ok(()),
+            }
+        })
+    }
+
+    /// The notes of all records; those of a time before the beginning are left out.
+    fn annotations(&self) -> Found<Vec<Annotation>> {
+        let mut all: Vec<Annotation> = Vec::new();
+        if !self.header.signals.iter().any(Signal::notes) {
+            return Ok(all);
+        }
+        let mut begins = None;
+        self.records(0..self.records, |_, record| {
+            let zero = *begins.get_or_insert_with(|| self.notes(record).next().and_then(onset).unwrap_or(0.0));
+            for (time, text) in self.notes(record).flat_map(entries) {
+                let sample = ((time - zero) * self.rate).round();
+                if sample >= 0.0 && all.len() < MOST_NOTES {
+                    all.push(Annotation { sample: sample as u64, symbol: String::new(), text });
+                }
+            }
+            Ok(())
+        })?;
+        all.sort_by_key(|annotation| annotation.sample);
+        Ok(all)
+    }
+}
+
+impl Ranged for Stream {
+    fn rate(&self) -> f64 {
+        self.rate
+    }
+
+    fn samples(&self) -> usize {
+        self.records * self.each()
+    }
+
+    fn lead_names(&self) -> Vec<&str> {
+        self.leads.iter().map(|lead| lead.name).collect()
+    }
+
+    fn check(&self) -> Found<()> {
+        self.check_times()
+    }
+
+    fn leads(&self, samples: Range<usize>) -> Found<Vec<super::Lead>> {
+        self.part(samples)
+    }
 }
 
 /// Who it is of: of an EDF+ file code, sex, birthdate and name, in other files one text.
@@ -136,25 +281,6 @@ fn patient(bytes: &[u8]) -> Found<Patient> {
         }
         _ => Patient { name: known(&text), ..Patient::default() },
     })
-}
-
-/// The notes of all records; those of a time before the beginning are left out.
-fn annotations(header: &Header, body: &[u8], rate: f64) -> Vec<Annotation> {
-    let records = || body.chunks_exact(header.record);
-    let part = |signal: &Signal, record: &'_ [u8]| record[signal.offset..][..signal.samples * header.width].to_vec();
-    let signals = || header.signals.iter().filter(|signal| signal.notes());
-    let begins = signals().next().zip(records().next()).and_then(|(signal, record)| onset(&part(signal, record))).unwrap_or(0.0);
-    let mut all: Vec<Annotation> = Vec::new();
-    for record in records() {
-        for (time, text) in signals().flat_map(|signal| entries(&part(signal, record))) {
-            let sample = ((time - begins) * rate).round();
-            if sample >= 0.0 && all.len() < MOST_NOTES {
-                all.push(Annotation { sample: sample as u64, symbol: String::new(), text });
-            }
-        }
-    }
-    all.sort_by_key(|annotation| annotation.sample);
-    all
 }
 
 fn header(bytes: &[u8]) -> Found<Header> {
@@ -215,37 +341,6 @@ impl Into64 for f64 {
     fn finite(&self) -> bool {
         self.is_finite()
     }
-}
-
-fn samples(header: &Header, signal: &Signal, body: &[u8], given: &Given) -> Found<Vec<f64>> {
-    let (zero, step) = signal.scale(given)?;
-    let number = Number::Signed(header.width);
-    let mut all = Vec::with_capacity(body.len() / header.record * signal.samples);
-    for record in body.chunks_exact(header.record) {
-        let part = &record[signal.offset..][..signal.samples * header.width];
-        all.extend(part.chunks_exact(header.width).map(|bytes| zero + step * number.read(bytes, false)));
-    }
-    Ok(all)
-}
-
-/// The data records must follow one another: the first note of each tells when it begins.
-fn times(header: &Header, notes: &Signal, body: &[u8]) -> Found<()> {
-    if !header.pauses {
-        return Ok(());
-    }
-    let mut first = None;
-    for (at, record) in body.chunks_exact(header.record).enumerate() {
-        let part = &record[notes.offset..][..notes.samples * header.width];
-        let begins = onset(part).ok_or(format!("data record {} does not tell its time", at + 1))?;
-        let expected = *first.get_or_insert(begins) + at as f64 * header.seconds;
-        if (begins - expected).abs() > PAUSE {
-            return Err(format!(
-                "the recording is interrupted: data record {} begins at {begins} s where {expected} s follows; cut it at its pauses",
-                at + 1
-            ));
-        }
-    }
-    Ok(())
 }
 
 /// The time of the first list of notes in a record, s.

@@ -31,8 +31,8 @@ impl Axes {
     pub fn of(shape: &[usize], turned: bool, given: &Given) -> Option<Self> {
         let (ecg, rest) = match *shape {
             [a, b] => (None, [a, b]),
-            [a, b, n] if turned => (Some(2), [a, b]).filter_used(n),
-            [n, a, b] if !turned => (Some(0), [a, b]).filter_used(n),
+            [a, b, n] if turned && n > 0 => (Some(2), [a, b]),
+            [n, a, b] if !turned && n > 0 => (Some(0), [a, b]),
             _ => return None,
         };
         let leads = |count: usize, samples: usize| samples > 4 * count && arrays::names(count, given).is_some();
@@ -41,16 +41,6 @@ impl Axes {
             [a, b] if leads(b, a) => Some(Axes { ecg, leads_first: false, leads: b, samples: a }),
             _ => None,
         }
-    }
-}
-
-trait FilterUsed {
-    fn filter_used(self, count: usize) -> Self;
-}
-impl FilterUsed for (Option<usize>, [usize; 2]) {
-    /// An empty axis of ECGs holds none, and no shape of leads makes up for it.
-    fn filter_used(self, count: usize) -> Self {
-        if count == 0 { (None, [0, 0]) } else { self }
     }
 }
 

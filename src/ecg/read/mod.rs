@@ -22,6 +22,7 @@ pub mod osf;
 pub mod parquet;
 pub mod philips;
 mod prepare;
+mod ranged;
 pub mod schiller;
 pub mod scp;
 mod source;

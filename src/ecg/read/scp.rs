@@ -290,12 +290,18 @@ fn undo(mut values: Vec<i32>, differences: u8) -> Found<Vec<i32>> {
 
 /// Adds the reference beat where it was taken out; the rhythm's samples are counted from `first`.
 fn add_back(samples: &mut [Vec<f64>], reference: &[Vec<f64>], beats: &Beats, first: i64) -> Found<()> {
+    let last = first + samples.first().map_or(0, |lead| lead.len() as i64) - 1;
+    let zone = |[from, _, to]: &[i64; 3]| (*from).max(first)..=(*to).min(last);
+    // Beats lie apart: zones that overlap many times over are a damaged section, and without end to work through.
+    let total: i64 = beats.places.iter().map(|place| (zone(place).end() - zone(place).start() + 1).max(0)).sum();
+    if total > 2 * (last - first + 1) {
+        return Err("section 4: the beats that were taken out overlap: damaged".into());
+    }
     for (lead, beat) in samples.iter_mut().zip(reference) {
-        for [from, middle, to] in &beats.places {
-            let (end, begin) = (*to.min(&(first + lead.len() as i64 - 1)), *from.max(&first));
-            for t in begin..=end {
+        for place in &beats.places {
+            for t in zone(place) {
                 // Both counts begin at 1.
-                let within = usize::try_from(beats.fiducial - 1 + t - middle).ok().and_then(|at| beat.get(at));
+                let within = usize::try_from(beats.fiducial - 1 + t - place[1]).ok().and_then(|at| beat.get(at));
                 lead[(t - first) as usize] += within.copied().unwrap_or(0.0);
             }
         }

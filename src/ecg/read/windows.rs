@@ -1,8 +1,10 @@
 //! Recordings too long for memory or for one median beat, in windows: each a recording of its own, read one after the other.
 
+use super::kinds::Kind;
 use super::prepare::limb;
+use super::ranged::Ranged;
 use super::wfdb::Stream;
-use super::{Given, Lead, Recording, Unit, stem};
+use super::{Given, Lead, Recording, Unit, edf, ishne, stem};
 use crate::ecg::SHORTEST;
 use crate::ecg::leads::{INDEPENDENT, LEADS, RATE};
 use crate::files::npy::NpyRows;
@@ -12,6 +14,7 @@ use std::path::{Path, PathBuf};
 
 enum Samples {
     Wfdb(Stream),
+    Ranged(Box<dyn Ranged>),
     /// One ECG of an array; where its samples begin, elements from the array's first.
     Array {
         rows: NpyRows,
@@ -42,7 +45,8 @@ pub struct Window {
 }
 
 impl Windows {
-    /// The recordings of a file, in windows of `seconds`: one of a WFDB record (`.hea`), one an ECG of an array (`.npy`). What is left behind the
+    /// The recordings of a file, in windows of `seconds`: one of a WFDB record (`.hea`), an EDF or an ISHNE file, one an
+    /// ECG of an array (`.npy`). What is left behind the
     /// last whole window is a window of its own if it is long enough for an ECG, else the end of the last one.
     ///
     /// # Errors
@@ -52,8 +56,22 @@ impl Windows {
         match extension.as_str() {
             "npy" => Self::of_array(path, given, seconds),
             "hea" | "dat" | "" => Self::of_record(&path.with_extension("hea"), seconds).map(|one| vec![one]),
-            _ => Err(Error::Usage(format!("{}: windows are read from WFDB records (.hea) and .npy arrays", path.display()))),
+            _ => match Kind::of(path)?.map(Kind::name) {
+                Some("EDF") => Self::of_stream(path, Box::new(edf::Stream::open(path, &given)?), seconds).map(|one| vec![one]),
+                Some("ISHNE") => Self::of_stream(path, Box::new(ishne::Stream::open(path)?), seconds).map(|one| vec![one]),
+                _ => {
+                    Err(Error::Usage(format!("{}: windows are read from WFDB records (.hea), EDF, ISHNE and .npy arrays", path.display())))
+                }
+            },
         }
+    }
+
+    fn of_stream(path: &Path, stream: Box<dyn Ranged>, seconds: f64) -> Result<Self> {
+        let refuse = |problem: String| Error::format(path, problem);
+        stream.check().map_err(refuse)?;
+        check_leads(&stream.lead_names()).map_err(refuse)?;
+        let (rate, total) = (stream.rate(), stream.samples());
+        Self::new(path, stem(path), rate, total, seconds, Samples::Ranged(stream))
     }
 
     fn of_record(path: &Path, seconds: f64) -> Result<Self> {
@@ -130,6 +148,7 @@ impl Windows {
         let start = part.start as f64 / self.rate;
         let leads = match &mut self.samples {
             Samples::Wfdb(stream) => stream.take(part.len())?,
+            Samples::Ranged(stream) => stream.leads(part).map_err(|problem| Error::format(&self.path, problem))?,
             Samples::Array { rows, first, names, factor } => {
                 let lead = |(row, name): (usize, &&'static str)| {
                     let values = rows.values_f32(*first + row * self.total + part.start, part.len())?;

@@ -18,7 +18,7 @@ const UNDEFINED: usize = u32::MAX as usize;
 const DEEPEST: usize = 16;
 const MOST_ELEMENTS: usize = 200_000;
 /// Bytes that a deflated file may grow to.
-const LARGEST_INFLATED: u64 = 1 << 28;
+const LARGEST_INFLATED: u64 = 1 << 27;
 
 const IMPLICIT: &str = "1.2.840.10008.1.2";
 const EXPLICIT: &str = "1.2.840.10008.1.2.1";

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// The longest axis of an array, and the most elements of a part that is read.
 const MOST_AXIS: u64 = 1 << 40;
-const MOST_ELEMENTS: u64 = 1 << 27;
+const MOST_ELEMENTS: u64 = 1 << 25;
 /// Bytes of chunks that are kept once they are inflated: rows beside each other lie in the same ones.
 const KEPT: usize = 1 << 26;
 

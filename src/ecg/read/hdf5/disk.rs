@@ -53,7 +53,7 @@ impl Disk {
         let root = match version {
             // The address of a driver's block; then a symbol table's entry: where its name stands, and its header.
             0 | 1 => {
-                (address(&mut at)?, address(&mut at)?);
+                let (_driver, _name) = (address(&mut at)?, address(&mut at)?);
                 address(&mut at)?
             }
             _ => None,

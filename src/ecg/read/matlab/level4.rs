@@ -19,7 +19,8 @@ fn matrix(at: &mut Bytes<'_>, contents: &mut Contents, total: &mut usize) -> Fou
     // MOPT: order of bytes, 0, kind of numbers, kind of matrix, as decimal digits.
     let not_one = || "not a MATLAB file: it begins neither as level 5 nor 7.3, nor as a matrix of level 4".to_owned();
     let mut head = *at;
-    head.big = head.clone().u32()? > 9999;
+    let mut ahead = head;
+    head.big = ahead.u32()? > 9999;
     let kind = head.u32()?;
     let [order, zero, numbers, matrix] = [kind / 1000, kind / 100 % 10, kind / 10 % 10, kind % 10];
     if order != u32::from(head.big) || zero != 0 || matrix > 1 {

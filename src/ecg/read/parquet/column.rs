@@ -10,6 +10,8 @@ use std::sync::Arc;
 /// The most entries, and bytes, of a page.
 const MOST_ENTRIES: usize = 1 << 24;
 const LARGEST_PAGE: usize = 1 << 27;
+/// Values a byte of a page: a flat lead takes few bytes, but some.
+const MOST_A_BYTE: usize = 1024;
 /// Bytes in which the head of a page must end.
 const LARGEST_HEAD: u64 = 1 << 16;
 const MOST_PAGES: usize = 4_000_000;
@@ -108,8 +110,10 @@ impl Column {
             }
             let page = |of: &Fields<'_>, encoding, apart| {
                 let entries = of.count(1, "the number of a page's values")?;
-                if entries > MOST_ENTRIES {
-                    return Err(format!("a page of {entries} values: at most {MOST_ENTRIES} are read"));
+                if entries > MOST_ENTRIES.min(MOST_A_BYTE * (length + 16)) {
+                    return Err(format!(
+                        "a page of {entries} values in {length} bytes: at most {MOST_ENTRIES}, and {MOST_A_BYTE} a byte, are read"
+                    ));
                 }
                 let encoding = of.whole(encoding).unwrap_or(-1);
                 Ok(Page { codec, at, packed, length, entries, encoding, apart, dictionary, first: self.rows, begin: 0 })

@@ -5,6 +5,8 @@ use crate::ecg::read::bytes::{Bytes, Found};
 /// The number of tables that stands for the table of the standard.
 const STANDARD: u16 = 19_999;
 const MOST_TABLES: usize = 256;
+/// The most codes of all tables.
+const MOST_CODES: usize = 1 << 14;
 const LONGEST_PREFIX: u8 = 32;
 
 /// What a prefix of bits means.
@@ -93,8 +95,13 @@ impl Tables {
         if usize::from(count) > MOST_TABLES {
             return Err(format!("{count} tables: at most {MOST_TABLES} are read"));
         }
+        let mut total = 0usize;
         let table = |_| {
             let count = at.u16()?;
+            total += usize::from(count);
+            if total > MOST_CODES {
+                return Err(format!("its tables have more than {MOST_CODES} codes"));
+            }
             let mut codes = Vec::new();
             for _ in 0..count {
                 let (prefix, entire, mode, value, bits) = (at.u8()?, at.u8()?, at.u8()?, at.i16()?, at.u32()?);

@@ -2,6 +2,7 @@
 
 use crate::ecg::Measurements;
 use crate::ecg::read::bytes::{Bytes, Found};
+use crate::ecg::read::carried::Printed;
 use crate::ecg::read::numbered;
 
 /// From here on a number is none: 29 999 not measured, 29 998 rejected by the device, 19 999 not there.
@@ -11,19 +12,22 @@ fn known(value: u16) -> Option<f64> {
     (value > 0 && value < NOT_A_VALUE).then_some(value.into())
 }
 
-/// The intervals of the first beat described, which is the reference beat or stands for all, and the ventricular rate.
+/// The intervals and axes of the first beat described, which is the reference beat or stands for all, and the ventricular rate.
 pub fn global(mut at: Bytes<'_>) -> Found<Option<Measurements>> {
     let (beats, spikes) = (at.u8()?, at.u8()?);
     let (interval, _atrial) = (at.u16()?, at.u16()?);
-    let mut found = Measurements { rate_bpm: known(interval).map(|interval| 60_000.0 / interval), ..Measurements::default() };
+    let mut found = Printed { rate_bpm: known(interval).map(|interval| 60_000.0 / interval), ..Printed::default() };
     for beat in 0..beats {
-        // P onset and offset, QRS onset and offset, T offset, ms from the beat's beginning; then three axes.
+        // P onset and offset, QRS onset and offset, T offset, ms from the beat's beginning.
         let times = [at.u16()?, at.u16()?, at.u16()?, at.u16()?, at.u16()?].map(|time| (time < NOT_A_VALUE).then_some(f64::from(time)));
-        at.take(6)?;
-        let [p, _, on, off, t] = times;
+        let axes = [at.i16()?, at.i16()?, at.i16()?].map(f64::from);
         if beat == 0 {
-            let between = |a: Option<f64>, b: Option<f64>| Some(b? - a?).filter(|interval| *interval > 0.0);
-            (found.pr_ms, found.qrs_ms, found.qt_ms) = (between(p, on), between(on, off), between(on, t));
+            let between = |a: Option<f64>, b: Option<f64>| Some(b? - a?);
+            let [p_on, p_off, on, off, t_off] = times;
+            (found.p_ms, found.pr_ms) = (between(p_on, p_off), between(p_on, on));
+            (found.qrs_ms, found.qt_ms) = (between(on, off), between(on, t_off));
+            // An axis beyond a turn (999) was not computed.
+            found.axes = axes.map(|axis| Some(axis).filter(|axis| axis.abs() <= 360.0));
         }
     }
     // Spikes are told by time and amplitude, then by kind, source, beat and width.
@@ -33,7 +37,7 @@ pub fn global(mut at: Bytes<'_>) -> Found<Option<Measurements>> {
     if let Some(rate) = rate.ok().and_then(known).filter(|rate| (10.0..=400.0).contains(rate)) {
         found.rate_bpm = Some(rate);
     }
-    Ok((found != Measurements::default()).then_some(found))
+    Ok(found.labels())
 }
 
 /// The amplitudes of V5, µV.

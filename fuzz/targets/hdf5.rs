@@ -1,0 +1,11 @@
+#![cfg_attr(fuzzing, no_main)]
+//! HDF5 files, as the command line opens them: with what the file says of itself, and with unit and rate given.
+
+use cardiograd_fuzz::file;
+use cardiograd_fuzz::recordings::use_source;
+
+fn check(input: &[u8]) {
+    use_source(&file("input.h5", input));
+}
+
+cardiograd_fuzz::target!(check);
