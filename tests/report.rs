@@ -41,6 +41,7 @@ fn heatmaps_are_drawn_in_every_style() {
         unit: "µV",
         meaning: meaning("deeplift", false, None),
         fiducials: Some(&measured),
+        axes: None,
     };
     for (name, palette, dark) in
         [("light", Palette::RdBu, false), ("dark", Palette::RdBu, true), ("safe", Palette::Safe, false), ("safe_dark", Palette::Safe, true)]
@@ -78,7 +79,7 @@ proptest! {
     fn names_of_leads_never_touch(offsets in proptest::collection::vec(-3000.0_f32..3000.0, 12), heights in proptest::collection::vec(0.0_f32..4000.0, 12)) {
         let ecg = Array2::from_shape_fn((12, 600), |(lead, t)| offsets[lead] * f32::from(t > 300) + if t == 240 { heights[lead] } else { 0.0 });
         let map = Array2::from_elem((12, 600), 1.0_f32);
-        let picture = Heatmap { ecg: ecg.view(), map: map.view(), title: "", unit: "", meaning: None, fiducials: None };
+        let picture = Heatmap { ecg: ecg.view(), map: map.view(), title: "", unit: "", meaning: None, fiducials: None, axes: None };
         let texts = texts(&heatmap::full(&picture, Style::default()).finish());
         let names: Vec<_> = texts.iter().filter(|text| cardiograd::ecg::leads::LEADS.contains(&text.3.as_str())).collect();
         prop_assert_eq!(names.len(), 12);
@@ -94,7 +95,7 @@ fn fiducials_that_lie_together_are_named_in_rows() {
     let map = sample::map(&ecg, Target::Pr, "deeplift", 1);
     let mut measured = sample::measured(0);
     (measured.p_onset, measured.p_offset, measured.qrs_onset) = (Some(200.0), Some(205.0), Some(210.0));
-    let picture = Heatmap { ecg: ecg.view(), map: map.view(), title: "", unit: "", meaning: None, fiducials: Some(&measured) };
+    let picture = Heatmap { ecg: ecg.view(), map: map.view(), title: "", unit: "", meaning: None, fiducials: Some(&measured), axes: None };
     let texts = texts(&heatmap::averaged(&picture, Style::default()).finish());
     let row = |name: &str| texts.iter().find(|text| text.3 == name).expect("a name").1;
     assert!(row("P on") - row("P off") >= 9.0 && row("P off") - row("QRS on") >= 9.0);
@@ -108,7 +109,7 @@ fn tall_waves_stay_on_the_paper() {
     ecg[[0, 600]] = 3600.0;
     ecg[[1, 4000]] = -2500.0;
     let map = Array2::<f32>::zeros((12, 5000));
-    let picture = Heatmap { ecg: ecg.view(), map: map.view(), title: "", unit: "", meaning: None, fiducials: None };
+    let picture = Heatmap { ecg: ecg.view(), map: map.view(), title: "", unit: "", meaning: None, fiducials: None, axes: None };
     let height = |picture: &Heatmap<'_>| paper::sheet(picture, false, Style::default()).size().1;
     let usual = height(&Heatmap { ecg: sample::ecg(2, 5000).view(), ..picture });
     assert_eq!(height(&picture) - usual, 20.0 + 15.0);
@@ -125,6 +126,7 @@ fn ten_seconds_are_drawn_on_paper() {
         unit: "ms",
         meaning: meaning("saliency", false, None),
         fiducials: None,
+        axes: None,
     };
     keep("paper_plain", paper::sheet(&picture, false, Style::default()));
     keep("paper_map", paper::sheet(&picture, true, Style::default()));
@@ -167,6 +169,7 @@ fn a_median_beat_is_whole_on_paper() {
         unit: "µV",
         meaning: meaning("deeplift", false, None),
         fiducials: Some(&measured),
+        axes: None,
     };
     let svg = paper::sheet(&picture, true, Style::default());
     let (width, height) = svg.size();
@@ -201,7 +204,7 @@ fn a_recording_on_paper_has_no_fiducials() {
     let ecg = sample::ecg(2, 5000);
     let map = Array2::<f32>::zeros((12, 5000));
     let measured = sample::measured(0);
-    let picture = Heatmap { ecg: ecg.view(), map: map.view(), title: "", unit: "", meaning: None, fiducials: Some(&measured) };
+    let picture = Heatmap { ecg: ecg.view(), map: map.view(), title: "", unit: "", meaning: None, fiducials: Some(&measured), axes: None };
     assert!(!paper::sheet(&picture, false, Style::default()).finish().contains("QRS on"));
 }
 

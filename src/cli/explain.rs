@@ -2,12 +2,14 @@
 
 mod one;
 mod page;
+mod picture;
 
 use super::growing::{Growing, Told};
 use super::inputs::{Ecgs, InputOptions, InputPlace};
 use super::method_options::{MethodOptions, Precision, left_out_json, tell_idle, tell_left_out};
 use super::numbers::{ECGS, MEGABYTES, up_to};
 use super::outputs::{Column, columns, of_column};
+use super::pictures::ending;
 use super::provenance::{Files, Input, Recorded, program_file, publish};
 use super::references::{References, Use, explain as explain_against, references, takes_files};
 use super::segments::{bounds, segments};
@@ -43,8 +45,8 @@ pub struct Args {
     #[arg(long, short, value_name = "LIST")]
     method: String,
     /// Where the maps go: one array (N, 12, L) per method, and `prediction`; or, with a name in .html, one ECG with its maps on one page to read and
-    /// print.
-    #[arg(long, short, value_name = "OUT.npz|PAGE.html")]
+    /// print; or, in .png, .svg or .pdf, as a picture.
+    #[arg(long, short, value_name = "OUT.npz|PAGE.html|PICTURE.png")]
     output: PathBuf,
     #[command(flatten)]
     page: one::PageOptions,
@@ -93,6 +95,9 @@ pub struct Args {
 pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     if page::wanted(&args.output) {
         return page::run(args, globals);
+    }
+    if let Some(ending) = ending(&args.output) {
+        return picture::run(args, ending, globals);
     }
     args.page.check_unused()?;
     let Explained { work, found } = explained(args, globals)?;

@@ -90,13 +90,18 @@ pub(super) struct InputOptions {
 const RATES: std::ops::RangeInclusive<f64> = 20.0..=100_000.0;
 
 impl InputOptions {
+    /// What is said of ECGs that are drawn.
+    pub fn of_drawn(unit: Option<String>, rate: Option<f64>, leads: Vec<String>) -> Self {
+        InputOptions { unit, rate, leads, ..InputOptions::default() }
+    }
+
     fn given(&self) -> Result<Given> {
         for (option, rate) in [("--rate", self.rate), ("--network-rate", self.network_rate)] {
             if let Some(rate) = rate.filter(|rate| !RATES.contains(rate)) {
                 return Err(Error::Usage(format!("{option} {rate}: no ECG is sampled so")));
             }
         }
-        Ok(Given { unit: self.unit.as_deref().map(unit).transpose()?, rate: self.rate, leads: self.leads.clone() })
+        Ok(Given { unit: self.unit.as_deref().map(unit).transpose()?, rate: self.rate, leads: Vec::new() })
     }
 
     /// What a recording becomes for a model.
@@ -201,7 +206,7 @@ impl Ecgs {
 
     fn of(path: &Path, asked: &Asked<'_>, options: &InputOptions) -> Result<Self> {
         let given = options.given()?;
-        let from = match of_array(path, asked, options, given.clone())? {
+        let from = match of_array(path, asked, options, &given)? {
             Some(from) => from,
             None if path.is_dir() && path.join(MANIFEST).exists() => {
                 let data = Dataset::open_checked(path, &[asked.wanted.kind])?;
@@ -440,7 +445,7 @@ struct Asked<'a> {
 }
 
 /// The ECGs of an array: as they are where they fit, or as recordings where their rate or leads are said; `None` for what is no array.
-fn of_array(path: &Path, asked: &Asked<'_>, options: &InputOptions, given: Given) -> Result<Option<(Feed, Option<Axes>)>> {
+fn of_array(path: &Path, asked: &Asked<'_>, options: &InputOptions, given: &Given) -> Result<Option<(Feed, Option<Axes>)>> {
     let archive = path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("npz")) && path.is_file();
     if !archive && !is_npy(path)? {
         return Ok(None);

@@ -5,6 +5,7 @@ use crate::attribution::{Meaning, Method};
 use crate::audit::provenance::Record;
 use crate::dataset::folder::MANIFEST;
 use crate::dataset::{Dataset, Target};
+use crate::ecg::axes::Axes;
 use crate::files::digest::sha256_file;
 use crate::files::npy::{self, Header, NpyArray};
 use crate::files::state_dict::{self, Kind, StateDict};
@@ -195,7 +196,17 @@ fn arrays(path: &Path, record: Option<&Record>) -> Result<Findings> {
         values.push(value);
         Ok(())
     })?;
-    Ok(Findings::new(lines, json!({ "kind": "npz", "arrays": values })))
+    let mut value = json!({ "kind": "npz", "arrays": values });
+    if let Some(axes) = Axes::of_archive(path)? {
+        let kind = axes.input.as_deref().unwrap_or("ECG");
+        let few = |all: &[String]| match all.len() {
+            0..=12 => all.join(" "),
+            many => format!("{} … {} ({many})", all[..6].join(" "), all[many - 1]),
+        };
+        lines.push(format!("  axes: {kind} at {} Hz, leads {}; ECGs {}", axes.rate_hz, few(&axes.leads), few(&axes.ids)));
+        value["axes"] = json!(axes);
+    }
+    Ok(Findings::new(lines, value))
 }
 
 /// What the values of a method's heatmaps say, by the options that its record has; `None` for arrays that are not named after a method.

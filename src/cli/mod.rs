@@ -21,6 +21,7 @@ mod models;
 mod numbers;
 mod outputs;
 mod perturb;
+mod pictures;
 mod places;
 mod plan;
 mod predict;

@@ -5,7 +5,7 @@ use crate::dataset::folder::MANIFEST;
 use crate::dataset::{Dataset, InputKind, read_table};
 use crate::ecg::leads::{INDEPENDENT, INDEPENDENT_AT, LEADS, RATE};
 use crate::ecg::measure::{Measured, Thresholds, measure};
-use crate::ecg::read::{Lead, Recording, Source, lead_name};
+use crate::ecg::read::{Lead, Recording, Source, named};
 use crate::ecg::{Measurements, Rhythm, resampled};
 use crate::files::npy::{Dtype, NpyRows};
 use crate::{Error, Result};
@@ -166,12 +166,12 @@ impl Origin {
             Origin::Files(source) => of_recording(&source.read(index)?, source.path(index), wanted),
             Origin::Array { path, stack, names, rate, microvolts, .. } => {
                 let row = stack.row(index)?;
-                let lead = |(name, samples): (&String, ndarray::ArrayView1<'_, f64>)| -> Result<Lead> {
-                    let name = lead_name(name).ok_or_else(|| Error::Usage(format!("--leads: '{name}' is the name of no lead")))?;
-                    Ok(Lead { name: name.into(), samples: samples.iter().map(|value| value * microvolts).collect() })
-                };
-                let leads = names.iter().zip(row.rows()).map(lead).collect::<Result<Vec<Lead>>>()?;
-                of_recording(&Recording { id: self.id(index), leads, rate: *rate, ..Recording::default() }, path, wanted)
+                let mut recording = Recording { id: self.id(index), rate: *rate, ..Recording::default() };
+                for (name, samples) in names.iter().zip(row.rows()) {
+                    let (own, sign) = named(name).map_or((name.as_str(), 1.0), |lead| (lead.name, if lead.negated { -1.0 } else { 1.0 }));
+                    recording.leads.push(Lead::new(own, samples.iter().map(|value| sign * value * microvolts).collect()));
+                }
+                of_recording(&recording, path, wanted)
             }
         }
     }
@@ -202,13 +202,14 @@ fn of_dataset(data: &Dataset, path: &Path, index: usize, wanted: &Wanted) -> Res
 fn of_recording(recording: &Recording, path: &Path, wanted: &Wanted) -> Result<Ready> {
     let carried = recording.labels.clone();
     // What has not the twelve leads is looked at as the leads that it is.
-    let own: Vec<String> = recording.leads.iter().map(|lead| lead.name.to_string()).collect();
+    let own: Vec<String> = recording.leads.iter().map(|lead| lead.name.clone()).collect();
     let eight = INDEPENDENT[2..].iter().all(|name| own.iter().any(|own| own == name));
-    if let (false, Some(names)) = (eight, &wanted.leads) {
-        let leads = stacked(recording, path)?;
-        let mut notes = Vec::new();
+    if !eight && wanted.leads.is_some() && wanted.kind == InputKind::Rhythm {
+        let (leads, moved) = whole_microvolts(stacked(recording, path)?.mapv(|uv| uv as f32));
+        let leads = leads.mapv(f64::from);
+        let mut notes = recording.notes.clone();
+        notes.extend((moved > 0).then(|| "electrode offset removed".to_owned()));
         let ecg = fitted(leads, recording.rate, wanted, &mut notes);
-        debug_assert!(!names.is_empty());
         return Ok(Ready { ecg: chosen(ecg, &own, wanted, path)?, notes, carried, ..Ready::default() });
     }
     let (rhythm, mut notes) = recording.rhythm(path)?;
@@ -280,7 +281,7 @@ fn fitted(leads: Array2<f64>, rate: f64, wanted: &Wanted, notes: &mut Vec<String
 fn chosen(all: Array2<f32>, names: &[String], wanted: &Wanted, path: &Path) -> Result<Array2<f32>> {
     let Some(leads) = &wanted.leads else { return Ok(all) };
     let place = |wanted: &String| {
-        let is = |name: &String| name == wanted || lead_name(wanted).is_some_and(|ours| ours == name);
+        let is = |name: &String| name == wanted || named(wanted).is_some_and(|ours| !ours.negated && ours.name == name);
         names.iter().position(is).ok_or_else(|| Error::format(path, format!("it has no lead {wanted}; its leads are {}", names.join(", "))))
     };
     let places = leads.iter().map(place).collect::<Result<Vec<usize>>>()?;

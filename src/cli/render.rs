@@ -1,14 +1,18 @@
 //! `cardiograd render`: any ECG, heatmap or set of perturbation curves as SVG, PDF or PNG, or a study's figures in other colours.
 
 use super::Globals;
+use super::inputs::{Ecgs, InputOptions};
 use super::numbers::{ECGS, up_to};
+use super::pictures::{Drawing, Layout, Mapped, bytes, ending};
 use super::places::{Output, Places};
 use super::provenance::forget;
+use super::recordings::Wanted;
 use crate::attribution::{Meaning, Method, Unit};
 use crate::audit::provenance::Record;
 use crate::dataset::InputKind;
 use crate::ecg::Measurements;
-use crate::ecg::leads::LEADS;
+use crate::ecg::axes::Axes;
+use crate::ecg::leads::{INDEPENDENT, LEADS, RATE, twelve};
 use crate::evaluation::scores::{Scoring, scores, usable};
 use crate::files::atomic::{self, OutputLock};
 use crate::files::npy::{self, NpyArray};
@@ -16,10 +20,9 @@ use crate::files::npz;
 use crate::intake::{self, Most};
 use crate::report::analysis::{self, LabelledCurves};
 use crate::report::colour::{Palette, Style};
-use crate::report::heatmap::{self, Heatmap};
 use crate::report::methods::{NINE, meaning, title};
 use crate::report::svg::Svg;
-use crate::report::{curve_chart, paper, pdf, png, store, write};
+use crate::report::{curve_chart, store, write};
 use crate::{Error, Result};
 use ndarray::{Array2, ArrayD, Axis, Ix2};
 use std::path::{Path, PathBuf};
@@ -28,8 +31,8 @@ use std::path::{Path, PathBuf};
 #[derive(clap::Args, Debug)]
 #[command(group = clap::ArgGroup::new("what").required(true).args(["input", "curves", "study"]))]
 pub struct Args {
-    /// ECGs, (N, 12, L) or (12, L), µV.
-    #[arg(long, value_name = "X.npy")]
+    /// ECGs: an array .npy or .npz, (N, 12, L) or (12, L), in µV, a recording of any kind that `measure` reads, a folder of recordings, or a dataset.
+    #[arg(long, value_name = "RECORDING|X.npy")]
     input: Option<PathBuf>,
     /// Heatmaps of the same shape: one array (.npy), or one per method (.npz, as `explain` writes).
     #[arg(long, value_name = "FILE", requires = "input")]
@@ -37,7 +40,19 @@ pub struct Args {
     /// Methods of an .npz: one gives its picture, two stand side by side, more (or `all`) make a grid of averaged heatmaps.
     #[arg(long, value_name = "LIST", requires = "heatmap")]
     method: Option<String>,
-    /// Which ECG of the array, from 0.
+    /// The unit of ECGs that do not say: uV, mV or V [arrays: uV].
+    #[arg(long, value_name = "UNIT", requires = "input")]
+    ecg_unit: Option<String>,
+    /// The sampling rate of ECGs that do not say, Hz [arrays: 500].
+    #[arg(long, value_name = "HZ", requires = "input")]
+    rate: Option<f64>,
+    /// The leads of an array, in its order, or those of a recording to draw: I,II,V5.
+    #[arg(long, value_name = "LEADS", value_delimiter = ',', requires = "input")]
+    leads: Vec<String>,
+    /// What to draw of a recording: its median beat or its rhythm [default: what the heatmaps are of, else the rhythm].
+    #[arg(long, value_name = "median|rhythm", requires = "input")]
+    kind: Option<InputKind>,
+    /// Which ECG of the array or folder, from 0; with the heatmaps of recordings, of those.
     #[arg(long, default_value_t = 0, value_parser = up_to::<ECGS>)]
     ecg: usize,
     /// How leads stand: 12 below each other, V5 with the averaged heatmap, or on ECG paper (25 mm/s, 10 mm/mV): a median beat whole in 3 × 4 cells, a
@@ -79,13 +94,6 @@ pub struct Args {
     output: PathBuf,
 }
 
-#[derive(clap::ValueEnum, Clone, Copy, Debug, PartialEq)]
-enum Layout {
-    Leads,
-    Averaged,
-    Paper,
-}
-
 impl Args {
     /// Where the command reads and writes.
     pub(super) fn places(&self) -> Places {
@@ -104,21 +112,15 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     if let Some(study) = &args.study {
         write::figures(&args.output, &store::load(study)?, style)?;
     } else {
-        let ending = args.output.extension().and_then(|ending| ending.to_str()).unwrap_or_default().to_ascii_lowercase();
-        if !["svg", "pdf", "png"].contains(&ending.as_str()) {
+        let Some(ending) = ending(&args.output) else {
             return Err(Error::Usage(format!("{}: a picture's name ends in .svg, .pdf or .png", args.output.display())));
-        }
+        };
         let picture = match &args.input {
             Some(input) => ecg(args, input, style)?,
             None => curves(&args.curves, args.bands, style)?,
         };
-        picture.check().map_err(|error| args.input.iter().fold(error, |error, input| error.of_file(input)))?;
-        let text = picture.finish();
-        let bytes = match ending.as_str() {
-            "png" => png::png(&text, args.zoom)?,
-            "pdf" => pdf::pdf(&text)?,
-            _ => text.into_bytes(),
-        };
+        let bytes =
+            bytes(picture, ending, args.zoom).map_err(|error| args.input.iter().fold(error, |error, input| error.of_file(input)))?;
         forget(&args.output)?;
         atomic::write(&args.output, &bytes)?;
     }
@@ -130,42 +132,109 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
 }
 
 fn ecg(args: &Args, input: &Path, style: Style) -> Result<Svg> {
-    let ecg = one(npy::read_f32(input)?, args.ecg, input)?;
+    let of_maps = args.heatmap.as_deref().filter(|path| is_archive(path)).map(Axes::of_archive).transpose()?.flatten();
+    let Subject { ecg, axes, fiducials: own, name } = subject(args, input, of_maps)?;
     let measured = args.fiducials.as_deref().map(|path| fiducials(args, path, ecg.ncols())).transpose()?;
-    let maps = maps(args, ecg.dim())?;
-    let plain = format!("ECG {}", args.ecg);
-    let heading = |name: &str| args.title.clone().unwrap_or_else(|| format!("{}, {plain}", title(name)));
-    let headings: Vec<String> =
-        maps.iter().map(|(name, _)| if name.is_empty() { args.title.clone().unwrap_or(plain.clone()) } else { heading(name) }).collect();
-    let meanings: Vec<Option<Meaning>> = maps.iter().map(|(name, _)| said(args, name)).collect();
-    let picture = |k: usize| Heatmap {
-        ecg: ecg.view(),
-        map: maps[k].1.view(),
-        title: &headings[k],
-        unit: &args.unit,
-        meaning: meanings[k],
-        fiducials: measured.as_ref(),
+    let plain = name.unwrap_or_else(|| format!("ECG {}", args.ecg));
+    let mapped = |(method, values): (String, Array2<f32>)| Mapped {
+        heading: match (&args.title, method.is_empty()) {
+            (Some(title), _) => title.clone(),
+            (None, true) => plain.clone(),
+            (None, false) => format!("{}, {plain}", title(&method)),
+        },
+        meaning: said(args, &method),
+        method,
+        values,
     };
-    Ok(match (maps.len(), args.layout) {
-        (1, Layout::Leads) => heatmap::full(&picture(0), style),
-        (1, Layout::Averaged) => heatmap::averaged(&picture(0), style),
-        (1, Layout::Paper) => paper::sheet(&picture(0), args.heatmap.is_some(), style),
-        (2, Layout::Leads) => heatmap::pair(&picture(0), &picture(1), style),
-        (_, Layout::Paper) => return Err(Error::Usage("ECG paper shows one heatmap: choose one with --method".into())),
-        _ => {
-            let rows: Vec<&str> = maps.iter().map(|(name, _)| title(name)).collect();
-            let cells: Vec<Vec<Option<Heatmap<'_>>>> = (0..maps.len()).map(|k| vec![Some(picture(k))]).collect();
-            let column = args.title.clone().unwrap_or(plain);
-            heatmap::grid(&column, &rows, &[&column], &cells, style)
-        }
-    })
+    let maps: Vec<Mapped> = maps(args, ecg.dim())?.into_iter().map(mapped).collect();
+    let drawing = Drawing {
+        ecg: &ecg,
+        axes: axes.as_ref(),
+        maps: &maps,
+        title: args.title.clone().unwrap_or(plain.clone()),
+        unit: &args.unit,
+        fiducials: measured.as_ref().or(own.as_ref()),
+        layout: args.layout,
+    };
+    drawing.draw(style)
+}
+
+/// The ECG that is drawn.
+struct Subject {
+    ecg: Array2<f32>,
+    axes: Option<Axes>,
+    /// Of a recording's own median beat.
+    fiducials: Option<Measurements>,
+    name: Option<String>,
+}
+
+fn is_archive(path: &Path) -> bool {
+    path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("npz"))
+}
+
+/// Reads the ECG: an array's as it is, a recording as the heatmaps are of it.
+fn subject(args: &Args, input: &Path, of_maps: Option<Axes>) -> Result<Subject> {
+    let of_name = |text: &str| -> Result<InputKind> { text.parse() };
+    let maps_kind = of_maps.as_ref().and_then(|axes| axes.input.as_deref()).map(of_name).transpose()?;
+    let kind = args.kind.or(maps_kind).unwrap_or(InputKind::Rhythm);
+    let rate = of_maps.as_ref().map_or(RATE, |axes| axes.rate_hz);
+    let samples = of_maps.as_ref().and(args.heatmap.as_deref()).map(|path| samples_of(path)).transpose()?;
+    let leads = Some(args.leads.clone()).filter(|leads| !leads.is_empty());
+    let leads = leads.or_else(|| of_maps.as_ref().map(|axes| axes.leads.clone())).filter(|leads| *leads != LEADS);
+    let wanted = Wanted { kind, rate, samples: if kind == InputKind::Median { Some(kind.samples()) } else { samples }, leads };
+    let options = InputOptions::of_drawn(args.ecg_unit.clone(), args.rate, args.leads.clone());
+    let ecgs = Ecgs::open_drawn(input, &wanted, &options)?;
+    // Heatmaps of recordings belong to them by name, whatever else lies in the folder.
+    let id = of_maps.as_ref().filter(|_| ecgs.are_recordings()).map(|axes| {
+        axes.ids
+            .get(args.ecg)
+            .cloned()
+            .ok_or_else(|| Error::Usage(format!("--ecg {}: the heatmaps are of {} ECGs", args.ecg, axes.ids.len())))
+    });
+    let row = match id.transpose()? {
+        Some(id) => ecgs
+            .axes()
+            .and_then(|axes| axes.ids.iter().position(|own| *own == id))
+            .ok_or_else(|| Error::format(input, format!("there is no recording '{id}', which the heatmaps are of")))?,
+        None => args.ecg,
+    };
+    if row >= ecgs.len() {
+        return Err(Error::Usage(format!("--ecg {row}: {} holds {}, numbered from 0", input.display(), ecgs.len())));
+    }
+    let ready = ecgs.ready(row)?;
+    let recordings = ecgs.are_recordings();
+    let mut ecg = ready.ecg;
+    // An archive of maps knows the axes of an array that does not say them itself.
+    let mut axes = ecgs.axes().cloned().or(of_maps);
+    if !recordings && ecg.nrows() == INDEPENDENT.len() && axes.as_ref().is_none_or(|axes| axes.leads.len() != ecg.nrows()) {
+        ecg = twelve(ecg.view());
+    }
+    if !recordings && axes.as_ref().is_some_and(|axes| axes.leads == INDEPENDENT) {
+        ecg = twelve(ecg.view());
+        axes = axes.map(|axes| Axes { leads: LEADS.map(str::to_owned).to_vec(), ..axes });
+    }
+    if ecg.ncols() < 2 || ecg.nrows() != axes.as_ref().map_or(LEADS.len(), |axes| axes.leads.len()) {
+        let text = format!("it is {} × {}: name its leads with --leads", ecg.nrows(), ecg.ncols());
+        return Err(Error::format(input, format!("(N, 12, L) or (12, L) is expected, {text}")));
+    }
+    let fiducials = ready.measured.filter(|_| recordings && wanted.kind == InputKind::Median);
+    let name = axes.as_ref().filter(|_| recordings).and_then(|axes| axes.ids.get(row).cloned());
+    Ok(Subject { ecg, axes, fiducials, name })
+}
+
+/// The samples of the maps of an archive.
+fn samples_of(path: &Path) -> Result<usize> {
+    let names = npz::names(path)?;
+    let Some(name) = names.iter().find(|name| !["prediction", "occlusion_segments"].contains(&name.as_str())) else {
+        return Err(Error::format(path, "it holds no heatmap"));
+    };
+    Ok(npz::read_one(path, name)?.shape().last().copied().unwrap_or(0))
 }
 
 /// The heatmaps asked for, by name; zeros without a name where there are none.
 fn maps(args: &Args, shape: (usize, usize)) -> Result<Vec<(String, Array2<f32>)>> {
     let Some(path) = &args.heatmap else { return Ok(vec![(String::new(), Array2::zeros(shape))]) };
-    let archive = path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("npz"));
-    if !archive {
+    if !is_archive(path) {
         if args.method.is_some() {
             return Err(Error::Usage(format!("{}: --method chooses among the arrays of an .npz", path.display())));
         }
@@ -177,7 +246,7 @@ fn maps(args: &Args, shape: (usize, usize)) -> Result<Vec<(String, Array2<f32>)>
 }
 
 fn chosen(wanted: Option<&str>, present: Vec<String>, path: &Path) -> Result<Vec<String>> {
-    let mut maps: Vec<String> = present.into_iter().filter(|name| name != "prediction").collect();
+    let mut maps: Vec<String> = present.into_iter().filter(|name| !["prediction", "occlusion_segments"].contains(&name.as_str())).collect();
     crate::report::methods::sort(&mut maps);
     match wanted {
         Some("all") => Ok(maps),
@@ -191,8 +260,8 @@ fn chosen(wanted: Option<&str>, present: Vec<String>, path: &Path) -> Result<Vec
 fn one(array: ArrayD<f32>, ecg: usize, path: &Path) -> Result<Array2<f32>> {
     let shape = array.shape().to_vec();
     let count = if shape.len() == 3 { shape[0] } else { 1 };
-    if !(2..=3).contains(&shape.len()) || shape[shape.len() - 2] != LEADS.len() || shape[shape.len() - 1] < 2 {
-        return Err(Error::shape(path.display().to_string(), "(N, 12, L) or (12, L)", shape));
+    if !(2..=3).contains(&shape.len()) || shape[shape.len() - 1] < 2 {
+        return Err(Error::shape(path.display().to_string(), "(N, C, L) or (C, L)", shape));
     }
     if ecg >= count {
         return Err(Error::Usage(format!("--ecg {ecg}: {} holds {count}, numbered from 0", path.display())));
@@ -202,7 +271,7 @@ fn one(array: ArrayD<f32>, ecg: usize, path: &Path) -> Result<Array2<f32>> {
     match array.indexed_iter().find(|(_, value)| !value.is_finite()) {
         None => Ok(array),
         Some(((lead, t), value)) => Err(Error::Value {
-            at: format!("{}: ECG {ecg}, lead {}, sample {t}", path.display(), LEADS[lead]),
+            at: format!("{}: ECG {ecg}, lead {}, sample {t}", path.display(), LEADS.get(lead).copied().unwrap_or("beyond the twelve")),
             problem: format!("is {value}: a picture needs numbers"),
         }),
     }

@@ -224,7 +224,8 @@ fn about(args: &Args, model: &Model, settings: &Settings, trace: &Trace, subject
     let meaning = Some(args.method.row().meaning(settings.multiply_by_inputs, settings.absolute));
     // Fiducials are those of the median beat.
     let fiducials = subject.ready.measured.as_ref().filter(|_| ecg.ncols() == InputKind::Median.samples());
-    let drawn = Heatmap { ecg: ecg.view(), map: map.view(), title: args.method.title(), unit: model.unit(), meaning, fiducials };
+    let drawn =
+        Heatmap { ecg: ecg.view(), map: map.view(), title: args.method.title(), unit: model.unit(), meaning, fiducials, axes: None };
     let picture = (ecg.nrows() == LEADS.len()).then(|| heatmap::full(&drawn, Style::default()).inline());
     Ok(About { facts, picture, unit: model.unit().to_owned() })
 }

@@ -172,8 +172,7 @@ pub fn critical_difference(analysis: &PerturbationAnalysis, style: Style) -> Opt
     let at = |rank: f64| left + (right - left) * (rank - 1.0) / (count as f64 - 1.0);
     let bar_space = 7.0 * bars.len() as f64 + 8.0;
     let half = count.div_ceil(2);
-    let name =
-        format!("{}: mean ranks of the methods over ECGs; the dots of a bar are methods that no test tells apart", analysis.target.title());
+    let name = ranks_said(analysis, &comparison.mean_ranks, &bars);
     let mut svg = Svg::new(720.0, top + bar_space + 17.0 * half as f64 + 12.0, name, inks.ground);
     let p = if comparison.p < 1e-4 { "p < 0.0001".to_owned() } else { format!("p = {:.4}", comparison.p) };
     let heading = format!(
@@ -216,13 +215,40 @@ pub fn critical_difference(analysis: &PerturbationAnalysis, style: Style) -> Opt
     Some(svg)
 }
 
+/// Mean ranks from the best on, and the groups that no test tells apart, in words.
+fn ranks_said(analysis: &PerturbationAnalysis, mean_ranks: &[f64], bars: &[Vec<usize>]) -> String {
+    let name = |m: usize| title(&analysis.methods[m]);
+    let mut order: Vec<usize> = (0..mean_ranks.len()).collect();
+    order.sort_by(|a, b| mean_ranks[*a].total_cmp(&mean_ranks[*b]));
+    let ranks: Vec<String> = order.into_iter().map(|m| format!("{} {}", name(m), plain(mean_ranks[m], 2))).collect();
+    let groups: Vec<String> = bars.iter().map(|bar| bar.iter().map(|m| name(*m)).collect::<Vec<_>>().join(", ")).collect();
+    let apart =
+        if groups.is_empty() { "every two are told apart".to_owned() } else { format!("no test tells apart: {}", groups.join("; nor: ")) };
+    format!("{}: mean ranks of the methods over {} ECGs: {}. {apart}", analysis.target.title(), analysis.ecgs, ranks.join(", "))
+}
+
+/// The pairs of methods that agree most and least, in words.
+fn extremes_said(methods: &[String], values: &[Vec<Option<f64>>]) -> String {
+    let at = |i: usize, j: usize| values.get(i).and_then(|row| row.get(j).copied().flatten());
+    // Either half of the matrix may be left empty.
+    let pairs = || (0..methods.len()).flat_map(|i| (0..i).filter_map(move |j| Some((i, j, at(i, j).or_else(|| at(j, i))?))));
+    let said = |(i, j, value): (usize, usize, f64)| format!("{} and {} ({})", title(&methods[j]), title(&methods[i]), plain(value, 2));
+    let most = pairs().max_by(|a, b| a.2.total_cmp(&b.2));
+    let least = pairs().min_by(|a, b| a.2.total_cmp(&b.2));
+    match (most, least) {
+        (Some(most), Some(least)) => format!("; highest between {}, lowest between {}", said(most), said(least)),
+        _ => String::new(),
+    }
+}
+
 /// Correlations between methods' maps as a matrix of coloured cells with their numbers.
 pub fn correlations(target: Target, methods: &[String], values: &[Vec<Option<f64>>], style: Style) -> Svg {
     let inks = style.inks();
     let (cell, left, top) = (46.0, 150.0, 96.0);
     let size = cell * methods.len() as f64;
     let name = format!("{}: correlation between the methods' heatmaps", target.title());
-    let mut svg = Svg::new(left + size + 70.0, top + size + 12.0, name.clone(), inks.ground);
+    let alt = format!("{name}{}", extremes_said(methods, values));
+    let mut svg = Svg::new(left + size + 70.0, top + size + 12.0, alt, inks.ground);
     svg.text(12.0, 18.0, Type::new(12.0, inks.ink).bold(), &(name + ", Spearman of |attribution|"));
     for (i, method) in methods.iter().enumerate() {
         let middle = cell * (i as f64 + 0.5);
@@ -246,6 +272,20 @@ pub fn correlations(target: Target, methods: &[String], values: &[Vec<Option<f64
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Who does not see the matrix is told its result.
+    #[test]
+    fn the_extremes_of_a_matrix_are_said() {
+        let methods = ["saliency", "deeplift", "random"].map(str::to_owned);
+        let values = [vec![Some(1.0), None, None], vec![Some(0.91), Some(1.0), None], vec![Some(-0.02), Some(0.03), Some(1.0)]];
+        assert_eq!(
+            extremes_said(&methods, &values),
+            "; highest between Saliency and DeepLIFT (0.91), lowest between Saliency and Random (−0.02)"
+        );
+        assert_eq!(extremes_said(&methods[..1], &values[..1]), "");
+        let svg = correlations(Target::Qt, &methods, &values, Style::default()).finish();
+        assert!(svg.contains("highest between Saliency and DeepLIFT (0.91)"), "{}", &svg[..400]);
+    }
 
     #[test]
     fn steps_are_round() {

@@ -5,7 +5,7 @@
 
 use super::colour::{Palette, Style, hex};
 use super::figures::{meaning_of, unit};
-use super::findings::words_for_the_mean;
+use super::findings::worse_than_mean;
 use super::heatmap::heaviest;
 use super::lane::fiducials;
 use super::methods::{is_signed, title};
@@ -184,15 +184,9 @@ fn describe_targets(results: &StudyResults) -> Vec<Value> {
     let one = |target: &TargetResults| {
         let name = target.target.name();
         json!({ "title": target.target.title(), "unit": target.target.unit(), "predicted": target.predicted, "name": name,
-                "model": format!("models/{name}.cgm"), "warning": warning(target) })
+                "model": format!("models/{name}.cgm"), "warning": worse_than_mean(target) })
     };
     results.targets.iter().map(one).collect()
-}
-
-/// That a network is no better than the mean on the test split, if it is so.
-fn warning(target: &TargetResults) -> Option<String> {
-    let test = target.split("test").filter(|test| test.is_worse_than_mean())?;
-    Some(format!("{}: {}.", target.target.title(), words_for_the_mean(test.mae, test.mae_of_mean, target.target.error_unit())))
 }
 
 fn colours(palette: Palette) -> Value {

@@ -50,6 +50,7 @@ pub fn heatmap_of<'a>(
         unit: target.target.unit(),
         meaning: meaning_of(method),
         fiducials: (results.input == InputKind::Median).then(|| &results.ecgs.measurements[ecg]),
+        axes: None,
     })
 }
 

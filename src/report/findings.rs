@@ -51,9 +51,9 @@ pub fn warnings(results: &StudyResults) -> Vec<String> {
 }
 
 /// That a network is no better than the mean, in those words, if it is so on the test split.
-fn worse_than_mean(target: &TargetResults) -> Option<String> {
+pub(super) fn worse_than_mean(target: &TargetResults) -> Option<String> {
     let test = target.split("test").filter(|test| test.is_worse_than_mean())?;
-    Some(format!("{}: {}", target.target.title(), words_for_the_mean(test.mae, test.mae_of_mean, target.target.error_unit())))
+    Some(format!("{}: {}.", target.target.title(), words_for_the_mean(test.mae, test.mae_of_mean, target.target.error_unit())))
 }
 
 /// How a network's mean absolute error compares with that of always predicting the training mean.

@@ -30,6 +30,8 @@ pub struct Lane {
     pub per_uv: f64,
     /// Samples over the width.
     pub samples: usize,
+    /// Samples a second.
+    pub rate: f64,
 }
 
 impl Lane {
@@ -95,7 +97,7 @@ impl Lane {
 
     /// How many times wider time is drawn against voltage than on ECG paper (25 mm/s, 10 mm/mV).
     pub fn proportion(&self) -> f64 {
-        let per_second = self.width / (self.samples as f64 / crate::ecg::leads::RATE);
+        let per_second = self.width / (self.samples as f64 / self.rate);
         per_second / (1000.0 * self.per_uv) / 2.5
     }
 
@@ -264,7 +266,7 @@ pub fn ticks(svg: &mut Svg, lane: &Lane, ends: (f64, f64), measured: &Measuremen
 /// A time axis in milliseconds (or seconds for long recordings) under a lane.
 pub fn time_axis(svg: &mut Svg, lane: &Lane, y: f64, style: Style) {
     let inks = style.inks();
-    let ms = 1000.0 * lane.samples as f64 / crate::ecg::leads::RATE;
+    let ms = 1000.0 * lane.samples as f64 / lane.rate;
     let (step, divide, unit) = match ms {
         ms if ms > 4000.0 && lane.width > 300.0 => (1000.0, 1000.0, "s"),
         ms if ms > 4000.0 => (2000.0, 1000.0, "s"),
@@ -301,6 +303,7 @@ pub fn calibration(svg: &mut Svg, (x, y): (f64, f64), per_uv: f64, uv: f64, styl
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ecg::leads::RATE;
 
     #[test]
     fn numbers_for_people() {
@@ -311,7 +314,7 @@ mod tests {
     /// 1.2 s on 300 units and 1 mV on 100: 250 units a second, 2.5 times as much as a mV, as 25 mm/s is to 10 mm/mV.
     #[test]
     fn paper_has_proportion_one() {
-        let lane = Lane { x: 0.0, y: 0.0, width: 300.0, height: 100.0, zero: 50.0, per_uv: 0.1, samples: 600 };
+        let lane = Lane { x: 0.0, y: 0.0, width: 300.0, height: 100.0, zero: 50.0, per_uv: 0.1, samples: 600, rate: RATE };
         assert!((lane.proportion() - 1.0).abs() < 1e-12);
         assert!((Lane { width: 1200.0, ..lane }.proportion() - 4.0).abs() < 1e-12);
     }
@@ -319,7 +322,7 @@ mod tests {
     #[test]
     fn negative_values_alone_are_hatched() {
         let map: Vec<f32> = (0..600).map(|t| if t < 300 { 1.0 } else { -1.0 }).collect();
-        let lane = Lane { x: 0.0, y: 0.0, width: 600.0, height: 20.0, zero: 10.0, per_uv: 0.1, samples: 600 };
+        let lane = Lane { x: 0.0, y: 0.0, width: 600.0, height: 20.0, zero: 10.0, per_uv: 0.1, samples: 600, rate: RATE };
         for (palette, hidden) in [(Palette::Safe, false), (Palette::RdBu, true)] {
             let style = Style { palette, dark: false };
             let view = ArrayView2::from_shape((1, 600), &map).expect("a map");

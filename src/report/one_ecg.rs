@@ -192,8 +192,15 @@ fn signed(one: &OneEcg<'_>, value: f64) -> String {
 
 fn section(html: &mut String, one: &OneEcg<'_>, map: &Map, style: Style) -> Result<()> {
     let heading = format!("{}, {}", map.title, one.what());
-    let heatmap =
-        Heatmap { ecg: one.ecg, map: map.values.view(), title: &heading, unit: one.unit(), meaning: Some(map.meaning), fiducials: None };
+    let heatmap = Heatmap {
+        ecg: one.ecg,
+        map: map.values.view(),
+        title: &heading,
+        unit: one.unit(),
+        meaning: Some(map.meaning),
+        fiducials: None,
+        axes: None,
+    };
     let _ = write!(
         html,
         "<section class=\"map\"><h2>{}</h2><p>{} {}</p>{}<p class=\"size\">Size of the map: {}.</p>",

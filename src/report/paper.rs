@@ -57,11 +57,11 @@ pub(super) struct Sheet {
 /// The sheet, in millimetres. `with_map` puts the heatmap behind the traces, on one joint scale. Fiducials, which belong to a median beat, are
 /// marked on one only.
 pub fn sheet(heatmap: &Heatmap<'_>, with_map: bool, style: Style) -> Svg {
-    let sheet = Sheet::of(heatmap.ecg, heatmap.fiducials.is_some());
+    let sheet = Sheet::at(heatmap.ecg, heatmap.fiducials.is_some(), heatmap.rate());
     let (width, height) = sheet.size;
     let paint = Paint { pitch: 1.0, ..heatmap.paint(style) };
     let mapped = with_map && paint.scale.is_some();
-    let heaviest = super::heatmap::heaviest(heatmap.map).filter(|_| mapped).map_or_else(String::new, |text| format!("; {text}"));
+    let heaviest = heatmap.heaviest().filter(|_| mapped).map_or_else(String::new, |text| format!("; {text}"));
     let mut svg = Svg::new(width, height, format!("12-lead ECG on paper: {}{heaviest}", heatmap.title), style.inks().ground).millimetres();
     sheet.ground(&mut svg, style);
     title(&mut svg, heatmap.title, style);
@@ -71,7 +71,7 @@ pub fn sheet(heatmap: &Heatmap<'_>, with_map: bool, style: Style) -> Svg {
             strip.lane.hatch(&mut svg, strip.part(heatmap.map), paint);
         }
     }
-    if let Some(measured) = heatmap.fiducials.filter(|_| is_whole(heatmap.ecg.ncols())) {
+    if let Some(measured) = heatmap.fiducials.filter(|_| is_whole_at(heatmap.ecg.ncols(), heatmap.rate())) {
         sheet.marks(&mut svg, measured, style);
     }
     sheet.traces(&mut svg, heatmap.ecg, style);
@@ -79,9 +79,13 @@ pub fn sheet(heatmap: &Heatmap<'_>, with_map: bool, style: Style) -> Svg {
     svg
 }
 
-/// Whether every lead of an ECG of so many samples is drawn whole.
+/// Whether every lead of an ECG of so many samples at 500 Hz is drawn whole.
 pub(super) fn is_whole(samples: usize) -> bool {
-    samples as f64 <= WHOLE * RATE
+    is_whole_at(samples, RATE)
+}
+
+fn is_whole_at(samples: usize, rate: f64) -> bool {
+    samples as f64 <= WHOLE * rate
 }
 
 /// The heading of a sheet.
@@ -105,35 +109,41 @@ impl Sheet {
         svg.close();
     }
 
-    /// Places for an ECG (12, L), µV; `named` leaves room for the names of fiducials above the leads.
+    /// Places for an ECG (12, L), µV, at 500 Hz; `named` leaves room for the names of fiducials above the leads.
     pub fn of(ecg: ArrayView2<'_, f32>, named: bool) -> Self {
-        if is_whole(ecg.ncols()) { Sheet::of_beat(ecg, named) } else { Sheet::of_rhythm(ecg) }
+        Sheet::at(ecg, named, RATE)
+    }
+
+    /// The same at another rate.
+    pub fn at(ecg: ArrayView2<'_, f32>, named: bool, rate: f64) -> Self {
+        if is_whole_at(ecg.ncols(), rate) { Sheet::of_beat(ecg, named, rate) } else { Sheet::of_rhythm(ecg, rate) }
     }
 
     /// Rows of a quarter of each lead, and the strip below them.
-    fn of_rhythm(ecg: ArrayView2<'_, f32>) -> Self {
+    fn of_rhythm(ecg: ArrayView2<'_, f32>, rate: f64) -> Self {
         let samples = ecg.ncols();
-        let length = mm(samples);
+        let length = mm(samples, rate);
         let (above, below) = overhang(ecg);
         let top = MARGIN + 5.0 + above;
         let (mut strips, mut zeros) = (Vec::new(), Vec::new());
         for (row, leads) in ROWS.iter().enumerate() {
             let y = top + row as f64 * ROW;
             zeros.push(y + ZERO);
-            strips
-                .extend(leads.iter().enumerate().map(|(column, lead)| Strip::new((*lead, quarter(samples, column)), (y, ROW, ZERO), None)));
+            strips.extend(
+                leads.iter().enumerate().map(|(column, lead)| Strip::new((*lead, quarter(samples, column)), (y, ROW, ZERO), (None, rate))),
+            );
         }
         let y = top + 3.0 * ROW;
         zeros.push(y + ZERO);
-        strips.push(Strip::new((RHYTHM, (0, samples)), (y, ROW, ZERO), None));
+        strips.push(Strip::new((RHYTHM, (0, samples)), (y, ROW, ZERO), (None, rate)));
         let size = (length + PULSE + 2.0 * MARGIN, above + 4.0 * ROW + below + 2.0 * MARGIN + 14.0);
         Sheet { size, paper: (MARGIN, top - above, length + PULSE, above + 4.0 * ROW + below), strips, zeros }
     }
 
     /// Rows of whole leads, each row as high as its leads need, in whole large squares.
-    fn of_beat(ecg: ArrayView2<'_, f32>, named: bool) -> Self {
+    fn of_beat(ecg: ArrayView2<'_, f32>, named: bool, rate: f64) -> Self {
         let samples = ecg.ncols();
-        let length = PULSE + 4.0 * mm(samples) + 3.0 * GAP;
+        let length = PULSE + 4.0 * mm(samples, rate) + 3.0 * GAP;
         let top = MARGIN + 5.0 + if named { 3.5 * MARKS } else { 0.0 };
         let (mut strips, mut zeros, mut y) = (Vec::new(), Vec::new(), top);
         for leads in ROWS {
@@ -143,8 +153,9 @@ impl Sheet {
             // The pulse takes 10 mm, a name 5 mm.
             let (above, below) = (squares(highest + 5.0).clamp(10.0, 60.0), squares(lowest + 1.0).clamp(5.0, 60.0));
             zeros.push(y + above);
-            let x = |column: usize| MARGIN + PULSE + column as f64 * (mm(samples) + GAP);
-            let whole = |(column, lead): (usize, usize)| Strip::new((lead, (0, samples)), (y, above + below, above), Some(x(column)));
+            let x = |column: usize| MARGIN + PULSE + column as f64 * (mm(samples, rate) + GAP);
+            let whole =
+                |(column, lead): (usize, usize)| Strip::new((lead, (0, samples)), (y, above + below, above), (Some(x(column)), rate));
             strips.extend(leads.into_iter().enumerate().map(whole));
             y += above + below;
         }
@@ -201,9 +212,9 @@ impl Sheet {
 
 impl Strip {
     /// A lead's part in a row given by its top, its height and its 0 µV below the top; at `x`, or where its first sample falls on a long row.
-    fn new((lead, (from, to)): (usize, (usize, usize)), (y, height, zero): (f64, f64, f64), x: Option<f64>) -> Self {
-        let x = x.unwrap_or(MARGIN + PULSE + mm(from));
-        let lane = Lane { x, y, width: mm(to - from), height, zero, per_uv: GAIN, samples: to - from };
+    fn new((lead, (from, to)): (usize, (usize, usize)), (y, height, zero): (f64, f64, f64), (x, rate): (Option<f64>, f64)) -> Self {
+        let x = x.unwrap_or(MARGIN + PULSE + mm(from, rate));
+        let lane = Lane { x, y, width: mm(to - from, rate), height, zero, per_uv: GAIN, samples: to - from, rate };
         Strip { lead, from, to, lane }
     }
 
@@ -232,8 +243,8 @@ impl Strip {
 }
 
 /// Length of so many samples.
-fn mm(samples: usize) -> f64 {
-    samples as f64 * SPEED / RATE
+fn mm(samples: usize, rate: f64) -> f64 {
+    samples as f64 * SPEED / rate
 }
 
 /// A length in whole large squares.
@@ -263,7 +274,7 @@ const NAME: f64 = 3.4;
 /// The base line of a lead's name: at the top of its row, or below the trace where a wave stands in the way.
 fn name_at(lane: &Lane, trace: impl Iterator<Item = f64>, name: &str) -> f64 {
     let right = 2.0 + 0.75 * NAME * name.len() as f64;
-    let under = trace.take((right * RATE / SPEED) as usize).map(|uv| lane.y + lane.zero - uv * lane.per_uv);
+    let under = trace.take((right * lane.rate / SPEED) as usize).map(|uv| lane.y + lane.zero - uv * lane.per_uv);
     let (high, low) = under.fold((f64::INFINITY, f64::NEG_INFINITY), |(high, low), y| (high.min(y), low.max(y)));
     let clear = |base: f64| (high - base).max(base - NAME - low);
     let places = [lane.y + 4.5, lane.y + lane.height - 2.0];

@@ -3,7 +3,7 @@
 use super::analysis::PerturbationAnalysis;
 use super::colour::{Style, series};
 use super::methods::title;
-use super::svg::{Svg, Type};
+use super::svg::{Svg, Type, plain};
 use crate::evaluation::scores::ranks_by_end;
 
 /// Height of a method's line.
@@ -22,13 +22,29 @@ pub fn stability(analyses: &[PerturbationAnalysis], style: Style) -> Svg {
     let columns = analyses.len().clamp(1, 3);
     let lines = analyses.iter().map(|analysis| analysis.methods.len()).max().unwrap_or(0);
     let height = HEAD + LINE * lines as f64 + FOOT;
-    let name = "Rank of each method, with its range over the ends of the area from 10 to 25 and its 95 % bootstrap interval over ECGs";
+    let results: Vec<String> = analyses.iter().map(said).collect();
+    let what = "Rank of each method, with its range over the ends of the area from 10 to 25 and its 95 % bootstrap interval over ECGs";
+    let name = format!("{what}. {}", results.join(". "));
     let size = (WIDTH * columns as f64 + 10.0, height * analyses.len().div_ceil(columns) as f64);
     let mut svg = Svg::new(size.0, size.1, name, style.inks().ground);
     for (i, analysis) in analyses.iter().enumerate() {
         panel(&mut svg, analysis, ((i % columns) as f64 * WIDTH, (i / columns) as f64 * height), style);
     }
     svg
+}
+
+/// The first three methods and the last, with the 95 % intervals of their ranks.
+fn said(analysis: &PerturbationAnalysis) -> String {
+    let firm = |m: usize| analysis.stability[m];
+    let mut order: Vec<usize> = (0..analysis.methods.len()).collect();
+    order.sort_by(|a, b| firm(*a).rank.total_cmp(&firm(*b).rank));
+    let one = |m: &usize| {
+        let (found, name) = (firm(*m), title(&analysis.methods[*m]));
+        format!("{name} {} ({} to {})", plain(found.rank, 1), plain(found.low, 1), plain(found.high, 1))
+    };
+    let first: Vec<String> = order.iter().take(3).map(one).collect();
+    let last = order.iter().skip(3).last().map_or_else(String::new, |m| format!("; last {}", one(m)));
+    format!("{}: {}{last}", analysis.target.title(), first.join(", "))
 }
 
 fn panel(svg: &mut Svg, analysis: &PerturbationAnalysis, (left, top): (f64, f64), style: Style) {

@@ -19,7 +19,15 @@ pub fn figures(results: &StudyResults, style: Style) -> Vec<Figure> {
         let title = format!("ECG {}", results.worst.ecgs.ids[at]);
         let median = results.input == InputKind::Median;
         let fiducials = median.then(|| &results.worst.ecgs.measurements[at]);
-        let picture = Heatmap { ecg: inputs.index_axis(Axis(0), at), map: blank.view(), title: &title, unit: "", meaning: None, fiducials };
+        let picture = Heatmap {
+            ecg: inputs.index_axis(Axis(0), at),
+            map: blank.view(),
+            title: &title,
+            unit: "",
+            meaning: None,
+            fiducials,
+            axes: None,
+        };
         let svg = if median { heatmap::full(&picture, style) } else { paper::sheet(&picture, false, style) };
         Figure { name: worst_figure(*index), caption: caption(results, *index), svg }
     };

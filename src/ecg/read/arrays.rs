@@ -3,15 +3,11 @@
 use super::kinds::Recordings;
 use super::{Given, Lead, Recording, Unit};
 use crate::ecg::leads::{INDEPENDENT, LEADS, RATE};
-use crate::files::npy::{NpyArray, NpyRows};
+use crate::files::npy::NpyRows;
 use crate::files::{npy, npz};
-use crate::intake::{self, Most};
 use crate::{Error, Result};
 use ndarray::{Array2, ArrayD, Axis, Ix2};
 use std::path::{Path, PathBuf};
-
-/// The largest archive that is read, bytes: unlike a `.npy` file it can only be read whole.
-const LARGEST_ARCHIVE: Most = Most { bytes: 256 << 20, of: "an archive of ECGs, which is held in memory (save larger ones as .npy)," };
 
 enum Held {
     Rows(NpyRows),
@@ -42,21 +38,7 @@ pub(super) fn open_npy(path: &Path, given: &Given) -> Result<Box<dyn Recordings>
 
 /// Opens a `.npz` file: its only array, or the one called `rhythm` or `x`.
 pub(super) fn open_npz(path: &Path, given: &Given) -> Result<Box<dyn Recordings>> {
-    intake::open_most(path, LARGEST_ARCHIVE)?;
-    let names = npz::names(path)?;
-    let name = match &names[..] {
-        [only] => only,
-        _ => names.iter().find(|name| ["rhythm", "x"].contains(&name.as_str())).ok_or_else(|| {
-            Error::format(path, format!("holds {} and none called rhythm or x: which one are the ECGs?", names.join(", ")))
-        })?,
-    };
-    let array = npz::read_one(path, name).map(NpyArray::into_f64)?;
-    let array = match array.ndim() {
-        2 => array.insert_axis(Axis(0)),
-        3 => array,
-        _ => return Err(Error::shape(path.display().to_string(), SHAPE, array.shape())),
-    };
-    boxed(path, Held::Whole(array), given)
+    boxed(path, Held::Whole(npz::ecgs(path)?.into_dyn()), given)
 }
 
 /// Refuses arrays in which there is no ECG: no row, no lead or no sample. A row of nothing takes no byte, so that a short file could list any

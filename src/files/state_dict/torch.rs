@@ -18,7 +18,7 @@ const MAGIC_BYTES: &[u8] = &[0x8a, 0x0a, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6
 /// The number stands within so many bytes, whatever the pickle protocol puts before it.
 const MAGIC_WITHIN: usize = 32;
 /// The keys under which checkpoints nest their state dict.
-const NESTED: [&str; 3] = ["state_dict", "model_state_dict", "stat_dict"];
+const NESTED: [&str; 7] = ["state_dict", "model_state_dict", "stat_dict", "model", "network", "net", "weights"];
 /// How many times over all tensors together may cover the file: weights are shared by a few layers at most, halves widen twice and
 /// booleans eight times.
 const COVER: usize = 16;
@@ -161,7 +161,7 @@ fn entry<'a>(pickle: &Pickle<'a>, key: Id, value: Id) -> std::result::Result<Nam
             Ok((name, tensor.map_err(|problem| format!("tensor '{name}': {problem}"))?))
         }
         other => {
-            let known = "a state dict under state_dict, model_state_dict or stat_dict is found";
+            let known = "a state dict under state_dict, model_state_dict, stat_dict, model, network, net or weights is found";
             Err(format!("'{name}' is {} and not a tensor: save model.state_dict() ({known})", kind(other)))
         }
     }

@@ -35,16 +35,20 @@ pub fn frontal_axis(beat: ArrayView2<'_, f32>, measured: &Measurements) -> Optio
 /// The measurements as a table, with the exact values below them where they are known.
 pub(super) fn table(one: &OneEcg<'_>) -> String {
     let mut html = String::from("<section id=\"cart\"><h2>Measurements</h2>");
-    let Some(measured) = &one.measured else {
+    if one.measured.is_none() && one.carried.is_none() {
         return html
             + "<p>Nothing was measured on this ECG: a median beat alone does not tell its fiducials. Give what <code>cardiograd measure</code> found \
                        with <code>--measurements</code>.</p></section>";
-    };
-    if let Some(reason) = &measured.rejected {
-        let _ = write!(html, "<p class=\"warning\" role=\"note\">This ECG could not be measured: {}.</p></section>", escape(reason));
-        return html;
     }
-    let axis = one.beat.and_then(|beat| frontal_axis(beat, measured));
+    let measured = one.measured.as_ref();
+    if let Some(reason) = measured.and_then(|measured| measured.rejected.as_ref()) {
+        let _ = write!(html, "<p class=\"warning\" role=\"note\">This ECG could not be measured: {}.</p>", escape(reason));
+        if one.carried.is_none() {
+            return html + "</section>";
+        }
+    }
+    let measured = measured.filter(|measured| measured.rejected.is_none());
+    let axis = one.beat.and_then(|beat| frontal_axis(beat, measured?));
     html += "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Measurements\"><table class=\"cart\"><thead><tr><td></td>";
     for name in ["Rate", "PR", "QRS", "QT", "QTcF", "QRS axis", "R in V5", "J in V5", "T in V5"] {
         let _ = write!(html, "<th scope=\"col\">{name}</th>");
@@ -52,7 +56,7 @@ pub(super) fn table(one: &OneEcg<'_>) -> String {
     html += "</tr></thead><tbody>";
     let carried = one.carried.as_ref();
     let theirs = carried.and_then(|carried| carried.further.as_ref()?.axes[1]);
-    let rows = [("Measured", Some(measured), axis), ("In the file", carried, theirs), ("Exact", one.exact.as_ref(), None)];
+    let rows = [("Measured", measured, axis), ("In the file", carried, theirs), ("Exact", one.exact.as_ref(), None)];
     for (name, values, axis) in rows {
         let Some(values) = values else { continue };
         let _ = write!(html, "<tr><th scope=\"row\">{name}</th>");

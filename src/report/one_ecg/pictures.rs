@@ -54,7 +54,7 @@ pub(super) fn ecg(one: &OneEcg<'_>, style: Style) -> Result<String> {
         brackets(&mut svg, &sheet, one.ecg, measured, one.answer.target, style);
     }
     let zeros = ndarray::Array2::zeros(one.ecg.dim());
-    let heatmap = Heatmap { ecg: one.ecg, map: zeros.view(), title: "", unit: "", meaning: None, fiducials: None };
+    let heatmap = Heatmap { ecg: one.ecg, map: zeros.view(), title: "", unit: "", meaning: None, fiducials: None, axes: None };
     sheet.foot(&mut svg, &heatmap, None, style);
     let mut html = String::from("<section id=\"ecg\"><h2>The ECG</h2>");
     html += &figure(svg, "25 mm/s, 10 mm/mV: in the proportion of ECG paper, whatever the size on a screen.")?;
@@ -74,7 +74,12 @@ fn median(one: &OneEcg<'_>, beat: ArrayView2<'_, f32>, measured: &Measurements, 
     sheet.traces(&mut svg, beat, style);
     brackets(&mut svg, &sheet, beat, measured, one.answer.target, style);
     let zeros = ndarray::Array2::zeros(beat.dim());
-    sheet.foot(&mut svg, &Heatmap { ecg: beat, map: zeros.view(), title: "", unit: "", meaning: None, fiducials: None }, None, style);
+    sheet.foot(
+        &mut svg,
+        &Heatmap { ecg: beat, map: zeros.view(), title: "", unit: "", meaning: None, fiducials: None, axes: None },
+        None,
+        style,
+    );
     figure(svg, "The network looks at the recording, not at this beat.")
 }
 
