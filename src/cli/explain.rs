@@ -144,6 +144,8 @@ struct Found {
     told: Vec<Told>,
     /// Max-pools behind a ReLU.
     pools: usize,
+    /// What was done to recordings, and which were passed over.
+    notes: Vec<String>,
 }
 
 fn explained(args: &Args, globals: &Globals) -> Result<Explained> {
@@ -249,7 +251,7 @@ fn explain<T: Real + Element>(
     ecgs.tell(globals);
     let (work, told) = growing.finish()?;
     let pools = Rescale::pools_after_activations(network.program()).len();
-    Ok(Explained { work, found: Found { methods: run.methods, left_out, told, pools } })
+    Ok(Explained { work, found: Found { methods: run.methods, left_out, told, pools, notes: ecgs.told() } })
 }
 
 /// How many ECGs are read, explained and written at a time, so that what they take stays below `--memory`; what is left of that is for runs. Each map
@@ -395,7 +397,7 @@ fn tell(args: &Args, found: &Found, globals: &Globals) -> Result<()> {
 /// What was found, for programs: lists by ECG; with `--column all` lists of those by output.
 fn as_json(args: &Args, found: &Found) -> serde_json::Value {
     use serde_json::{Map, Value, json};
-    let Found { methods, left_out, told, .. } = found;
+    let Found { methods, left_out, told, notes, .. } = found;
     let entry = |c: &Completeness| json!({"sum": c.sum, "difference": c.difference, "relative_error": c.relative_error()});
     let by_output = |of: &dyn Fn(&Told) -> Value| match (&told[..], &args.column) {
         (_, Some(Column::All)) => told.iter().map(of).collect(),
@@ -411,6 +413,9 @@ fn as_json(args: &Args, found: &Found) -> serde_json::Value {
     let mut value = json!({"output": args.output, "methods": names, "prediction": prediction, "completeness": completeness});
     if !left_out.is_empty() {
         value["left_out"] = left_out_json(left_out);
+    }
+    if !notes.is_empty() {
+        value["notes"] = json!(notes);
     }
     value
 }

@@ -15,6 +15,7 @@ use crate::ecg::leads::{INDEPENDENT, LEADS, RATE};
 use crate::ecg::read::{Given, Source};
 use crate::files::npz;
 use crate::nn::Model;
+use crate::tape::Op;
 use crate::{Error, Result, intake};
 use ndarray::{Array2, Array3, ArrayView2, Axis};
 use rayon::prelude::*;
@@ -72,7 +73,7 @@ pub(super) struct InputOptions {
     /// The rate at which a network that does not say looks at a rhythm, Hz [default: 500].
     #[arg(long, value_name = "HZ")]
     network_rate: Option<f64>,
-    /// The samples to which the rhythm is cut or filled up for a network that does not say [default: as many as there are].
+    /// The samples to which the rhythm is cut or filled up for a network that does not say [default: its own, else as many as there are].
     #[arg(long, value_name = "SAMPLES", value_parser = super::numbers::up_to::<{ super::numbers::ROUNDS }>)]
     length: Option<usize>,
     /// Take ECGs of another length than the model was trained on.
@@ -115,7 +116,12 @@ impl InputOptions {
             Some(own) => Ok(Wanted { leads, ..Wanted::of(own) }),
             None => {
                 let kind = self.kind.unwrap_or(InputKind::Rhythm);
-                let samples = if kind == InputKind::Median { Some(kind.samples()) } else { self.length };
+                // A network of a fixed length says that much.
+                let own = model.network.program().inputs().first().and_then(|id| match &model.network.program().node(*id).op {
+                    Op::Input { shape } => shape.get(1).copied().flatten(),
+                    _ => None,
+                });
+                let samples = if kind == InputKind::Median { Some(kind.samples()) } else { self.length.or(own) };
                 Ok(Wanted { kind, rate: self.network_rate.unwrap_or(RATE), samples, leads })
             }
         }

@@ -226,11 +226,29 @@ fn of_recording(recording: &Recording, path: &Path, wanted: &Wanted) -> Result<R
             return Err(Error::Data(format!("{}: it has no median beat, it could not be measured: {reason}", path.display())));
         }
         (InputKind::Rhythm, _) => {
+            if let Some(leads) = at_own_rate(recording, path, &rhythm, wanted) {
+                notes.retain(|note| !note.starts_with("resampled"));
+                let named = Wanted { leads: Some(wanted.names()), ..wanted.clone() };
+                let ecg = chosen(fitted(leads, recording.rate, wanted, &mut notes), &own, &named, path)?;
+                return Ok(Ready { ecg, notes, measured: Some(measurements), beat, carried, exact: None });
+            }
             let twelve = fitted(rhythm.twelve().mapv(f64::from), RATE, wanted, &mut notes);
             chosen(twelve, &LEADS.map(str::to_owned), wanted, path)?
         }
     };
     Ok(Ready { ecg, notes, measured: Some(measurements), beat, carried, exact: None })
+}
+
+/// The leads of a recording that has all twelve whole and at the wanted rate, where that is not ours: nothing is gained by way of another.
+fn at_own_rate(recording: &Recording, path: &Path, rhythm: &Rhythm, wanted: &Wanted) -> Option<Array2<f64>> {
+    let has = |name: &&str| recording.leads.iter().any(|lead| lead.name == *name);
+    if wanted.rate != recording.rate || wanted.rate == RATE || !LEADS.iter().all(has) {
+        return None;
+    }
+    let leads = stacked(recording, path).ok()?;
+    // What was cut off while it was made ready is no part of the ECG.
+    let lasts = leads.ncols() as f64 / recording.rate;
+    ((lasts - rhythm.seconds()).abs() < 0.02).then_some(leads)
 }
 
 /// The leads of a recording, (C, T), where they are of one length and finite.

@@ -52,6 +52,9 @@ pub struct Args {
     /// What to draw of a recording: its median beat or its rhythm [default: what the heatmaps are of, else the rhythm].
     #[arg(long, value_name = "median|rhythm", requires = "input")]
     kind: Option<InputKind>,
+    /// Which output's heatmaps, from 0, of an archive of `explain --column all`.
+    #[arg(long, value_name = "K", requires = "heatmap", value_parser = up_to::<ECGS>)]
+    column: Option<usize>,
     /// Which ECG of the array or folder, from 0; with the heatmaps of recordings, of those.
     #[arg(long, default_value_t = 0, value_parser = up_to::<ECGS>)]
     ecg: usize,
@@ -241,8 +244,22 @@ fn maps(args: &Args, shape: (usize, usize)) -> Result<Vec<(String, Array2<f32>)>
         return Ok(vec![(String::new(), fitting(one(npy::read_f32(path)?, args.ecg, path)?, shape, path)?)]);
     }
     let names = chosen(args.method.as_deref(), npz::names(path)?, path)?;
-    let map = |name: String| Ok((name.clone(), fitting(one(npz::read_one(path, &name)?.into_f32(), args.ecg, path)?, shape, path)?));
+    let map = |name: String| {
+        let array = of_column(args, npz::read_one(path, &name)?.into_f32(), path)?;
+        Ok((name, fitting(one(array, args.ecg, path)?, shape, path)?))
+    };
     names.into_iter().map(map).collect()
+}
+
+/// The maps of one output, (N, C, L), out of those of all, (N, K, C, L).
+fn of_column(args: &Args, maps: ArrayD<f32>, path: &Path) -> Result<ArrayD<f32>> {
+    let outputs = if maps.ndim() == 4 { maps.shape()[1] } else { 1 };
+    match (maps.ndim(), args.column) {
+        (4, Some(column)) if column < outputs => Ok(maps.index_axis_move(Axis(1), column)),
+        (4, None) => Err(Error::Usage(format!("{} holds the maps of {outputs} outputs: choose one with --column K", path.display()))),
+        (_, Some(column)) if column >= outputs => Err(Error::Usage(format!("--column {column}: {} holds {outputs}", path.display()))),
+        _ => Ok(maps),
+    }
 }
 
 fn chosen(wanted: Option<&str>, present: Vec<String>, path: &Path) -> Result<Vec<String>> {

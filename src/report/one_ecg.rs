@@ -17,6 +17,7 @@ use crate::Result;
 use crate::attribution::Meaning;
 use crate::dataset::Target;
 use crate::ecg::Measurements;
+use crate::nn::Near;
 use ndarray::{Array2, ArrayView2};
 use std::fmt::Write;
 
@@ -56,6 +57,8 @@ pub struct Answer {
     pub flat: f64,
     /// Its errors on the ECGs of its test set, where the model knows them.
     pub errors: Option<TestErrors>,
+    /// Those on the ones whose values are near this ECG's, where the model knows them.
+    pub near: Option<Near>,
 }
 
 /// The errors of a network on its test set, in the target's unit.
@@ -167,6 +170,14 @@ fn answers(one: &OneEcg<'_>) -> String {
             one.said(errors.mae_of_mean)
         );
         rows.push(("Usual error".into(), one.said(errors.mae), beside));
+    }
+    if let Some(near) = answer.near {
+        let side = match near.bias {
+            bias if bias.abs() < 0.05 * near.mae => String::new(),
+            bias => format!(", on average {} {}", one.said(bias.abs()), if bias > 0.0 { "too high" } else { "too low" }),
+        };
+        let beside = format!("mean absolute error on its {} test ECGs of {} to {}{side}", near.n, plain(near.low, 1), one.said(near.high));
+        rows.push(("Error near this value".into(), one.said(near.mae), beside));
     }
     let mut html = format!("<section id=\"answer\"><h2>The network reads: {}</h2><table class=\"answers\"><tbody>", escape(one.what()));
     for (name, value, note) in rows {

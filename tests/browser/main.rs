@@ -231,7 +231,7 @@ fn page_of_one(study: &StudyResults) -> String {
         measured: Some(study.ecgs.measurements[1].clone()),
         carried: None,
         exact: None,
-        answer: one_ecg::Answer { target: Some(Target::Qt), predicted: 350.0 + moved, flat: 350.0, errors: None },
+        answer: one_ecg::Answer { target: Some(Target::Qt), predicted: 350.0 + moved, flat: 350.0, errors: None, near: None },
         maps: vec![map("deeplift", Some(contributions)), map("guided_gradcam", None), map("smoothgrad", None)],
         about: vec![("Model".into(), "qt.cgm".into())],
     };

@@ -11,7 +11,8 @@ use crate::audit::provenance::Digested;
 use crate::dataset::{InputKind, Part};
 use crate::ecg::leads::LEADS;
 use crate::files::digest::sha256_file;
-use crate::nn::{Model, double, load_model};
+use crate::ecg::Measurements;
+use crate::nn::{Model, Near, double, load_model};
 use crate::report::one_ecg::{Answer, Contributions, Map, OneEcg, TestErrors, page};
 use crate::tape::{Network, Real, from_vec, slice};
 use crate::{Error, Result};
@@ -58,7 +59,7 @@ fn made<T: Real>(network: &Network<T>, args: &Args, model: &Model, globals: &Glo
         measured: measured.clone(),
         carried: carried.clone(),
         exact: exact.clone(),
-        answer: Answer { target: model.target, predicted: shown.predicted, flat, errors: errors(model) },
+        answer: Answer { target: model.target, predicted: shown.predicted, flat, errors: errors(model), near: near(model, &shown) },
         maps: shown.maps.iter().map(|(method, map)| beginning.map(*method, map.clone(), &shown.settings)).collect(),
         about: about(args, &shown)?,
     };
@@ -144,6 +145,14 @@ impl Beginning {
 fn errors(model: &Model) -> Option<TestErrors> {
     let test = model.provenance.as_ref()?.metrics(Part::Test)?;
     (test.n > 0).then_some(TestErrors { n: test.n, mae: test.mae, mae_of_mean: test.mae_of_mean })
+}
+
+/// The errors on test ECGs whose values are near this ECG's: near what was measured, or stands in the file, or is predicted.
+fn near(model: &Model, shown: &Shown) -> Option<Near> {
+    let ready = &shown.ready;
+    let known = |m: &Option<Measurements>| model.target.and_then(|target| target.value(m.as_ref()?));
+    let value = known(&ready.measured).or_else(|| known(&ready.carried)).unwrap_or(shown.predicted);
+    Near::to(&model.provenance.as_ref()?.near, value).copied()
 }
 
 /// What the page was made from.
