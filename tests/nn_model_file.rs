@@ -22,6 +22,7 @@ fn model() -> Model {
         weights: Weights::Best,
         metrics: vec![metrics],
         outputs: Vec::new(),
+        near: Vec::new(),
     };
     let network = Network::new(program, parameters).unwrap();
     Model { network, target: Some(Target::RV5), input: Some(InputKind::Median), provenance: Some(provenance) }

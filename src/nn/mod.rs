@@ -17,6 +17,7 @@ mod initialise;
 mod load;
 mod metrics;
 mod model_file;
+mod near;
 mod objective;
 #[cfg(feature = "onnx")]
 pub mod onnx;
@@ -39,6 +40,7 @@ pub use initialise::initialise;
 pub use load::{double, load_model, load_program, to_state_dict};
 pub use metrics::{Metrics, column_metrics, probabilities};
 pub use model_file::{Model, Storage};
+pub use near::Near;
 pub use objective::sigmoid;
 #[cfg(feature = "files")]
 pub use program_file::{Fault, in_one_line, parse_program};

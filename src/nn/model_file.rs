@@ -1,6 +1,7 @@
 //! The project's own model file (`.cgm`): a network with what it predicts, from what, and how it came to be.
 
 use super::container::{self, Kind};
+use super::near::Near;
 use super::provenance::{OutputMetrics, Provenance};
 use super::settings::Further;
 use crate::dataset::{InputKind, Target};
@@ -90,6 +91,7 @@ struct Further2<T> {
     stored: Stored<T>,
     further: Further,
     outputs: Vec<OutputMetrics>,
+    near: Vec<Near>,
 }
 
 /// A parameter as it lies in a file, row-major.
@@ -221,15 +223,16 @@ impl Model {
         let about = self.provenance.as_ref();
         let further = about.map_or_else(Further::default, |about| about.settings.further);
         let outputs = about.map_or_else(Vec::new, |about| about.outputs.clone());
+        let near = about.map_or_else(Vec::new, |about| about.near.clone());
         if storage == Storage::F16 {
             let packed = parameters.into_iter().map(Packed::new).collect::<Result<Vec<_>>>()?;
-            return container::write(&HALVED, path, &Further2 { stored: self.stored(packed), further, outputs });
+            return container::write(&HALVED, path, &Further2 { stored: self.stored(packed), further, outputs, near });
         }
         let stored = self.stored(parameters);
-        if self.target.is_none_or(Target::is_measurement) && further == Further::default() && outputs.is_empty() {
+        if self.target.is_none_or(Target::is_measurement) && further == Further::default() && outputs.is_empty() && near.is_empty() {
             return container::write(&PLAIN, path, &stored);
         }
-        container::write(&KIND, path, &Further2 { stored, further, outputs })
+        container::write(&KIND, path, &Further2 { stored, further, outputs, near })
     }
 
     fn stored<T>(&self, parameters: Vec<T>) -> Stored<T> {
@@ -249,11 +252,12 @@ impl Model {
     /// [`Error::Format`] for anything but a whole, undamaged model file of this version or the one before; [`Error::Io`].
     pub fn load(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        let Further2 { mut stored, further, outputs } = if Self::storage_of(path)? == Some(Storage::F16) {
-            let Further2 { stored, further, outputs } = container::read::<Further2<Packed>>(&HALVED, path)?;
-            Further2 { stored: stored.unpacked().map_err(|error: Error| Error::format(path, error.to_string()))?, further, outputs }
+        let Further2 { mut stored, further, outputs, near } = if Self::storage_of(path)? == Some(Storage::F16) {
+            let Further2 { stored, further, outputs, near } = container::read::<Further2<Packed>>(&HALVED, path)?;
+            Further2 { stored: stored.unpacked().map_err(|error: Error| Error::format(path, error.to_string()))?, further, outputs, near }
         } else {
-            let plain = |stored: Stored<StoredTensor>| Further2 { stored, further: Further::default(), outputs: Vec::new() };
+            let plain =
+                |stored: Stored<StoredTensor>| Further2 { stored, further: Further::default(), outputs: Vec::new(), near: Vec::new() };
             container::read_either(&KIND, path, plain)?
         };
         let fail = |problem: &dyn std::fmt::Display| Error::format(path, problem.to_string());
@@ -267,6 +271,7 @@ impl Model {
         if let Some(about) = &mut stored.provenance {
             about.settings.further = further;
             about.outputs = outputs;
+            about.near = near;
         }
         let network = restore(stored.parameters).and_then(|parameters| Network::new(stored.program, parameters));
         let network = network.map_err(|error| fail(&error))?;

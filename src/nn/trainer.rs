@@ -5,6 +5,7 @@ use super::checkpoint::Checkpoint;
 use super::data::{Examples, TrainingData, predict_outputs};
 use super::initialise;
 use super::metrics::column_metrics;
+use super::near::Near;
 use super::model_file::Model;
 use super::objective::Objective;
 use super::provenance::{Epoch, OutputMetrics, Provenance, Weights};
@@ -325,12 +326,15 @@ impl<'a> Trainer<'a> {
         let network = self.scaling.fold(network.clone())?;
         let columns = self.data.target.columns();
         let all: Vec<usize> = (0..self.objective.outputs()).collect();
-        let mut outputs: Vec<OutputMetrics> = Vec::new();
+        let (mut outputs, mut near): (Vec<OutputMetrics>, Vec<Near>) = (Vec::new(), Vec::new());
         for part in Part::ALL.into_iter().filter(|part| !self.data.part(*part).is_empty()) {
             let examples = self.data.part(part);
             let label = format!("evaluating {} on the {part} part", self.data.target);
             let predicted = predict_outputs(&network, &all, self.data.inputs, &examples.ecgs, &label, report)?;
             let found = column_metrics(self.data.target, part, &predicted, examples, self.data.train);
+            if part == Part::Test && self.data.target.is_regression() {
+                near = Near::of(&predicted, &examples.values);
+            }
             if outputs.is_empty() {
                 outputs = found.iter().zip(&columns).map(|(one, target)| OutputMetrics::new(*target, one.0)).collect();
             }
@@ -352,6 +356,7 @@ impl<'a> Trainer<'a> {
             weights,
             metrics,
             outputs,
+            near,
         };
         Ok(Model { network, target: Some(self.data.target), input: Some(self.data.input), provenance: Some(provenance) })
     }

@@ -214,6 +214,7 @@ mod tests {
             weights: Weights::Best,
             metrics: Vec::new(),
             outputs: Vec::new(),
+            near: Vec::new(),
         };
         let test = Predictions { title: "test".into(), ids: (0..40).map(|i| i.to_string()).collect(), pairs, unmeasured: 0 };
         let other = Predictions { title: "Recordings".into(), ids: vec!["a".into()], pairs: vec![(400.0, 390.0)], unmeasured: 2 };
