@@ -292,7 +292,11 @@ impl Ecgs {
             Feed::Array { .. } => {
                 let [channels, _] = self.example;
                 let numbered = || (0..channels).map(|lead| format!("channel {lead}")).collect();
-                let usual = || if channels == LEADS.len() { LEADS.map(str::to_owned).to_vec() } else { numbered() };
+                let usual = || match channels {
+                    8 => INDEPENDENT.map(str::to_owned).to_vec(),
+                    12 => LEADS.map(str::to_owned).to_vec(),
+                    _ => numbered(),
+                };
                 let stem = self.path.file_stem().unwrap_or_default().to_string_lossy();
                 let id = |row: usize| match own.as_ref().and_then(|axes| axes.ids.get(global(row))) {
                     Some(id) => id.clone(),

@@ -204,22 +204,20 @@ fn subject(args: &Args, input: &Path, of_maps: Option<Axes>) -> Result<Subject> 
     if row >= ecgs.len() {
         return Err(Error::Usage(format!("--ecg {row}: {} holds {}, numbered from 0", input.display(), ecgs.len())));
     }
-    let ready = ecgs.ready(row)?;
     let recordings = ecgs.are_recordings();
-    let mut ecg = ready.ecg;
     // An archive of maps knows the axes of an array that does not say them itself.
     let mut axes = ecgs.axes().cloned().or(of_maps);
-    if !recordings && ecg.nrows() == INDEPENDENT.len() && axes.as_ref().is_none_or(|axes| axes.leads.len() != ecg.nrows()) {
-        ecg = twelve(ecg.view());
+    let [channels, samples] = ecgs.example();
+    let named = axes.as_ref().map_or(LEADS.len(), |axes| axes.leads.len());
+    let eight =
+        !recordings && channels == INDEPENDENT.len() && axes.as_ref().is_none_or(|axes| axes.leads == INDEPENDENT || named != channels);
+    if samples < 2 || channels != named && !eight {
+        let text = format!("(N, 12, L) or (12, L) is expected, it is {channels} × {samples}: name its leads with --leads");
+        return Err(Error::format(input, text));
     }
-    if !recordings && axes.as_ref().is_some_and(|axes| axes.leads == INDEPENDENT) {
-        ecg = twelve(ecg.view());
-        axes = axes.map(|axes| Axes { leads: LEADS.map(str::to_owned).to_vec(), ..axes });
-    }
-    if ecg.ncols() < 2 || ecg.nrows() != axes.as_ref().map_or(LEADS.len(), |axes| axes.leads.len()) {
-        let text = format!("it is {} × {}: name its leads with --leads", ecg.nrows(), ecg.ncols());
-        return Err(Error::format(input, format!("(N, 12, L) or (12, L) is expected, {text}")));
-    }
+    let ready = ecgs.ready(row)?;
+    let ecg = if eight { twelve(ready.ecg.view()) } else { ready.ecg };
+    axes = axes.map(|axes| if eight { Axes { leads: LEADS.map(str::to_owned).to_vec(), ..axes } } else { axes });
     let fiducials = ready.measured.filter(|_| recordings && wanted.kind == InputKind::Median);
     let name = axes.as_ref().filter(|_| recordings).and_then(|axes| axes.ids.get(row).cloned());
     Ok(Subject { ecg, axes, fiducials, name })

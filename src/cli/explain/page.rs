@@ -9,6 +9,7 @@ use crate::attribution::{Family, Meaning, Method, Settings, Sum};
 use crate::audit::digest::kernel;
 use crate::audit::provenance::Digested;
 use crate::dataset::{InputKind, Part};
+use crate::ecg::Measurements;
 use crate::ecg::leads::LEADS;
 use crate::files::digest::sha256_file;
 use crate::ecg::Measurements;
