@@ -451,7 +451,9 @@ fn methods_that_look_at_the_ecg_alone_leave_the_numbers_out() {
     let found = explainer.explain_beside(&ecg, std::slice::from_ref(&numbers), &[0, 1], &methods, &progress::silent).unwrap();
     let of: Vec<Method> = found.beside[0].maps.iter().map(|(method, _)| *method).collect();
     assert_eq!(of, methods[2..]);
-    assert!(found.maps.iter().all(|(_, map)| map.shape() == [2, 2, 12]) && found.beside[0].maps.iter().all(|(_, map)| map.shape() == [2, 3]));
+    assert!(
+        found.maps.iter().all(|(_, map)| map.shape() == [2, 2, 12]) && found.beside[0].maps.iter().all(|(_, map)| map.shape() == [2, 3])
+    );
     // Occlusion of a number: what the prediction falls by when it is the baseline's.
     let run = |numbers: &Tensor<f64>| network.predict(&[numbers.clone(), ecg.clone()]).unwrap();
     let whole = run(&numbers);

@@ -12,7 +12,6 @@ use crate::dataset::{InputKind, Part};
 use crate::ecg::Measurements;
 use crate::ecg::leads::LEADS;
 use crate::files::digest::sha256_file;
-use crate::ecg::Measurements;
 use crate::nn::{Model, Near, double, load_model};
 use crate::report::one_ecg::{Answer, Contributions, Map, OneEcg, TestErrors, page};
 use crate::tape::{Network, Real, from_vec, slice};

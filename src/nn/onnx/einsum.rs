@@ -23,7 +23,12 @@ impl Import<'_> {
         let (of_a, of_b, of_y) = letters(equation).ok_or_else(unknown)?;
         let batch = of_y.first().copied();
         let known = of_y.iter().all(|c| of_a.contains(c) || of_b.contains(c));
-        if !known || of_a.len() != a.seen.len() || of_b.len() != b.seen.len() || of_a.first().copied() != batch || of_b.first().copied() != batch {
+        if !known
+            || of_a.len() != a.seen.len()
+            || of_b.len() != b.seen.len()
+            || of_a.first().copied() != batch
+            || of_b.first().copied() != batch
+        {
             return Err(unknown());
         }
         let summed: Vec<char> = of_a.iter().chain(&of_b).copied().filter(|c| !of_y.contains(c)).collect();
@@ -33,7 +38,8 @@ impl Import<'_> {
             return self.of_two(name, Op::Multiply, &a, &b);
         }
         let both: Vec<char> = of_y.iter().copied().filter(|c| of_a.contains(c) && of_b.contains(c)).collect();
-        let only = |own: &[char], other: &[char]| own.iter().copied().filter(|c| of_y.contains(c) && !other.contains(c)).collect::<Vec<_>>();
+        let only =
+            |own: &[char], other: &[char]| own.iter().copied().filter(|c| of_y.contains(c) && !other.contains(c)).collect::<Vec<_>>();
         let (left, right) = (only(&of_a, &of_b), only(&of_b, &of_a));
         let [sum, again] = summed[..] else { return Err(unknown()) };
         if sum != again || left.len() > 1 || right.len() > 1 {

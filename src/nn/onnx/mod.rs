@@ -99,9 +99,7 @@ fn of_any_length<T: Real>(
         return Ok(network);
     }
     let fixed = |node: &Node| match &node.op {
-        Op::Input { shape } => {
-            Node { op: Op::Input { shape: shape.iter().map(|size| size.or(Some(samples))).collect() }, ..node.clone() }
-        }
+        Op::Input { shape } => Node { op: Op::Input { shape: shape.iter().map(|size| size.or(Some(samples))).collect() }, ..node.clone() },
         _ => node.clone(),
     };
     let nodes = network.program().nodes().iter().map(fixed).collect();

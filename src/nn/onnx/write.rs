@@ -41,7 +41,9 @@ pub(crate) fn weights(network: &Network<f32>, build: &mut Builder) -> Vec<String
     let readers = program.readers();
     let recurrent = |id: NodeId| matches!(program.node(id).op, Op::Lstm { .. } | Op::Gru { .. });
     let one = |id: NodeId| match &program.node(id).op {
-        Op::Parameter { shape, .. } if readers[id.0].is_empty() || !readers[id.0].iter().all(|reader| recurrent(*reader)) => build.floats(&program.node(id).name, shape, slice(network.parameter(id)).iter().copied()),
+        Op::Parameter { shape, .. } if readers[id.0].is_empty() || !readers[id.0].iter().all(|reader| recurrent(*reader)) => {
+            build.floats(&program.node(id).name, shape, slice(network.parameter(id)).iter().copied())
+        }
         _ => String::new(),
     };
     program.ids().map(one).collect()
