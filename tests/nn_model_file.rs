@@ -2,7 +2,7 @@
 
 use cardiograd::dataset::{InputKind, Part, Place, Row, SplitBy, Target, TargetKind, Transform, Word};
 use cardiograd::nn::{
-    Checkpoint, Epoch, Further, Metrics, Model, OutputMetrics, Provenance, Storage, TrainSettings, Weights, architecture, initialise,
+    Checkpoint, Epoch, Further, Metrics, Model, Near, OutputMetrics, Provenance, Storage, TrainSettings, Weights, architecture, initialise,
 };
 use cardiograd::tape::Network;
 use proptest::prelude::*;
@@ -33,6 +33,26 @@ fn saved(folder: &Path) -> (std::path::PathBuf, Vec<u8>) {
     model().save(&path).unwrap();
     let bytes = std::fs::read(&path).unwrap();
     (path, bytes)
+}
+
+/// What is known of errors near a value comes back, with weights of either width; a model without any is the file that it was.
+#[test]
+fn errors_near_a_value_are_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let (plain, bytes) = saved(folder.path());
+    let mut knowing = Model::load(&plain).unwrap();
+    let near =
+        vec![Near { low: 300.0, high: 380.0, n: 12, mae: 4.5, bias: -1.25 }, Near { low: 381.0, high: 470.0, n: 11, mae: 9.0, bias: 8.0 }];
+    knowing.provenance.as_mut().unwrap().near = near.clone();
+    for storage in [Storage::F32, Storage::F16] {
+        let path = folder.path().join(format!("{}.cgm", storage.name()));
+        knowing.save_as(&path, storage).unwrap();
+        let found = Model::load(&path).unwrap().provenance.unwrap();
+        assert_eq!(found.near, near);
+        assert_eq!(found.metrics, model().provenance.unwrap().metrics);
+    }
+    assert!(Model::load(&plain).unwrap().provenance.unwrap().near.is_empty());
+    assert!(saved(folder.path()).1 == bytes);
 }
 
 /// The one-line error of a file with these bytes.

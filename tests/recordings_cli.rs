@@ -5,7 +5,7 @@ use cardiograd::ecg::axes::Axes;
 use cardiograd::ecg::leads::{INDEPENDENT, LEADS};
 use cardiograd::ecg::simulator::{Settings, Simulator};
 use cardiograd::files::{npy, npz};
-use cardiograd::nn::{Model, initialise};
+use cardiograd::nn::{Model, Near, Provenance, TrainSettings, Weights, initialise};
 use cardiograd::tape::{Builder, ConvLayer, Network, Op};
 use ndarray::{Array2, Array3, ArrayD, Axis, concatenate};
 use std::fmt::Write;
@@ -122,6 +122,27 @@ fn pages_and_pictures_of_a_recording() {
         works(folder, &format!("explain m.cgm p7.csv -m deeplift,saliency -o {name}"));
         assert!(std::fs::read(folder.join(name)).unwrap().starts_with(start), "{name}");
     }
+    // A model that knows how it errs near a value says so; one that does not, says nothing.
+    assert!(!page.contains("Error near this value"));
+    let mut knowing = Model::load(folder.join("m.cgm")).unwrap();
+    let near = |low: f64, high: f64, mae: f64| Near { low, high, n: 15, mae, bias: mae / 2.0 };
+    knowing.provenance = Some(Provenance {
+        version: "cardiograd".into(),
+        settings: TrainSettings::quick(),
+        dataset: String::new(),
+        train_mean: 400.0,
+        epochs: Vec::new(),
+        best_epoch: 0,
+        weights: Weights::Best,
+        metrics: Vec::new(),
+        outputs: Vec::new(),
+        near: vec![near(200.0, 250.0, 3.0), near(250.5, 600.0, 7.0)],
+    });
+    knowing.save(folder.join("knowing.cgm")).unwrap();
+    works(folder, "explain knowing.cgm p7.csv -m deeplift -o near.html");
+    let page = std::fs::read_to_string(folder.join("near.html")).unwrap();
+    assert!(page.contains("<th scope=\"row\">Error near this value</th><td class=\"value\">7.0 ms</td>"));
+    assert!(page.contains("mean absolute error on its 15 test ECGs of 250.5 to 600.0 ms, on average 3.5 ms too high"));
     works(folder, "explain m.cgm p7.csv -m deeplift -o maps.npz");
     works(folder, "render --input p7.csv --heatmap maps.npz -o b.svg");
     let svg = std::fs::read_to_string(folder.join("b.svg")).unwrap();

@@ -1,6 +1,7 @@
 #![cfg_attr(fuzzing, no_main)]
-//! `.npz` files: every array, each by its name, and as recordings; as they are, and with the checksums of their entries made right.
+//! `.npz` files: every array, each by its name, as recordings, and what they say of their axes; as they are, and with the checksums of their entries made right.
 
+use cardiograd::ecg::axes::Axes;
 use cardiograd::files::npz;
 use cardiograd_fuzz::recordings::use_source;
 use cardiograd_fuzz::{checksums, file, refused};
@@ -24,6 +25,11 @@ fn check_as_it_is(input: &[u8]) {
             let one = npz::read_one(&path, &name).expect("a readable array by its name");
             assert_eq!((one.shape(), one.dtype()), (array.shape(), array.dtype()));
         }
+    }
+    // What an archive says of its axes comes back.
+    if let Some(Some(axes)) = refused(Axes::of_archive(&path), &path) {
+        let text = axes.text().expect("axes as a text");
+        assert_eq!(Axes::parse(&path, &text).expect("axes from their own text"), axes);
     }
     let _ = npz::is_npz(&path);
     use_source(&path);

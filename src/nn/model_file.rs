@@ -280,7 +280,8 @@ impl Model {
             let Further2 { stored, further, outputs, near } = container::decode::<Further2<Packed>>(&HALVED, bytes, path)?;
             Further2 { stored: stored.unpacked().map_err(|error: Error| Error::format(path, error.to_string()))?, further, outputs, near }
         } else {
-            let plain = |stored: Stored<StoredTensor>| Further2 { stored, further: Further::default(), outputs: Vec::new(), near: Vec::new() };
+            let plain =
+                |stored: Stored<StoredTensor>| Further2 { stored, further: Further::default(), outputs: Vec::new(), near: Vec::new() };
             container::decode_either(&KIND, bytes, path, plain)?
         };
         let fail = |problem: &dyn std::fmt::Display| Error::format(path, problem.to_string());

@@ -332,6 +332,9 @@ impl<'a> Trainer<'a> {
             let label = format!("evaluating {} on the {part} part", self.data.target);
             let predicted = predict_outputs(&network, &all, self.data.inputs, &examples.ecgs, &label, report)?;
             let found = column_metrics(self.data.target, part, &predicted, examples, self.data.train);
+            if part == Part::Test && self.data.target.is_regression() {
+                near = Near::of(&predicted, &examples.values);
+            }
             if outputs.is_empty() {
                 outputs = found.iter().zip(&columns).map(|(one, target)| OutputMetrics::new(*target, one.0)).collect();
             }
