@@ -27,7 +27,7 @@ pub(crate) fn layer<T: Real>(network: &Network<T>, name: Option<&str>, [channels
     if name.is_some() {
         return Ok(named);
     }
-    let shapes = program.shapes(&[vec![1, channels, samples]])?;
+    let shapes = program.shapes(&program.input_shapes(1, &[channels, samples])?)?;
     let sees_time = |id: &NodeId| matches!(shapes[id.0][..], [_, _, time] if time > 1);
     Ok(program.acting(OpKind::Conv1d).into_iter().rev().find(sees_time).unwrap_or(named))
 }
@@ -96,6 +96,30 @@ pub(crate) fn stretch(row: &[f64], len: usize, interpolation: Interpolation) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tape::{Builder, ConvLayer};
+
+    /// The last convolution of a squeeze-and-excitation block looks at means: there is no time in it to show.
+    #[test]
+    fn the_last_convolution_that_sees_time_is_looked_at() {
+        let mut build = Builder::new();
+        let x = build.input("x", &[Some(12), None]);
+        let conv = build.conv1d("conv", x, ConvLayer::same(12, 4, 5));
+        let mean = build.node("squeeze", Op::GlobalAvgPool, &[conv]);
+        let apart = build.node("apart", Op::Reshape { shape: vec![Some(4), Some(1)] }, &[mean]);
+        let gate = build.conv1d("gate", apart, ConvLayer::same(4, 4, 1));
+        let gated = build.node("gated", Op::Multiply, &[conv, gate]);
+        let pooled = build.node("mean", Op::GlobalAvgPool, &[gated]);
+        let y = build.linear("fc", pooled, 4, 1, true);
+        let program = build.finish(y).unwrap();
+        let zeros = |id: NodeId| match &program.node(id).op {
+            Op::Parameter { shape, .. } => (program.node(id).name.clone(), crate::tape::zeros::<f64>(shape)),
+            _ => unreachable!("a parameter"),
+        };
+        let parameters = program.parameters().into_iter().map(zeros).collect();
+        let network = Network::new(program, parameters).unwrap();
+        let name = |asked: Option<&str>| network.program().node(layer(&network, asked, [12, 50]).unwrap()).name.clone();
+        assert_eq!([name(None), name(Some("gate"))], ["conv", "gate"]);
+    }
 
     #[test]
     fn stretches_as_pytorch() {

@@ -117,10 +117,11 @@ impl InputOptions {
             None => {
                 let kind = self.kind.unwrap_or(InputKind::Rhythm);
                 // A network of a fixed length says that much.
-                let own = model.network.program().inputs().first().and_then(|id| match &model.network.program().node(*id).op {
+                let program = model.network.program();
+                let own = match &program.node(program.inputs()[program.ecg_input()?]).op {
                     Op::Input { shape } => shape.get(1).copied().flatten(),
                     _ => None,
-                });
+                };
                 let samples = if kind == InputKind::Median { Some(kind.samples()) } else { self.length.or(own) };
                 Ok(Wanted { kind, rate: self.network_rate.unwrap_or(RATE), samples, leads })
             }
@@ -185,7 +186,8 @@ impl Ecgs {
     /// [`Error::Format`] if an array has another number of axes, holds no ECG, or its ECGs do not fit the model; as the readers of recordings.
     pub fn open(path: &Path, model: &Model, options: &InputOptions) -> Result<Self> {
         let wanted = options.wanted(model)?;
-        let fits = |example: [usize; 2]| model.network.program().shapes(&[vec![1, example[0], example[1]]]).map(drop);
+        let program = model.network.program();
+        let fits = |example: [usize; 2]| program.input_shapes(1, &example).and_then(|shapes| program.shapes(&shapes)).map(drop);
         let asked = Asked { input: model.input, wanted: &wanted, fits: &fits };
         let mut ecgs = Self::of(path, &asked, options)?;
         ecgs.in_microvolts = matches!(ecgs.from, Feed::Array { .. }) && model.input.is_some() && !options.any_amplitude;

@@ -66,9 +66,6 @@ pub struct OutputMetrics {
     pub train_mean: f64,
     /// Errors on each part that has examples.
     pub metrics: Vec<Metrics>,
-    /// Errors on the test part by the measured value; empty where it has too few examples. Kept apart in files.
-    #[serde(skip)]
-    pub near: Vec<Near>,
 }
 
 impl OutputMetrics {
