@@ -1,7 +1,9 @@
 //! Training: against PyTorch, interrupted and resumed, on other numbers of threads, standardised and folded, and when it fails.
 
 use cardiograd::dataset::{InputKind, Part, Target};
-use cardiograd::nn::{Checkpoint, Examples, Schedule, TrainSettings, Trained, Trainer, TrainingData, initialise, train};
+use cardiograd::nn::{
+    Checkpoint, Examples, Further, Schedule, TrainSettings, Trained, Trainer, TrainingData, initialise, train, with_outputs,
+};
 use cardiograd::progress::silent;
 use cardiograd::tape::{Builder, ConvLayer, Network, Op, Parameters, Program, from_vec};
 use ndarray::Array3;
@@ -180,6 +182,32 @@ fn a_standardised_network_maps_microvolts_to_milliseconds() {
         let validation = about.metrics(Part::Validation).unwrap();
         let scaled = about.epochs[about.best_epoch].validation_rmse;
         assert!((validation.rmse / scaled - 1.0).abs() < 1e-3, "folded {} scaled {scaled}", validation.rmse);
+    });
+}
+
+/// What is folded into a model is taken out again where a training begins from it; patience ends one that gets no better.
+#[test]
+fn a_training_begins_where_a_model_is_and_ends_when_it_gets_no_better() {
+    Data::learnable(120).with(|data| {
+        let settings = TrainSettings { epochs: 12, ..settings() };
+        let trained = train(&program(), data, &settings, &silent).unwrap().best;
+        let own = trained.provenance.as_ref().unwrap().metrics(Part::Validation).unwrap().rmse;
+        let further = Further { patience: Some(2), ..Further::default() };
+        let still = TrainSettings { learning_rate: 1e-9, schedule: Schedule::Constant, epochs: 30, further, ..settings };
+        let mut trainer = Trainer::continuing(&program(), &trained.network, data, &still).unwrap();
+        while !trainer.is_done() {
+            trainer.epoch(&silent).unwrap();
+        }
+        let first = trainer.epochs()[0].validation_rmse;
+        assert!((first / own - 1.0).abs() < 0.05, "{first} after a step of nothing, {own} before");
+        let best = trainer.epochs().iter().enumerate().min_by(|a, b| a.1.validation_rmse.total_cmp(&b.1.validation_rmse)).unwrap().0;
+        assert!(trainer.epochs().len() == 30 || trainer.epochs().len() == best + 3, "{} epochs, the best {best}", trainer.epochs().len());
+        let wide = with_outputs(&program(), 2).unwrap();
+        let both = Network::new(wide.clone(), initialise(&wide, 0, 0).unwrap()).unwrap();
+        assert!(Trainer::continuing(&program(), &both, data, &settings).is_ok(), "a last layer of other outputs begins anew");
+        let other = cardiograd::nn::architecture("standardconv").unwrap();
+        let other = Network::new(other.clone(), initialise(&other, 0, 0).unwrap()).unwrap();
+        assert!(Trainer::continuing(&program(), &other, data, &settings).err().unwrap().to_string().contains("another network"));
     });
 }
 

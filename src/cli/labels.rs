@@ -47,6 +47,11 @@ impl LabelOptions {
         self.labels.is_some()
     }
 
+    /// Their file.
+    pub fn path(&self) -> Option<&PathBuf> {
+        self.labels.as_ref()
+    }
+
     /// Their file as an input of a command.
     pub fn file(&mut self) -> Option<(&'static str, Input<'_>)> {
         self.labels.as_mut().map(|path| ("labels", Input::Path(path)))

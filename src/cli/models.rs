@@ -104,7 +104,13 @@ impl ModelOptions {
                 (true, true) => format!("{}.{target}", whole.name),
                 (true, false) => format!("{}.{column}", whole.name),
             };
-            let model = Model { target: Some(target), ..narrowed(whole.model.clone(), &example, column)? };
+            let mut model = Model { target: Some(target), ..narrowed(whole.model.clone(), &example, column)? };
+            if let Some(about) = &mut model.provenance
+                && let Some(own) = about.outputs.iter().find(|output| output.target == target).cloned()
+            {
+                // What is known of this output is what is known of its model.
+                (about.train_mean, about.metrics, about.outputs) = (own.train_mean, own.metrics, Vec::new());
+            }
             let (input, digest) = (whole.input, whole.digest.clone());
             Ok(Loaded { name, model, target, input, digest, column })
         };

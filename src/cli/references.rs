@@ -1,7 +1,7 @@
 //! `--baseline` and `--occlusion-value`: what methods compare with, from zeros to the beats of a dataset.
 
 use crate::attribution::{Baseline, Explainer, Explanations, Method, Settings, over_baselines};
-use crate::dataset::{Dataset, InputKind, Part};
+use crate::dataset::{Dataset, InputKind, Part, SplitBy};
 use crate::files::npy;
 use crate::nn::Model;
 use crate::progress::Report;
@@ -87,7 +87,12 @@ fn training_ecgs(option: &str, path: &Path, most: usize, model: &Model, seed: u6
         Error::Usage(format!("{option} {}: {text}", path.display()))
     })?;
     let data = Dataset::open_checked(path, &[kind])?;
-    let split = data.split(model.provenance.as_ref().map_or(seed, |about| about.settings.seed));
+    let about = model.provenance.as_ref().map(|about| about.settings);
+    if about.is_some_and(|about| about.further.split != SplitBy::Ecg) {
+        let text = "the model's parts are those of a table of labels, so its training ECGs are not known here: give an array instead";
+        return Err(Error::Usage(format!("{option} {}: {text}", path.display())));
+    }
+    let split = data.split(about.map_or(seed, |about| about.seed));
     let measured = |ecg: &usize| data.measurements(*ecg).rejected.is_none();
     let mut ecgs: Vec<usize> = split.part(Part::Train).iter().copied().filter(measured).collect();
     ecgs.shuffle(&mut Stream::new(seed, Stage::Audit).target(3).rng());

@@ -124,7 +124,7 @@ fn card(args: &CardArgs, globals: &Globals) -> Result<()> {
             format!("{} is not the dataset that the model was trained on ({digest}, not {})", args.data.display(), provenance.dataset);
         return Err(Error::Usage(text));
     }
-    let split = dataset.split(provenance.settings.seed);
+    let split = loaded.split(&dataset, None)?;
     let examples = Examples::of(&dataset, &split, Part::Test, loaded.target);
     let progress = Progress::new(globals.quiet);
     let predicted = |model: &Model| {

@@ -189,7 +189,7 @@ impl Options {
     /// The files that it reads.
     pub(super) fn reads(&self) -> Vec<PathBuf> {
         let arch = Some(&self.arch).filter(|arch| !ARCHITECTURES.contains(&arch.as_str())).map(PathBuf::from);
-        self.generator.iter().chain(&self.data).cloned().chain(arch).collect()
+        self.generator.iter().chain(&self.data).chain(self.labels.path()).cloned().chain(arch).collect()
     }
 
     pub(super) fn settings(&self, globals: &Globals) -> Result<StudySettings> {

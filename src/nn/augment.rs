@@ -1,7 +1,6 @@
 //! What is done to training ECGs so that a network does not rely on accidents of a recording. Each ECG and epoch has draws of its own, whatever
 //! the batch or the thread.
 
-use crate::ecg::leads::RATE;
 use crate::random::{Stage, Stream};
 use crate::{Error, Result};
 use ndarray::ArrayViewMut2;
@@ -13,9 +12,9 @@ use std::str::FromStr;
 
 /// The largest standard deviation of white noise, µV.
 const NOISE: f64 = 20.0;
-/// The largest amplitude of a wandering baseline, µV, and its frequencies, Hz.
+/// The largest amplitude of a wandering baseline, µV, and its frequencies, cycles a sample: 0.1 to 0.5 Hz of ECGs at 500 Hz.
 const WANDER: f64 = 100.0;
-const SLOW: [f64; 2] = [0.1, 0.5];
+const SLOW: [f64; 2] = [0.1 / 500.0, 0.5 / 500.0];
 /// The share of ECGs that lose leads, and how many they lose at most.
 const DROPPED: f64 = 0.5;
 const MOST_DROPPED: usize = 3;
@@ -79,9 +78,7 @@ impl Augment {
         };
         let by = ((2.0 * rng.random::<f64>() - 1.0) * SHIFT * samples as f64).round() as isize;
         let slow: Vec<[f64; 3]> = (0..leads)
-            .map(|_| {
-                [WANDER * rng.random::<f64>(), (SLOW[0] + (SLOW[1] - SLOW[0]) * rng.random::<f64>()) / RATE, TAU * rng.random::<f64>()]
-            })
+            .map(|_| [WANDER * rng.random::<f64>(), SLOW[0] + (SLOW[1] - SLOW[0]) * rng.random::<f64>(), TAU * rng.random::<f64>()])
             .collect();
         if self.shift && samples > 0 {
             for mut lead in ecg.outer_iter_mut() {

@@ -77,7 +77,7 @@ pub fn calibrate(settings: &StudySettings) -> Result<Calibration> {
     let few = Examples { ecgs: ecgs[..1].to_vec(), values: examples.values[..1].to_vec() };
     let data = TrainingData { target, input: settings.input, inputs: &inputs, train: &examples, validation: &few, test: &few };
     debug_assert!(!data.part(Part::Train).is_empty());
-    let mut trainer = Trainer::new(&program, data, &TrainSettings { epochs: 2, ..settings.training })?;
+    let mut trainer = Trainer::new(&program, data, &TrainSettings { epochs: 2, ..settings.training() })?;
     trainer.epoch(&silent)?;
     let training_ms = timed(ECGS, || trainer.epoch(&silent))?;
     let (attribution, perturbation): (AttributionSettings, _) = (settings.attribution(target), settings.perturbation());
