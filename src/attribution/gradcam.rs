@@ -27,7 +27,7 @@ pub(crate) fn layer<T: Real>(network: &Network<T>, name: Option<&str>, [channels
     if name.is_some() {
         return Ok(named);
     }
-    let shapes = program.shapes(&[vec![1, channels, samples]])?;
+    let shapes = program.shapes(&program.input_shapes(1, &[channels, samples])?)?;
     let sees_time = |id: &NodeId| matches!(shapes[id.0][..], [_, _, time] if time > 1);
     Ok(program.acting(OpKind::Conv1d).into_iter().rev().find(sees_time).unwrap_or(named))
 }

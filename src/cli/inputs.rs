@@ -185,7 +185,8 @@ impl Ecgs {
     /// [`Error::Format`] if an array has another number of axes, holds no ECG, or its ECGs do not fit the model; as the readers of recordings.
     pub fn open(path: &Path, model: &Model, options: &InputOptions) -> Result<Self> {
         let wanted = options.wanted(model)?;
-        let fits = |example: [usize; 2]| model.network.program().shapes(&[vec![1, example[0], example[1]]]).map(drop);
+        let program = model.network.program();
+        let fits = |example: [usize; 2]| program.shapes(&program.input_shapes(1, &example)?).map(drop);
         let asked = Asked { input: model.input, wanted: &wanted, fits: &fits };
         let mut ecgs = Self::of(path, &asked, options)?;
         ecgs.in_microvolts = matches!(ecgs.from, Feed::Array { .. }) && model.input.is_some() && !options.any_amplitude;
