@@ -93,14 +93,18 @@ fn try_measure(rhythm: &Rhythm, thresholds: &Thresholds) -> Result<Measured, Str
     zero_at(&mut beat, found.qrs.onset);
 
     let mut notes = Vec::new();
-    let paced = pacing::of_beats(&pulses, &centred, found.qrs.onset);
+    let mut paced = pacing::of_beats(&pulses, &centred, found.qrs.onset);
     if !paced.ventricles {
         quality::check_leads(&beat, &found.qrs, found.p.as_ref())?;
     }
     found.p = found.p.filter(|p| median::repeats(&level, &centred, &beat, &weights, p.onset, p.offset));
+    // Small stimuli are believed only before what a paced beat looks like.
+    let wide = (found.qrs.offset - found.qrs.onset) as f64 * MS >= pacing::WIDE;
+    paced.ventricles |= wide && found.p.is_none() && pacing::small(&raw, &centred, found.qrs.onset);
     let atria = delineation::atria(&beat, &weights, &found, rr, thresholds);
     plausible::check(&mut found, &atria, rr.mean * MS, rr.before == rr.mean, paced.ventricles && !paced.atria, &mut notes);
     let sure = uncertainty::of(&level, &centred, &beat, &weights, &found, rr, thresholds);
+    found.put([sure.instead[0], sure.instead[1], sure.instead[2]]);
     let [pr, qrs_duration, qt] = &sure.untrusted;
     if let (Some(_), Some(reason)) = (&found.p, pr) {
         notes.push(format!("no PR: {reason}"));

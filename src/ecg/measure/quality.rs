@@ -1,8 +1,8 @@
 //! What cannot be measured, and why.
 
+use super::R_AT;
 use super::p_wave::PWave;
 use super::qrs::Qrs;
-use super::R_AT;
 use super::shape::middle;
 use crate::ecg::filter::Frame;
 use crate::ecg::leads::{INDEPENDENT, RATE};
