@@ -68,9 +68,9 @@ fn calm(speed: &[f64], top: usize, direction: isize) -> f64 {
 }
 
 /// A flank after QRS has come to rest still belongs to it if it is this share of the fastest …
-const LATE: f64 = 0.06;
+const LATE: f64 = 0.10;
 /// … this multiple of the threshold …
-const LATE_THRESHOLD: f64 = 1.6;
+const LATE_THRESHOLD: f64 = 2.5;
 /// … within this many samples (50 ms) of the rest, and soon over (30 ms): T is slower to begin and longer.
 const LATE_WITHIN: usize = 25;
 const LATE_LASTS: usize = 15;
