@@ -80,7 +80,8 @@ pub(super) struct Options {
     /// Points to perturb [default: of the preset].
     #[arg(long, value_name = "N", value_parser = up_to::<ROUNDS>)]
     iterations: Option<usize>,
-    /// The scoring by which methods are ranked, drawn and tested: paper, absolute_percentage, median_percentage, physical, per_sd or change.
+    /// The scoring by which methods are ranked, drawn and tested: paper, absolute_percentage, median_percentage, physical, per_sd or change; of
+    /// yes or no logit, probability or auroc.
     #[arg(long, value_name = "NAME", default_value = "absolute_percentage")]
     scoring: Scoring,
     /// The seed that every draw follows from.
