@@ -65,7 +65,7 @@ fn channel(node: Node<'_, '_>) -> Outcome<(Vec<f64>, f64)> {
     }
     let text: String = node.attribute("DATA").ok_or("DATA is not there")?.split_whitespace().collect();
     let bytes = STANDARD.decode(text).map_err(|error| format!("DATA is not base64: {error}"))?;
-    if bytes.len() % 2 != 0 {
+    if !bytes.len().is_multiple_of(2) {
         return Err("DATA ends within a sample".into());
     }
     let samples: Vec<f64> = bytes.chunks_exact(2).map(|pair| f64::from(i16::from_le_bytes([pair[0], pair[1]])) * 1000.0 / gain).collect();

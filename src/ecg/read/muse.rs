@@ -98,7 +98,7 @@ fn samples(data: Node<'_, '_>) -> Outcome<Vec<f64>> {
     if announced * 2.0 != bytes.len() as f64 && xml::looks_packed(&bytes) && (0.0..=LONGEST).contains(&announced) {
         bytes = xml::inflated(&bytes, announced as usize * 2)?;
     }
-    if bytes.len() % 2 != 0 {
+    if !bytes.len().is_multiple_of(2) {
         return Err("WaveFormData ends within a sample".into());
     }
     let samples: Vec<f64> = bytes.chunks_exact(2).map(|pair| f64::from(i16::from_le_bytes([pair[0], pair[1]])) * step).collect();

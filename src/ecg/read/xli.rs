@@ -19,7 +19,7 @@ pub(super) fn decode(bytes: &[u8], leads: usize, most: usize) -> Outcome<Vec<Vec
         let packed = rest.get(8..).and_then(|rest| rest.get(..size)).ok_or(format!("packed lead {} is cut off", out.len() + 1))?;
         // What differs in length is told by whoever knows how many samples are announced.
         let mut bytes = unpack(packed, 2 * most + 2)?;
-        if bytes.len() % 2 == 1 {
+        if !bytes.len().is_multiple_of(2) {
             bytes.push(0);
         }
         out.push(integrate(&bytes, start));

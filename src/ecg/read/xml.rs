@@ -100,7 +100,7 @@ pub(super) fn decode(bytes: Vec<u8>) -> Outcome<String> {
         _ => None,
     };
     if let Some((mark, unit)) = wide {
-        if bytes.len() % 2 != 0 {
+        if !bytes.len().is_multiple_of(2) {
             return Err("UTF-16 that ends within a character".into());
         }
         let units = bytes[mark..].chunks_exact(2).map(|pair| unit([pair[0], pair[1]]));

@@ -1,0 +1,256 @@
+//! ECGs in XML: MUSE in every dress, and those of other makers.
+
+use super::*;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use cardiograd::ecg::Measurements;
+use std::io::Write as _;
+
+fn base64_of(values: &[i64]) -> String {
+    STANDARD.encode(packed("16", values, 1))
+}
+
+fn muse_lead(name: &str, values: &[i64], data: &str) -> String {
+    format!(
+        "<LeadData><LeadSampleCountTotal>{}</LeadSampleCountTotal><LeadAmplitudeUnitsPerBit>4</LeadAmplitudeUnitsPerBit>\
+         <LeadAmplitudeUnits>MICROVOLTS</LeadAmplitudeUnits><LeadID>{name}</LeadID><WaveFormData>{data}</WaveFormData></LeadData>",
+        values.len()
+    )
+}
+
+pub fn muse_wave(leads: &str) -> String {
+    format!("<Waveform><WaveformType>Rhythm</WaveformType><SampleBase>500</SampleBase><SampleExponent>0</SampleExponent>{leads}</Waveform>")
+}
+
+pub fn muse(waves: &str) -> String {
+    format!(
+        "<?xml version=\"1.0\"?><RestingECG><PatientDemographics><PatientID>ID4711Q</PatientID><PatientAge>57</PatientAge><AgeUnits>YEARS</AgeUnits>\
+         <Gender>FEMALE</Gender><PatientLastName>Secret</PatientLastName></PatientDemographics><RestingECGMeasurements>\
+         <VentricularRate>61</VentricularRate><PRInterval>150</PRInterval><RAxis>-30</RAxis></RestingECGMeasurements>{waves}</RestingECG>"
+    )
+}
+
+pub fn muse_leads() -> String {
+    let values = stored(4.0);
+    [0, 1, 6, 7, 8, 9, 10, 11].map(|at| muse_lead(LEADS[at], &values[at], &base64_of(&values[at]))).concat()
+}
+
+#[test]
+fn muse_in_every_dress() {
+    let to = folder();
+    let values = stored(4.0);
+    let right = ["V3R", "V4R", "V7"].map(|name| muse_lead(name, &values[8], &base64_of(&values[8]))).concat();
+    let short = muse_wave(&muse_lead("II", &values[1], &base64_of(&values[1])));
+    let plain = muse(&format!("{short}{}", muse_wave(&(muse_leads() + &right))));
+    let wide = |mark: [u8; 2], bytes: fn(u16) -> [u8; 2]| [mark.to_vec(), plain.encode_utf16().flat_map(bytes).collect()].concat();
+    let mut gz = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    gz.write_all(plain.as_bytes()).unwrap();
+    let files =
+        [plain.clone().into_bytes(), wide([0xff, 0xfe], u16::to_le_bytes), wide([0xfe, 0xff], u16::to_be_bytes), gz.finish().unwrap()];
+    for bytes in files {
+        let path = put(&to, "m.xml", bytes);
+        let recording = read(&path);
+        let (got, notes) = recording.rhythm(&path).unwrap();
+        assert!(off(&got) <= 2.0);
+        assert!(
+            notes.iter().any(|note| note.contains("V3R, V4R, V7")) && notes.iter().any(|note| note.contains("block 2 of 2")),
+            "{notes:?}"
+        );
+        assert_eq!(recording.leads.last().unwrap().name, "V7", "kept under its name");
+        assert_eq!((recording.patient.id.as_deref(), recording.patient.name.as_deref()), (Some("ID4711Q"), Some("Secret")));
+        assert_eq!(recording.file_fields()[..4], ["150", "", "", "61"]);
+    }
+    // Samples that zlib packed.
+    let pack = |values: &[i64]| {
+        let mut out = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::fast());
+        out.write_all(&packed("16", values, 1)).unwrap();
+        STANDARD.encode(out.finish().unwrap())
+    };
+    let leads = [0, 1, 6, 7, 8, 9, 10, 11].map(|at| muse_lead(LEADS[at], &values[at], &pack(&values[at]))).concat();
+    let packed = muse(&muse_wave(&leads));
+    assert!(off(&rhythm(&put(&to, "z.xml", &packed)).0) <= 2.0);
+    assert!(refusal(&put(&to, "z.xml", packed.replace(">5000<", ">20<"))).contains("more than the 40 bytes"));
+}
+
+pub fn aecg() -> String {
+    let sequence = |code: &str, value: String| format!("<component><sequence><code code=\"{code}\"/>{value}</sequence></component>");
+    let time = |code: &str| {
+        sequence(code, "<value xsi:type=\"GLIST_PQ\"><head value=\"0\" unit=\"s\"/><increment value=\"0.002\" unit=\"s\"/></value>".into())
+    };
+    let lead = |(name, values): (&&str, &[i64])| {
+        let digits: Vec<String> = values.iter().map(i64::to_string).collect();
+        let value = format!(
+            "<value xsi:type=\"SLIST_PQ\"><origin value=\"0\" unit=\"uV\"/><scale value=\"0.004\" unit=\"mV\"/><digits>{}</digits></value>",
+            digits.join(" ")
+        );
+        sequence(&format!("MDC_ECG_LEAD_{}", name.to_uppercase()), value)
+    };
+    let values = stored(4.0);
+    let set = |range: std::ops::Range<usize>, time: String| {
+        let leads: String = LEADS.iter().zip(values.iter().map(|lead| &lead[range.clone()])).map(lead).collect();
+        format!("<component><sequenceSet>{time}{leads}</sequenceSet></component>")
+    };
+    let annotation = |code: &str, value: &str| {
+        format!("<component><annotation><code code=\"{code}\"/><value xsi:type=\"PQ\" {value}/></annotation></component>")
+    };
+    format!(
+        "<AnnotatedECG xmlns=\"urn:hl7-org:v3\" xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\"><componentOf><subject><trialSubject>\
+         <id root=\"1\" extension=\"ID4711Q\"/><subjectDemographicPerson><name><family>Secret</family></name>\
+         <administrativeGenderCode code=\"F\"/></subjectDemographicPerson></trialSubject></subject></componentOf>\
+         <component><series><code code=\"RHYTHM\"/>{}<derivation><derivedSeries><code code=\"REPRESENTATIVE_BEAT\"/>{}</derivedSeries></derivation>\
+         <subjectOf><annotationSet>{}{}{}</annotationSet></subjectOf></series></component></AnnotatedECG>",
+        set(0..5000, time("TIME_ABSOLUTE")),
+        set(0..700, time("TIME_RELATIVE")),
+        annotation("MDC_ECG_TIME_PD_PR", "value=\"0.152\" unit=\"s\""),
+        annotation("MDC_ECG_HEART_RATE", "value=\"61\" unit=\"bpm\""),
+        annotation("MDC_ECG_ANGLE_QRS_FRONT", "value=\"-30\" unit=\"deg\""),
+    )
+}
+
+fn cardiosoft() -> String {
+    let values = stored(5.0);
+    let lead = |(name, values): (&&str, &Vec<i64>)| {
+        let text: Vec<String> = values.iter().map(i64::to_string).collect();
+        format!("<WaveformData lead=\"{name}\">\n\t{}</WaveformData>", text.join(",\n\t"))
+    };
+    let leads: String = LEADS.iter().zip(&values).map(lead).collect();
+    format!(
+        "<?xml version=\"1.0\" encoding=\"ISO-8859-1\"?><CardiologyXML><PatientInfo><PID>ID4711Q</PID><Name><FamilyName>Secret</FamilyName></Name>\
+         <Age units=\"years\">44</Age><Gender>MALE</Gender></PatientInfo><RestingECGMeasurements><VentricularRate units=\"BPM\">61</VentricularRate>\
+         <PQInterval units=\"ms\">152</PQInterval><RAxis units=\"degrees\">-30</RAxis></RestingECGMeasurements><StripData>\
+         <SampleRate units=\"Hz\">500</SampleRate><ChannelSampleCountTotal>5000</ChannelSampleCountTotal>\
+         <Resolution units=\"uVperLsb\">5</Resolution>{leads}</StripData></CardiologyXML>"
+    )
+}
+
+pub fn mortara() -> String {
+    let values = stored(2.5);
+    let lead = |(name, values): (&&str, &Vec<i64>)| {
+        format!(
+            "<CHANNEL OFFSET=\"0\" BITS=\"16\" FORMAT=\"SIGNED\" UNITS_PER_MV=\"400\" DURATION=\"10000\" SAMPLE_FREQ=\"500\" NAME=\"{name}\" \
+             ENCODING=\"BASE64\" DATA=\"{}\"/>",
+            base64_of(values)
+        )
+    };
+    let leads: String = LEADS.iter().zip(&values).map(lead).collect();
+    format!(
+        "<ECG ACQUISITION_TIME=\"20200101\" VENT_RATE=\"61\"><SUBJECT LAST_NAME=\"Secret\" ID=\"ID4711Q\" AGE=\"44\" GENDER=\"M\"/>\
+         <TYPICAL_CYCLE PR_DURATION=\"152\" QRS_AXIS=\"-30\"/>{leads}</ECG>"
+    )
+}
+
+pub fn schiller() -> String {
+    let values = stored(5.0);
+    let lead = |(name, values): (&&str, &Vec<i64>)| {
+        let text: Vec<String> = values.iter().map(i64::to_string).collect();
+        format!("<channel><name>{name}</name><datastype>COMMASEPARATE</datastype><data>{}</data></channel>", text.join(","))
+    };
+    let leads: String = LEADS.iter().zip(&values).map(lead).collect();
+    format!(
+        "<examdescript><patdata><id>ID4711Q</id><lastname>Secret</lastname></patdata><eventdata><event><wavedata><type>ECG_AVERAGES</type></wavedata>\
+         <wavedata><type>ECG_RHYTHMS</type><resolution><samplerate><value>500</value><exponent>1</exponent></samplerate>\
+         <yres><unitperbit>5</unitperbit><units>uV</units></yres></resolution>{leads}</wavedata></event></eventdata></examdescript>"
+    )
+}
+
+/// Philips' packing with codes of single bytes alone (strings are for the unit test of the unpacker).
+pub fn xli(lead: &[i64]) -> Vec<u8> {
+    let residual = |at: usize| 2 * lead[at - 1] - lead[at - 2] - lead[at];
+    let values: Vec<i16> = (0..lead.len())
+        .map(|at| {
+            (if at < 2 {
+                lead[at]
+            } else if at + 1 < lead.len() {
+                residual(at + 1) + 64
+            } else {
+                64
+            }) as i16
+        })
+        .collect();
+    let bytes = values.iter().map(|x| x.to_be_bytes()[0]).chain(values.iter().map(|x| x.to_be_bytes()[1]));
+    let bits: Vec<u8> = bytes.flat_map(|byte| (0..10).rev().map(move |bit| (u16::from(byte) >> bit & 1) as u8)).collect();
+    let packed: Vec<u8> = bits.chunks(8).map(|bits| bits.iter().enumerate().fold(0, |byte, (at, bit)| byte | bit << (7 - at))).collect();
+    [&(packed.len() as u32).to_le_bytes()[..], &[0, 0], &(residual(2) as i16).to_le_bytes()[..], &packed[..]].concat()
+}
+
+pub fn philips(packing: &str, data: &[u8]) -> String {
+    format!(
+        "<restingecgdata xmlns=\"http://www3.medical.philips.com\"><documentinfo><documenttype>SierraECG</documenttype>\
+         <documentversion>1.03</documentversion></documentinfo><patient><generalpatientdata><patientid>ID4711Q</patientid>\
+         <name><lastname>Secret</lastname></name><age><years>44</years></age><sex>Male</sex></generalpatientdata></patient><dataacquisition>\
+         <signalcharacteristics><samplingrate>500</samplingrate><resolution>5</resolution></signalcharacteristics></dataacquisition>\
+         <interpretations><interpretation><statement><statementcode>SR</statementcode></statement><globalmeasurements><heartrate>61</heartrate><print>152</print><qrsfrontaxis>-30</qrsfrontaxis>\
+         </globalmeasurements></interpretation></interpretations><waveforms><parsedwaveforms dataencoding=\"Base64\" {packing} \
+         durationperchannel=\"10000\" leadlabels=\"{}\" numberofleads=\"12\">{}</parsedwaveforms></waveforms></restingecgdata>",
+        LEADS.join(" "),
+        STANDARD.encode(data)
+    )
+}
+
+/// The limb leads beyond two as Philips stores them: what I and II leave over.
+pub fn left_over() -> Vec<Vec<i64>> {
+    let mut leads = stored(5.0);
+    let (one, two) = (leads[0].clone(), leads[1].clone());
+    let half = |x: i64| x.div_euclid(2);
+    for t in 0..5000 {
+        let (i, ii) = (one[t], two[t]);
+        leads[2][t] = ii - i - leads[2][t];
+        leads[3][t] = -half(i + ii) - leads[3][t];
+        leads[4][t] = half(i - (ii - i)) - leads[4][t];
+        leads[5][t] = half(ii + (ii - i)) - leads[5][t];
+    }
+    leads
+}
+
+#[test]
+fn ecgs_in_xml_of_other_makers() {
+    let to = folder();
+    let packed_leads: Vec<u8> = left_over().iter().flat_map(|lead| xli(lead)).collect();
+    let whole: Vec<i64> = stored(5.0).concat();
+    let files = [
+        ("aecg.xml", aecg(), 2.0),
+        ("cardiosoft.xml", cardiosoft(), 2.5),
+        ("mortara.xml", mortara(), 1.25),
+        ("philips.xml", philips("compressmethod=\"XLI\"", &packed_leads), 2.5),
+        ("whole.xml", philips("", &packed("16", &whole, 1)), 2.5),
+        ("left.xml", philips("", &packed("16", &left_over().concat(), 1)), 2.5),
+        ("schiller.xml", schiller(), 2.5),
+    ];
+    for (name, text, step) in &files {
+        let path = put(&to, name, text);
+        let recording = read(&path);
+        let (got, notes) = recording.rhythm(&path).unwrap_or_else(|error| panic!("{error}"));
+        assert!(off(&got) <= step + 0.01, "{name}: {} {notes:?}", off(&got));
+        assert_eq!(recording.leads.len(), 12, "{name}");
+        // The limb leads that the file holds agree with those that follow from I and II: nothing is said of them.
+        assert!(!notes.iter().any(|note| note.contains("gains")), "{name}: {notes:?}");
+        assert_eq!((recording.patient.id.as_deref(), recording.patient.name.as_deref()), (Some("ID4711Q"), Some("Secret")), "{name}");
+        let fields = recording.file_fields();
+        if *name == "schiller.xml" {
+            assert_eq!(recording.labels, None::<Measurements>);
+        } else {
+            assert_eq!((fields[0].as_str(), fields[3].as_str(), fields[7].as_str()), ("152", "61", "-30"), "{name}");
+        }
+        // Cut anywhere it is refused.
+        for share in [3, 17, 60, 97] {
+            refusal(&put(&to, name, &text[..text.len() * share / 100]));
+        }
+    }
+    for (name, text, from, with, hint) in [
+        ("aecg.xml", aecg(), "<increment value=\"0.002\"", "<increment value=\"0\"", "every 0 s"),
+        ("aecg.xml", aecg(), "scale value=\"0.004\" unit=\"mV\"", "scale value=\"0.004\" unit=\"ft\"", "'ft'"),
+        ("c.xml", cardiosoft(), "uVperLsb", "ft", "'ft'"),
+        ("c.xml", cardiosoft(), ">5000<", ">5001<", "5001 are announced"),
+        ("m.xml", mortara(), "BITS=\"16\"", "BITS=\"12\"", "16 bits"),
+        ("m.xml", mortara(), "DURATION=\"10000\"", "DURATION=\"11000\"", "announced"),
+        ("p.xml", philips("compressmethod=\"XLI\"", &packed_leads), "\"XLI\"", "\"ZIP\"", "packed by 'ZIP'"),
+        ("p.xml", philips("compressmethod=\"XLI\"", &packed_leads), "\"10000\"", "\"12000\"", "fewer than the 6000"),
+        ("p.xml", philips("", &packed("16", &whole, 1)), "\"10000\"", "\"12000\"", "announced"),
+        ("p.xml", philips("", &packed("16", &whole, 1)), "<resolution>5</resolution>", "", "resolution"),
+        ("s.xml", schiller(), "<exponent>1<", "<exponent>2<", "exponent"),
+        ("x.xml", "<Pizza/>".into(), "", "", "Pizza"),
+    ] {
+        let text = refusal(&put(&to, name, text.replace(from, with)));
+        assert!(text.contains(hint), "{text}");
+    }
+}
