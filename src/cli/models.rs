@@ -117,14 +117,15 @@ impl ModelOptions {
         wanted.iter().map(|column| one(*column)).collect()
     }
 
-    /// Reads a model with all its outputs, or with the one asked for.
+    /// Reads a model with all its outputs where it says what each predicts, or with the one asked for; of others one must be.
     pub fn load_asked(&self, path: &Path, dataset: &Dataset) -> Result<Loaded> {
-        match self.column {
-            Some(Column::One(_) | Column::Named(_)) => {
-                self.load(path, dataset)?.pop().ok_or_else(|| Error::Usage("--column: no output".into()))
+        if matches!(self.column, None | Some(Column::All)) {
+            let whole = self.load_any(path, dataset)?;
+            if whole.model.network.program().columns(&[LEADS.len(), whole.input.samples()])? == whole.target.width() {
+                return Ok(whole);
             }
-            None | Some(Column::All) => self.load_any(path, dataset),
         }
+        self.load(path, dataset)?.pop().ok_or_else(|| Error::Usage("--column: no output".into()))
     }
 
     /// Reads a model of as many outputs as its target has.
