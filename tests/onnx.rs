@@ -160,7 +160,54 @@ fn the_command_line_takes_and_gives_onnx() {
     assert!(refused(folder, "export net.cgm -m saliency -o map.onnx", 2).contains("--length SAMPLES"));
     assert!(refused(folder, "export net.cgm -m saliency --length 600 -o map.txt", 2).contains("written as .onnx"));
     // A graph of a heatmap has two outputs: it is no network of ours.
-    assert!(refused(folder, "predict map.onnx -i x.npy", 1).contains("inputs (ecg, baseline)"));
+    assert!(refused(folder, "predict map.onnx -i x.npy", 1).contains("2 outputs (prediction, map)"));
+}
+
+/// What stands beside the ECG comes in under the network's name for it, and its maps go out under METHOD.NAME.
+#[test]
+fn the_command_line_takes_inputs_beside_the_ecg() {
+    let temporary = tempfile::tempdir().unwrap();
+    let folder = temporary.path();
+    let expected: serde_json::Value = serde_json::from_str(include_str!("data/onnx/expected.json")).unwrap();
+    let case = &expected["beside_17_f64"];
+    let write = |name: &str, shape: &[usize], values: Vec<f64>| {
+        cardiograd::files::npy::write(folder.join(name), from_vec(shape, values).view()).unwrap();
+    };
+    write("x.npy", &[2, 3, 40], numbers(&case["x"]));
+    write("numbers.npy", &[2, 2], numbers(&case["numbers"]));
+    write("base.npy", &[2], vec![0.5, -0.5]);
+    std::fs::copy(data("beside_17_f64.onnx"), folder.join("net.onnx")).unwrap();
+    let beside = "--beside numbers=numbers.npy --column all";
+    done(folder, &format!("predict net.onnx -i x.npy {beside} -o y.npy"));
+    let y = cardiograd::files::npy::read_f64(&folder.join("y.npy")).unwrap();
+    for (found, y) in y.iter().zip(numbers(&case["y"])) {
+        assert!((found - y).abs() < 1e-5, "{found} {y}");
+    }
+    let method = "-m saliency,deeplift,gradcam --precision f64 --beside-baseline numbers=base.npy --multiply-by-inputs yes";
+    done(folder, &format!("explain net.onnx -i x.npy {beside} {method} -o maps.npz"));
+    let map = |name: &str| cardiograd::files::npz::read_one(folder.join("maps.npz"), name).map(|array| array.into_f64());
+    assert_eq!((map("deeplift").unwrap().shape(), map("deeplift.numbers").unwrap().shape()), (&[2, 2, 3, 40][..], &[2, 2, 2][..]));
+    assert!(map("saliency.numbers").is_ok() && map("gradcam").is_ok() && map("gradcam.numbers").is_err());
+    let network = onnx::read_in::<f64>(folder.join("net.onnx")).unwrap();
+    let at_base = network.predict(&[from_vec(&[1, 3, 40], vec![0.0; 120]), from_vec(&[1, 2], vec![0.5, -0.5])]).unwrap();
+    let (ecg, beside_ecg) = (map("deeplift").unwrap(), map("deeplift.numbers").unwrap());
+    for (at, y) in numbers(&case["y"]).into_iter().enumerate() {
+        let sum = |map: &ndarray::ArrayD<f64>| {
+            map.as_standard_layout().as_slice().unwrap().chunks(map.len() / 4).nth(at).unwrap().iter().sum::<f64>()
+        };
+        let wanted = y - slice(&at_base)[at % 2];
+        assert!((sum(&ecg) + sum(&beside_ecg) - wanted).abs() < 1e-9, "output {at}");
+    }
+    assert!(refused(folder, "predict net.onnx -i x.npy --column 0", 2).contains("'numbers' needs its values once: --beside numbers=X.npy"));
+    assert!(
+        refused(folder, "predict net.onnx -i x.npy --column 0 --beside age=numbers.npy", 2)
+            .contains("no such input beside the ECG; it has numbers")
+    );
+    assert!(refused(folder, "predict net.onnx -i x.npy --column 0 --beside numbers=base.npy", 1).contains("(2, 2)"));
+    assert!(
+        refused(folder, "explain net.onnx -i x.npy --column 0 --beside numbers=numbers.npy -m saliency -o page.html", 2)
+            .contains("one input")
+    );
 }
 
 #[test]

@@ -6,8 +6,9 @@ cd "$(dirname "$0")/../.."
 target="${CARGO_TARGET_DIR:-$PWD/target}"
 program="${CARDIOGRAD:-$target/debug/cardiograd}"
 command -v cc > /dev/null || { echo "there is no C compiler: the border to C is not tested"; exit 77; }
-cargo test --quiet --manifest-path bindings/Cargo.toml -p cardiograd-c --target-dir "$target"
-cargo build --quiet --manifest-path bindings/Cargo.toml -p cardiograd-c --target-dir "$target"
+# Both members, so that the library is compiled once.
+cargo test --quiet --manifest-path bindings/Cargo.toml --workspace --test header --target-dir "$target"
+cargo build --quiet --manifest-path bindings/Cargo.toml --workspace --target-dir "$target"
 work="$(mktemp -d)"
 trap 'rm -rf "$work"' EXIT
 bash bindings/c/install.sh "$work/prefix" "$target/debug"

@@ -4,6 +4,7 @@ mod one;
 mod page;
 mod picture;
 
+use super::beside::{Beside, BesideBaselines, BesideOptions};
 use super::growing::{Growing, Told};
 use super::inputs::{Ecgs, InputOptions, InputPlace};
 use super::method_options::{MethodOptions, Precision, left_out_json, tell_idle, tell_left_out};
@@ -41,6 +42,8 @@ pub struct Args {
     model: PathBuf,
     #[command(flatten)]
     place: InputPlace,
+    #[command(flatten)]
+    beside: BesideOptions,
     /// Methods separated by commas, or `all`: the nine and `random`.
     #[arg(long, short, value_name = "LIST")]
     method: String,
@@ -66,6 +69,8 @@ pub struct Args {
     /// The most baselines taken from a file or dataset.
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = up_to::<ECGS>)]
     baselines: usize,
+    #[command(flatten)]
+    beside_baselines: BesideBaselines,
     /// Which output, from 0 or by its name, of a network with several; `all` adds an axis: maps (N, K, 12, L), predictions (N, K).
     #[arg(long, value_name = "K|NAME|all")]
     column: Option<Column>,
@@ -93,6 +98,9 @@ pub struct Args {
 
 /// Runs the command, and records where the maps come from.
 pub fn run(args: &Args, globals: &Globals) -> Result<()> {
+    if page::wanted(&args.output) && !args.beside.is_empty() {
+        return Err(Error::Usage("a page shows networks of one input: write maps as .npz".into()));
+    }
     if page::wanted(&args.output) {
         return page::run(args, globals);
     }
@@ -117,6 +125,7 @@ impl Recorded for Args {
         inputs.extend(self.coefficients.as_mut().map(|path| ("coefficients", Input::Path(path))));
         inputs.extend(self.page.measurements().map(|path| ("measurements", Input::Path(path))));
         inputs.extend(self.methods.files());
+        inputs.extend(self.beside.files().chain(self.beside_baselines.files()));
         Files { inputs, output: Some(&mut self.output) }
     }
 
@@ -220,12 +229,18 @@ fn explain<T: Real + Element>(
     if sample.is_some() && args.segments.is_some() && settings.occlusion_value.is_none() {
         return Err(Error::Usage("--segments takes one baseline: --baseline-use mean, or an --occlusion-value".into()));
     }
+    let beside = args.beside.open(network.program(), ecgs.total())?;
+    settings.beside = args.beside_baselines.read(network.program())?;
+    if !beside.is_empty() && (sample.is_some() || args.segments.is_some()) {
+        return Err(Error::Usage("a network with several inputs takes one baseline (--baseline-use mean) and no --segments".into()));
+    }
     let (methods, left_out) = able(methods, args.method != "all", [network.program()], &settings)?;
     tell_left_out(&left_out, globals);
-    let rows = portion(args, network, &mut settings, &methods, columns.len() * sample.as_ref().map_or(1, |_| 2), &ecgs)?;
+    let rows = portion(args, network, &mut settings, &methods, columns.len() * sample.as_ref().map_or(1, |_| 2), &ecgs, &beside)?;
     let run = Run {
         network,
         ecgs: &ecgs,
+        beside: &beside,
         outputs: columns.into_iter().map(|column| of_column(&settings, column)).collect(),
         all: args.column == Some(Column::All),
         sample,
@@ -263,13 +278,16 @@ fn portion<T: Real>(
     methods: &[Method],
     times: usize,
     ecgs: &Ecgs,
+    beside: &Beside,
 ) -> Result<usize> {
     const MB: usize = 1 << 20;
     let [channels, samples] = ecgs.example();
     // The ECG as it is read and as it runs; each map twice, while maps of ECGs become arrays.
     let maps = methods.len() * times * 2 * if times > 1 { size_of::<f64>() } else { size_of::<T>() };
     let in_hand = channels * samples * (size_of::<f64>() + size_of::<T>() + maps);
-    let running = Explainer::new(network, settings)?.bytes(methods, channels, samples)?;
+    let shapes: Vec<Vec<usize>> = beside.inputs().map(|(_, shape)| [&[1], shape].concat()).collect();
+    let shapes: Vec<&[usize]> = shapes.iter().map(Vec::as_slice).collect();
+    let running = Explainer::new(network, settings)?.bytes_beside(methods, channels, samples, &shapes)?;
     let ceiling = args.memory.saturating_mul(MB);
     let needed = in_hand.saturating_add(running);
     if needed > ceiling {
@@ -302,6 +320,8 @@ fn key(args: &Args) -> Result<String> {
 struct Run<'a, T: Real> {
     network: &'a Network<T>,
     ecgs: &'a Ecgs,
+    /// What networks with several inputs get beside the ECG.
+    beside: &'a Beside,
     /// The settings for each output of the network that is explained.
     outputs: Vec<Settings>,
     /// Whether arrays have an axis for those outputs.
@@ -312,7 +332,14 @@ struct Run<'a, T: Real> {
 }
 
 impl<T: Real + Element> Run<'_, T> {
-    /// The arrays of the archive: the maps, in the methods' order, segments, predictions.
+    /// The methods that say something of inputs beside the ECG.
+    fn covering(&self) -> impl Iterator<Item = &Method> {
+        let program = self.network.program();
+        let covers = |method: &&Method| method.row().recipe::<T>(program, &self.outputs[0]).covers_beside(program, &self.outputs[0]);
+        self.methods.iter().filter(covers)
+    }
+
+    /// The arrays of the archive: the maps, in the methods' order, those of inputs beside the ECG under METHOD.INPUT, segments, predictions.
     fn arrays(&self) -> Vec<Planned> {
         let outputs = self.all.then_some(self.outputs.len());
         let array = |name: &str, rest: &[usize]| {
@@ -321,7 +348,12 @@ impl<T: Real + Element> Run<'_, T> {
         };
         let maps = self.methods.iter().map(|method| array(method.name(), &self.ecgs.example()));
         let segments = self.bounds.as_ref().map(|_| array("occlusion_segments", &[Segment::ALL.len()]));
-        maps.chain(segments).chain([array("prediction", &[])]).collect()
+        let beside = self
+            .beside
+            .inputs()
+            .flat_map(|(name, shape)| self.covering().map(move |method| (format!("{method}.{name}"), shape)).collect::<Vec<_>>());
+        let beside: Vec<Planned> = beside.map(|(name, shape)| array(&name, shape)).collect();
+        maps.chain(beside).chain(segments).chain([array("prediction", &[])]).collect()
     }
 
     /// Explains some of the ECGs and appends what is found.
@@ -332,7 +364,11 @@ impl<T: Real + Element> Run<'_, T> {
         let report = |step: Step<'_>| report(Step { done: some.start as u64 + step.done, total: self.ecgs.len() as u64, ..step });
         let (mut found, mut by_segment) = (Vec::new(), Vec::new());
         for settings in &self.outputs {
-            found.push(explain_against(self.network, settings, self.sample.as_deref(), &x, &ids, &self.methods, &report)?);
+            found.push(if self.beside.is_empty() {
+                explain_against(self.network, settings, self.sample.as_deref(), &x, &ids, &self.methods, &report)?
+            } else {
+                Explainer::new(self.network, settings)?.explain_beside(&x, &self.beside.some(&numbers), &ids, &self.methods, &report)?
+            });
             let records: Option<Vec<Record>> = self.bounds.as_ref().map(|all| numbers.iter().map(|ecg| all[*ecg].clone()).collect());
             by_segment.extend(records.map(|records| segments(self.network, settings, &x, &ids, &records)).transpose()?);
         }
@@ -343,6 +379,11 @@ impl<T: Real + Element> Run<'_, T> {
         };
         for at in 0..self.methods.len() {
             put(found.iter().map(|one| one.maps[at].1.view()).collect())?;
+        }
+        for (input, first) in found[0].beside.iter().enumerate() {
+            for at in 0..first.maps.len() {
+                put(found.iter().map(|one| one.beside[input].maps[at].1.view()).collect())?;
+            }
         }
         if !by_segment.is_empty() {
             put(by_segment.iter().map(|drops| drops.view().into_dyn()).collect())?;

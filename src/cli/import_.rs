@@ -26,8 +26,8 @@ const CHUNK: usize = 64;
 /// Arguments of `cardiograd import`.
 #[derive(clap::Args, Debug)]
 pub struct Args {
-    /// Recordings: WFDB (.hea), XML of MUSE, HL7 aECG, Philips, CardioSoft, Mortara or Schiller, OSF .asc, CSV with lead names, .npy or .npz
-    /// (N, 8 or 12, T), a dataset, or a folder of recordings.
+    /// Recordings: WFDB (.hea), XML of MUSE, HL7 aECG, Philips, CardioSoft, Mortara or Schiller, DICOM, SCP-ECG, EDF, ISHNE, MATLAB, HDF5,
+    /// Parquet, OSF .asc, CSV with lead names, .npy or .npz (N, 8 or 12, T), a dataset, or a folder of recordings (docs/RECORDINGS.md).
     #[arg(value_name = "SOURCE")]
     source: PathBuf,
     /// Measurements to use instead of our own: the OSF ground truth (patid; …) or a table of this program.

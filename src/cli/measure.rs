@@ -33,8 +33,8 @@ const COLUMNS: &str = "Columns: pr_ms, qrs_ms, qt_ms in ms and rate_bpm in beats
 #[derive(clap::Args, Debug)]
 #[command(after_help = COLUMNS)]
 pub struct Args {
-    /// Recordings: a dataset, WFDB (.hea), XML of MUSE, HL7 aECG, Philips, CardioSoft, Mortara or Schiller, OSF .asc, CSV with lead names, .npy or .npz
-    /// (N, 8 or 12, T), or folders of them. Ids are the files' names, with :ROW for arrays of several ECGs, or a dataset's own; where two would be the same, the paths as given take their place.
+    /// Recordings: a dataset, WFDB (.hea), XML of MUSE, HL7 aECG, Philips, CardioSoft, Mortara or Schiller, DICOM, SCP-ECG, EDF, ISHNE, MATLAB,
+    /// HDF5, Parquet, OSF .asc, CSV with lead names, .npy or .npz (N, 8 or 12, T), or folders of them (docs/RECORDINGS.md). Ids are the files' names, with :ROW for arrays of several ECGs, or a dataset's own; where two would be the same, the paths as given take their place.
     #[arg(required = true, value_name = "INPUT")]
     inputs: Vec<PathBuf>,
     /// Where waves begin and end: as GE's 12SL sees it, or as cardiologists do (expert).

@@ -1,6 +1,7 @@
 //! The command line: arguments → resolved configuration → one command a file.
 
 mod audit;
+mod beside;
 mod challenge;
 mod console;
 mod convert;

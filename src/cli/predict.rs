@@ -1,5 +1,6 @@
 //! `cardiograd predict`.
 
+use super::beside::BesideOptions;
 use super::inputs::{Ecgs, InputOptions, InputPlace};
 use super::models::warn_if_worse_than_mean;
 use super::outputs::{Column, columns};
@@ -7,8 +8,8 @@ use super::provenance::{Files, Input, Recorded, program_file, publish};
 use super::{Globals, Progress, print};
 use crate::atomic::WorkFolder;
 use crate::files::npy;
-use crate::nn::{load_model, predict_outputs};
-use crate::tape::from_vec;
+use crate::nn::{load_model, predict_outputs_by};
+use crate::tape::{Tensor, from_vec};
 use crate::{Error, Result};
 use std::path::{Path, PathBuf};
 
@@ -20,6 +21,8 @@ pub struct Args {
     model: PathBuf,
     #[command(flatten)]
     place: InputPlace,
+    #[command(flatten)]
+    beside: BesideOptions,
     /// Writes the predictions as float32, (N), or (N, K) with --column all, instead of printing them.
     #[arg(long, short, value_name = "Y.npy")]
     output: Option<PathBuf>,
@@ -45,6 +48,7 @@ impl Recorded for Args {
     fn files(&mut self) -> Files<'_> {
         let mut inputs = vec![("model", Input::Path(&mut self.model)), ("input", self.place.as_input())];
         inputs.extend(program_file(&mut self.arch));
+        inputs.extend(self.beside.files());
         Files { inputs, output: self.output.as_mut() }
     }
 
@@ -64,14 +68,20 @@ fn make_at(args: &Args, globals: &Globals, place: Option<&Path>) -> Result<()> {
     let ecgs = Ecgs::open(args.place.path(), &model, &args.inputs)?;
     let columns = columns(&model, &ecgs.example(), args.column.as_ref())?;
     let progress = Progress::new(globals.quiet);
-    // Batches are contiguous: `predict_outputs` goes through the indices in order.
+    // Batches are contiguous: `predict_outputs_by` goes through the indices in order.
     let inputs = |batch: &[usize]| match batch {
         [first, .., last] => Ok(ecgs.batch(*first..last + 1)?.mapv(|v| v as f32)),
         [only] => Ok(ecgs.batch(*only..only + 1)?.mapv(|v| v as f32)),
         [] => Err(Error::Data("no ECG in the batch".into())),
     };
     let all: Vec<usize> = (0..ecgs.len()).collect();
-    let predicted = predict_outputs(&model.network, &columns, &inputs, &all, "predicting", &|step| progress.step(step))?;
+    let beside = args.beside.open(model.network.program(), ecgs.total())?;
+    let predict = |x: Tensor<f32>, batch: &[usize]| {
+        let first = batch.first().copied().unwrap_or_default();
+        let numbers = ecgs.numbers(first..first + batch.len());
+        model.network.predict(&beside.with(model.network.program(), x, &numbers)?)
+    };
+    let predicted = predict_outputs_by(&predict, &columns, &inputs, &all, "predicting", &|step| progress.step(step))?;
     progress.finish();
     ecgs.tell(globals);
     warn_if_worse_than_mean(&model, globals);

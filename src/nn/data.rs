@@ -117,7 +117,7 @@ const VALUES: usize = 1 << 22;
 /// # Errors
 /// If an input does not fit the network, which must have one output, or a prediction is not finite; what reading inputs brings.
 pub fn predict_ecgs(network: &Network<f32>, inputs: Inputs<'_>, ecgs: &[usize], label: &str, report: Report<'_>) -> Result<Vec<f64>> {
-    let one = |x| predict_batch(network, x);
+    let one = |x, _: &[usize]| predict_batch(network, x);
     predict_with(&one, 1, inputs, ecgs, label, report)
 }
 
@@ -133,9 +133,24 @@ pub fn predict_outputs(
     label: &str,
     report: Report<'_>,
 ) -> Result<Vec<f64>> {
-    let some = |x: Tensor<f32>| {
+    predict_outputs_by(&|x, _| network.predict(&[x]), outputs, inputs, ecgs, label, report)
+}
+
+/// [`predict_outputs`] by a function of a batch of ECGs and their places in `ecgs`' list, as for networks that get more than the ECG.
+///
+/// # Errors
+/// As [`predict_outputs`].
+pub fn predict_outputs_by(
+    predict: &dyn Fn(Tensor<f32>, &[usize]) -> Result<Tensor<f32>>,
+    outputs: &[usize],
+    inputs: Inputs<'_>,
+    ecgs: &[usize],
+    label: &str,
+    report: Report<'_>,
+) -> Result<Vec<f64>> {
+    let some = |x: Tensor<f32>, batch: &[usize]| {
         let count = x.shape()[0];
-        let y = network.predict(&[x])?;
+        let y = predict(x, batch)?;
         match y.shape() {
             [rows, columns] if *rows == count && outputs.iter().all(|output| output < columns) => {
                 Ok(slice(&y).chunks(*columns).flat_map(|row| outputs.iter().map(|output| row[*output])).collect())
@@ -148,7 +163,7 @@ pub fn predict_outputs(
 
 /// Predictions batch by batch, `width` values an ECG.
 fn predict_with(
-    predict: &dyn Fn(Tensor<f32>) -> Result<Vec<f32>>,
+    predict: &dyn Fn(Tensor<f32>, &[usize]) -> Result<Vec<f32>>,
     width: usize,
     inputs: Inputs<'_>,
     ecgs: &[usize],
@@ -164,7 +179,7 @@ fn predict_with(
         left = rest;
         let x = inputs(batch)?;
         size = (VALUES / (x.len() / batch.len()).max(1)).clamp(1, BATCH);
-        let output = predict(x.into_dyn().into_shared())?;
+        let output = predict(x.into_dyn().into_shared(), batch)?;
         if let Some(at) = output.iter().position(|value| !value.is_finite()) {
             let problem = format!("the network predicts {}", output[at]);
             return Err(Error::Value { at: format!("ECG {}", batch[at / width]), problem });

@@ -128,8 +128,14 @@ pub fn columns(model: &Model, example: &[usize], asked: Option<&Bound<'_, PyAny>
             Err(wrong(format!("the network has {outputs}: which is asked for: column=NUMBER or \"all\"")))
         };
     };
-    if asked.extract::<String>().is_ok_and(|text| text == "all") {
-        return Ok(((0..count).collect(), true));
+    if let Ok(text) = asked.extract::<String>() {
+        if text == "all" {
+            return Ok(((0..count).collect(), true));
+        }
+        let named = model.outputs().map_err(raised)?.iter().position(|target| target.name() == text).filter(|column| *column < count);
+        return named
+            .map(|column| (vec![column], false))
+            .ok_or_else(|| wrong(format!("column '{text}': the network has {outputs}, and none of this name")));
     }
     match asked.extract::<usize>() {
         Ok(column) if column < count => Ok((vec![column], false)),

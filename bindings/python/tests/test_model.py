@@ -171,7 +171,7 @@ def of(x, at, value):
         (lambda x: x.astype(bool), "real numbers"),
         (lambda x: x.astype(object), "real numbers"),
         (lambda x: x.astype("S8"), "real numbers"),
-        (lambda x: [[1.0], [1.0, 2.0]], "the ECGs"),
+        (lambda x: [[1.0], [1.0, 2.0]], "inhomogeneous"),
         (lambda x: "ecg.npy", "real numbers"),
         (lambda x: None, "real numbers"),
         (lambda x: 3.0, "expected shape"),

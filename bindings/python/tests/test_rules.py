@@ -49,7 +49,7 @@ def test_rules_that_fail_or_do_not_fit_say_so(model, x):
         with pytest.raises((cardiograd.Error, ValueError)) as refused:
             model.explain(x, name)
         assert says in str(refused.value) and "\n" not in str(refused.value)
-    cardiograd.register("t_idle", {"max_pool1d": guided})
+    cardiograd.register("t_idle", {"node:absent": guided})
     with pytest.raises(cardiograd.Error, match="acts nowhere"):
         model.explain(x, "t_idle")
     for bad in (dict(rules={"nothing": guided}), dict(rules={"class:nothing": guided}), dict(rules={"relu": 3}), dict(rules={"relu": guided}, sampler="s"),

@@ -41,6 +41,23 @@ pub struct Rr {
     pub after: f64,
 }
 
+impl Delineation {
+    /// Moves P onset, QRS offset and T end to where PR, QRS and QT (ms) are these.
+    pub fn put(&mut self, [pr, qrs, qt]: [Option<f64>; 3]) {
+        let samples = |ms: f64| (ms / super::MS).round() as usize;
+        let onset = self.qrs.onset;
+        if let (Some(p), Some(pr)) = (&mut self.p, pr) {
+            p.onset = onset.saturating_sub(samples(pr)).min(p.offset);
+        }
+        if let Some(qrs) = qrs {
+            self.qrs.offset = onset + samples(qrs);
+        }
+        if let (Some(t), Some(qt)) = (&mut self.t, qt) {
+            t.end = (onset + samples(qt)).clamp(t.begin + 1, super::BEAT - 8);
+        }
+    }
+}
+
 /// All waves of a beat whose leads count by `weights`.
 ///
 /// # Errors

@@ -68,40 +68,95 @@ pub fn measure(rhythm: &Rhythm, thresholds: &Thresholds) -> Measured {
 
 /// The same, with the reason of a rejection as the error.
 fn try_measure(rhythm: &Rhythm, thresholds: &Thresholds) -> Result<Measured, String> {
+    let recording = prepare(rhythm)?;
+    let mut shown = show(&recording, thresholds)?;
+    let judged = judge(&recording, &mut shown, thresholds)?;
+    let mut measurements = measurements(&shown, recording.rate);
+    measurements.further = Some(Box::new(further(&recording, &shown, &judged, measurements.qt_ms)));
+    let eight = Array2::from_shape_fn((8, BEAT), |(lead, t)| shown.beat[t][lead] as f32);
+    Ok(Measured { measurements, median: twelve(eight.view()) })
+}
+
+/// A recording without hum, stimuli and wander, and its beats.
+struct Recording {
+    raw: Vec<Frame>,
+    level: Vec<Frame>,
+    pulses: Vec<pacing::Pulse>,
+    beats: beats::Aligned,
+    rate: f64,
+    rr: Rr,
+}
+
+fn prepare(rhythm: &Rhythm) -> Result<Recording, String> {
     let mut raw = rhythm.frames();
     quality::check_recording(&raw)?;
-    mains::remove(&mut raw);
+    if mains::remove(&mut raw) {
+        quality::check_recording(&raw)?;
+    }
     let pulses = pacing::find(&raw);
     pacing::remove(&mut raw, &pulses);
     let level = zero_phase(&raw, &[Biquad::high_pass(0.5, RATE)], 1000);
     let peaks = beats::detect(&level);
-    let aligned = beats::align(&level, &peaks)?;
-    let rate = beats::rate(&aligned);
-    let rr = Rr { mean: 60.0 * RATE / rate, before: beats::rr_before(&aligned), after: beats::rr_after(&aligned) };
+    let beats = beats::align(&level, &peaks)?;
+    let rate = beats::rate(&beats);
+    let rr = Rr { mean: 60.0 * RATE / rate, before: beats::rr_before(&beats), after: beats::rr_after(&beats) };
+    Ok(Recording { raw, level, pulses, beats, rate, rr })
+}
 
-    // A first median finds where QRS begins and where its peak lies; the second one is built around both.
-    let first = median::median(&level, &aligned.kept, None)?;
-    let weights = quality::weights(&level, &aligned.kept, &first);
+/// The median beat, where its beats stand in the recording, how much its leads count, and its waves.
+struct Shown {
+    points: Vec<usize>,
+    beat: Vec<Frame>,
+    weights: Frame,
+    found: Delineation,
+}
+
+/// A first median finds where QRS begins and where its peak lies; the second one is built around both.
+fn show(recording: &Recording, thresholds: &Thresholds) -> Result<Shown, String> {
+    let Recording { level, beats, rr, .. } = recording;
+    let first = median::median(level, &beats.kept, None)?;
+    let weights = quality::weights(level, &beats.kept, &first);
     let found = qrs::delineate(&qrs::smooth(&quality::weigh(&first, &weights)), thresholds)?;
     let shift = found.peak as isize - R_AT as isize;
-    let centred: Vec<usize> = aligned.kept.iter().filter_map(|&r| r.checked_add_signed(shift)).collect();
+    let points: Vec<usize> = beats.kept.iter().filter_map(|&r| r.checked_add_signed(shift)).collect();
     let onset = found.onset.saturating_add_signed(-shift);
-    let mut beat = median::median(&level, &centred, Some(onset))?;
-    let weights = quality::weights(&level, &centred, &beat);
-    let mut found = delineation::delineate(&beat, &weights, rr, thresholds)?;
+    let mut beat = median::median(level, &points, Some(onset))?;
+    let weights = quality::weights(level, &points, &beat);
+    let found = delineation::delineate(&beat, &weights, *rr, thresholds)?;
     quality::check_beat(&beat, &found.qrs)?;
     zero_at(&mut beat, found.qrs.onset);
+    Ok(Shown { points, beat, weights, found })
+}
 
+/// What is paced, how sure the measurements are, and why some are empty.
+struct Judged {
+    paced: pacing::Paced,
+    sure: uncertainty::Uncertainty,
+    notes: Vec<String>,
+}
+
+/// Empties what is not there, cannot be, or cannot be trusted.
+fn judge(recording: &Recording, shown: &mut Shown, thresholds: &Thresholds) -> Result<Judged, String> {
+    let Recording { raw, level, pulses, rr, .. } = recording;
+    let Shown { points, beat, weights, found } = shown;
     let mut notes = Vec::new();
-    let paced = pacing::of_beats(&pulses, &centred, found.qrs.onset);
+    let mut paced = pacing::of_beats(pulses, points, found.qrs.onset);
     if !paced.ventricles {
-        quality::check_leads(&beat, &found.qrs, found.p.as_ref())?;
+        quality::check_leads(beat, &found.qrs, found.p.as_ref())?;
     }
-    found.p = found.p.filter(|p| median::repeats(&level, &centred, &beat, &weights, p.onset, p.offset));
-    let atria = delineation::atria(&beat, &weights, &found, rr, thresholds);
-    plausible::check(&mut found, &atria, rr.mean * MS, rr.before == rr.mean, paced.ventricles && !paced.atria, &mut notes);
-    let sure = uncertainty::of(&level, &centred, &beat, &weights, &found, rr, thresholds);
-    let [pr, qrs_duration, qt] = &sure.untrusted;
+    found.p = found.p.filter(|p| median::repeats(level, points, beat, weights, p.onset, p.offset));
+    // Small stimuli are believed only before what a paced beat looks like.
+    let wide = (found.qrs.offset - found.qrs.onset) as f64 * MS >= pacing::WIDE;
+    paced.ventricles |= wide && found.p.is_none() && pacing::small(raw, points, found.qrs.onset);
+    let no_p = paced.ventricles && !paced.atria;
+    let atria = delineation::atria(beat, weights, found, *rr, thresholds);
+    plausible::check(found, &atria, *rr, no_p, &mut notes);
+    let sure = uncertainty::of(level, points, beat, weights, found, *rr, thresholds);
+    if sure.instead.iter().any(Option::is_some) && (found.p.is_some() || found.t.is_some()) {
+        found.put(sure.instead);
+        plausible::check(found, &atria, *rr, no_p, &mut notes);
+    }
+    let [pr, qrs, qt] = &sure.untrusted;
     if let (Some(_), Some(reason)) = (&found.p, pr) {
         notes.push(format!("no PR: {reason}"));
         found.p = None;
@@ -110,12 +165,16 @@ fn try_measure(rhythm: &Rhythm, thresholds: &Thresholds) -> Result<Measured, Str
         notes.push(format!("no QT: {reason}"));
         found.t = None;
     }
-    if let Some(reason) = qrs_duration {
-        return Err(format!("QRS cannot be told from its surroundings: {reason}"));
+    match qrs {
+        Some(reason) => Err(format!("QRS cannot be told from its surroundings: {reason}")),
+        None => Ok(Judged { paced, sure, notes }),
     }
-    let Delineation { qrs, p, t, .. } = &found;
-    let (r_v5, j_v5, t_v5) = amplitudes(|at| beat[at][V5], &found);
-    let mut measurements = Measurements {
+}
+
+fn measurements(shown: &Shown, rate: f64) -> Measurements {
+    let Delineation { qrs, p, t, .. } = &shown.found;
+    let (r_v5, j_v5, t_v5) = amplitudes(|at| shown.beat[at][V5], &shown.found);
+    Measurements {
         pr_ms: p.as_ref().map(|p| (qrs.onset - p.onset) as f64 * MS),
         qrs_ms: Some((qrs.offset - qrs.onset) as f64 * MS),
         qt_ms: t.as_ref().map(|t| (t.end - qrs.onset) as f64 * MS),
@@ -130,38 +189,42 @@ fn try_measure(rhythm: &Rhythm, thresholds: &Thresholds) -> Result<Measured, Str
         t_offset: t.as_ref().map(|t| t.end as f64),
         rejected: None,
         further: None,
-    };
-    let quality = uncertainty::lead_quality(&level, &centred, &beat, &found);
-    let used = centred.len() as f64;
-    let kept = |at: usize, there: bool| sure.errors[at].filter(|_| there);
-    measurements.further = Some(Box::new(Further {
+    }
+}
+
+fn further(recording: &Recording, shown: &Shown, judged: &Judged, qt_ms: Option<f64>) -> Further {
+    let Recording { level, beats, rate, .. } = recording;
+    let Shown { points, beat, found, .. } = shown;
+    let Delineation { qrs, p, t, .. } = found;
+    let quality = uncertainty::lead_quality(level, points, beat, found);
+    let used = points.len() as f64;
+    let kept = |at: usize, there: bool| judged.sure.errors[at].filter(|_| there);
+    Further {
         errors: [
             kept(0, p.is_some()),
             kept(1, true),
             kept(2, t.is_some()),
-            Some(cart::rate_error(&aligned, rate)),
+            Some(cart::rate_error(beats, *rate)),
             kept(3, true),
             kept(4, true),
             kept(5, t.is_some()),
         ],
-        quality: Some(shape::middle(&mut quality.to_vec()) * (used / (aligned.all.len() as f64 - 2.0).max(used))),
-        notes: notes.join("; "),
-        beats_found: Some(aligned.all.len() as f64),
+        quality: Some(shape::middle(&mut quality.to_vec()) * (used / (beats.all.len() as f64 - 2.0).max(used))),
+        notes: judged.notes.join("; "),
+        beats_found: Some(beats.all.len() as f64),
         beats_used: Some(used),
-        rhythm: cart::rhythm(&beat, &aligned, &found, paced, rate).into(),
+        rhythm: cart::rhythm(beat, beats, found, judged.paced, *rate).into(),
         p_ms: p.as_ref().map(|p| (p.offset - p.onset) as f64 * MS),
-        t_ms: t.as_ref().zip(cart::t_onset(&beat, &found)).map(|(t, onset)| (t.end - onset) as f64 * MS),
-        qtc_ms: measurements.qt_ms.map_or([None; 4], |qt| cart::corrected(qt, rate).map(Some)),
+        t_ms: t.as_ref().zip(cart::t_onset(beat, found)).map(|(t, onset)| (t.end - onset) as f64 * MS),
+        qtc_ms: qt_ms.map_or([None; 4], |qt| cart::corrected(qt, *rate).map(Some)),
         axes: [
-            p.as_ref().and_then(|p| cart::axis(&beat, p.onset, p.offset, true)),
-            cart::axis(&beat, qrs.onset, qrs.offset, false),
-            t.as_ref().and_then(|t| cart::axis(&beat, t.begin, t.end, false)),
+            p.as_ref().and_then(|p| cart::axis(beat, p.onset, p.offset, true)),
+            cart::axis(beat, qrs.onset, qrs.offset, false),
+            t.as_ref().and_then(|t| cart::axis(beat, t.begin, t.end, false)),
         ],
         lead_quality: quality.map(Some),
-        leads: Some(cart::amplitudes(&beat, &found)),
-    }));
-    let eight = Array2::from_shape_fn((8, BEAT), |(lead, t)| beat[t][lead] as f32);
-    Ok(Measured { measurements, median: twelve(eight.view()) })
+        leads: Some(cart::amplitudes(beat, found)),
+    }
 }
 
 /// R, J and T of one lead that stands at zero at QRS onset. Means over 6 and 14 ms keep the noise of single samples out of J and of the extremum, which

@@ -50,7 +50,7 @@ pub fn within(smooth: &[Frame], qrs: &Qrs, from: usize, thresholds: &Thresholds)
         minus(&smooth[t], &chord)
     };
     let heights: Vec<f64> = (0..=to).map(|t| if t < from { 0.0 } else { magnitude(&height(t)) }).collect();
-    let peak = argmax(&heights, from + 5, to - 5);
+    let peak = last_hump(&heights, argmax(&heights, from + 5, to - 5), to - 5);
     let size = heights[peak];
     if size < SMALLEST.max(4.0 * qrs.noise) {
         return None;
@@ -72,6 +72,26 @@ pub fn within(smooth: &[Frame], qrs: &Qrs, from: usize, thresholds: &Thresholds)
         }
     }
     (offset > peak && peak > onset).then_some(PWave { onset, peak, offset, from, rest })
+}
+
+/// A hump nearer to QRS is P, and a higher one before it a U wave or a phase of T, if it has this share of the height, comes so many samples later (90 ms), and the
+/// leads come back to this share of it between.
+const LAST_HUMP: (f64, usize, f64) = (0.4, 45, 0.5);
+
+/// The last considerable hump before QRS. Two humps of one P wave stand nearer together.
+fn last_hump(heights: &[f64], highest: usize, to: usize) -> usize {
+    let (share, apart, back) = LAST_HUMP;
+    let mut hump = highest;
+    while hump + apart < to {
+        let later = argmax(heights, hump + apart, to);
+        let valley = argmin(heights, hump, later);
+        let inside = later > hump + apart && later + 1 < to;
+        if !inside || heights[later] < share * heights[highest] || heights[valley] > back * heights[later] {
+            break;
+        }
+        hump = later;
+    }
+    hump
 }
 
 /// The furthest that P begins before its peak, samples (170 ms).

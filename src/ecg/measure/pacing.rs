@@ -22,6 +22,9 @@ const QUIET: f64 = 0.2;
 /// An edge is taken back by this share within these many samples (40 ms).
 const BACK: (f64, usize) = (0.4, 20);
 
+/// The first sample at which an edge can be told, and how much of the recording must come before it to tell it by itself, samples (32 ms).
+const FIRST: usize = 3;
+const SEEN_BEFORE: usize = 16;
 /// In the 20 ms after a stimulus nothing moves at more than this share of its edge.
 const OVER: f64 = 0.6;
 
@@ -31,7 +34,7 @@ pub fn find(frames: &[Frame]) -> Vec<Pulse> {
     let mut some: Vec<f64> = speed.iter().copied().step_by(5).collect();
     let least = EDGE.0.max(EDGE.1 * middle(&mut some));
     let mut pulses: Vec<Pulse> = Vec::new();
-    let mut t = 16;
+    let mut t = FIRST;
     while t + BACK.1 + 8 < speed.len() {
         match edge(frames, &speed, t, least) {
             Some(pulse) => {
@@ -40,6 +43,11 @@ pub fn find(frames: &[Frame]) -> Vec<Pulse> {
             }
             None => t += 1,
         }
+    }
+    // Where little comes before an edge, others like it must say what it is.
+    let early = pulses.iter().take_while(|pulse| pulse.from < SEEN_BEFORE).count();
+    if pulses.len() < early + OF_BEATS.1 {
+        pulses.drain(..early);
     }
     pulses
 }
@@ -65,7 +73,7 @@ fn edge(frames: &[Frame], speed: &[f64], t: usize, least: f64) -> Option<Pulse> 
     if here < least || speed[t - 1] >= here || speed[t + 1] > here {
         return None;
     }
-    let quiet = |from: usize, to: usize| speed[t - from..t - to].iter().all(|&before| before <= QUIET * here);
+    let quiet = |from: usize, to: usize| speed[t.saturating_sub(from)..t.saturating_sub(to)].iter().all(|&before| before <= QUIET * here);
     let (lone, first) = (quiet(11, 1), quiet(16, 6));
     if !lone && !first {
         return None;
@@ -78,7 +86,7 @@ fn edge(frames: &[Frame], speed: &[f64], t: usize, least: f64) -> Option<Pulse> 
     // An edge back is as sudden as the edge out, unlike the second side of a narrow wave.
     let sudden = back <= t + 4 || speed[back - 4] < 0.5 * speed[back];
     // A stimulus of several phases, one soon after another, begins before its largest edge; it swings back at once.
-    let start = if lone { t - 2 } else { (t - 7..t - 1).find(|&u| speed[u] > QUIET * here)? - 1 };
+    let start = if lone { t - 2 } else { (t.saturating_sub(7).max(1)..t - 1).find(|&u| speed[u] > QUIET * here)? - 1 };
     let rest = (back + 1..back + 5).find(|&u| along(u) > -0.1 * whole).unwrap_or(back + 5);
     // Noise goes on as it began; a stimulus is over.
     let over = (rest + 2..(rest + 12).min(speed.len())).all(|u| speed[u] < OVER * here);
@@ -120,6 +128,42 @@ pub fn of_beats(pulses: &[Pulse], beats: &[usize], onset: usize) -> Paced {
         same >= OF_BEATS.1 && same as f64 >= OF_BEATS.0 * beats.len() as f64
     };
     Paced { atria: kept(BEFORE.0 + INSIDE + 1, BEFORE.1), ventricles: kept(0, BEFORE.0 + INSIDE) }
+}
+
+/// A small stimulus moves the leads out and back at once this many times as much, in energy, as what comes before it, and as what stands 8 ms beside it.
+const SMALL: (f64, f64) = (3.0, 2.0);
+/// A QRS that begins in the ventricles' muscle lasts at least so long, ms.
+pub const WIDE: f64 = 116.0;
+/// It is looked for so many samples before QRS onset, and compared with what lies before that.
+const SMALL_WITHIN: (usize, usize) = (20, 70);
+
+/// Whether stimuli too small to be seen in a single beat, as of bipolar electrodes, stand before QRS: in the middle one of the beats, sample by sample.
+pub fn small(frames: &[Frame], beats: &[usize], onset: usize) -> bool {
+    let (near, far) = SMALL_WITHIN;
+    let first = |beat: usize| (beat + onset).checked_sub(super::R_AT + far);
+    let whole: Vec<usize> =
+        beats.iter().filter_map(|&beat| first(beat)).filter(|&from| from > 8 && from + far + 16 < frames.len()).collect();
+    if whole.len() < OF_BEATS.1 {
+        return false;
+    }
+    // Beats are aligned to a sample or two.
+    let about = |from: usize, t: usize| (t - 1..=t + 1).map(|t| out_and_back(frames, from + t)).fold(0.0, f64::max);
+    let usual: Vec<f64> = (1..far + 8).map(|t| middle(&mut whole.iter().map(|&from| about(from, t)).collect::<Vec<_>>())).collect();
+    let floor = usual[..far - near - 4].iter().sum::<f64>() / (far - near - 4) as f64;
+    let most = (far - near..far + 3).fold(far - near, |best, t| if usual[t] > usual[best] { t } else { best });
+    usual[most] > SMALL.0 * floor && usual[most] > SMALL.1 * usual[most - 4].max(usual[most + 4])
+}
+
+/// How much the leads go out and come back within one sample, or two: the bend at a sample against those on either side of it. A wave that begins bends but once.
+fn out_and_back(frames: &[Frame], t: usize) -> f64 {
+    let bends = |t: usize, wide: usize| -> Frame {
+        std::array::from_fn(|lead| frames[t + wide][lead] - frames[t + wide - 1][lead] - frames[t][lead] + frames[t - 1][lead])
+    };
+    let turns = |wide: usize| {
+        let (here, before, after) = (bends(t, wide), bends(t - wide, wide), bends(t + wide, wide));
+        -(0..8).map(|lead| here[lead] * (before[lead] + after[lead])).sum::<f64>()
+    };
+    turns(1).max(turns(2))
 }
 
 /// Samples that an edge takes.

@@ -1,7 +1,7 @@
 //! What cannot be: intervals that do not go together, or that no heart has at the rate. They are emptied, with the reason in the notes.
 
 use super::MS;
-use super::delineation::{Atria, Delineation, Meeting};
+use super::delineation::{Atria, Delineation, Meeting, Rr};
 
 /// PR + QT leave at least this of the mean RR interval, ms: the leads must have come to rest once.
 const REST: f64 = 10.0;
@@ -22,8 +22,9 @@ const ROOM_FOR_P: f64 = 170.0;
 /// The share of the mean RR interval that QT can take.
 const QT_OF_RR: f64 = 0.92;
 
-/// Empties what cannot be, and says why. `rr` is the mean RR interval, ms; `regular`: RR hardly changes; `paced`: the ventricles are, and the atria are not.
-pub fn check(found: &mut Delineation, atria: &Atria, rr: f64, regular: bool, paced: bool, notes: &mut Vec<String>) {
+/// Empties what cannot be, and says why. `paced`: the ventricles are, and the atria are not.
+pub fn check(found: &mut Delineation, atria: &Atria, rr: Rr, paced: bool, notes: &mut Vec<String>) {
+    let (regular, rr) = (rr.before == rr.mean, rr.mean * MS);
     if let Some(period) = atria.flutter.filter(|_| !paced) {
         notes.push(format!("no PR and no QT: atrial flutter, a wave every {:.0} ms", period as f64 * MS));
         (found.t, found.p) = (None, None);

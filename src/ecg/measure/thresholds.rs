@@ -44,7 +44,7 @@ impl Thresholds {
         qrs_lead: (0.03, 0.03),
         t_end: 0.13,
         t_end_lead: 0.15,
-        p_onset: 0.30,
+        p_onset: 0.35,
         p_offset: 0.20,
     };
 }

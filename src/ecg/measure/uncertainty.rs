@@ -18,6 +18,8 @@ const AGREE: f64 = 0.7;
 pub struct Uncertainty {
     /// In this order.
     pub errors: [Option<f64>; 6],
+    /// PR, QRS and QT where most parts of the beats say something else than all together: the middle one, ms.
+    pub instead: [Option<f64>; 3],
     /// Why PR, QRS or QT is not trusted.
     pub untrusted: [Option<String>; 3],
 }
@@ -93,8 +95,16 @@ pub fn of(
         let over_leads = spreads[at].map_or(if at < 3 { 2.0 * reading } else { 0.0 }, |spread| spread * MS);
         all.errors[at] = Some(reading.hypot((of_beats * over_beats).hypot(leads * over_leads)));
         if let (Some(limit), Some(whole), false) = (STAYS.get(at), whole[at], parts.is_empty()) {
-            let agree = values.iter().filter(|&&part| (part - whole).abs() <= *limit).count();
-            if (agree as f64) < AGREE * parts.len() as f64 {
+            let enough = AGREE * parts.len() as f64;
+            let agree = |value: f64| values.iter().filter(|&&part| (part - value).abs() <= *limit).count();
+            let middle = if values.is_empty() { whole } else { super::shape::middle(&mut values.clone()) };
+            if agree(whole) as f64 >= enough {
+                continue;
+            }
+            if agree(middle) as f64 >= enough {
+                all.instead[at] = Some(middle);
+            } else {
+                let agree = agree(whole);
                 let reason = format!("it changes with the beats it is measured on (the same without others in {agree} of {})", parts.len());
                 all.untrusted[at] = Some(reason);
             }

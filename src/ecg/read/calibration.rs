@@ -13,7 +13,7 @@ const TOP: f64 = 0.06;
 /// Where the pulse must have ended, s.
 const WITHIN: f64 = 2.0;
 /// What moves less than this is no heart, µV.
-const STILL: f64 = 3.0;
+const STILL: f64 = 12.0;
 /// What is cut behind its last edge, s: the recorder's filters ring.
 const RINGS: f64 = 0.02;
 

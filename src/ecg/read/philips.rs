@@ -55,7 +55,12 @@ fn parse(root: Node<'_, '_>) -> Outcome<Recording> {
     }
     recording.take_blocks(vec![block]);
     let codes = root.descendants().filter(|node| node.tag_name().name() == "statementcode").filter_map(|node| node.text());
-    recording.statements = codes.map(|code| code.trim().to_owned()).filter(|code| !code.is_empty() && code.len() <= 20).collect();
+    // The cart's interpretation and the confirmed one repeat each other.
+    for code in codes.map(str::trim).filter(|code| !code.is_empty() && code.len() <= 20) {
+        if !recording.statements.iter().any(|known| known == code) {
+            recording.statements.push(code.to_owned());
+        }
+    }
     recording.labels =
         find(root, "globalmeasurements").or_else(|| find(root, "crossleadmeasurements")).and_then(|node| printed(node).labels());
     Ok(recording)
@@ -120,20 +125,26 @@ fn whole_limbs(names: &[&str], leads: &mut [Vec<i16>], packed: bool) {
     let (Some(one), Some(two)) = (at("I"), at("II")) else { return };
     let (one, two) = (leads[one].clone(), leads[two].clone());
     let half = |x: i32| x.div_euclid(2);
-    let law = |name: &str, i: i32, ii: i32| match name {
+    // Of III as it is, which in a calibration pulse is not what I and II say.
+    let law = |name: &str, i: i32, ii: i32, iii: i32| match name {
         "III" => ii - i,
         "aVR" => -half(i + ii),
-        "aVL" => half(i - (ii - i)),
-        _ => half(ii + (ii - i)),
+        "aVL" => half(i - iii),
+        _ => half(ii + iii),
     };
+    let mut three: Vec<i16> = one.iter().zip(&two).map(|(i, ii)| ii.saturating_sub(*i)).collect();
     for name in ["III", "aVR", "aVL", "aVF"] {
         let Some(lead) = at(name).map(|at| &mut leads[at]) else { continue };
-        let expected: Vec<i32> = one.iter().zip(&two).map(|(i, ii)| law(name, i32::from(*i), i32::from(*ii))).collect();
+        let of_three = one.iter().zip(&two).zip(&three);
+        let expected: Vec<i32> = of_three.map(|((i, ii), iii)| law(name, i32::from(*i), i32::from(*ii), i32::from(*iii))).collect();
         let off = |x: &[i16]| x.iter().zip(&expected).map(|(x, law)| f64::from((i32::from(*x) - law).abs())).sum::<f64>();
         let size: f64 = lead.iter().map(|x| f64::from(i32::from(*x).abs())).sum();
         // Left over, a lead is nearly nothing; whole, it is nearly what the law says.
         if packed || size < off(lead) {
             lead.iter_mut().zip(&expected).for_each(|(x, law)| *x = (law - i32::from(*x)).clamp(-32_768, 32_767) as i16);
+        }
+        if name == "III" {
+            three.clone_from(lead);
         }
     }
 }

@@ -73,7 +73,7 @@ impl Source {
         }
         let mut files = Vec::new();
         collect(path, DEPTH, &mut files)?;
-        files.sort_by_cached_key(|file| natural(file));
+        files.sort_by_cached_key(natural);
         if files.is_empty() {
             return Err(Error::Usage(format!("{}: there is no recording in this folder ({})", path.display(), Kind::extensions())));
         }

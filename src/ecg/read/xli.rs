@@ -31,7 +31,8 @@ pub(super) fn decode(bytes: &[u8], leads: usize, most: usize) -> Outcome<Vec<Vec
 /// The bytes that codes stand for.
 fn unpack(packed: &[u8], most: usize) -> Outcome<Vec<u8>> {
     // Every string is another one and a byte: where it begins in what is written already, and how long it is.
-    let (mut strings, mut out, mut previous): (Vec<(usize, usize)>, Vec<u8>, Option<(usize, usize)>) = (Vec::new(), Vec::new(), None);
+    let mut strings: Vec<(usize, usize)> = Vec::new();
+    let (mut out, mut previous): (Vec<u8>, Option<(usize, usize)>) = (Vec::new(), None);
     let codes = packed.len() * 8 / BITS as usize;
     for at in 0..codes {
         let code = (0..BITS as usize).fold(0, |code, bit| {

@@ -454,7 +454,7 @@ impl<'a> Import<'a> {
         let along = axis(along, rank)?;
         let Some(parts) = self.signals(name, inputs) else { return self.with_constants(name, along, inputs) };
         let Some(first) = parts.first() else { return Ok(Value::Lost) };
-        let alike = |part: &Signal| part.ours.len() == 2 && part.ours[1] == first.ours[1] && part.seen.len() == first.seen.len();
+        let alike = |part: &Signal| time_axis(part).is_ok() && part.ours[1] == first.ours[1] && part.seen.len() == first.seen.len();
         if along != 1 || !parts.iter().all(alike) {
             return Ok(Value::Signal(self.joined(name, along, &parts)?));
         }
