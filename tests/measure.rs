@@ -1,7 +1,7 @@
 //! Measurement against the simulator's exact truth: any rate, short recordings, more leads, rhythms other than sinus, and what must be refused.
 
 use cardiograd::ecg::measure::{Measured, Thresholds, measure};
-use cardiograd::ecg::simulator::{Atria, Conduction, Settings, Simulated, Simulator};
+use cardiograd::ecg::simulator::{Atria, Conduction, Kind, Settings, Simulated, Simulator};
 use cardiograd::ecg::{Measurements, Rhythm};
 use ndarray::Array2;
 
@@ -101,6 +101,27 @@ fn a_p_wave_that_is_not_there_is_missing() {
         let measured = all.iter().filter(|(_, found)| found.qrs_ms.is_some()).count();
         assert!(guessed as u64 * 10 <= ECGS, "{name}: a PR interval in {guessed} of {ECGS}");
         assert!(measured as u64 * 10 >= ECGS * 9, "{name}: {measured} of {ECGS} measured");
+    }
+}
+
+/// Hum is no reason to refuse; flutter waves are no P; P in T, and two beats of two shapes, give no wrong number.
+#[test]
+fn hard_kinds_are_measured_right_or_not_at_all() {
+    for kind in [Kind::Mains50, Kind::Flutter4To1, Kind::FirstDegreePOnT, Kind::Tachycardia, Kind::Bigeminy] {
+        let simulator = Simulator::of_kinds(&[kind], Settings::default(), 1);
+        for index in 0..3 {
+            let ecg = simulator.simulate(index);
+            let found = measure(&ecg.rhythm, &Thresholds::default()).measurements;
+            let at = format!("{}, ECG {index}", kind.name());
+            let notes = found.further.as_ref().map(|further| further.notes.clone()).unwrap_or_default();
+            assert!(kind != Kind::Mains50 || found.pr_ms.is_some() && found.qt_ms.is_some(), "{at}: {:?}, {notes}", found.rejected);
+            assert!(kind != Kind::Flutter4To1 || found.pr_ms.is_none() && notes.contains("flutter"), "{at}: PR {:?}, {notes}", found.pr_ms);
+            for (name, a, b) in
+                [("PR", found.pr_ms, ecg.truth.pr_ms), ("QRS", found.qrs_ms, ecg.truth.qrs_ms), ("QT", found.qt_ms, ecg.truth.qt_ms)]
+            {
+                assert!(a.zip(b).is_none_or(|(a, b)| (a - b).abs() < 40.0), "{at}, {name}: {a:?} for {b:?}");
+            }
+        }
     }
 }
 

@@ -120,6 +120,25 @@ fn recurrent_networks_and_those_of_several_inputs_go_back_into_onnx() {
     }
 }
 
+/// "The last sample" is sample 599 in a file that was read for 600 samples, and another one in a longer ECG: such a network takes one length.
+#[test]
+fn a_network_that_means_other_samples_at_another_length_takes_one_length() {
+    let network = load_model(data("open_17.onnx"), None).unwrap().network;
+    let x = |len: usize| from_vec(&[2, 3, len], (0..2 * 3 * len).map(|at| ((at * 37 % 101) as f32 - 50.0) / 50.0).collect());
+    let expected: Vec<f64> = serde_json::from_str(include_str!("data/onnx/open.json")).unwrap();
+    for (found, y) in slice(&network.predict(&[x(600)]).unwrap()).iter().zip(expected) {
+        assert!((f64::from(*found) - y).abs() < 1e-5 * y.abs().max(0.1), "{found}, PyTorch has {y}");
+    }
+    let error = network.predict(&[x(700)]).unwrap_err().to_string();
+    assert!(error.contains("(N, 3, 600)"), "{error}");
+    // One that means the same at any length stays open.
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("stevennet.onnx");
+    std::fs::write(&path, onnx::to_bytes(&named("stevennet", 3), &[]).unwrap()).unwrap();
+    let network = load_model(&path, None).unwrap().network;
+    assert_eq!(network.predict(&[from_vec(&[1, 12, 700], vec![0.5; 12 * 700])]).unwrap().shape(), [1, 1]);
+}
+
 /// What the layers are imported as: nothing that an exporter's turning of axes leaves.
 #[test]
 fn a_recurrent_layer_is_an_op_a_direction() {

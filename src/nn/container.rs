@@ -97,7 +97,7 @@ fn decode_within<V: DeserializeOwned, const LIMIT: usize>(payload: &[u8]) -> std
     bincode::serde::decode_from_slice(payload, bincode::config::standard().with_fixed_int_encoding().with_limit::<LIMIT>())
 }
 
-/// Reads a file of a kind, no further than a file of that kind can be long: it may be of the kind's version or, where `older` reads such, of the one
+/// Reads a file of a kind, no further than one can be long. It may be of the kind's version or, where `older` reads such, of the one
 /// before.
 pub(crate) fn read_either<V: DeserializeOwned, O: DeserializeOwned>(kind: &Kind, path: &Path, older: impl FnOnce(O) -> V) -> Result<V> {
     decode_either(kind, &whole(kind, path)?, path, older)

@@ -148,7 +148,7 @@ fn group(syntax: Syntax, group: &Group<'_>) -> Set {
             (Some(number), 1) => channel.code(&format!("5.6.3-9-{number}"), "SCPECG", "a lead"),
             _ => channel.code("X1", "99LOCAL", &format!("Lead {name} (somebody's)")),
         };
-        channel.items(0x003a_0208, vec![source], at % 2 == 0);
+        channel.items(0x003a_0208, vec![source], at.is_multiple_of(2));
         channel.text(0x003a_0210, "DS", &(group.step / 1e3).to_string());
         let unit = channel.code("mV", "UCUM", "millivolt");
         channel.items(0x003a_0211, vec![unit], false);

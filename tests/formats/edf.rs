@@ -52,7 +52,7 @@ pub fn write(leads: &Leads, bdf: bool, unit: &str, notes: &[(f64, &str)], pause:
         for lead in leads {
             bytes.extend(lead[record * 500..][..500].iter().flat_map(|x| number(*x as i64)));
         }
-        bytes.extend((0..25).flat_map(|t| number(t)));
+        bytes.extend((0..25).flat_map(number));
         if plus {
             let begins = record as f64 + if record + 1 == records { pause } else { 0.0 };
             let mut text = format!("+{begins}\u{14}\u{14}\0");

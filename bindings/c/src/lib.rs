@@ -230,6 +230,7 @@ pub unsafe extern "C" fn cardiograd_predict(
 /// `model` must be one of `cardiograd_model_load`; `ecgs.values` and `settings.baseline` be readable, `maps` and `predictions` be writable for as many
 /// values; `methods` end with 0; `message` as for `cardiograd_model_load`.
 #[unsafe(no_mangle)]
+#[allow(clippy::too_many_arguments)]
 pub unsafe extern "C" fn cardiograd_explain(
     model: *const cardiograd_model,
     ecgs: cardiograd_ecgs,

@@ -121,6 +121,7 @@ pub fn twelve<'py>(
 /// Measurements as JSON, and the median beat (12, 600), of each recording.
 #[pyfunction]
 #[pyo3(signature = (ids, xs, leads, rate, unit_name, thresholds, progress))]
+#[allow(clippy::too_many_arguments)]
 pub fn measure<'py>(
     py: Python<'py>,
     ids: Vec<String>,
@@ -149,7 +150,7 @@ pub fn measure<'py>(
 /// Simulated ECGs: rhythm (8, T) µV, beat (12, 600) µV, exact measurements as JSON, and the kind.
 #[pyfunction]
 #[pyo3(signature = (first, count, seed, noise, seconds, kinds, progress))]
-#[allow(clippy::type_complexity)]
+#[allow(clippy::too_many_arguments, clippy::type_complexity)]
 pub fn simulate<'py>(
     py: Python<'py>,
     first: u64,

@@ -291,6 +291,8 @@ mod tests {
             for peak in ecg.r_peaks.iter().filter(|&&peak| peak > 170.0 && peak < 4990.0) {
                 samples.column_mut((peak - before) as usize).iter_mut().for_each(|x| *x += 3000.0);
             }
+            // Nothing comes before the one in the first 32 ms.
+            samples.column_mut(8).iter_mut().for_each(|x| *x += 3000.0);
             let found = measure(&Rhythm::new(samples).unwrap(), &Thresholds::default()).measurements;
             assert_eq!(found.rejected, None, "{before} samples before R");
             let further = found.further.as_ref().unwrap();

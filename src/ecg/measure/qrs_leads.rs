@@ -22,10 +22,8 @@ const FEWEST: usize = 4;
 
 /// What is slower than this share of the fastest is no part of QRS: P before it, the ST segment after it.
 const SLOW: (f64, f64) = (0.30, 0.15);
-/// Up to here the two ways of looking are averaged, samples (24 ms) …
+/// Up to here the two ways of looking are averaged, samples (24 ms).
 const NEAR: f64 = 12.0;
-/// … with this weight for the single leads.
-const OF_LEADS: f64 = 0.65;
 
 /// QRS settled between all leads together and the single ones, and how far the latter are apart at onset and offset, samples.
 pub fn settle(smooth: &[Frame], qrs: &Qrs, thresholds: &Thresholds) -> (Qrs, Option<(f64, f64)>) {
@@ -43,8 +41,9 @@ pub fn settle(smooth: &[Frame], qrs: &Qrs, thresholds: &Thresholds) -> (Qrs, Opt
         let third = (to - from) / 3;
         speed[to - third..to].iter().sum::<f64>() > 1.2 * speed[from..from + third].iter().sum::<f64>()
     };
+    let weight = thresholds.qrs_of_leads;
     let between = |together: usize, leads: f64, foreign: bool| match foreign {
-        _ if (leads - together as f64).abs() <= NEAR => (OF_LEADS * leads + (1.0 - OF_LEADS) * together as f64).round() as usize,
+        _ if (leads - together as f64).abs() <= NEAR => (weight * leads + (1.0 - weight) * together as f64).round() as usize,
         true => leads.round() as usize,
         false => together,
     };

@@ -14,6 +14,8 @@ pub struct Thresholds {
     pub qrs_offset: f64,
     /// The fractions of its steepest slope at which QRS begins and ends in a single lead.
     pub qrs_lead: (f64, f64),
+    /// The weight of the single leads against all together, where the two are near.
+    pub qrs_of_leads: f64,
     /// T ends where the projected slope falls below this fraction of the steepest.
     pub t_end: f64,
     /// The same, in single leads.
@@ -30,7 +32,8 @@ impl Thresholds {
         name: "12sl",
         qrs_onset: 0.045,
         qrs_offset: 0.042,
-        qrs_lead: (0.036, 0.036),
+        qrs_lead: (0.036, 0.042),
+        qrs_of_leads: 0.5,
         t_end: 0.055,
         t_end_lead: 0.08,
         p_onset: 0.40,
@@ -42,6 +45,7 @@ impl Thresholds {
         qrs_onset: 0.030,
         qrs_offset: 0.060,
         qrs_lead: (0.03, 0.03),
+        qrs_of_leads: 0.65,
         t_end: 0.13,
         t_end_lead: 0.15,
         p_onset: 0.35,

@@ -70,8 +70,7 @@ struct Header {
 ///
 /// # Errors
 /// If the header cannot be understood, data records are missing or lie apart in time, the leads have different rates or no unit of voltage.
-pub fn read(path: impl AsRef<Path>, given: &Given) -> Result<Recording> {
-    let path = path.as_ref();
+pub fn read(path: &Path, given: &Given) -> Result<Recording> {
     Stream::open(path, given)?.whole().map_err(|problem| Error::format(path, problem))
 }
 

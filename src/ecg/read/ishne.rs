@@ -100,13 +100,13 @@ impl Stream {
         };
         about.patient = patient(&first, &last, id, sex);
         let mut leads = Vec::new();
-        for lead in 0..count {
-            let name = usize::try_from(kinds[lead]).ok().and_then(|kind| LEADS.get(kind)).copied().unwrap_or_default();
-            if steps[lead] <= 0 {
-                return Err(format!("lead {} '{name}' says {} nV a step: its voltages cannot be known", lead + 1, steps[lead]));
+        for (lead, (kind, step)) in kinds.into_iter().zip(steps).take(count).enumerate() {
+            let name = usize::try_from(kind).ok().and_then(|kind| LEADS.get(kind)).copied().unwrap_or_default();
+            if step <= 0 {
+                return Err(format!("lead {} '{name}' says {step} nV a step: its voltages cannot be known", lead + 1));
             }
             match named(name) {
-                Some(known) => leads.push((lead, known.name, f64::from(steps[lead]) / 1e3)),
+                Some(known) => leads.push((lead, known.name, f64::from(step) / 1e3)),
                 None => about.pass_over(name, "no lead that is known"),
             }
         }

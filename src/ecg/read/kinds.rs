@@ -121,13 +121,7 @@ pub(super) static KINDS: &[Kind] = &[
         folders: Yes,
     },
     Kind { name: "text columns", extensions: &["txt"], sniff: |_| false, reader: One(columns::read), folders: No },
-    Kind {
-        name: "EDF",
-        extensions: &["edf", "bdf"],
-        sniff: |start| edf::is_edf(&start.bytes),
-        reader: One(|path, given| edf::read(path, given)),
-        folders: Yes,
-    },
+    Kind { name: "EDF", extensions: &["edf", "bdf"], sniff: |start| edf::is_edf(&start.bytes), reader: One(edf::read), folders: Yes },
     Kind {
         name: "DICOM waveforms",
         extensions: &["dcm", "dicom"],

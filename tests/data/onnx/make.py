@@ -215,6 +215,26 @@ def refused():
     (HERE / "refused_external.onnx").write_bytes(model.SerializeToString())
 
 
+def open_length():
+    """A network that leaves the ECG's length open, and reads its last sample: `open_17.onnx`, and what it predicts at 600 samples."""
+
+    class Last(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv, self.fc = nn.Conv1d(3, 4, 5, padding=2), nn.Linear(4, 1)
+
+        def forward(self, x):
+            return self.fc(torch.relu(self.conv(x))[:, :, -1])
+
+    module = spread(Last(), 40)
+    x = ((torch.arange(2 * 3 * 600) * 37 % 101).reshape(2, 3, 600).float() - 50) / 50
+    axes = {"x": {0: "n", 2: "l"}}
+    torch.onnx.export(module, (x,), str(HERE / "open_17.onnx"), opset_version=17, dynamo=False, input_names=["x"], output_names=["y"], dynamic_axes=axes)
+    with torch.no_grad():
+        y = module.double()(x.double())
+    (HERE / "open.json").write_text(json.dumps(y.numpy().ravel().tolist()) + "\n")
+
+
 def main():
     expected = {}
     cases = [
@@ -265,6 +285,7 @@ def main():
             tensor.CopyFrom(onnx.numpy_helper.from_array(values, tensor.name))
     onnx.save(half, HERE / "residual_half.onnx")
     refused()
+    open_length()
     (HERE / "expected.json").write_text(json.dumps(expected) + "\n")
 
 

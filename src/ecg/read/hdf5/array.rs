@@ -213,7 +213,8 @@ fn stored(disk: &Disk, layout: &[u8], shape: &[u64], size: usize, filters: Filte
         if !matches!(bytes, Some(1..=LARGEST_PART)) || chunk.len() != shape.len() {
             return Err(format!("its chunks of {chunk:?} do not fit its shape {shape:?}, or are too large"));
         }
-        let fits = |one: &index::Chunk| (0..shape.len()).all(|axis| one.begin[axis] < shape[axis] && one.begin[axis] % chunk[axis] == 0);
+        let fits =
+            |one: &index::Chunk| (0..shape.len()).all(|axis| one.begin[axis] < shape[axis] && one.begin[axis].is_multiple_of(chunk[axis]));
         if !chunks.iter().all(fits) {
             return Err("one of its chunks lies outside of it".into());
         }
