@@ -86,7 +86,8 @@ fn planted_findings_are_found_and_heatmaps_look_where_they_are() {
             dataset.split(2).part(Part::Test).iter().copied().filter(|ecg| dataset.target(*ecg, *output) == Some(1.0)).collect();
         let x = dataset.inputs(&yes, InputKind::Median).unwrap();
         let ids: Vec<u64> = yes.iter().map(|ecg| *ecg as u64).collect();
-        let settings = AttributionSettings { output: column, ..AttributionSettings::default() };
+        // Contributions lie on the finding; multipliers alone, the default, say where the network would be sensitive.
+        let settings = AttributionSettings { output: column, multiply_by_inputs: true, ..AttributionSettings::default() };
         let maps = Explainer::new(&model.network, &settings).unwrap();
         let maps = maps.explain(&Tensor::from(x.clone().into_dyn()), &ids, &[Method::DeepLift], &silent).unwrap().maps;
         let ratio = |n: usize| {
