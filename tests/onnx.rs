@@ -198,7 +198,7 @@ fn the_command_line_takes_inputs_beside_the_ecg() {
     std::fs::copy(data("beside_17_f64.onnx"), folder.join("net.onnx")).unwrap();
     let beside = "--beside numbers=numbers.npy --column all";
     done(folder, &format!("predict net.onnx -i x.npy {beside} -o y.npy"));
-    let y = cardiograd::files::npy::read_f64(&folder.join("y.npy")).unwrap();
+    let y = cardiograd::files::npy::read_f64(folder.join("y.npy")).unwrap();
     for (found, y) in y.iter().zip(numbers(&case["y"])) {
         assert!((found - y).abs() < 1e-5, "{found} {y}");
     }
