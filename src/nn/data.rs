@@ -136,12 +136,15 @@ pub fn predict_outputs(
     predict_outputs_by(&|x, _| network.predict(&[x]), outputs, inputs, ecgs, label, report)
 }
 
+/// What is predicted for a batch of ECGs (N, C, L), and their numbers.
+pub type PredictBatch<'a, R> = &'a dyn Fn(Tensor<f32>, &[usize]) -> Result<R>;
+
 /// [`predict_outputs`] by a function of a batch of ECGs and their places in `ecgs`' list, as for networks that get more than the ECG.
 ///
 /// # Errors
 /// As [`predict_outputs`].
 pub fn predict_outputs_by(
-    predict: &dyn Fn(Tensor<f32>, &[usize]) -> Result<Tensor<f32>>,
+    predict: PredictBatch<'_, Tensor<f32>>,
     outputs: &[usize],
     inputs: Inputs<'_>,
     ecgs: &[usize],
@@ -163,7 +166,7 @@ pub fn predict_outputs_by(
 
 /// Predictions batch by batch, `width` values an ECG.
 fn predict_with(
-    predict: &dyn Fn(Tensor<f32>, &[usize]) -> Result<Vec<f32>>,
+    predict: PredictBatch<'_, Vec<f32>>,
     width: usize,
     inputs: Inputs<'_>,
     ecgs: &[usize],
