@@ -157,7 +157,7 @@ fn dicom_groups_skew_and_measurements() {
         let labels = recording.labels.unwrap();
         let found = [labels.pr_ms, labels.qrs_ms, labels.qt_ms, labels.rate_bpm];
         assert_eq!(labels.further.unwrap().axes, [None, Some(-30.0), None]);
-        assert_eq!(found, [160.0, 92.0, 400.0, 70.0].map(Some), "{syntax:?}");
+        assert_eq!(found, [160.0, 92.0, 400.0, 75.0].map(Some), "{syntax:?}");
         assert_eq!((recording.annotations[0].sample, recording.annotations[0].text.as_str()), (250, "noise"));
         let patient = &recording.patient;
         assert_eq!((patient.name.as_deref(), patient.age_years, patient.sex.as_deref()), (Some("Secret Name"), Some(61.0), Some("F")));

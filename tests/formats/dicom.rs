@@ -187,7 +187,7 @@ pub fn write(groups: &[Group<'_>], syntax: Syntax) -> Vec<u8> {
         ("5.13.5-7", "PR Interval", 160),
         ("5.13.5-9", "QRS Duration", 92),
         ("X", "QT Interval", 400),
-        ("2:16016", "Rate", 70),
+        ("5.10.2.1-3", "RR Interval", 800),
         ("5.10.3-13", "QRS axis", -30),
     ];
     let mut annotations: Vec<Set> = values

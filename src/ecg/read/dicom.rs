@@ -266,7 +266,7 @@ fn shifted(samples: Vec<f64>, late: f64) -> Found<Vec<f64>> {
 
 /// What the annotations of the whole ECG tell of its measurements, by code or by meaning.
 fn measurements(annotations: &[Set<'_>]) -> Option<Measurements> {
-    let mut all = Printed::default();
+    let (mut all, mut beat): (Printed, Option<f64>) = (Printed::default(), None);
     for annotation in annotations {
         let Some(concept) = annotation.items(tag::CONCEPT).first() else { continue };
         let Ok(Some(value)) = annotation.decimal(tag::VALUE) else { continue };
@@ -278,6 +278,9 @@ fn measurements(annotations: &[Set<'_>]) -> Option<Measurements> {
             "us" => value / 1e3,
             _ => value,
         };
+        if ["5.10.2.1-3", "2:16168"].contains(&code.as_str()) || meaning == "rr interval" {
+            beat = beat.or(Some(milliseconds).filter(|interval| *interval > 0.0));
+        }
         let Some((_, _, _, field, in_time)) =
             MEASURED.iter().find(|(scp, mdc, words, ..)| [*scp, *mdc].contains(&code.as_str()) || words.contains(&meaning.as_str()))
         else {
@@ -286,6 +289,8 @@ fn measurements(annotations: &[Set<'_>]) -> Option<Measurements> {
         // The first stands for the whole ECG; later ones are of single beats.
         field(&mut all).get_or_insert(if *in_time { milliseconds } else { value });
     }
+    // Some tell the time from beat to beat in place of the rate.
+    all.rate_bpm = all.rate_bpm.or(beat.map(|interval| 60_000.0 / interval));
     all.labels()
 }
 

@@ -114,9 +114,9 @@ fn leads(mut at: Bytes<'_>) -> Found<Leads> {
         all.push(Described { number, first, last });
     }
     match all.first() {
-        None => return Err("it describes no leads".into()),
+        None => Err("it describes no leads".into()),
         Some(one) if all.iter().any(|lead| (lead.first, lead.last) != (one.first, one.last)) => {
-            return Err("its leads were not recorded at the same time, or not for as long: they are not one ECG".into());
+            Err("its leads were not recorded at the same time, or not for as long: they are not one ECG".into())
         }
         _ => Ok(Leads { all, subtracted: flags & 1 != 0 }),
     }
