@@ -220,7 +220,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         for kind in measured[0].1.chunks(each.max(1) as usize) {
             let mut errors: Vec<f64> = kind.iter().filter_map(|one| one[at]?).map(|(error, _)| error).collect();
             errors.sort_by(f64::total_cmp);
-            let Some(&middle) = errors.get(errors.len() / 2) else { continue };
+            // Of one or two, the middle one says nothing.
+            let Some(&middle) = errors.get(errors.len() / 2).filter(|_| errors.len() > 2) else { continue };
             let all = kind.iter().filter_map(|one| one[at]?);
             inside += all.clone().filter(|(error, se)| (error - middle).abs() <= *se).count();
             count += all.count();

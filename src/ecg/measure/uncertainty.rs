@@ -25,8 +25,8 @@ pub struct Uncertainty {
 }
 
 /// A standard error is √(reading² + (beats · jackknife)² + (leads · spread)²): what the eye of a reader leaves, what the beats differ by, what the leads
-/// differ by. Their sizes are those of the errors on LUDB's odd records and on simulated ECGs; whether 68 % of errors lie within them on records that had no
-/// part in the choice has not been looked at.
+/// differ by. Their sizes are those of the errors on LUDB's odd records and on simulated ECGs; `examples/measure_folds.rs` looks whether 68 % of errors lie
+/// within them.
 struct Model {
     reading: f64,
     beats: f64,
