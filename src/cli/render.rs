@@ -181,7 +181,7 @@ fn subject(args: &Args, input: &Path, of_maps: Option<Axes>) -> Result<Subject> 
     let maps_kind = of_maps.as_ref().and_then(|axes| axes.input.as_deref()).map(of_name).transpose()?;
     let kind = args.kind.or(maps_kind).unwrap_or(InputKind::Rhythm);
     let rate = of_maps.as_ref().map_or(RATE, |axes| axes.rate_hz);
-    let samples = of_maps.as_ref().and(args.heatmap.as_deref()).map(|path| samples_of(path)).transpose()?;
+    let samples = of_maps.as_ref().and(args.heatmap.as_deref()).map(samples_of).transpose()?;
     let leads = Some(args.leads.clone()).filter(|leads| !leads.is_empty());
     let leads = leads.or_else(|| of_maps.as_ref().map(|axes| axes.leads.clone())).filter(|leads| *leads != LEADS);
     let wanted = Wanted { kind, rate, samples: if kind == InputKind::Median { Some(kind.samples()) } else { samples }, leads };

@@ -98,8 +98,8 @@ pub(super) mod tests {
         // z = 2y − x − last, so that each difference belongs to the sample after it.
         let mut values = lead.to_vec();
         let residual = |at: usize| lead[at - 1].wrapping_mul(2).wrapping_sub(lead[at - 2]).wrapping_sub(lead[at]);
-        for at in 2..lead.len() {
-            values[at] = if at + 1 < lead.len() { residual(at + 1).wrapping_add(64) } else { 64 };
+        for (at, value) in values.iter_mut().enumerate().skip(2) {
+            *value = if at + 1 < lead.len() { residual(at + 1).wrapping_add(64) } else { 64 };
         }
         let start = if lead.len() > 2 { residual(2) } else { 0 };
         let bytes: Vec<u8> = values.iter().map(|v| v.to_be_bytes()[0]).chain(values.iter().map(|v| v.to_be_bytes()[1])).collect();
