@@ -189,7 +189,8 @@ impl Seeds {
         self.put("edf", "plus.edf", edf::write(&leads, false, "mV", &[(0.5, "a note")], 0.0))?;
         self.put("edf", "b.bdf", edf::write(&leads, true, "uV", &[], 0.0))?;
         for syntax in [Syntax::Implicit, Syntax::Explicit, Syntax::Deflated, Syntax::Big] {
-            let groups = [Group { skew: 1, ..Group::plain(&NAMES[..6], leads[..6].to_vec()) }, Group::plain(&NAMES[6..], leads[6..].to_vec())];
+            let groups =
+                [Group { skew: 1, ..Group::plain(&NAMES[..6], leads[..6].to_vec()) }, Group::plain(&NAMES[6..], leads[6..].to_vec())];
             self.put("dicom", &format!("{syntax:?}"), dicom::write(&groups, syntax))?;
         }
         for (codes, differences, beats) in [(Codes::Plain, 0, None), (Codes::Standard, 2, Some(&[200u32][..])), (Codes::Own, 1, None)] {
