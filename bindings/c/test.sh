@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 target="${CARGO_TARGET_DIR:-$PWD/target}"
 program="${CARDIOGRAD:-$target/debug/cardiograd}"
-command -v cc > /dev/null || { echo "there is no C compiler: the border to C is not tested"; exit 77; }
+for tool in cc unzip; do command -v $tool > /dev/null || { echo "there is no $tool: the border to C is not tested"; exit 77; }; done
 # Both members, so that the library is compiled once.
 cargo test --quiet --manifest-path bindings/Cargo.toml --workspace --test header --target-dir "$target"
 cargo build --quiet --manifest-path bindings/Cargo.toml --workspace --target-dir "$target"
