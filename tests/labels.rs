@@ -14,7 +14,8 @@ use std::process::{Command, Output};
 
 /// Simulated ECGs of three kinds in turn, with their exact values and kinds.
 fn dataset(folder: &Path, ecgs: u64) {
-    let mut writer = DatasetWriter::create(folder, Origin { source: "simulator".into(), ..Origin::default() }).unwrap();
+    let details = [("kinds".to_owned(), "sinus,lbbb,st_elevation".to_owned())].into();
+    let mut writer = DatasetWriter::create(folder, Origin { source: "simulator".into(), details, ..Origin::default() }).unwrap();
     let simulator = Simulator::of_kinds(&[Kind::Sinus, Kind::Lbbb, Kind::StElevation], Settings { noise: 0.0, ..Settings::default() }, 4);
     for id in 0..ecgs {
         let ecg = simulator.simulate(id);

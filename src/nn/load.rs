@@ -48,7 +48,7 @@ pub fn load_model(path: impl AsRef<Path>, arch: Option<&str>) -> Result<Model> {
 pub fn from_state_dict(dict: &StateDict, arch: &str, path: impl AsRef<Path>) -> Result<Model> {
     let path = path.as_ref();
     let program = load_program(arch)?;
-    let parameters = bind(&program, dict).map_err(|problem| Error::format(path, problem))?;
+    let parameters = bind(&program, dict).map_err(|problem| Error::format(path, format!("not the network '{arch}': {problem}")))?;
     let network = Network::new(program, parameters).map_err(|error| Error::format(path, format!("not the network '{arch}': {error}")))?;
     Ok(Model::new(network))
 }

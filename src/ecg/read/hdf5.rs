@@ -1,6 +1,6 @@
 //! HDF5 files of ECGs: one array (N, samples, leads) as CODE-15 has it, arrays of one ECG each, and MATLAB 7.3, which is HDF5 with its axes turned.
 //!
-//! An own reader of the part that such files use, for every pure-Rust one that was looked at trusts its input, and the usual one is a C library.
+//! An own reader of the part that such files use: the usual library is one of C, and every size here is bounded before anything is allocated for it.
 
 mod array;
 mod disk;

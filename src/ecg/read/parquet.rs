@@ -1,6 +1,6 @@
 //! Parquet tables of ECGs: a column a lead with a row an instant, a column a lead with a list an ECG, or one column of lists of leads.
 //!
-//! An own reader of the part that such tables use: the usual crate is large, and panics on damaged pages are known of it.
+//! An own reader of the part that such tables use, in which every size is bounded before anything is allocated for it; the usual crate brings an engine.
 
 mod column;
 mod thrift;
