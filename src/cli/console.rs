@@ -106,17 +106,45 @@ pub(super) fn end(outcome: Result<()>) -> ExitCode {
 
 /// Shows what the parser has to say instead of arguments: help and version on standard output, what is wrong on standard error.
 pub(super) fn show(message: &clap::Error) -> ExitCode {
-    let printed = message.print().and_then(|()| io::stdout().flush());
     if message.use_stderr() {
+        match message.kind() {
+            clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => drop(message.print()),
+            _ => complain(format_args!("cardiograd: {}\n", in_one_line(&message.to_string()))),
+        }
         return ExitCode::from(u8::try_from(message.exit_code()).unwrap_or(2));
     }
+    let printed = message.print().and_then(|()| io::stdout().flush());
     ended(|ended| *ended = printed.err());
     end(Ok(()))
+}
+
+/// What the parser says in several lines, in one, as every other refusal: its usage and where to find help are left out.
+fn in_one_line(text: &str) -> String {
+    let lines = text.lines().map(str::trim).take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more information"));
+    let mut all = String::new();
+    for line in lines.filter(|line| !line.is_empty()) {
+        if !all.is_empty() {
+            all.push_str(if line.starts_with("tip:") || line.starts_with('[') { "; " } else { " " });
+        }
+        all.push_str(line.trim_start_matches("error: ").trim_matches(['[', ']']));
+    }
+    all.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_parser_refuses_in_one_line() {
+        let text = "error: invalid value 'x' for '--source <SOURCE>'\n  [possible values: simulator, pulse2pulse]\n\nFor more information, try '--help'.\n";
+        assert_eq!(in_one_line(text), "invalid value 'x' for '--source <SOURCE>'; possible values: simulator, pulse2pulse");
+        let text =
+            "error: the following required arguments were not provided:\n  --target <TARGET>\n  <DATASET>\n\nUsage: cardiograd train …\n";
+        assert_eq!(in_one_line(text), "the following required arguments were not provided: --target <TARGET> <DATASET>");
+        let text = "error: unrecognized subcommand 'trian'\n\n  tip: a similar subcommand exists: 'train'\n\nUsage: cardiograd\n";
+        assert_eq!(in_one_line(text), "unrecognized subcommand 'trian'; tip: a similar subcommand exists: 'train'");
+    }
 
     #[test]
     fn colours_are_for_terminals_and_lines_wrap_below_themselves() {
