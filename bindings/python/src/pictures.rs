@@ -32,7 +32,7 @@ fn twelve(what: &str, x: &Numbers<'_>) -> PyResult<Array2<f32>> {
 pub fn draw_ecg(x: Numbers<'_>, heading: &str, layout: &str, palette: &str, dark: bool) -> PyResult<String> {
     let (ecg, style) = (twelve("the ECG", &x)?, style(palette, dark)?);
     let none = Array2::zeros(ecg.dim());
-    let picture = Heatmap { ecg: ecg.view(), map: none.view(), title: heading, unit: "", meaning: None, fiducials: None };
+    let picture = Heatmap { ecg: ecg.view(), map: none.view(), title: heading, unit: "", meaning: None, fiducials: None, axes: None };
     let svg = match layout {
         "paper" => paper::sheet(&picture, false, style),
         "leads" => heatmap::full(&picture, style),
@@ -71,6 +71,7 @@ pub fn draw_maps(
         unit,
         meaning: meaning(drawn[at].0, multiplied, absolute),
         fiducials: None,
+        axes: None,
     };
     let svg = match (drawn.len(), layout) {
         (0, _) => return Err(wrong("there is no map to draw")),
