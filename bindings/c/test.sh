@@ -53,7 +53,7 @@ if command -v c++ > /dev/null; then
 fi
 
 if command -v valgrind > /dev/null; then
-    valgrind --quiet --error-exitcode=9 --leak-check=full --show-leak-kinds=definite,indirect,possible --errors-for-leak-kinds=definite,indirect,possible \
+    valgrind --quiet --suppressions=bindings/c/tests/valgrind.supp --error-exitcode=9 --leak-check=full --show-leak-kinds=definite,indirect,possible --errors-for-leak-kinds=definite,indirect,possible \
         "$work/static" "$work/m.cgm" "$work/x.f32" 2 saliency,deeplift,gradient_shap "$work/maps.v" "$work/y.v"
     cmp "$work/y.f32" "$work/y.v"
 else
