@@ -1,12 +1,10 @@
 //! `--baseline` and `--occlusion-value`: what methods compare with, from zeros to the beats of a dataset.
 
-use crate::attribution::{Baseline, Explainer, Explanations, Method, Settings, over_baselines};
+use crate::attribution::Baseline;
 use crate::dataset::{Dataset, InputKind, Part, SplitBy};
 use crate::files::npy;
 use crate::nn::Model;
-use crate::progress::Report;
 use crate::random::{Stage, Stream};
-use crate::tape::{Network, Real, Tensor};
 use crate::{Error, Result};
 use ndarray::{Array2, Array3, Axis, Ix2, Ix3, Slice};
 use rand::seq::SliceRandom;
@@ -102,29 +100,4 @@ fn training_ecgs(option: &str, path: &Path, most: usize, model: &Model, seed: u6
         return Err(Error::Data(format!("{}: no ECG of the training part could be measured", path.display())));
     }
     Ok(data.inputs(&ecgs, kind)?.mapv(f64::from))
-}
-
-/// Explains the ECGs numbered `ids` with one baseline, or with baseline methods averaged over a sample and the other methods as ever.
-pub(super) fn explain<T: Real>(
-    network: &Network<T>,
-    settings: &Settings,
-    sample: Option<&[Array2<f64>]>,
-    x: &Tensor<T>,
-    ids: &[u64],
-    methods: &[Method],
-    report: Report<'_>,
-) -> Result<Explanations<T>> {
-    let plain = |methods: &[Method]| Explainer::new(network, settings)?.explain(x, ids, methods, report);
-    let Some(sample) = sample else { return plain(methods) };
-    let program = network.program();
-    let compares = |method: &&Method| method.row().recipe::<T>(program, settings).compares(program, settings);
-    let (averaged, others): (Vec<Method>, Vec<Method>) = methods.iter().partition(compares);
-    let mut found = plain(&others)?;
-    if !averaged.is_empty() {
-        let more = over_baselines(network, settings, sample, x, ids, &averaged, report)?;
-        found.maps.extend(more.maps);
-        found.completeness.extend(more.completeness);
-        found.maps.sort_by_key(|(method, _)| methods.iter().position(|other| other == method));
-    }
-    Ok(found)
 }

@@ -17,7 +17,7 @@ use crate::report::against::Pair;
 use crate::report::findings::warnings;
 use crate::report::store::{self, RESULTS};
 use crate::report::study_tables::named;
-use crate::study::{DataSource, Perturbed, StudySettings, area_table, run as run_study, scorings};
+use crate::study::{DataSource, Perturbed, StudySettings, area_table, run as run_study, scorings, tasks};
 use crate::{Error, Result};
 use std::path::{Path, PathBuf};
 
@@ -144,18 +144,7 @@ impl Recorded for Args {
 /// Gives a new folder the dataset and models of a study, which takes them for finished stages and makes the rest from them.
 pub(super) fn lend(study: &Path, to: &Path) -> Result<()> {
     for part in ["dataset", "models"] {
-        let (from, to) = (study.join(part), to.join(part));
-        if !from.is_dir() {
-            continue;
-        }
-        std::fs::create_dir_all(&to).map_err(|source| Error::io(&to, source))?;
-        for entry in std::fs::read_dir(&from).map_err(|source| Error::io(&from, source))? {
-            let entry = entry.map_err(|source| Error::io(&from, source))?;
-            let (from, to) = (entry.path(), to.join(entry.file_name()));
-            // Files are replaced, never written into, so a link is as good as a copy.
-            let linked = std::fs::hard_link(&from, &to).or_else(|_| std::fs::copy(&from, &to).map(|_| ()));
-            linked.map_err(|source| Error::io(&from, source))?;
-        }
+        tasks::merge::lend(&study.join(part), &to.join(part))?;
     }
     let mark = "study.json";
     let (from, to) = (study.join(mark), to.join(mark));

@@ -63,7 +63,7 @@ fn check(folder: &Path, plan: &Plan, tasks: &[Task], report: Report<'_>) -> Resu
 }
 
 /// Gives the files of one folder to another, by links where that can be: files are replaced, never written into.
-fn lend(from: &Path, to: &Path) -> Result<()> {
+pub(crate) fn lend(from: &Path, to: &Path) -> Result<()> {
     if !from.is_dir() {
         return Ok(());
     }

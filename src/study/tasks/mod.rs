@@ -11,7 +11,7 @@ mod calibration;
 mod claim;
 mod done;
 mod list;
-mod merge;
+pub(crate) mod merge;
 mod work;
 
 pub use calibration::{Calibration, calibrate};
