@@ -24,7 +24,7 @@ mod settings;
 
 pub use baselines::{mean_ecg, over_baselines};
 pub use execute::Walk;
-#[cfg(feature = "cli")]
+#[cfg(feature = "cli-core")]
 pub(crate) use explain::of_ecg;
 pub use explain::{BesideMaps, Completeness, Explainer, Explanations};
 pub use gradcam::Interpolation;

@@ -99,6 +99,12 @@ pub struct Args {
 
 /// Runs the command, and records where the maps come from.
 pub fn run(args: &Args, globals: &Globals) -> Result<()> {
+    if !cfg!(feature = "cli") && (page::wanted(&args.output) || ending(&args.output).is_some()) {
+        return Err(Error::Usage(format!(
+            "{}: this program is built without pages and pictures: write maps as .npz",
+            args.output.display()
+        )));
+    }
     if page::wanted(&args.output) && !args.beside.is_empty() {
         return Err(Error::Usage("a page shows networks of one input: write maps as .npz".into()));
     }

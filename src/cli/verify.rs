@@ -284,9 +284,13 @@ impl Making<'_> {
         let (files, seed) = match command {
             Command::Explain(args) => known(args),
             Command::Predict(args) => known(args),
+            #[cfg(feature = "cli")]
             Command::Train(args) => known(args),
+            #[cfg(feature = "cli")]
             Command::Perturb(args) => known(args),
+            #[cfg(feature = "cli")]
             Command::Study(args) => known(args),
+            #[cfg(feature = "cli")]
             Command::Trace(args) => known(args),
             _ => {
                 return Err(Error::Unverified(format!(
@@ -368,9 +372,13 @@ impl Making<'_> {
         match command {
             Command::Explain(args) => explain::make(&self.moved(args, &again), &quiet)?,
             Command::Predict(args) => predict::make(&self.moved(args, &again), &quiet)?,
+            #[cfg(feature = "cli")]
             Command::Trace(args) => trace::make(&self.moved(args.named(), &again))?,
+            #[cfg(feature = "cli")]
             Command::Train(args) => train::make(&self.moved(args, &again), &quiet)?,
+            #[cfg(feature = "cli")]
             Command::Perturb(args) => perturb::make(&self.moved(args, &again), &quiet)?,
+            #[cfg(feature = "cli")]
             Command::Study(args) => {
                 study::lend(&self.args.result, &again)?;
                 study::make(&self.moved(args, &again), &quiet)?;
