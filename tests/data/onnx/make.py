@@ -154,6 +154,22 @@ class Recurrent(nn.Module):
         return self.fc(states[:, -1] if self.first else states[-1])
 
 
+class Begun(nn.Module):
+    """A recurrent layer whose states begin with what was learned, by a batch that is open."""
+
+    def __init__(self, kind, both):
+        super().__init__()
+        self.kind, self.both = kind, both
+        self.rnn = getattr(nn, kind)(3, 4, batch_first=True, bidirectional=both, bias=not both)
+        self.begin = nn.Parameter(torch.zeros(2, 2 if both else 1, 1, 4))
+        self.fc = nn.Linear(8 if both else 4, 2)
+
+    def forward(self, x):
+        h, c = (state.expand(-1, x.shape[0], -1).contiguous() for state in self.begin)
+        states, _ = self.rnn(x.transpose(1, 2), (h, c) if self.kind == "LSTM" else h)
+        return self.fc(states[:, 3])
+
+
 class Beside(nn.Module):
     """Numbers beside the ECG; batch norms of features; a class token; Einstein sums; heads that come apart from one product."""
 
@@ -258,6 +274,9 @@ def main():
         ("gru_17_f64", Recurrent("GRU", True, True, "mean"), 17, False, torch.float64),
         ("beside_17", Beside(), 17, False, torch.float32),
         ("beside_17_f64", Beside(), 17, False, torch.float64),
+        ("begun_lstm_17", Begun("LSTM", True), 17, False, torch.float32),
+        ("begun_gru_18_dynamo", Begun("GRU", False), 18, True, torch.float32),
+        ("begun_gru_17_f64", Begun("GRU", True), 17, False, torch.float64),
     ]
     for seed, (name, module, opset, dynamo, dtype) in enumerate(cases):
         module = spread(module, seed).to(dtype)
