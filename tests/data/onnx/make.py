@@ -192,6 +192,20 @@ class Beside(nn.Module):
         return self.fc(torch.cat([x[:, 0], numbers], 1))
 
 
+class Joined(nn.Module):
+    """Numbers beside the ECG, by layers that have a way back in a graph."""
+
+    def __init__(self):
+        super().__init__()
+        self.first = nn.Sequential(nn.Conv1d(3, 6, 5, padding=2), nn.BatchNorm1d(6), nn.ReLU(), nn.MaxPool1d(2))
+        self.second = nn.Sequential(nn.Conv1d(6, 4, 3, stride=2, padding=1), nn.ReLU())
+        self.numbers = nn.Sequential(nn.Linear(2, 4), nn.ReLU())
+        self.fc = nn.Linear(8, 2)
+
+    def forward(self, ecg, numbers):
+        return self.fc(torch.cat([self.second(self.first(ecg)).mean(-1), self.numbers(numbers)], 1))
+
+
 def spread(module, seed):
     torch.manual_seed(seed)
     for name, value in list(module.named_parameters()) + list(module.named_buffers()):
@@ -277,11 +291,12 @@ def main():
         ("begun_lstm_17", Begun("LSTM", True), 17, False, torch.float32),
         ("begun_gru_18_dynamo", Begun("GRU", False), 18, True, torch.float32),
         ("begun_gru_17_f64", Begun("GRU", True), 17, False, torch.float64),
+        ("joined_17", Joined(), 17, False, torch.float32),
     ]
     for seed, (name, module, opset, dynamo, dtype) in enumerate(cases):
         module = spread(module, seed).to(dtype)
         x = torch.randn(2, 3, 40, dtype=dtype)
-        more = (torch.randn(2, 2, dtype=dtype),) if isinstance(module, Beside) else ()
+        more = (torch.randn(2, 2, dtype=dtype),) if isinstance(module, (Beside, Joined)) else ()
         names = ["x"] + ["numbers"] * len(more)
         path = HERE / f"{name}.onnx"
         kwargs = {} if dynamo else {"dynamic_axes": {name: {0: "n"} for name in names}}
