@@ -7,7 +7,7 @@ mod trees;
 use cardiograd::atomic::AtomicFolder;
 use cardiograd::attribution::{self as explained, Baseline, Explainer, Method};
 use cardiograd::challenge::infidelity::{Infidelity, Perturbed, max_sensitivity, per_microvolt};
-use cardiograd::challenge::localisation::{Segment, segment};
+use cardiograd::challenge::localisation::{Region, segment};
 use cardiograd::challenge::randomise::{layers, randomised};
 use cardiograd::challenge::removal::Removal;
 use cardiograd::challenge::replace::{Patches, Replacement, Replacer, impute};
@@ -126,7 +126,7 @@ fn localisation_is_quantus_relevance_mass() {
     let map = product(&small(&reference["parameters"]), &singles(&reference["x"]));
     map.iter().zip(numbers(&peers["product"])).for_each(|(a, b)| near(f64::from(*a), b, 1e-6));
     let at = |name: &str| peers["mass"][name].as_u64().unwrap() as usize;
-    let inside = Segment { leads: at("lead")..at("lead") + 1, samples: at("from")..at("to") };
+    let inside = Region { leads: at("lead")..at("lead") + 1, samples: at("from")..at("to") };
     let map = Array2::from_shape_vec((2, 12), map).unwrap();
     near(inside.share(map.view()).unwrap(), peers["mass"]["share"].as_f64().unwrap(), 1e-6);
 }
@@ -314,7 +314,7 @@ fn segments_are_where_targets_are_measured() {
     beat[[10, 350]] = -300.0;
     let found = measured();
     let of = |target| segment(target, beat.view(), &found);
-    let rectangle = |leads, samples| Some(Segment { leads, samples });
+    let rectangle = |leads, samples| Some(Region { leads, samples });
     assert_eq!(of(Target::Pr), rectangle(0..12, 140..216));
     assert_eq!(of(Target::Qrs), rectangle(0..12, 215..263));
     assert_eq!(of(Target::Qt), rectangle(0..12, 215..421));

@@ -511,6 +511,9 @@ fn more_ops() -> Vec<(Op, Shapes, Shapes)> {
         (Op::Lstm { reverse: true }, vec![signal()], vec![vec![4, 3], vec![4, 1]]),
         (Op::Gru { reverse: false, linear_before_reset: true }, vec![signal()], vec![vec![6, 3], vec![6, 2], vec![6], vec![6]]),
         (Op::Gru { reverse: true, linear_before_reset: false }, vec![signal()], vec![vec![6, 3], vec![6, 2], vec![6], vec![6]]),
+        (Op::Lstm { reverse: false }, vec![signal()], vec![vec![8, 3], vec![8, 2], vec![8], vec![8], vec![2], vec![2]]),
+        (Op::Gru { reverse: true, linear_before_reset: true }, vec![signal()], vec![vec![6, 3], vec![6, 2], vec![6], vec![6], vec![2]]),
+        (Op::Gru { reverse: false, linear_before_reset: false }, vec![signal()], vec![vec![6, 3], vec![6, 2], vec![6], vec![6], vec![2]]),
         (Op::Gru { reverse: true, linear_before_reset: true }, vec![vec![1, 1]], vec![vec![9, 1], vec![9, 3]]),
     ]);
     all

@@ -4,7 +4,7 @@ use super::control::Control;
 use super::explain::{Maps, attribution, maps};
 use super::findings::{Criterion, Measure, Row, plainly};
 use super::infidelity::{Perturbed, max_sensitivity, per_microvolt};
-use super::localisation::{Segment, segment};
+use super::localisation::{Region, segment};
 use super::randomise::{Layer, layers, randomised};
 use super::removal::Removal;
 use super::replace::{Patches, Replacement, Replacer, range};
@@ -114,7 +114,7 @@ impl Bench<'_> {
             segment(target, beat, exact.unwrap_or_else(|| dataset.measurements(ecg)))
         };
         let median = self.subject.input == InputKind::Median;
-        let segments: Vec<Option<Segment>> = (0..self.batch.ids.len()).map(|n| if median { of(n) } else { None }).collect();
+        let segments: Vec<Option<Region>> = (0..self.batch.ids.len()).map(|n| if median { of(n) } else { None }).collect();
         let share = |m: usize, n: usize| segments[n].as_ref()?.share(self.map(m, n));
         let points = |n: usize| segments[n].as_ref().map(|segment| segment.points(self.batch.x.index_axis(Axis(0), n)));
         let count = segments.len();
@@ -169,8 +169,8 @@ impl Bench<'_> {
                 let perturbed = Perturbed { perturbations: &perturbations, changes: &changes };
                 for (m, method) in self.methods.iter().enumerate() {
                     let map = self.flat(m, n);
-                    let found_ = perturbed.infidelity(&if contributes(*method) { per_microvolt(&map, &x) } else { map });
-                    found.push([found_.unexplained, Some(found_.raw), Some(found_.scaled)]);
+                    let score = perturbed.infidelity(&if contributes(*method) { per_microvolt(&map, &x) } else { map });
+                    found.push([score.unexplained, Some(score.raw), Some(score.scaled)]);
                 }
             }
             Ok(found)

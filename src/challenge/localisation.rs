@@ -15,7 +15,7 @@ const WIDE: usize = 20;
 
 /// A rectangle of a heatmap.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Segment {
+pub struct Region {
     /// Leads.
     pub leads: Range<usize>,
     /// Samples.
@@ -27,7 +27,7 @@ pub struct Segment {
 ///
 /// PR: P onset to QRS onset; QRS: onset to offset; QT: QRS onset to T end; all leads. R: its peak in V5 ± 20 ms; J: QRS offset ± 20 ms in V5;
 /// T: its peak (largest deviation between QRS offset and T end) in V5 ± 40 ms. A label: its [`Place`], all leads; `None` where it is not known.
-pub fn segment(target: Target, beat: ArrayView2<'_, f32>, found: &Measurements) -> Option<Segment> {
+pub fn segment(target: Target, beat: ArrayView2<'_, f32>, found: &Measurements) -> Option<Region> {
     let len = beat.ncols();
     let sample = |at: Option<f64>| at.filter(|at| *at >= 0.0 && *at < len as f64).map(|at| at.round() as usize);
     let all = |from: Option<f64>, to: Option<f64>| span(0..beat.nrows(), sample(from)?, sample(to)?, len);
@@ -53,8 +53,8 @@ pub fn segment(target: Target, beat: ArrayView2<'_, f32>, found: &Measurements) 
     }
 }
 
-fn span(leads: Range<usize>, from: usize, to: usize, len: usize) -> Option<Segment> {
-    (from <= to && from < len).then(|| Segment { leads, samples: from..(to + 1).min(len) })
+fn span(leads: Range<usize>, from: usize, to: usize, len: usize) -> Option<Region> {
+    (from <= to && from < len).then(|| Region { leads, samples: from..(to + 1).min(len) })
 }
 
 /// The place of the largest `size` in a part of a lead, ends included; the first of equals.
@@ -62,7 +62,7 @@ fn peak(lead: ArrayView1<'_, f32>, from: usize, to: usize, size: impl Fn(f32) ->
     (from..=to.min(lead.len() - 1)).max_by(|a, b| size(lead[*a]).total_cmp(&size(lead[*b])).then(b.cmp(a)))
 }
 
-impl Segment {
+impl Region {
     /// Its share of a map's points.
     pub fn points(&self, map: ArrayView2<'_, f32>) -> f64 {
         (self.leads.len() * self.samples.len()) as f64 / map.len() as f64

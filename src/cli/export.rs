@@ -1,6 +1,6 @@
 //! `cardiograd export`: a heatmap as an ONNX graph that needs no program of ours.
 
-use super::method_options::MethodOptions;
+use super::method_options::{MethodOptions, Precision};
 use super::outputs::{Column, of_column, one_column};
 use super::places::{Output, Places};
 use super::provenance::forget;
@@ -10,7 +10,7 @@ use crate::attribution::Method;
 use crate::attribution::catalogue::able;
 use crate::export::{about, heatmap};
 use crate::files::digest::sha256_file;
-use crate::nn::load_model;
+use crate::nn::{double, load_model};
 use crate::tape::Op;
 use crate::{Error, Result};
 use std::path::PathBuf;
@@ -36,6 +36,10 @@ pub struct Args {
     /// Which output, from 0 or by its name, of a network with several.
     #[arg(long, value_name = "K|NAME")]
     column: Option<Column>,
+    /// The numbers of the graph. In f64, where two engines agree to 1e-9 under every method, convolutions are written as look-ups and products, which
+    /// engines have in f64, and take more memory and time.
+    #[arg(long, value_enum, default_value_t = Precision::F32)]
+    precision: Precision,
     #[command(flatten)]
     methods: MethodOptions,
 }
@@ -56,10 +60,13 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     let _lock = OutputLock::beside(&args.output)?;
     let model = load_model(&args.model, args.arch.as_deref())?;
     let program = model.network.program();
-    let shape = program.inputs().first().map(|id| &program.node(*id).op);
-    let Some(Op::Input { shape }) = shape else { return Err(Error::Program("the network has no input".into())) };
-    let [Some(channels), own] = shape[..] else {
-        return Err(Error::Program(format!("the network's input is {shape:?}, (C, L) of a fixed number of leads is wanted")));
+    let main = program.ecg_input()?;
+    let sizes = |at: usize| match &program.node(program.inputs()[at]).op {
+        Op::Input { shape } => shape.clone(),
+        _ => Vec::new(),
+    };
+    let [Some(channels), own] = sizes(main)[..] else {
+        return Err(Error::Program(format!("the network's input is {:?}, (C, L) of a fixed number of leads is wanted", sizes(main))));
     };
     let samples = args
         .length
@@ -72,19 +79,31 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     let mut known = about(args.method, &settings, model.unit());
     known.push(("model", format!("sha256:{}", sha256_file(&args.model)?)));
     known.extend(model.target.map(|target| ("target", target.to_string())));
-    let bytes = heatmap(&model.network, args.method, &settings, (channels, samples), &known)?;
+    let bytes = match args.precision {
+        Precision::F32 => heatmap(&model.network, args.method, &settings, (channels, samples), &known)?,
+        Precision::F64 => heatmap(&double(&args.model, &model)?, args.method, &settings, (channels, samples), &known)?,
+    };
     forget(&args.output)?;
     atomic::write(&args.output, &bytes)?;
     if globals.quiet {
         return Ok(());
     }
-    let compares = args.method.row().recipe::<f32>(program, &settings).compares(program, &settings);
-    let inputs = if compares { "ecg and baseline" } else { "ecg" };
-    if globals.json {
-        return print(
-            serde_json::json!({ "output": args.output, "method": args.method, "inputs": inputs.split(" and ").collect::<Vec<_>>(),
-            "outputs": ["prediction", "map"], "channels": channels, "samples": samples }),
-        );
+    let recipe = args.method.row().recipe::<f32>(program, &settings);
+    let beside: Vec<&str> =
+        program.inputs().into_iter().enumerate().filter(|(at, _)| *at != main).map(|(_, id)| program.node(id).name.as_str()).collect();
+    let own = |what: &str| -> Vec<String> {
+        std::iter::once(what.to_owned()).chain(beside.iter().map(|name| format!("{what}.{name}"))).collect()
+    };
+    let mut inputs: Vec<String> = std::iter::once("ecg").chain(beside.iter().copied()).map(str::to_owned).collect();
+    if recipe.compares(program, &settings) {
+        inputs.extend(own("baseline"));
     }
-    print(format!("{}: {inputs} ({channels} × {samples}) → prediction and map by {}", args.output.display(), args.method))
+    let maps = if recipe.covers_beside(program, &settings) { own("map") } else { vec!["map".into()] };
+    if globals.json {
+        let outputs: Vec<&str> = std::iter::once("prediction").chain(maps.iter().map(String::as_str)).collect();
+        return print(serde_json::json!({ "output": args.output, "method": args.method, "inputs": inputs, "outputs": outputs,
+            "channels": channels, "samples": samples }));
+    }
+    let (inputs, maps) = (inputs.join(" and "), maps.join(" and "));
+    print(format!("{}: {inputs} ({channels} × {samples}) → prediction and {maps} by {}", args.output.display(), args.method))
 }

@@ -8,7 +8,7 @@ use crate::atomic::OutputLock;
 use crate::dataset::InputKind;
 use crate::intake::{self, Most};
 use crate::study::StudySettings;
-use crate::study::tasks::{Calibration, Plan, Task, calibrate};
+use crate::study::tasks::{MachineCalibration, StudyPlan, Task, calibrate};
 use crate::{Error, Result};
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -81,7 +81,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
         None => calibrate(&settings)?,
     };
     let base = std::env::current_dir().map_err(|source| Error::io(".", source))?;
-    let plan = Plan::new(settings, calibration, 60.0 * minutes, base, words()?)?;
+    let plan = StudyPlan::new(settings, calibration, 60.0 * minutes, base, words()?)?;
     let tasks = plan.tasks();
     if !args.dry_run {
         let _lock = OutputLock::inside(&args.output)?;
@@ -98,7 +98,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
 /// What a study would take.
 pub(super) fn dry_run(settings: &StudySettings, globals: &Globals) -> Result<()> {
     let calibration = calibrate(settings)?;
-    let plan = Plan::new(settings.clone(), calibration, 600.0, PathBuf::from("."), [Vec::new(), Vec::new()])?;
+    let plan = StudyPlan::new(settings.clone(), calibration, 600.0, PathBuf::from("."), [Vec::new(), Vec::new()])?;
     tell(&plan.settings, &plan.calibration, &plan.tasks(), globals)
 }
 
@@ -113,7 +113,7 @@ pub fn bench(args: &BenchArgs, globals: &Globals) -> Result<()> {
             let threads = rayon::current_num_threads();
             let kernel = cardiograd_kernels::Isa::best();
             print(format!("{} on {} ECGs, {threads} threads, kernel {kernel}; milliseconds an ECG:", settings.arch, settings.input))?;
-            let Calibration { generation_ms, forward_ms, training_ms, judging_ms, memory_mb, .. } = found;
+            let MachineCalibration { generation_ms, forward_ms, training_ms, judging_ms, memory_mb, .. } = found;
             print(format!("  generate and measure  {generation_ms:9.2}"))?;
             print(format!("  predict               {forward_ms:9.2}"))?;
             print(format!("  train, an epoch       {training_ms:9.2}"))?;
@@ -132,7 +132,7 @@ fn words() -> Result<[Vec<String>; 2]> {
 }
 
 /// Tasks, time, memory and disk.
-fn tell(settings: &StudySettings, calibration: &Calibration, tasks: &[Task], globals: &Globals) -> Result<()> {
+fn tell(settings: &StudySettings, calibration: &MachineCalibration, tasks: &[Task], globals: &Globals) -> Result<()> {
     let mut stages: BTreeMap<usize, (&str, usize, usize, f64, f64)> = BTreeMap::new();
     let order = ["data", "dataset", "train", "judge"];
     for task in tasks {

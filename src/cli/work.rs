@@ -5,7 +5,7 @@ use super::plan::clock;
 use super::provenance::record_words;
 use super::{Arguments, Command, Globals, Progress, print, study};
 use crate::atomic::OutputLock;
-use crate::study::tasks::{Outcome, PLAN, Plan, State, Task, attempt, merge, states};
+use crate::study::tasks::{Outcome, PLAN, State, StudyPlan, Task, attempt, merge, states};
 use crate::{Error, Result};
 use clap::Parser;
 use serde_json::json;
@@ -57,9 +57,9 @@ impl MergeArgs {
 const LOOK: Duration = Duration::from_millis(500);
 
 /// Opens a plan, and goes to the folder from which its paths go out. The folder of the plan comes back as an absolute path.
-fn enter(dir: &Path) -> Result<(PathBuf, Plan)> {
+fn enter(dir: &Path) -> Result<(PathBuf, StudyPlan)> {
     let dir = std::path::absolute(dir).map_err(|source| Error::io(dir, source))?;
-    let plan = Plan::load(&dir)?;
+    let plan = StudyPlan::load(&dir)?;
     std::env::set_current_dir(&plan.base).map_err(|source| Error::io(&plan.base, source))?;
     Ok((dir, plan))
 }
@@ -88,7 +88,7 @@ pub fn run(args: &RunArgs, globals: &Globals) -> Result<()> {
 
 struct Worker<'a> {
     dir: &'a Path,
-    plan: &'a Plan,
+    plan: &'a StudyPlan,
     tasks: &'a [Task],
     progress: &'a Progress,
     globals: &'a Globals,
@@ -229,7 +229,7 @@ fn ranges(ids: &[usize]) -> String {
 
 /// Runs `status`.
 pub fn status(args: &StatusArgs, globals: &Globals) -> Result<()> {
-    let plan = Plan::load(&args.dir)?;
+    let plan = StudyPlan::load(&args.dir)?;
     let (tasks, states) = (plan.tasks(), states(&args.dir, &plan)?);
     let is_done = |state: &State| matches!(state, State::Done(_));
     let missing: Vec<usize> = (0..states.len()).filter(|id| !is_done(&states[*id])).collect();

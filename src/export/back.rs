@@ -2,23 +2,24 @@
 
 use super::{Export, norm_scale, relevance, transposed};
 use crate::nn::onnx::builder::{Builder, integer};
+use crate::nn::onnx::unfolded::{self, Geometry};
 use crate::nn::onnx::write::{Forward, convolution};
-use crate::tape::{NodeId, Op, RuleSet};
+use crate::tape::{NodeId, Op, Real, RuleSet};
 use crate::{Error, Result};
 
 /// Below this |Δx| the plain derivative stands for the quotient, as in the rescale rule.
-const NEAR: f32 = 1e-10;
+const NEAR: f64 = 1e-10;
 
 /// A walk back over a run.
-pub(super) struct Back<'e> {
-    pub export: &'e Export<'e>,
-    rules: &'e RuleSet<f32>,
+pub(super) struct Back<'e, T: Real> {
+    pub export: &'e Export<'e, T>,
+    rules: &'e RuleSet<T>,
     pub run: &'e Forward,
     reference: Option<&'e Forward>,
 }
 
-impl<'e> Back<'e> {
-    pub fn new(export: &'e Export<'e>, rules: &'e RuleSet<f32>, run: &'e Forward, reference: Option<&'e Forward>) -> Self {
+impl<'e, T: Real> Back<'e, T> {
+    pub fn new(export: &'e Export<'e, T>, rules: &'e RuleSet<T>, run: &'e Forward, reference: Option<&'e Forward>) -> Self {
         Back { export, rules, run, reference }
     }
 
@@ -111,7 +112,7 @@ impl<'e> Back<'e> {
             Op::Relu => one(self.open(id, grad, build)),
             Op::LeakyRelu { slope } => {
                 let zero = build.floats("zero", &[], [0.0]);
-                let slope = build.floats(&format!("{name}/slope"), &[], [slope as f32]);
+                let slope = build.floats(&format!("{name}/slope"), &[], [slope]);
                 let open = build.node(&format!("{name}/open"), "Greater", &[self.value(inputs[0]), &zero], vec![]);
                 let less = build.node(&format!("{name}/less"), "Mul", &[grad, &slope], vec![]);
                 one(build.node(&name, "Where", &[&open, grad, &less], vec![]))
@@ -135,7 +136,7 @@ impl<'e> Back<'e> {
             Op::GlobalAvgPool => {
                 let [_, _, len] = *self.shape(inputs[0]) else { return Err(self.cannot(id)) };
                 let axis = build.list("time", &[2]);
-                let share = build.floats(&format!("{name}/share"), &[], [1.0 / len as f32]);
+                let share = build.floats(&format!("{name}/share"), &[], [1.0 / len as f64]);
                 let scaled = build.node(&format!("{name}/scaled"), "Mul", &[grad, &share], vec![]);
                 let row = build.node(&format!("{name}/row"), "Unsqueeze", &[&scaled, &axis], vec![]);
                 let shape = build.node(&format!("{name}/shape"), "Shape", &[self.value(inputs[0])], vec![]);
@@ -171,11 +172,32 @@ impl<'e> Back<'e> {
         Error::Program(format!("node '{}' ({}): its way back cannot be written as ONNX yet", node.name, node.op.kind()))
     }
 
+    /// Channels out and in of a convolution.
+    fn sides(&self, id: NodeId) -> [usize; 2] {
+        let weight = self.shape(self.inputs(id)[1]);
+        [weight[0], weight[1]]
+    }
+
+    /// Of a convolution, or of means of windows.
+    fn geometry(&self, id: NodeId) -> Geometry {
+        let (len, out) = (self.shape(self.inputs(id)[0])[2], self.shape(id)[2]);
+        match self.export.network.program().node(id).op {
+            Op::Conv1d { stride, dilation, padding } => {
+                Geometry { kernel: self.shape(self.inputs(id)[1])[2], stride, dilation, before: padding.0, len, out }
+            }
+            Op::AvgPool1d { window, stride } => Geometry { kernel: window, stride, dilation: 1, before: 0, len, out },
+            _ => Geometry { kernel: 1, stride: 1, dilation: 1, before: 0, len, out },
+        }
+    }
+
     /// A convolution's transpose with some weight (O, I, K).
     pub fn conv_back(&self, id: NodeId, grad: &str, weight: &str, build: &mut Builder) -> String {
         let inputs = self.inputs(id);
         let Op::Conv1d { stride, dilation, padding } = self.export.network.program().node(id).op else { return String::new() };
         let kernel = self.shape(inputs[1])[2];
+        if build.is_double() {
+            return unfolded::convolve_back(grad, weight, self.sides(id), self.geometry(id), &self.name(id), build);
+        }
         let attributes = transposed(stride, dilation, padding, kernel, (self.shape(inputs[0])[2], self.shape(id)[2]));
         build.node(&self.name(id), "ConvTranspose", &[grad, weight], attributes)
     }
@@ -183,7 +205,10 @@ impl<'e> Back<'e> {
     /// Each sample of a window gets its share: a transposed convolution, channel by channel.
     fn average_back(&self, id: NodeId, grad: &str, (window, stride): (usize, usize), build: &mut Builder) -> String {
         let (channels, len) = (self.shape(id)[1], self.shape(self.inputs(id)[0])[2]);
-        let share = build.floats(&format!("{}/share", self.name(id)), &[channels, 1, window], vec![1.0 / window as f32; channels * window]);
+        if build.is_double() {
+            return unfolded::average_back(grad, self.geometry(id), &self.name(id), build);
+        }
+        let share = build.floats(&format!("{}/share", self.name(id)), &[channels, 1, window], vec![1.0 / window as f64; channels * window]);
         let mut attributes = transposed(stride, 1, (0, 0), window, (len, self.shape(id)[2]));
         attributes.push(integer("group", channels as i64));
         build.node(&self.name(id), "ConvTranspose", &[grad, &share], attributes)
@@ -255,6 +280,9 @@ impl<'e> Back<'e> {
         let name = format!("{}/again", self.name(id));
         let inputs: Vec<&str> = [x, weight].into_iter().chain(bias).collect();
         match self.export.network.program().node(id).op {
+            Op::Conv1d { .. } if build.is_double() => {
+                Ok(unfolded::convolve(x, weight, bias, self.sides(id), self.geometry(id), &name, build))
+            }
             Op::Conv1d { stride, dilation, padding } => {
                 let kernel = self.shape(self.inputs(id)[1])[2];
                 Ok(build.node(&name, "Conv", &inputs, convolution(kernel, stride, dilation, padding)))

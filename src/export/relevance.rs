@@ -3,20 +3,26 @@
 
 use super::back::Back;
 use crate::nn::onnx::builder::Builder;
-use crate::tape::{NodeId, Op, slice};
+use crate::tape::{NodeId, Op, Real, slice};
 use crate::{Error, Result};
 
 /// How a weight or bias is changed.
-type Change = fn(f32, f32) -> f32;
+type Change<T> = fn(T, T) -> T;
 
 /// What a node hands to its inputs under a rule, `None` for a rule that is not known here.
-pub(super) fn share(back: &Back<'_>, rule: &str, id: NodeId, relevance: &str, build: &mut Builder) -> Result<Option<Vec<Option<String>>>> {
+pub(super) fn share<T: Real>(
+    back: &Back<'_, T>,
+    rule: &str,
+    id: NodeId,
+    relevance: &str,
+    build: &mut Builder,
+) -> Result<Option<Vec<Option<String>>>> {
     let settings = back.export.settings;
-    let above: Change = |w, _| if w > 0.0 { w } else { 0.0 };
-    let below: Change = |w, _| if w < 0.0 { w } else { 0.0 };
-    let up: Change = |w, gamma| if w > 0.0 { w + gamma * w } else { w };
-    let down: Change = |w, gamma| if w < 0.0 { w + gamma * w } else { w };
-    let all: Change = |_, _| 1.0;
+    let above: Change<T> = |w, _| if w > T::ZERO { w } else { T::ZERO };
+    let below: Change<T> = |w, _| if w < T::ZERO { w } else { T::ZERO };
+    let up: Change<T> = |w, gamma| if w > T::ZERO { w + gamma * w } else { w };
+    let down: Change<T> = |w, gamma| if w < T::ZERO { w + gamma * w } else { w };
+    let all: Change<T> = |_, _| T::ONE;
     let inputs = back.inputs(id);
     let x = back.value(inputs[0]).to_owned();
     let name = back.name(id);
@@ -25,7 +31,7 @@ pub(super) fn share(back: &Back<'_>, rule: &str, id: NodeId, relevance: &str, bu
         "lrp_halve" => {
             let program = back.export.network.program();
             let takers = inputs.iter().filter(|id| program.on_path()[id.0]).count().max(1);
-            let part = build.floats(&format!("{name}/part"), &[], [1.0 / takers as f32]);
+            let part = build.floats(&format!("{name}/part"), &[], [1.0 / takers as f64]);
             let part = build.node(&name, "Mul", &[relevance, &part], vec![]);
             vec![Some(part); inputs.len()]
         }
@@ -52,7 +58,7 @@ pub(super) fn share(back: &Back<'_>, rule: &str, id: NodeId, relevance: &str, bu
         "lrp_gamma" => {
             let (positive, negative) = signs(&x, &name, build);
             let zero = build.floats("zero", &[], [0.0]);
-            let mut half = |test: &str, first: Change, second: Change| -> Result<String> {
+            let mut half = |test: &str, first: Change<T>, second: Change<T>| -> Result<String> {
                 let keep = build.node(&format!("{name}/side"), test, &[back.value(id), &zero], vec![]);
                 let part = build.node(&format!("{name}/relevance"), "Where", &[&keep, relevance, &zero], vec![]);
                 shared(back, id, &part, &[(&positive, first), (&negative, second)], Some(first), build)
@@ -73,7 +79,7 @@ fn signs(x: &str, name: &str, build: &mut Builder) -> (String, String) {
 
 /// R / (z + ε sign z), with sign 0 = +1, and 0 where R is.
 fn divide(relevance: &str, z: &str, epsilon: f64, name: &str, build: &mut Builder) -> String {
-    let (zero, epsilon) = (build.floats("zero", &[], [0.0]), build.floats("epsilon", &[], [epsilon as f32]));
+    let (zero, epsilon) = (build.floats("zero", &[], [0.0]), build.floats("epsilon", &[], [epsilon]));
     let below = build.node(&format!("{name}/below"), "Less", &[z, &zero], vec![]);
     let (less, more) = (
         build.node(&format!("{name}/less"), "Sub", &[z, &epsilon], vec![]),
@@ -86,12 +92,12 @@ fn divide(relevance: &str, z: &str, epsilon: f64, name: &str, build: &mut Builde
 }
 
 /// With z = Σ_parts op(x_p, w_p) + b and s = R / (z + ε sign z): Σ_parts x_p ⊙ opᵀ(w_p, s).
-fn shared(
-    back: &Back<'_>,
+fn shared<T: Real>(
+    back: &Back<'_, T>,
     id: NodeId,
     relevance: &str,
-    parts: &[(&String, Change)],
-    bias: Option<Change>,
+    parts: &[(&String, Change<T>)],
+    bias: Option<Change<T>>,
     build: &mut Builder,
 ) -> Result<String> {
     let (network, inputs, name) = (back.export.network, back.inputs(id), back.name(id));
@@ -99,10 +105,10 @@ fn shared(
     if !matches!(node.op, Op::Conv1d { .. } | Op::Linear) {
         return Err(Error::Rule(format!("node '{}': this LRP rule is defined for convolutions and linear layers", node.name)));
     }
-    let gamma = back.export.settings.lrp_gamma as f32;
-    let changed = |of: NodeId, change: Change, build: &mut Builder| {
+    let gamma = T::of(back.export.settings.lrp_gamma);
+    let changed = |of: NodeId, change: Change<T>, build: &mut Builder| {
         let value = network.parameter(of);
-        build.floats(&format!("{name}/changed"), value.shape(), slice(value).iter().map(|w| change(*w, gamma)))
+        build.floats(&format!("{name}/changed"), value.shape(), slice(value).iter().map(|w| change(*w, gamma).f64()))
     };
     let weights: Vec<String> = parts.iter().map(|(_, change)| changed(inputs[1], *change, build)).collect();
     let bias = bias.zip(inputs.get(2)).map(|(change, of)| changed(*of, change, build));

@@ -1,15 +1,14 @@
 //! The state of a training between two epochs, and its file.
 
-use super::adam::{Adam, StoredAdam};
+use super::adam::StoredAdam;
 use super::container::{self, Kind};
-use super::model_file::{StoredTensor, restore, store};
+use super::model_file::StoredTensor;
 use super::provenance::Epoch;
 use super::schedule::ScheduleState;
 use super::settings::{Further, TrainSettings};
-use super::trainer::Trainer;
+use crate::Result;
 use crate::dataset::{InputKind, Target};
-use crate::tape::{Network, Program};
-use crate::{Error, Result};
+use crate::tape::Program;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
@@ -27,61 +26,20 @@ struct Further2<C> {
 /// Everything that the next epochs depend on, and what tells one training from another.
 #[derive(Serialize, Deserialize)]
 pub struct Checkpoint {
-    settings: TrainSettings,
-    target: Target,
-    input: InputKind,
-    program: Program,
-    fingerprint: u32,
-    network: Vec<StoredTensor>,
-    best: Vec<StoredTensor>,
-    best_epoch: usize,
-    adam: StoredAdam,
-    schedule: ScheduleState,
-    epochs: Vec<Epoch>,
+    pub(super) settings: TrainSettings,
+    pub(super) target: Target,
+    pub(super) input: InputKind,
+    pub(super) program: Program,
+    pub(super) fingerprint: u32,
+    pub(super) network: Vec<StoredTensor>,
+    pub(super) best: Vec<StoredTensor>,
+    pub(super) best_epoch: usize,
+    pub(super) adam: StoredAdam,
+    pub(super) schedule: ScheduleState,
+    pub(super) epochs: Vec<Epoch>,
 }
 
 impl Checkpoint {
-    pub(super) fn of(trainer: &Trainer<'_>) -> Self {
-        Checkpoint {
-            settings: trainer.settings,
-            target: trainer.data.target,
-            input: trainer.data.input,
-            program: trainer.network.program().clone(),
-            fingerprint: trainer.data.fingerprint(),
-            network: store(&trainer.network.parameters()),
-            best: store(&trainer.best.parameters()),
-            best_epoch: trainer.best_epoch,
-            adam: trainer.adam.store(&trainer.network),
-            schedule: trainer.schedule.clone(),
-            epochs: trainer.epochs.clone(),
-        }
-    }
-
-    pub(super) fn restore(self, trainer: &mut Trainer<'_>) -> Result<()> {
-        let differs = [
-            ("settings", self.settings != trainer.settings),
-            ("target", self.target != trainer.data.target),
-            ("input", self.input != trainer.data.input),
-            ("network", self.program != *trainer.network.program()),
-            ("examples", self.fingerprint != trainer.data.fingerprint()),
-        ];
-        if let Some((what, _)) = differs.iter().find(|(_, differs)| *differs) {
-            return Err(Error::Usage(format!("the checkpoint is of a training with other {what}: resume that one, or start afresh")));
-        }
-        let bind = |stored| restore(stored).and_then(|parameters| Network::new(self.program.clone(), parameters));
-        let network = bind(self.network)?;
-        if self.best_epoch >= self.epochs.len() {
-            return Err(Error::Data(format!("the checkpoint's best epoch is {} of {}", self.best_epoch, self.epochs.len())));
-        }
-        trainer.best = bind(self.best)?;
-        trainer.adam = Adam::restore(&network, self.adam)?;
-        trainer.network = network;
-        trainer.best_epoch = self.best_epoch;
-        trainer.schedule = self.schedule;
-        trainer.epochs = self.epochs;
-        Ok(())
-    }
-
     /// Epochs done.
     pub fn epochs(&self) -> usize {
         self.epochs.len()

@@ -5,7 +5,7 @@ use super::checkpoint::Checkpoint;
 use super::data::{Examples, TrainingData, predict_outputs};
 use super::initialise;
 use super::metrics::column_metrics;
-use super::model_file::Model;
+use super::model_file::{Model, restore, store};
 use super::near::Near;
 use super::objective::Objective;
 use super::provenance::{Epoch, OutputMetrics, Provenance, Weights};
@@ -45,8 +45,14 @@ pub struct Trainer<'a> {
     pub(super) best_epoch: usize,
     pub(super) epochs: Vec<Epoch>,
     label: String,
-    /// Made at the first step; inside, `None` where training runs on the tape.
-    plan: Option<Option<TrainingPlan>>,
+    steps: Steps,
+}
+
+/// How steps are made, which the shape of the first inputs decides.
+enum Steps {
+    Undecided,
+    Planned(TrainingPlan),
+    OnTape,
 }
 
 /// Trains a network from its initial weights to the end.
@@ -96,7 +102,7 @@ impl<'a> Trainer<'a> {
             label: format!("training {}", data.target),
             network,
             data,
-            plan: None,
+            steps: Steps::Undecided,
         })
     }
 
@@ -131,12 +137,45 @@ impl<'a> Trainer<'a> {
     /// # Errors
     /// [`Error::Usage`] if it is of another training: other settings, program or examples.
     pub fn resume(&mut self, checkpoint: Checkpoint) -> Result<()> {
-        checkpoint.restore(self)
+        let differs = [
+            ("settings", checkpoint.settings != self.settings),
+            ("target", checkpoint.target != self.data.target),
+            ("input", checkpoint.input != self.data.input),
+            ("network", checkpoint.program != *self.network.program()),
+            ("examples", checkpoint.fingerprint != self.data.fingerprint()),
+        ];
+        if let Some((what, _)) = differs.iter().find(|(_, differs)| *differs) {
+            return Err(Error::Usage(format!("the checkpoint is of a training with other {what}: resume that one, or start afresh")));
+        }
+        let bind = |stored| restore(stored).and_then(|parameters| Network::new(checkpoint.program.clone(), parameters));
+        let network = bind(checkpoint.network)?;
+        if checkpoint.best_epoch >= checkpoint.epochs.len() {
+            return Err(Error::Data(format!("the checkpoint's best epoch is {} of {}", checkpoint.best_epoch, checkpoint.epochs.len())));
+        }
+        self.best = bind(checkpoint.best)?;
+        self.adam = Adam::restore(&network, checkpoint.adam)?;
+        self.network = network;
+        self.best_epoch = checkpoint.best_epoch;
+        self.schedule = checkpoint.schedule;
+        self.epochs = checkpoint.epochs;
+        Ok(())
     }
 
     /// The state after the epochs done so far.
     pub fn checkpoint(&self) -> Checkpoint {
-        Checkpoint::of(self)
+        Checkpoint {
+            settings: self.settings,
+            target: self.data.target,
+            input: self.data.input,
+            program: self.network.program().clone(),
+            fingerprint: self.data.fingerprint(),
+            network: store(&self.network.parameters()),
+            best: store(&self.best.parameters()),
+            best_epoch: self.best_epoch,
+            adam: self.adam.store(&self.network),
+            schedule: self.schedule.clone(),
+            epochs: self.epochs.clone(),
+        }
     }
 
     /// The epochs done so far.
@@ -199,15 +238,17 @@ impl<'a> Trainer<'a> {
         }
         let x = self.scaled(x);
         let targets: Vec<f32> = batch.iter().flat_map(|at| self.targets(self.data.train, *at)).collect();
-        if self.plan.is_none() {
+        if let Steps::Undecided = self.steps {
             self.fits(x.shape())?;
+            self.steps = TrainingPlan::new(&self.network, &x.shape()[1..]).map_or(Steps::OnTape, Steps::Planned);
         }
-        let mut plan = self.plan.take().unwrap_or_else(|| TrainingPlan::new(&self.network, &x.shape()[1..]));
-        let loss = match &mut plan {
-            Some(plan) => self.planned_step(plan, &x, &targets, rates),
-            None => self.unplanned_step(x, &targets, rates),
+        // Out of the trainer for the step, which changes both.
+        let mut steps = std::mem::replace(&mut self.steps, Steps::OnTape);
+        let loss = match &mut steps {
+            Steps::Planned(plan) => self.planned_step(plan, &x, &targets, rates),
+            _ => self.unplanned_step(x, &targets, rates),
         };
-        self.plan = Some(plan);
+        self.steps = steps;
         loss
     }
 

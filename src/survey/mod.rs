@@ -4,13 +4,15 @@
 //! before they are shuffled. Two studies that differ only in which method has which name give the same pages, byte for byte.
 
 mod key;
+mod make;
 mod page;
-mod plan;
+mod screens;
 mod tally;
 mod votes;
 
 pub use key::{Key, RaterKey, ScreenKey, View};
+pub use make::{Survey, make};
 pub use page::guide;
-pub use plan::{Settings, Survey, make};
+pub use screens::Settings;
 pub use tally::{Tally, tally};
 pub use votes::{Checked, Vote, check, read};

@@ -1,7 +1,7 @@
 //! A rater's page: one file, no network, nothing in it that names a method or an ECG.
 
 use super::key::View;
-use super::plan::{Block, Screen, Settings, pool};
+use super::screens::{Block, Screen, Settings, pool};
 use crate::dataset::InputKind;
 use crate::ecg::leads::{LEADS, RATE, V5};
 use crate::report::colour::{Style, hex};

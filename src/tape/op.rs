@@ -309,13 +309,13 @@ ops! {
         axis: usize,
     };
     /// A recurrent layer with a memory (LSTM), one direction: (N, F, L) → (N, H, L). Inputs: x, weights W (4 H, F) and R (4 H, H), and two biases (4 H) or
-    /// none; rows are the gates i, f, g, o.
+    /// none; rows are the gates i, f, g, o. Behind biases, h and c to begin with (H each), else it begins with zeros.
     Lstm = "lstm" {
         /// Whether it goes from the last sample to the first.
         reverse: bool,
     };
     /// A gated recurrent layer (GRU), one direction: (N, F, L) → (N, H, L). Inputs: x, weights W (3 H, F) and R (3 H, H), and two biases (3 H) or none; rows
-    /// are the gates r, z, n.
+    /// are the gates r, z, n. Behind biases, an h to begin with (H), else it begins with zeros.
     Gru = "gru" {
         /// Whether it goes from the last sample to the first.
         reverse: bool,

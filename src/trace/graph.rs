@@ -1,7 +1,7 @@
 //! The program as a graph: DOT for Graphviz, and an SVG of our own, from input to output, with residual connections on the right.
 
 use super::formula::{number, sizes};
-use super::{Entry, Walk};
+use super::{Account, Entry};
 use crate::report::svg::{Svg, Type};
 use crate::tape::{NodeId, Op, OpClass, OpKind, Program};
 use std::collections::HashMap;
@@ -100,7 +100,7 @@ fn edges(program: &Program) -> impl Iterator<Item = (NodeId, NodeId)> + '_ {
 }
 
 /// The program as a picture, from the input at the top to the output. With a walk, each node's rule and relevance stand at its left.
-pub fn svg(program: &Program, walk: Option<&Walk>) -> Svg {
+pub fn svg(program: &Program, walk: Option<&Account>) -> Svg {
     let layout = layout(program);
     let lanes = lanes(program, &layout);
     let notes = if walk.is_some() { NOTES } else { 0.0 };

@@ -11,7 +11,7 @@ pub mod formula;
 pub mod graph;
 pub mod page;
 
-use crate::attribution::execute::{Walk as Made, relevance_of};
+use crate::attribution::execute::{Walk, relevance_of};
 use crate::attribution::sampler::{Sampler, baseline};
 use crate::attribution::{Baseline, Explainer, Method, Recipe, Reduction, Settings, gradcam};
 use crate::progress::silent;
@@ -76,7 +76,7 @@ pub struct Units {
 
 /// The account of the walks of one method over one network.
 #[derive(Clone, Debug, Serialize)]
-pub struct Walk {
+pub struct Account {
     /// What was walked, for people.
     pub title: String,
     /// What the sums are sums of.
@@ -105,7 +105,7 @@ pub struct Trace {
     /// What was done with what reached the input.
     pub reduction: String,
     /// One account, two for a product of two methods, none for methods without a walk back.
-    pub walks: Vec<Walk>,
+    pub walks: Vec<Account>,
     /// The map, (C, L).
     #[serde(skip)]
     pub map: Tensor<f64>,
@@ -177,8 +177,8 @@ pub fn trace<T: Real>(network: &Network<T>, settings: &Settings, x: &Tensor<T>, 
 }
 
 /// Batches of one recipe's points put together.
-fn joined<T: Real>(walks: Vec<Made<T>>) -> Vec<Made<T>> {
-    let mut all: Vec<Made<T>> = Vec::new();
+fn joined<T: Real>(walks: Vec<Walk<T>>) -> Vec<Walk<T>> {
+    let mut all: Vec<Walk<T>> = Vec::new();
     for walk in walks {
         match all.iter_mut().find(|other| other.method == walk.method) {
             Some(other) => other.points.extend(walk.points),
@@ -228,7 +228,7 @@ fn reduction<T: Real>(network: &Network<T>, settings: &Settings, method: Method,
 }
 
 /// The account of the walks of one recipe.
-fn account<T: Real>(network: &Network<T>, subject: &Subject<'_, T>, made: &Made<T>) -> Result<(Walk, Vec<Arrays>)> {
+fn account<T: Real>(network: &Network<T>, subject: &Subject<'_, T>, made: &Walk<T>) -> Result<(Account, Vec<Arrays>)> {
     let plain = RuleSet::plain();
     let (rules, reference, measure) = match &made.recipe {
         Recipe::Gradients { rules, reference, .. } => (rules, *reference, Measure::TimesDifference),
@@ -281,7 +281,7 @@ fn books<T: Real>(
     (tape, base): (&Tape<T>, &Tape<T>),
     measure: Measure,
     runs: usize,
-) -> Result<(Walk, Option<Tensor<T>>, Vec<Arrays>)> {
+) -> Result<(Account, Option<Tensor<T>>, Vec<Arrays>)> {
     let program = network.program();
     let input = program.inputs()[0];
     let shapes = program.shapes(&[tape.value(input).shape().to_vec()])?;
@@ -333,7 +333,7 @@ fn books<T: Real>(
         Measure::Relevance => "Σ relevance",
         Measure::TimesDifference => "Σ multiplier × (value − value on the baseline)",
     };
-    Ok((Walk { title: String::new(), measure, runs, entries, at_output, at_input, distance_to_map: None }, reached, arrays))
+    Ok((Account { title: String::new(), measure, runs, entries, at_output, at_input, distance_to_map: None }, reached, arrays))
 }
 
 fn units<T: Real>(x: &Tensor<T>, base: &Tensor<T>) -> Units {

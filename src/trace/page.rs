@@ -1,7 +1,7 @@
 //! The account as text: one document, written as markdown and as a page that stands alone and prints.
 
 use super::formula::{number, sizes};
-use super::{Trace, Walk, graph};
+use super::{Account, Trace, graph};
 use crate::report::svg::escape;
 use crate::report::tables::{Cell, Table};
 use std::fmt::Write;
@@ -57,7 +57,7 @@ fn sentences(trace: &Trace, unit: &str) -> Vec<String> {
 }
 
 /// Every node of a walk, one a row.
-fn account(walk: &Walk) -> Table {
+fn account(walk: &Account) -> Table {
     let header = ["Node", "Op", "Shape", "Rule", "‖in‖", "‖out‖", "Σ in", "Σ out", "Lost"];
     let mut table = Table::new(format!("{}, from the output back; Σ is {}", walk.title, walk.measure), header);
     for entry in walk.entries.iter().rev() {
@@ -77,12 +77,12 @@ fn account(walk: &Walk) -> Table {
 }
 
 /// Whether a difference of sums, what arrived less what was handed on, adds to what is shared out: it has the other sign than the output's sum.
-pub(crate) fn made(lost: f64, walk: &Walk) -> bool {
+pub(crate) fn made(lost: f64, walk: &Account) -> bool {
     lost * walk.at_output < 0.0
 }
 
 /// The nodes that lost (or made) most, with the reason.
-fn losses(walk: &Walk) -> Option<Table> {
+fn losses(walk: &Account) -> Option<Table> {
     let scale = walk.at_output.abs().max(f64::MIN_POSITIVE);
     let mut worst: Vec<_> = walk.entries.iter().filter_map(|entry| Some((entry, entry.flow.as_ref()?))).collect();
     worst.retain(|(_, flow)| flow.lost.abs() > 1e-3 * scale);
@@ -103,7 +103,7 @@ fn losses(walk: &Walk) -> Option<Table> {
 }
 
 /// ReLU units on different sides in input and baseline.
-fn units(walk: &Walk) -> Option<Table> {
+fn units(walk: &Account) -> Option<Table> {
     let caption =
         "ReLU units that disagree between input and baseline: there a gradient at the input tells nothing of the way from the baseline";
     let mut table = Table::new(caption, ["Node", "Units", "On only for the input", "On only for the baseline", "Disagree, %"]);
@@ -118,7 +118,7 @@ fn units(walk: &Walk) -> Option<Table> {
 }
 
 /// The formulas, from input to output.
-fn formulas(walk: &Walk) -> Table {
+fn formulas(walk: &Account) -> Table {
     let mut table = Table::new("What each node computes, from the input on", ["Node", "Reads", "Formula", "Parameters", "‖value‖"]);
     for entry in &walk.entries {
         table.rows.push(vec![
@@ -133,7 +133,7 @@ fn formulas(walk: &Walk) -> Table {
 }
 
 /// The tables of a walk, in the order in which they are read.
-fn tables(walk: &Walk) -> Vec<Table> {
+fn tables(walk: &Account) -> Vec<Table> {
     let mut all: Vec<Table> = losses(walk).into_iter().collect();
     all.push(account(walk));
     all.extend(units(walk));

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Heatmaps that `cardiograd export` writes as graphs, run by ONNX Runtime, against `cardiograd explain`: three networks, ten ECGs, every method that has a
+# Heatmaps that `cardiograd export` writes as graphs, run by ONNX Runtime, against `cardiograd explain`: four networks, ten ECGs, both precisions, every method that has a
 # graph. Needs onnxruntime and numpy; where they are not installed it says so and ends with 77:
 #   python3 -m venv target/onnxruntime && target/onnxruntime/bin/pip install onnxruntime numpy
 # PYTHON names another interpreter, CARDIOGRAD a program that is built already.

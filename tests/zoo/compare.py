@@ -1,9 +1,10 @@
-"""Ten public networks from ONNX through cardiograd, against PyTorch and Captum: writes docs/NETWORKS.md. See README.md here.
+"""Ten public networks from ONNX through cardiograd, against PyTorch and Captum: writes docs/NETWORKS.md and the README's table. See README.md here.
 
     python tests/zoo/compare.py target/release/cardiograd [NETWORK ...]
     python tests/zoo/compare.py --write"""
 
 import contextlib
+import hashlib
 import json
 import pathlib
 import subprocess
@@ -25,6 +26,7 @@ warnings.filterwarnings("ignore")
 torch.set_num_threads(1)
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 FOUND = ROOT / "target/zoo/found"
+README = "| network | prediction, f32 | f64 | maps as Captum's | largest difference |"
 ECGS, SAMPLES, STEPS = 2, 4, 8
 SINGLE, DOUBLE, MAP = 1e-5, 1e-10, 1e-9
 METHODS = ["saliency", "smoothgrad", "inputxgradient", "integrated_gradients", "deconvolution", "guided_backprop", "deeplift", "gradient_shap", "guided_gradcam"]
@@ -151,7 +153,7 @@ def captums(module, at, inputs, noise, places, output):
 
 def row(program, key, folder):
     """What was found of one network."""
-    entry, found = networks.NETWORKS[key], {"key": key}
+    entry, found = networks.NETWORKS[key], {"key": key, "program": hashlib.sha256(pathlib.Path(program).read_bytes()).hexdigest()}
     names, shapes = list(entry.inputs), list(entry.inputs.values())
     # What stands beside the ECG, and its name.
     beside = lambda tag: [part for name in names[1:] for part in ("--beside", f"{name}={folder / f'{name}_{tag}.npy'}")]
@@ -214,6 +216,24 @@ def number(value):
     return f"{value:.0e}".replace("e-0", "e-").replace("e+0", "e")
 
 
+def worst_of(found):
+    """The maps that were compared, and the one that differs most."""
+    compared = {method: error for method, error in found["captum"].items() if method not in found["off"]}
+    return compared, max(compared, key=compared.get)
+
+
+def with_table(readme, rows):
+    """The README with its table of these rows."""
+    head, rest = readme.split(README + "\n")
+    tail = rest[rest.index("\n\n") :]
+    lines = [README, "|---|---|---|---|---|"]
+    for found in rows:
+        compared, worst = worst_of(found)
+        f32, f64, most = number(found["f32"]), number(found["f64"]), number(compared[worst])
+        lines.append(f"| {networks.NETWORKS[found['key']].title} | {f32} | {f64} | {len(compared)} of 9 | {most} |")
+    return head + "\n".join(lines) + tail
+
+
 def document(rows):
     """docs/NETWORKS.md."""
     lines = [
@@ -228,8 +248,7 @@ def document(rows):
         "|---|---|---|---|---|---|---|",
     ]
     for found in rows:
-        compared = {method: error for method, error in found["captum"].items() if method not in found["off"]}
-        worst = max(compared, key=compared.get)
+        compared, worst = worst_of(found)
         lines.append(
             f"| {networks.NETWORKS[found['key']].title} | {found['parameters']:,} | {number(found['f32'])} | {number(found['f64'])} | {len(compared)} of 9 | "
             f"{number(compared[worst])} ({SHORT[worst]}) | {number(found['complete'])} |"
@@ -252,7 +271,11 @@ def document(rows):
 def main():
     if sys.argv[1:] == ["--write"]:
         rows = [json.loads((FOUND / f"{key}.json").read_text()) for key in networks.NETWORKS]
+        if len({found["program"] for found in rows}) > 1:
+            sys.exit("the rows are of several builds: one sweep of all ten is wanted")
         (ROOT / "docs/NETWORKS.md").write_text(document(rows))
+        readme = ROOT / "README.md"
+        readme.write_text(with_table(readme.read_text(), rows))
         return int(any(verdicts(found) for found in rows))
     program, keys = str(pathlib.Path(sys.argv[1]).resolve()), sys.argv[2:] or list(networks.NETWORKS)
     FOUND.mkdir(parents=True, exist_ok=True)

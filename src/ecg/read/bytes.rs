@@ -1,5 +1,6 @@
 //! The bytes of a binary file, read from front to back: what is asked for is there or is refused, whatever the file says of itself.
 
+use crate::half::half;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::sync::{Mutex, PoisonError};
@@ -192,25 +193,13 @@ impl Number {
             Number::Signed(_) => ((whole << (64 - 8 * size)) as i64 >> (64 - 8 * size)) as f64,
             Number::Float(8) => f64::from_bits(whole),
             Number::Float(4) => f64::from(f32::from_bits(whole as u32)),
-            Number::Float(_) => half(whole as u16),
+            Number::Float(_) => f64::from(half(whole as u16)),
         }
     }
 
     /// All numbers in these bytes; a part of one at the end is left out.
     pub fn read_all(self, bytes: &[u8], big: bool) -> Vec<f64> {
         bytes.chunks_exact(self.size()).map(|one| self.read(one, big)).collect()
-    }
-}
-
-/// IEEE 754 of 16 bits.
-fn half(bits: u16) -> f64 {
-    let sign = if bits >> 15 == 1 { -1.0 } else { 1.0 };
-    let (exponent, fraction) = (i32::from(bits >> 10 & 31), f64::from(bits & 1023));
-    sign * match exponent {
-        0 => fraction * 2f64.powi(-24),
-        31 if fraction == 0.0 => f64::INFINITY,
-        31 => f64::NAN,
-        _ => (1024.0 + fraction) * 2f64.powi(exponent - 25),
     }
 }
 

@@ -56,9 +56,9 @@ pub fn open(path: &Path, given: &Given) -> Result<Box<dyn Recordings>> {
 
 fn stored(file: OnDisk, path: &Path, given: &Given) -> Found<Stored> {
     let (disk, root) = Disk::open(file)?;
-    let mut walk = Walk { disk: &disk, seen: HashSet::new(), arrays: Vec::new(), attributes: Vec::new(), unread: Vec::new() };
+    let mut walk = Descent { disk: &disk, seen: HashSet::new(), arrays: Vec::new(), attributes: Vec::new(), unread: Vec::new() };
     walk.group(root, "", 0)?;
-    let Walk { arrays, attributes, unread, .. } = walk;
+    let Descent { arrays, attributes, unread, .. } = walk;
     let turned = arrays.iter().any(|named| named.attributes.iter().any(|(name, _)| name == "MATLAB_class"));
     let scalar = |named: &&Named| held::is_rate(&named.path) && named.array.shape.iter().all(|size| *size == 1);
     let first = |named: &Named| numbers(&disk, &named.array, None).ok()?.first().copied();
@@ -136,7 +136,7 @@ fn numbers(disk: &Disk, array: &Array, of: Option<(usize, u64)>) -> Found<Vec<f6
 }
 
 /// All arrays of a file.
-struct Walk<'a> {
+struct Descent<'a> {
     disk: &'a Disk,
     seen: HashSet<u64>,
     arrays: Vec<Named>,
@@ -146,7 +146,7 @@ struct Walk<'a> {
     unread: Vec<String>,
 }
 
-impl Walk<'_> {
+impl Descent<'_> {
     fn group(&mut self, at: u64, path: &str, depth: usize) -> Found<()> {
         // Links may lead in a circle.
         if depth > DEEPEST || !self.seen.insert(at) {

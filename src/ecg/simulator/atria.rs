@@ -1,6 +1,6 @@
 //! Atria that do not beat: fibrillation and flutter, as a dipole at any time.
 
-use super::heart::{normal, uniform};
+use super::draws::{normal, uniform};
 use super::wave::{Vector, add, direction};
 use rand_chacha::ChaCha8Rng;
 use std::f64::consts::TAU;

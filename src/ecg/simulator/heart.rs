@@ -1,11 +1,11 @@
 //! One simulated heart: the intervals and the dipole of its waves, times relative to QRS onset.
 
 use super::Settings;
-use super::timeline::Conduction;
+use super::chambers::Conduction;
+use super::draws::{bounded, normal, uniform};
 use super::wave::{Lobe, Vector, add, direction, smooth_step};
 use crate::ecg::filter::Frame;
 use rand_chacha::ChaCha8Rng;
-use rand_distr::{Distribution, Normal, StandardNormal, Uniform};
 
 /// The lead system: Dower's matrix, from the dipole (X left, Y down, Z back) to I, II, V1–V6.
 pub struct Leads;
@@ -173,26 +173,4 @@ fn draw_qrs(rng: &mut ChaCha8Rng, size: f64, axis: f64, tilt: f64, seconds: f64)
             direction(terminal, normal(rng, -130.0, 30.0), normal(rng, 45.0, 12.0)),
         ),
     ]
-}
-
-/// A normal draw.
-pub fn normal(rng: &mut ChaCha8Rng, mean: f64, sd: f64) -> f64 {
-    let z: f64 = StandardNormal.sample(rng);
-    mean + sd * z
-}
-
-/// A uniform draw.
-pub fn uniform(rng: &mut ChaCha8Rng, low: f64, high: f64) -> f64 {
-    Uniform::new(low, high).expect("the bounds are in order").sample(rng)
-}
-
-/// A normal draw within bounds: drawn again until it falls inside, so that nothing piles up at the bounds.
-fn bounded(rng: &mut ChaCha8Rng, mean: f64, sd: f64, low: f64, high: f64) -> f64 {
-    let distribution = Normal::new(mean, sd).expect("the spread is positive");
-    loop {
-        let x = distribution.sample(rng);
-        if (low..=high).contains(&x) {
-            return x;
-        }
-    }
 }

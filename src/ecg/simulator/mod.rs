@@ -4,15 +4,17 @@
 //! matrix on the eight independent leads; the truth is the ends of the supports and the values of the noise-free beat.
 
 mod atria;
+mod chambers;
+mod draws;
 mod heart;
 mod kinds;
 mod noise;
 mod timeline;
 mod wave;
 
+pub use chambers::{Atria, Conduction};
 pub use heart::{Heart, Leads};
 pub use kinds::Kind;
-pub use timeline::{Atria, Conduction};
 
 use super::leads::{RATE, twelve};
 use super::{Measurements, Rhythm};

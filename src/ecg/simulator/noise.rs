@@ -1,6 +1,6 @@
 //! What is not the heart: muscle noise, baseline wander and the mains.
 
-use super::heart::{normal, uniform};
+use super::draws::{normal, uniform};
 use crate::ecg::filter::{Biquad, Frame, zero_phase};
 use crate::ecg::leads::RATE;
 use rand_chacha::ChaCha8Rng;

@@ -13,6 +13,7 @@ pub(super) use header::bytes as header_bytes;
 pub use rows::NpyRows;
 pub use writer::{NpyWriter, write, write_to};
 
+use crate::half::half;
 use crate::intake::{self, Most};
 use crate::{Error, Result};
 use ndarray::{ArrayD, IxDyn, ShapeBuilder};
@@ -327,7 +328,7 @@ fn numbers(header: &Header, data: &[u8]) -> Vec<f64> {
     let little = |raw: &[u8]| raw.iter().rev().fold(0u64, |value, byte| value << 8 | u64::from(*byte));
     let bits = |raw: &[u8]| if header.big_endian { order(raw) } else { little(raw) };
     let number = |raw: &[u8]| match (header.dtype, bits(raw)) {
-        (Dtype::F16, bits) => half(bits as u16),
+        (Dtype::F16, bits) => f64::from(half(bits as u16)),
         (Dtype::I8, bits) => f64::from(bits as u8 as i8),
         (Dtype::Bool, bits) => f64::from(u8::from(bits != 0)),
         (Dtype::F32, bits) => f64::from(f32::from_bits(bits as u32)),
@@ -338,15 +339,4 @@ fn numbers(header: &Header, data: &[u8]) -> Vec<f64> {
         (Dtype::U8 | Dtype::U16 | Dtype::U32 | Dtype::U64, bits) => bits as f64,
     };
     data.chunks_exact(header.dtype.size()).map(number).collect()
-}
-
-/// IEEE 754 binary16.
-fn half(bits: u16) -> f64 {
-    let (sign, exponent, fraction) = (if bits >> 15 == 1 { -1.0 } else { 1.0 }, i32::from(bits >> 10 & 0x1f), f64::from(bits & 0x3ff));
-    sign * match exponent {
-        0 => fraction * 2f64.powi(-24),
-        31 if fraction == 0.0 => f64::INFINITY,
-        31 => f64::NAN,
-        _ => (1.0 + fraction / 1024.0) * 2f64.powi(exponent - 15),
-    }
 }

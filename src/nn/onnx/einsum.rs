@@ -1,6 +1,6 @@
 //! Einstein sums of two signals: element by element with axes that one of them lacks, or a matrix product of each pair of matrices.
 
-use super::graph::{Import, Signal, Taken};
+use super::graph::{Import, Taken, Variable};
 use crate::tape::Op;
 
 /// The letters of a sum's two inputs and of its output.
@@ -18,7 +18,7 @@ fn letters(equation: &str) -> Option<(Vec<char>, Vec<char>, Vec<char>)> {
 
 impl Import<'_> {
     /// The sum of an equation over two signals.
-    pub(super) fn einsum(&mut self, name: &str, equation: &str, a: &Signal, b: &Signal) -> Taken<Signal> {
+    pub(super) fn einsum(&mut self, name: &str, equation: &str, a: &Variable, b: &Variable) -> Taken<Variable> {
         let unknown = || format!("the sum '{equation}', for which there is no op here yet");
         let (of_a, of_b, of_y) = letters(equation).ok_or_else(unknown)?;
         let batch = of_y.first().copied();
@@ -53,11 +53,11 @@ impl Import<'_> {
         let product = self.apply(name, Op::Matmul, &[&a, &b], &[])?;
         let found: Vec<char> = both.iter().copied().chain(left).chain(right).collect();
         let seen = order([left, right]).iter().zip(&product.seen).filter(|(c, _)| c.is_some()).map(|(_, size)| *size).collect();
-        self.arranged(name, &Signal { seen, ..product }, &found, &of_y.into_iter().map(Some).collect::<Vec<_>>())
+        self.arranged(name, &Variable { seen, ..product }, &found, &of_y.into_iter().map(Some).collect::<Vec<_>>())
     }
 
     /// A signal with its axes in the order of letters; one of size 1 where there is none.
-    fn arranged(&mut self, name: &str, x: &Signal, own: &[char], wanted: &[Option<char>]) -> Taken<Signal> {
+    fn arranged(&mut self, name: &str, x: &Variable, own: &[char], wanted: &[Option<char>]) -> Taken<Variable> {
         let order: Vec<usize> = wanted.iter().flatten().filter_map(|c| own.iter().position(|other| other == c)).collect();
         let mut found = x.clone();
         if !order.is_sorted() {
@@ -66,6 +66,6 @@ impl Import<'_> {
         }
         let mut sizes = found.seen.clone().into_iter();
         let seen = wanted.iter().map(|c| if c.is_some() { sizes.next().unwrap_or(1) } else { 1 }).collect();
-        Ok(Signal { seen, ..found })
+        Ok(Variable { seen, ..found })
     }
 }

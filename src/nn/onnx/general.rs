@@ -2,7 +2,7 @@
 
 use super::attributes::Attributes;
 use super::constant::{axes, axis, squeezed};
-use super::graph::{Import, Signal, Taken, Value};
+use super::graph::{Import, Taken, Value, Variable};
 use super::proto::NodeProto;
 use super::tensor::Array;
 use super::turned::{inside, value};
@@ -13,7 +13,7 @@ const NEAR: f64 = 1e-6;
 
 impl<'a> Import<'a> {
     /// A signal that its node has as the graph sees it.
-    pub(super) fn exact(&mut self, name: &str, x: &Signal) -> Signal {
+    pub(super) fn exact(&mut self, name: &str, x: &Variable) -> Variable {
         let mut x = self.padded(name, x);
         if x.ours != x.seen[1..] {
             // One axis stays open, so that a network that takes any length still does.
@@ -27,7 +27,7 @@ impl<'a> Import<'a> {
     }
 
     /// A signal with the zeros around it that a convolution would have put there.
-    pub(super) fn padded(&mut self, name: &str, x: &Signal) -> Signal {
+    pub(super) fn padded(&mut self, name: &str, x: &Variable) -> Variable {
         let (before, after) = x.pad;
         if (before, after) == (0, 0) {
             return x.clone();
@@ -37,11 +37,11 @@ impl<'a> Import<'a> {
         let time = x.seen.iter().rposition(|size| *size == x.ours[1]).unwrap_or(x.seen.len() - 1);
         let mut seen = x.seen.clone();
         seen[time] = len;
-        Signal { node, ours: vec![x.ours[0], len], seen, pad: (0, 0) }
+        Variable { node, ours: vec![x.ours[0], len], seen, pad: (0, 0) }
     }
 
     /// A signal of (C, L), where the graph sees one and the node has something else, as (C) for (C, 1).
-    pub(super) fn of_time(&mut self, name: &str, x: Signal) -> Signal {
+    pub(super) fn of_time(&mut self, name: &str, x: Variable) -> Variable {
         if x.ours.len() != 2 && x.seen.len() == 3 { self.exact(name, &x) } else { x }
     }
 
@@ -51,7 +51,7 @@ impl<'a> Import<'a> {
     }
 
     /// An op on signals that their nodes have as the graph sees them, and on weights.
-    pub(super) fn apply(&mut self, name: &str, op: Op, signals: &[&Signal], weights: &[(usize, Vec<usize>)]) -> Taken<Signal> {
+    pub(super) fn apply(&mut self, name: &str, op: Op, signals: &[&Variable], weights: &[(usize, Vec<usize>)]) -> Taken<Variable> {
         let shapes: Vec<Vec<usize>> = signals
             .iter()
             .map(|signal| std::iter::once(self.batch).chain(signal.ours.iter().copied()).collect())
@@ -60,20 +60,20 @@ impl<'a> Import<'a> {
         let shape = op.output_shape(&shapes.iter().map(Vec::as_slice).collect::<Vec<_>>())?;
         let read = signals.iter().map(|signal| signal.node).chain(weights.iter().map(|weight| weight.0)).collect();
         let node = self.draft(name, op, read);
-        Ok(Signal { node, ours: shape[1..].to_vec(), seen: shape, pad: (0, 0) })
+        Ok(Variable { node, ours: shape[1..].to_vec(), seen: shape, pad: (0, 0) })
     }
 
     /// An op that changes values where they are: the axes stay as the graph sees them.
-    fn bent(&mut self, name: &str, x: &Signal, op: Op) -> Value {
+    fn bent(&mut self, name: &str, x: &Variable, op: Op) -> Value {
         let x = self.padded(name, x);
-        Value::Signal(Signal { node: self.draft(name, op, vec![x.node]), ..x })
+        Value::Variable(Variable { node: self.draft(name, op, vec![x.node]), ..x })
     }
 
     /// A node that reads a signal and has not been taken yet.
     pub(super) fn general(&mut self, node: &'a NodeProto, a: &Attributes<'_>, inputs: &[Option<Value>]) -> Taken<Value> {
         let name = node.output.first().map_or("", String::as_str);
         let x = match inputs.first() {
-            Some(Some(Value::Signal(x))) => x.clone(),
+            Some(Some(Value::Variable(x))) => x.clone(),
             _ => return Err("its first input is no signal".into()),
         };
         let known = |at: usize| match inputs.get(at) {
@@ -104,14 +104,14 @@ impl<'a> Import<'a> {
                 if (factor - std::f64::consts::FRAC_1_SQRT_2).abs() > NEAR {
                     return Err("an error function that is no part of a GELU".into());
                 }
-                Value::Erf(Signal { node: of, ..x })
+                Value::Erf(Variable { node: of, ..x })
             }
             "PRelu" => {
                 let slope = known(1)?.ok_or("it has no slope")?;
                 let w = self.weight(node, 1, "weight", vec![slope.len()], &slope.as_floats(), true);
                 let own = self.padded(name, &x);
                 let found = self.apply(name, Op::Prelu, &[&own], &[(w, vec![slope.len()])])?;
-                Value::Signal(Signal { seen: own.seen, ..found })
+                Value::Variable(Variable { seen: own.seen, ..found })
             }
             "LayerNormalization" => {
                 let own = self.exact(name, &x);
@@ -132,7 +132,7 @@ impl<'a> Import<'a> {
                     let zeros = vec![0.0; shape.iter().product()];
                     weights.push((self.parameter(&format!("{name}.bias"), shape.clone(), &zeros, true), shape));
                 }
-                Value::Signal(self.apply(name, Op::LayerNorm { axes, eps }, &[&own], &weights)?)
+                Value::Variable(self.apply(name, Op::LayerNorm { axes, eps }, &[&own], &weights)?)
             }
             "InstanceNormalization" => {
                 let own = self.exact(name, &x);
@@ -142,12 +142,12 @@ impl<'a> Import<'a> {
                     let array = known(at)?.ok_or("it has no weight or bias")?;
                     weights.push((self.weight(node, at, part, array.shape.clone(), &array.as_floats(), true), array.shape.clone()));
                 }
-                Value::Signal(self.apply(name, Op::InstanceNorm { eps }, &[&own], &weights)?)
+                Value::Variable(self.apply(name, Op::InstanceNorm { eps }, &[&own], &weights)?)
             }
             "Softmax" => {
                 let own = self.exact(name, &x);
                 let along = axis(a.integer("axis", -1)?, own.seen.len())?;
-                Value::Signal(self.apply(name, Op::Softmax { axis: along }, &[&own], &[])?)
+                Value::Variable(self.apply(name, Op::Softmax { axis: along }, &[&own], &[])?)
             }
             "Pad" => {
                 let list = known(1)?.ok_or("it has no pads")?.as_integers()?.to_vec();
@@ -165,7 +165,7 @@ impl<'a> Import<'a> {
                         own = self.apply(name, Op::Pad { axis, before, after, value }, &[&own], &[])?;
                     }
                 }
-                Value::Signal(own)
+                Value::Variable(own)
             }
             "Slice" => return self.sliced(name, &x, 0, inputs),
             "Split" => return self.split(node, a, &x, 0, known(1)?),
@@ -177,7 +177,7 @@ impl<'a> Import<'a> {
                 let end = if *at == -1 { i64::MAX } else { at + 1 };
                 let one = self.cropped(name, &own, along, (*at, end, 1))?;
                 let seen = squeezed(&one.seen, Some(&[along as i64]))?;
-                Value::Signal(Signal { seen, ..one })
+                Value::Variable(Variable { seen, ..one })
             }
             "ReduceMean" => {
                 a.ignore(&["noop_with_empty_axes"]);
@@ -194,16 +194,16 @@ impl<'a> Import<'a> {
                 }
                 let seen = x.seen.iter().enumerate().filter(|(at, _)| keep || !over.contains(at));
                 let seen = seen.map(|(at, size)| if over.contains(&at) { 1 } else { *size }).collect();
-                Value::Signal(Signal { seen, ..own })
+                Value::Variable(Variable { seen, ..own })
             }
             "Neg" => {
                 let minus = Array::floats(vec![1], vec![-1.0])?;
-                Value::Signal(self.with_weight(name, node, 1, Op::Multiply, &x, &minus)?)
+                Value::Variable(self.with_weight(name, node, 1, Op::Multiply, &x, &minus)?)
             }
             "Pow" => match known(1)?.map(|by| by.as_floats().to_vec()).as_deref() {
                 Some([by]) if *by == 2.0 => {
                     let own = self.padded(name, &x);
-                    Value::Signal(Signal { node: self.draft(name, Op::Multiply, vec![own.node, own.node]), ..own })
+                    Value::Variable(Variable { node: self.draft(name, Op::Multiply, vec![own.node, own.node]), ..own })
                 }
                 _ => return Err("powers other than squares, for which there is no op here yet".into()),
             },
@@ -213,7 +213,7 @@ impl<'a> Import<'a> {
     }
 
     /// A part of an axis.
-    pub(super) fn cropped(&mut self, name: &str, x: &Signal, along: usize, (start, end, step): (i64, i64, i64)) -> Taken<Signal> {
+    pub(super) fn cropped(&mut self, name: &str, x: &Variable, along: usize, (start, end, step): (i64, i64, i64)) -> Taken<Variable> {
         let size = x.seen[along] as i64;
         let place = |v: i64| (if v < 0 { v.saturating_add(size) } else { v }).clamp(0, size);
         let (from, to) = (place(start), place(end));
@@ -229,7 +229,7 @@ impl<'a> Import<'a> {
     }
 
     /// Parts of axes by starts, ends, axes and steps, of a signal whose batch the graph sees at `at`.
-    pub(super) fn sliced(&mut self, name: &str, x: &Signal, at: usize, inputs: &[Option<Value>]) -> Taken<Value> {
+    pub(super) fn sliced(&mut self, name: &str, x: &Variable, at: usize, inputs: &[Option<Value>]) -> Taken<Value> {
         let list = |at: usize| match inputs.get(at) {
             Some(Some(Value::Known(array))) => array.as_integers().map(|list| Some(list.to_vec())),
             None | Some(None) => Ok(None),
@@ -250,7 +250,14 @@ impl<'a> Import<'a> {
     }
 
     /// Parts of an axis, one after another, a value each, of a signal whose batch the graph sees at `at`.
-    pub(super) fn split(&mut self, node: &'a NodeProto, a: &Attributes<'_>, x: &Signal, at: usize, sizes: Option<&Array>) -> Taken<Value> {
+    pub(super) fn split(
+        &mut self,
+        node: &'a NodeProto,
+        a: &Attributes<'_>,
+        x: &Variable,
+        at: usize,
+        sizes: Option<&Array>,
+    ) -> Taken<Value> {
         let own = self.exact(node.output.first().map_or("", String::as_str), x);
         let along = inside(axis(a.integer("axis", 0)?, own.seen.len())?, at);
         a.ignore(&["num_outputs"]);
@@ -275,11 +282,11 @@ impl<'a> Import<'a> {
     }
 
     /// A matrix product: of two signals, or of the last axis with a weight, which is a convolution of one tap over the axis before.
-    fn matmul(&mut self, name: &str, node: &'a NodeProto, x: &Signal, inputs: &[Option<Value>]) -> Taken<Value> {
+    fn matmul(&mut self, name: &str, node: &'a NodeProto, x: &Variable, inputs: &[Option<Value>]) -> Taken<Value> {
         match inputs.get(1) {
-            Some(Some(Value::Signal(other))) => {
+            Some(Some(Value::Variable(other))) => {
                 let (a, b) = (self.exact(name, x), self.exact(name, other));
-                Ok(Value::Signal(self.apply(name, Op::Matmul, &[&a, &b], &[])?))
+                Ok(Value::Variable(self.apply(name, Op::Matmul, &[&a, &b], &[])?))
             }
             Some(Some(Value::Known(weight))) if weight.shape.len() == 2 && x.seen.len() == 3 => {
                 let own = self.exact(name, x);
@@ -290,14 +297,14 @@ impl<'a> Import<'a> {
                 let w = self.weight(node, 1, "weight", shape.clone(), &weight.as_floats(), true);
                 let op = Op::Conv1d { stride: 1, dilation: 1, padding: (0, 0) };
                 let product = self.apply(&format!("{name}/product"), op, &[&turned], &[(w, shape)])?;
-                Ok(Value::Signal(self.apply(name, Op::Transpose { axes: vec![2, 1] }, &[&product], &[])?))
+                Ok(Value::Variable(self.apply(name, Op::Transpose { axes: vec![2, 1] }, &[&product], &[])?))
             }
             _ => Err("a product with a weight of two axes, or of two signals, is taken".into()),
         }
     }
 
     /// A signal and a weight, combined element by element.
-    pub(super) fn with_weight(&mut self, name: &str, node: &NodeProto, at: usize, op: Op, x: &Signal, weight: &Array) -> Taken<Signal> {
+    pub(super) fn with_weight(&mut self, name: &str, node: &NodeProto, at: usize, op: Op, x: &Variable, weight: &Array) -> Taken<Variable> {
         let own = self.exact(name, x);
         // A weight's axes are aligned from the last: what would meet the batch must be of size 1, and is left out.
         let mut shape = weight.shape.clone();
@@ -315,9 +322,9 @@ impl<'a> Import<'a> {
     }
 
     /// Two signals, combined element by element.
-    pub(super) fn of_two(&mut self, name: &str, op: Op, a: &Signal, b: &Signal) -> Taken<Signal> {
+    pub(super) fn of_two(&mut self, name: &str, op: Op, a: &Variable, b: &Variable) -> Taken<Variable> {
         if a.ours == b.ours && a.seen == b.seen && (a.pad, b.pad) == ((0, 0), (0, 0)) {
-            return Ok(Signal { node: self.draft(name, op, vec![a.node, b.node]), ..a.clone() });
+            return Ok(Variable { node: self.draft(name, op, vec![a.node, b.node]), ..a.clone() });
         }
         if a.seen.len() != b.seen.len() {
             return Err(format!("signals of {:?} and {:?}, whose batches do not meet", &a.seen[1..], &b.seen[1..]));
@@ -341,18 +348,18 @@ impl<'a> Import<'a> {
     /// x · ½ · (1 + erf(x / √2)), in the orders in which exporters write it: what two factors give, if they are parts of a GELU.
     pub(super) fn gelu(&mut self, name: &str, a: &Value, b: &Value) -> Option<Value> {
         match (a, b) {
-            (Value::Signal(x), Value::OnePlusErf(of)) | (Value::OnePlusErf(of), Value::Signal(x)) => {
+            (Value::Variable(x), Value::OnePlusErf(of)) | (Value::OnePlusErf(of), Value::Variable(x)) => {
                 if x.node == of.node {
                     return Some(Value::TwiceGelu(x.clone()));
                 }
                 let (half, factor) = self.scaled(x.node)?;
                 (half == of.node && factor == 0.5)
-                    .then(|| self.bent(name, &Signal { node: half, ..x.clone() }, Op::Gelu { approximate: false }))
+                    .then(|| self.bent(name, &Variable { node: half, ..x.clone() }, Op::Gelu { approximate: false }))
             }
             (Value::OnePlusErf(x), Value::Known(half)) | (Value::Known(half), Value::OnePlusErf(x)) => {
                 (half.as_floats()[..] == [0.5]).then(|| Value::Cdf(x.clone()))
             }
-            (Value::Signal(x), Value::Cdf(of)) | (Value::Cdf(of), Value::Signal(x)) => {
+            (Value::Variable(x), Value::Cdf(of)) | (Value::Cdf(of), Value::Variable(x)) => {
                 (x.node == of.node).then(|| self.bent(name, x, Op::Gelu { approximate: false }))
             }
             (Value::TwiceGelu(x), Value::Known(half)) | (Value::Known(half), Value::TwiceGelu(x)) => {

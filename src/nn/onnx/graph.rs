@@ -19,26 +19,26 @@ const BATCH: usize = 7919;
 #[derive(Clone)]
 pub(super) enum Value {
     Known(Array),
-    Signal(Signal),
+    Variable(Variable),
     /// One whose batch the graph sees at another place than first.
-    Turned(Signal, usize),
+    Turned(Variable, usize),
     /// Several outputs of one node.
     Parts(Vec<Value>),
     /// erf(x / √2) of a signal x, 1 + that, and x times that: parts of a GELU, as is what follows.
-    Erf(Signal),
-    OnePlusErf(Signal),
-    TwiceGelu(Signal),
+    Erf(Variable),
+    OnePlusErf(Variable),
+    TwiceGelu(Variable),
     /// Half of 1 + erf(x / √2).
-    Cdf(Signal),
+    Cdf(Variable),
     /// Whether a signal is above a number: a part of a softplus.
-    Above(Signal, f64),
+    Above(Variable, f64),
     /// What a node that cannot be taken gives.
     Lost,
 }
 
 /// A value that depends on the input.
 #[derive(Clone)]
-pub(super) struct Signal {
+pub(super) struct Variable {
     /// The node that has it.
     pub node: usize,
     /// One example of it, as our ops have it.
@@ -160,8 +160,8 @@ impl<'a> Import<'a> {
             let features = features
                 .ok_or_else(|| format!("input '{}' leaves open how many numbers it has: export it with a fixed one", input.name))?;
             let node = self.draft(&input.name, Op::Input { shape: vec![Some(features)] }, vec![]);
-            let signal = Signal { node, ours: vec![features], seen: vec![self.batch, features], pad: (0, 0) };
-            self.values.insert(&input.name, Value::Signal(signal));
+            let signal = Variable { node, ours: vec![features], seen: vec![self.batch, features], pad: (0, 0) };
+            self.values.insert(&input.name, Value::Variable(signal));
             return Ok(());
         }
         let wrong = || format!("input '{}' has {} axes: (N, C, L) is taken, or (N, C, 1, L)", input.name, open.len());
@@ -179,8 +179,8 @@ impl<'a> Import<'a> {
         let mut seen = vec![1; rest.len()];
         seen[time] = len;
         let node = self.draft(&input.name, Op::Input { shape: vec![Some(channels), rest[time]] }, vec![]);
-        let signal = Signal { node, ours: vec![channels, len], seen: [&[self.batch, channels], &seen[..]].concat(), pad: (0, 0) };
-        self.values.insert(&input.name, Value::Signal(signal));
+        let signal = Variable { node, ours: vec![channels, len], seen: [&[self.batch, channels], &seen[..]].concat(), pad: (0, 0) };
+        self.values.insert(&input.name, Value::Variable(signal));
         Ok(())
     }
 
@@ -209,9 +209,9 @@ impl<'a> Import<'a> {
     }
 
     /// The signals of inputs, zeros around them put there, if all are signals whose batch is first.
-    pub(super) fn signals(&mut self, name: &str, inputs: &[Option<Value>]) -> Option<Vec<Signal>> {
-        let own: Option<Vec<Signal>> =
-            inputs.iter().map(|value| if let Some(Value::Signal(signal)) = value { Some(signal.clone()) } else { None }).collect();
+    pub(super) fn signals(&mut self, name: &str, inputs: &[Option<Value>]) -> Option<Vec<Variable>> {
+        let own: Option<Vec<Variable>> =
+            inputs.iter().map(|value| if let Some(Value::Variable(signal)) = value { Some(signal.clone()) } else { None }).collect();
         Some(own?.iter().map(|signal| self.padded(name, signal)).collect())
     }
 
@@ -304,7 +304,7 @@ impl<'a> Import<'a> {
     fn finish<T: Real>(mut self) -> Taken<Network<T>> {
         let name = &self.graph.output[0].name;
         let signal = match self.values.get(name.as_str()) {
-            Some(Value::Signal(signal)) if signal.pad == (0, 0) => signal.clone(),
+            Some(Value::Variable(signal)) if signal.pad == (0, 0) => signal.clone(),
             Some(Value::Known(_)) => return Err(format!("its output '{name}' does not depend on the input")),
             _ => return Err(format!("nothing gives its output '{name}'")),
         };

@@ -2,7 +2,7 @@
 
 use super::attributes::Attributes;
 use super::constant::{axes, axis, permutation, reshaped, sizes, squeezed, transpose, unsqueezed};
-use super::graph::{Import, Signal, Taken, Value};
+use super::graph::{Import, Taken, Value, Variable};
 use super::padding::{middle, pad, paddings};
 use super::proto::NodeProto;
 use super::tensor::Array;
@@ -23,12 +23,12 @@ impl<'a> Import<'a> {
         let inputs: Vec<Option<Value>> = inputs
             .iter()
             .map(|value| match value {
-                Some(Value::Signal(x)) if !takes_padding => Some(Value::Signal(self.padded(name, x))),
+                Some(Value::Variable(x)) if !takes_padding => Some(Value::Variable(self.padded(name, x))),
                 other => other.clone(),
             })
             .collect();
         let signal = |at: usize| match inputs.get(at) {
-            Some(Some(Value::Signal(signal))) => Ok(signal.clone()),
+            Some(Some(Value::Variable(signal))) => Ok(signal.clone()),
             _ => Err(format!("its input {at} is no signal")),
         };
         let known = |at: usize| match inputs.get(at) {
@@ -39,15 +39,15 @@ impl<'a> Import<'a> {
         let x = || signal(0);
         let plain = |import: &mut Self, op: Op| {
             let x = signal(0)?;
-            Ok(Value::Signal(Signal { node: import.draft(name, op, vec![x.node]), ..x }))
+            Ok(Value::Variable(Variable { node: import.draft(name, op, vec![x.node]), ..x }))
         };
         match node.op_type.as_str() {
             "Identity" | "Dropout" => {
                 a.ignore(&["ratio", "seed", "is_test"]);
-                x().map(Value::Signal)
+                x().map(Value::Variable)
             }
             "Cast" => match i32::try_from(a.integer("to", 1)?).unwrap_or(0) {
-                super::proto::element::FLOAT | super::proto::element::DOUBLE | super::proto::element::FLOAT16 => x().map(Value::Signal),
+                super::proto::element::FLOAT | super::proto::element::DOUBLE | super::proto::element::FLOAT16 => x().map(Value::Variable),
                 other => Err(format!("a signal cast to type {other}")),
             },
             "Shape" => Ok(Value::Known(sizes(&x()?.seen, a.integer("start", 0)?, a.integer("end", i64::MAX)?)?)),
@@ -75,8 +75,8 @@ impl<'a> Import<'a> {
                 if time.is_none() {
                     return self.general(node, a, &inputs);
                 }
-                let Value::Signal(mean) = self.mean(name, &x)? else { return Ok(Value::Lost) };
-                Ok(Value::Signal(reduced(mean, &over, keep)))
+                let Value::Variable(mean) = self.mean(name, &x)? else { return Ok(Value::Lost) };
+                Ok(Value::Variable(reduced(mean, &over, keep)))
             }
             "ReduceMax" => {
                 let x = self.of_time(name, x()?);
@@ -88,19 +88,19 @@ impl<'a> Import<'a> {
                     return Err(format!("a maximum over the axes {over:?} of {:?}, over time alone one is taken", &x.seen[1..]));
                 }
                 let keep = a.integer("keepdims", 1)? != 0;
-                let Value::Signal(most) = self.global_max(name, &x)? else { return Ok(Value::Lost) };
-                Ok(Value::Signal(reduced(most, &over, keep)))
+                let Value::Variable(most) = self.global_max(name, &x)? else { return Ok(Value::Lost) };
+                Ok(Value::Variable(reduced(most, &over, keep)))
             }
             "Greater" => match (signal(0), known(1)?.map(|bound| bound.as_floats().to_vec()).as_deref()) {
                 (Ok(x), Some([bound])) => Ok(Value::Above(x, *bound)),
                 _ => Err("a comparison that is no part of a softplus".into()),
             },
             "Where" => match &inputs[..] {
-                [Some(Value::Above(of, bound)), Some(Value::Signal(x)), Some(Value::Signal(soft))]
+                [Some(Value::Above(of, bound)), Some(Value::Variable(x)), Some(Value::Variable(soft))]
                     if *bound >= 20.0 && x.node == of.node && self.is_softplus(soft.node, of.node) =>
                 {
                     // Above 20 the two differ by less than 3e-9.
-                    Ok(Value::Signal(soft.clone()))
+                    Ok(Value::Variable(soft.clone()))
                 }
                 _ => Err("a choice that is no part of a softplus".into()),
             },
@@ -151,13 +151,21 @@ impl<'a> Import<'a> {
                 Ok(padded) => Ok(padded),
                 Err(_) => self.general(node, a, &inputs),
             },
-            "Einsum" => Ok(Value::Signal(self.einsum(name, a.text("equation", "")?, &x()?, &signal(1)?)?)),
+            "Einsum" => Ok(Value::Variable(self.einsum(name, a.text("equation", "")?, &x()?, &signal(1)?)?)),
             "Upsample" | "Resize" => self.resize(name, a, &x()?, &inputs),
             _ => self.general(node, a, &inputs),
         }
     }
 
-    fn conv(&mut self, name: &str, a: &Attributes<'_>, x: &Signal, weight: &Array, bias: Option<&Array>, node: &NodeProto) -> Taken<Value> {
+    fn conv(
+        &mut self,
+        name: &str,
+        a: &Attributes<'_>,
+        x: &Variable,
+        weight: &Array,
+        bias: Option<&Array>,
+        node: &NodeProto,
+    ) -> Taken<Value> {
         let time = time_axis(x)?;
         let space = x.seen.len() - 2;
         let [outputs, inputs, kernel @ ..] = &weight.shape[..] else { return Err(format!("a weight of shape {:?}", weight.shape)) };
@@ -211,10 +219,10 @@ impl<'a> Import<'a> {
         let node = self.draft(name, op, read);
         let mut seen = x.seen.clone();
         (seen[1], seen[time]) = (*outputs, len);
-        Ok(Value::Signal(Signal { node, ours: vec![*outputs, len], seen, pad: (0, 0) }))
+        Ok(Value::Variable(Variable { node, ours: vec![*outputs, len], seen, pad: (0, 0) }))
     }
 
-    fn batch_norm(&mut self, name: &str, a: &Attributes<'_>, x: &Signal, parts: [Option<&Array>; 4], node: &NodeProto) -> Taken<Value> {
+    fn batch_norm(&mut self, name: &str, a: &Attributes<'_>, x: &Variable, parts: [Option<&Array>; 4], node: &NodeProto) -> Taken<Value> {
         let (eps, momentum) = (a.float("epsilon", 1e-5)?, 1.0 - a.float("momentum", 0.9)?);
         a.ignore(&["spatial"]);
         if a.integer("training_mode", 0)? != 0 {
@@ -233,10 +241,10 @@ impl<'a> Import<'a> {
             read.push(self.weight(node, at + 1, name, part.shape.clone(), &part.as_floats(), at < 2));
         }
         let node = self.draft(name, Op::BatchNorm { eps, momentum }, read);
-        Ok(Value::Signal(Signal { node, ..x.clone() }))
+        Ok(Value::Variable(Variable { node, ..x.clone() }))
     }
 
-    fn pool(&mut self, name: &str, a: &Attributes<'_>, x: &Signal, largest: bool) -> Taken<Value> {
+    fn pool(&mut self, name: &str, a: &Attributes<'_>, x: &Variable, largest: bool) -> Taken<Value> {
         let time = time_axis(x)?;
         let space = x.seen.len() - 2;
         let list = |name: &'static str| -> Taken<Vec<i64>> { Ok(a.integers(name)?.map_or_else(|| vec![1; space], <[i64]>::to_vec)) };
@@ -268,25 +276,25 @@ impl<'a> Import<'a> {
         self.windowed(name, x, op, len)
     }
 
-    fn windowed(&mut self, name: &str, x: &Signal, op: Op, len: usize) -> Taken<Value> {
+    fn windowed(&mut self, name: &str, x: &Variable, op: Op, len: usize) -> Taken<Value> {
         let time = time_axis(x)?;
         let mut seen = x.seen.clone();
         seen[time] = len;
-        Ok(Value::Signal(Signal { node: self.draft(name, op, vec![x.node]), ours: vec![x.ours[0], len], seen, pad: (0, 0) }))
+        Ok(Value::Variable(Variable { node: self.draft(name, op, vec![x.node]), ours: vec![x.ours[0], len], seen, pad: (0, 0) }))
     }
 
-    fn global_max(&mut self, name: &str, x: &Signal) -> Taken<Value> {
+    fn global_max(&mut self, name: &str, x: &Variable) -> Taken<Value> {
         let time = time_axis(x)?;
         let mut seen = x.seen.clone();
         seen[time] = 1;
-        Ok(Value::Signal(Signal { node: self.draft(name, Op::GlobalMaxPool, vec![x.node]), ours: vec![x.ours[0]], seen, pad: (0, 0) }))
+        Ok(Value::Variable(Variable { node: self.draft(name, Op::GlobalMaxPool, vec![x.node]), ours: vec![x.ours[0]], seen, pad: (0, 0) }))
     }
 
     fn conv_transpose(
         &mut self,
         name: &str,
         a: &Attributes<'_>,
-        x: &Signal,
+        x: &Variable,
         weight: &Array,
         bias: Option<&Array>,
         node: &NodeProto,
@@ -309,18 +317,26 @@ impl<'a> Import<'a> {
         if let Some(bias) = bias {
             weights.push((self.weight(node, 2, "bias", vec![outputs], &bias.as_floats(), true), vec![outputs]));
         }
-        Ok(Value::Signal(self.apply(name, Op::ConvTranspose1d { stride, dilation, padding: pads[0], extra }, &[x], &weights)?))
+        Ok(Value::Variable(self.apply(name, Op::ConvTranspose1d { stride, dilation, padding: pads[0], extra }, &[x], &weights)?))
     }
 
     /// The mean over time; the axes that the graph keeps are of size 1.
-    fn mean(&mut self, name: &str, x: &Signal) -> Taken<Value> {
+    fn mean(&mut self, name: &str, x: &Variable) -> Taken<Value> {
         let time = time_axis(x)?;
         let mut seen = x.seen.clone();
         seen[time] = 1;
-        Ok(Value::Signal(Signal { node: self.draft(name, Op::GlobalAvgPool, vec![x.node]), ours: vec![x.ours[0]], seen, pad: (0, 0) }))
+        Ok(Value::Variable(Variable { node: self.draft(name, Op::GlobalAvgPool, vec![x.node]), ours: vec![x.ours[0]], seen, pad: (0, 0) }))
     }
 
-    fn gemm(&mut self, name: &str, a: &Attributes<'_>, x: &Signal, weight: &Array, bias: Option<&Array>, node: &NodeProto) -> Taken<Value> {
+    fn gemm(
+        &mut self,
+        name: &str,
+        a: &Attributes<'_>,
+        x: &Variable,
+        weight: &Array,
+        bias: Option<&Array>,
+        node: &NodeProto,
+    ) -> Taken<Value> {
         let (alpha, beta) = (a.float("alpha", 1.0)?, a.float("beta", 1.0)?);
         if a.integer("transA", 0)? != 0 {
             return Err("its signal is transposed".into());
@@ -334,7 +350,7 @@ impl<'a> Import<'a> {
         self.linear(name, x, &scaled(&own, alpha)?, bias.as_ref(), node)
     }
 
-    fn linear(&mut self, name: &str, x: &Signal, weight: &Array, bias: Option<&Array>, node: &NodeProto) -> Taken<Value> {
+    fn linear(&mut self, name: &str, x: &Variable, weight: &Array, bias: Option<&Array>, node: &NodeProto) -> Taken<Value> {
         let x = &if x.seen.len() == 2 { self.exact(name, x) } else { x.clone() };
         let ([outputs, features], [_, seen @ ..]) = (&weight.shape[..], &x.seen[..]) else {
             return Err("a weight of two axes is taken".into());
@@ -357,7 +373,7 @@ impl<'a> Import<'a> {
         if let Some(last) = seen.last_mut() {
             *last = *outputs;
         }
-        Ok(Value::Signal(Signal { node, ours: vec![*outputs], seen, pad: (0, 0) }))
+        Ok(Value::Variable(Variable { node, ours: vec![*outputs], seen, pad: (0, 0) }))
     }
 
     /// Two values combined element by element: two signals, or a signal and weights.
@@ -373,22 +389,22 @@ impl<'a> Import<'a> {
             (Value::Erf(x), Value::Known(one)) | (Value::Known(one), Value::Erf(x)) if op == Op::Add && one.as_floats()[..] == [1.0] => {
                 Ok(Value::OnePlusErf(x.clone()))
             }
-            (Value::Signal(a), Value::Signal(b)) => Ok(Value::Signal(self.of_two(name, op, a, b)?)),
-            (Value::Signal(x), Value::Known(weight)) if op == Op::Subtract => {
+            (Value::Variable(a), Value::Variable(b)) => Ok(Value::Variable(self.of_two(name, op, a, b)?)),
+            (Value::Variable(x), Value::Known(weight)) if op == Op::Subtract => {
                 let minus = Array::floats(weight.shape.clone(), weight.as_floats().iter().map(|v| -v).collect())?;
                 self.weighted(name, node, (x, 0), (&minus, 1), true)
             }
-            (Value::Signal(x), Value::Known(weight)) if matches!(op, Op::Add | Op::Multiply) => {
+            (Value::Variable(x), Value::Known(weight)) if matches!(op, Op::Add | Op::Multiply) => {
                 self.weighted(name, node, (x, 0), (weight, 1), op == Op::Add)
             }
-            (Value::Known(weight), Value::Signal(x)) if matches!(op, Op::Add | Op::Multiply) => {
+            (Value::Known(weight), Value::Variable(x)) if matches!(op, Op::Add | Op::Multiply) => {
                 self.weighted(name, node, (x, 1), (weight, 0), op == Op::Add)
             }
-            (Value::Signal(x), Value::Known(weight)) => Ok(Value::Signal(self.with_weight(name, node, 1, op, x, weight)?)),
-            (Value::Known(weight), Value::Signal(x)) if op == Op::Subtract => {
+            (Value::Variable(x), Value::Known(weight)) => Ok(Value::Variable(self.with_weight(name, node, 1, op, x, weight)?)),
+            (Value::Known(weight), Value::Variable(x)) if op == Op::Subtract => {
                 let minus = Array::floats(vec![1], vec![-1.0])?;
                 let turned = self.with_weight(&format!("{name}/turned"), node, 2, Op::Multiply, x, &minus)?;
-                Ok(Value::Signal(self.with_weight(name, node, 0, Op::Add, &turned, weight)?))
+                Ok(Value::Variable(self.with_weight(name, node, 0, Op::Add, &turned, weight)?))
             }
             _ if op == Op::Multiply => self.gelu(name, a, b).ok_or_else(|| "an error function that is no part of a GELU".into()),
             _ => Err("a weight divided by a signal, for which there is no op here yet".into()),
@@ -400,7 +416,7 @@ impl<'a> Import<'a> {
         &mut self,
         name: &str,
         node: &NodeProto,
-        (x, from): (&Signal, usize),
+        (x, from): (&Variable, usize),
         (weight, at): (&Array, usize),
         sum: bool,
     ) -> Taken<Value> {
@@ -419,7 +435,7 @@ impl<'a> Import<'a> {
         };
         let op = if sum { Op::Add } else { Op::Multiply };
         if !fits || weight.shape.len() > x.seen.len() {
-            return Ok(Value::Signal(self.with_weight(name, node, at, op, x, weight)?));
+            return Ok(Value::Variable(self.with_weight(name, node, at, op, x, weight)?));
         }
         let all = if values.len() == 1 { vec![values[0]; channels] } else { values.into_owned() };
         let only = node.input.get(from).is_some_and(|name| self.readers.get(name.as_str()) == Some(&1));
@@ -427,10 +443,10 @@ impl<'a> Import<'a> {
         if sum && only && matches!(last.op, Op::Linear | Op::Conv1d { .. }) && last.inputs.len() == 2 {
             let bias = self.weight(node, at, "bias", vec![channels], &all, true);
             self.drafts[x.node].inputs.push(bias);
-            return Ok(Value::Signal(x.clone()));
+            return Ok(Value::Variable(x.clone()));
         }
         if x.ours.len() != 2 || weight.len() == 1 {
-            return Ok(Value::Signal(self.with_weight(name, node, at, op, x, weight)?));
+            return Ok(Value::Variable(self.with_weight(name, node, at, op, x, weight)?));
         }
         let (scale, shift) = if sum { (vec![1.0; channels], all) } else { (all, vec![0.0; channels]) };
         let parts = [
@@ -443,41 +459,41 @@ impl<'a> Import<'a> {
         for (part, values, trainable) in parts {
             read.push(self.parameter(&format!("{name}.{part}"), vec![channels], &values, trainable));
         }
-        Ok(Value::Signal(Signal { node: self.draft(name, Op::BatchNorm { eps: 0.0, momentum: 0.1 }, read), ..x.clone() }))
+        Ok(Value::Variable(Variable { node: self.draft(name, Op::BatchNorm { eps: 0.0, momentum: 0.1 }, read), ..x.clone() }))
     }
 
     fn concat(&mut self, name: &str, along: i64, inputs: &[Option<Value>]) -> Taken<Value> {
-        let Some(rank) = inputs.iter().flatten().find_map(|value| if let Value::Signal(s) = value { Some(s.seen.len()) } else { None })
+        let Some(rank) = inputs.iter().flatten().find_map(|value| if let Value::Variable(s) = value { Some(s.seen.len()) } else { None })
         else {
             return Ok(Value::Lost);
         };
         let along = axis(along, rank)?;
         let Some(parts) = self.signals(name, inputs) else { return self.with_constants(name, along, inputs) };
         let Some(first) = parts.first() else { return Ok(Value::Lost) };
-        let alike = |part: &Signal| time_axis(part).is_ok() && part.ours[1] == first.ours[1] && part.seen.len() == first.seen.len();
+        let alike = |part: &Variable| time_axis(part).is_ok() && part.ours[1] == first.ours[1] && part.seen.len() == first.seen.len();
         if along != 1 || !parts.iter().all(alike) {
-            return Ok(Value::Signal(self.joined(name, along, &parts)?));
+            return Ok(Value::Variable(self.joined(name, along, &parts)?));
         }
         let channels = parts.iter().map(|part| part.ours[0]).sum();
         let node = self.draft(name, Op::Concat, parts.iter().map(|part| part.node).collect());
         let mut seen = first.seen.clone();
         seen[1] = channels;
-        Ok(Value::Signal(Signal { node, ours: vec![channels, first.ours[1]], seen, pad: (0, 0) }))
+        Ok(Value::Variable(Variable { node, ours: vec![channels, first.ours[1]], seen, pad: (0, 0) }))
     }
 
     /// A signal with known values before and behind it along an axis, the same for every example (a class token): zeros are put there, and the values
     /// added.
     fn with_constants(&mut self, name: &str, along: usize, inputs: &[Option<Value>]) -> Taken<Value> {
-        let signal = |value: &Option<Value>| matches!(value, Some(Value::Signal(_)));
+        let signal = |value: &Option<Value>| matches!(value, Some(Value::Variable(_)));
         let (Some(at), 1) = (inputs.iter().position(signal), inputs.iter().filter(|value| signal(value)).count()) else {
             return Err("several signals and known values are joined".into());
         };
-        let Some(Some(Value::Signal(x))) = inputs.get(at) else { return Ok(Value::Lost) };
+        let Some(Some(Value::Variable(x))) = inputs.get(at) else { return Ok(Value::Lost) };
         let own = self.exact(name, x);
         let mut parts = Vec::new();
         for value in inputs {
             match value {
-                Some(Value::Signal(_)) => parts.push(None),
+                Some(Value::Variable(_)) => parts.push(None),
                 Some(Value::Known(array)) => parts.push(Some(one_example(array, &own.seen, along)?)),
                 _ => return Err("a value that is neither signal nor known is joined".into()),
             }
@@ -489,16 +505,16 @@ impl<'a> Import<'a> {
         let padded = self.apply(&format!("{name}/pad"), Op::Pad { axis: along, before, after, value: 0.0 }, &[&own], &[])?;
         let shape = whole.shape[1..].to_vec();
         let w = self.parameter(&format!("{name}.constant"), shape.clone(), &whole.as_floats(), true);
-        Ok(Value::Signal(self.apply(name, Op::Add, &[&padded], &[(w, shape)])?))
+        Ok(Value::Variable(self.apply(name, Op::Add, &[&padded], &[(w, shape)])?))
     }
 
-    fn flatten(&mut self, name: &str, x: Signal) -> Taken<Value> {
+    fn flatten(&mut self, name: &str, x: Variable) -> Taken<Value> {
         let features: usize = x.ours.iter().product();
         let node = if x.ours.len() == 1 { x.node } else { self.draft(name, Op::Flatten, vec![x.node]) };
-        Ok(Value::Signal(Signal { node, ours: vec![features], seen: vec![x.seen[0], features], pad: (0, 0) }))
+        Ok(Value::Variable(Variable { node, ours: vec![features], seen: vec![x.seen[0], features], pad: (0, 0) }))
     }
 
-    pub(super) fn reshape(&mut self, name: &str, x: Signal, seen: Vec<usize>) -> Taken<Value> {
+    pub(super) fn reshape(&mut self, name: &str, x: Variable, seen: Vec<usize>) -> Taken<Value> {
         if seen.first() == x.seen.first() && seen.get(1..) == Some(&x.ours[..]) && x.pad == (0, 0) {
             return same_values(x, seen);
         }
@@ -512,13 +528,13 @@ impl<'a> Import<'a> {
                 let own = self.padded(name, &x);
                 let shape = seen[1..].iter().map(|size| Some(*size)).collect();
                 let found = self.apply(name, Op::Reshape { shape }, &[&own], &[])?;
-                Ok(Value::Signal(found))
+                Ok(Value::Variable(found))
             }
             _ => Err(format!("{:?} put into {:?}: it mixes examples of the batch", x.seen, seen)),
         }
     }
 
-    fn resize(&mut self, name: &str, a: &Attributes<'_>, x: &Signal, inputs: &[Option<Value>]) -> Taken<Value> {
+    fn resize(&mut self, name: &str, a: &Attributes<'_>, x: &Variable, inputs: &[Option<Value>]) -> Taken<Value> {
         let time = time_axis(x)?;
         a.ignore(&["cubic_coeff_a", "exclude_outside", "extrapolation_value", "keep_aspect_ratio_policy"]);
         if a.integer("antialias", 0)? != 0 {
@@ -548,7 +564,7 @@ impl<'a> Import<'a> {
         let mut seen = x.seen.clone();
         seen[time] *= factor;
         let ours = vec![x.ours[0], x.ours[1] * factor];
-        Ok(Value::Signal(Signal { node: self.draft(name, Op::Upsample { factor }, vec![x.node]), ours, seen, pad: (0, 0) }))
+        Ok(Value::Variable(Variable { node: self.draft(name, Op::Upsample { factor }, vec![x.node]), ours, seen, pad: (0, 0) }))
     }
 }
 
@@ -574,18 +590,18 @@ fn zeros(seen: &[usize]) -> Taken<Array> {
 }
 
 /// A signal that has one value left along some axes, which the graph keeps or drops.
-fn reduced(x: Signal, over: &[usize], keep: bool) -> Signal {
+fn reduced(x: Variable, over: &[usize], keep: bool) -> Variable {
     let seen = x.seen.iter().enumerate().filter(|(at, _)| keep || !over.contains(at)).map(|(_, size)| *size).collect();
-    Signal { seen, ..x }
+    Variable { seen, ..x }
 }
 
 /// The same values under other axes of size 1.
-fn same_values(x: Signal, seen: Vec<usize>) -> Taken<Value> {
-    if seen.first() == x.seen.first() { Ok(Value::Signal(Signal { seen, ..x })) } else { Err("it moves the axis of the batch".into()) }
+fn same_values(x: Variable, seen: Vec<usize>) -> Taken<Value> {
+    if seen.first() == x.seen.first() { Ok(Value::Variable(Variable { seen, ..x })) } else { Err("it moves the axis of the batch".into()) }
 }
 
 /// The time axis of a signal of (C, L): the one that is no channel and longer than 1, or the last.
-pub(super) fn time_axis(x: &Signal) -> Taken<usize> {
+pub(super) fn time_axis(x: &Variable) -> Taken<usize> {
     let [_, len] = x.ours[..] else { return Err(format!("it reads {:?}, which has no time axis", &x.seen[1..])) };
     if x.seen.len() < 3 || x.seen[1] != x.ours[0] {
         return Err(format!("it reads {:?}, (C, L) is taken", &x.seen[1..]));

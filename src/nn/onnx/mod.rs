@@ -16,6 +16,7 @@ mod proto;
 mod recurrent;
 mod tensor;
 mod turned;
+pub(crate) mod unfolded;
 pub(crate) mod write;
 
 pub(crate) use proto::AttributeProto as Attribute;

@@ -2,7 +2,7 @@
 
 use super::attributes::Attributes;
 use super::constant::axis;
-use super::graph::{Signal, Taken, Value};
+use super::graph::{Taken, Value, Variable};
 use super::lower::time_axis;
 use super::tensor::Array;
 
@@ -51,7 +51,7 @@ pub(super) fn middle(values: &[f64], rows: usize, kernel: &[usize], t: usize, at
 }
 
 /// Zeros around time, left to the convolution that reads the signal.
-pub(super) fn pad(a: &Attributes<'_>, x: Signal, pads: Option<&Array>, value: Option<&Array>, along: Option<&Array>) -> Taken<Value> {
+pub(super) fn pad(a: &Attributes<'_>, x: Variable, pads: Option<&Array>, value: Option<&Array>, along: Option<&Array>) -> Taken<Value> {
     let time = time_axis(&x)?;
     if a.text("mode", "constant")? != "constant"
         || value.is_some_and(|value| value.as_floats().iter().any(|v| *v != 0.0))
@@ -83,5 +83,5 @@ pub(super) fn pad(a: &Attributes<'_>, x: Signal, pads: Option<&Array>, value: Op
             _ => return Err(format!("pads {list:?}: zeros before and behind time are taken")),
         }
     }
-    Ok(Value::Signal(padded))
+    Ok(Value::Variable(padded))
 }

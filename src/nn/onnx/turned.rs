@@ -3,12 +3,12 @@
 
 use super::attributes::Attributes;
 use super::constant::{axes, axis, permutation, reshaped, sizes, squeezed, unsqueezed};
-use super::graph::{Import, Signal, Taken, Value};
+use super::graph::{Import, Taken, Value, Variable};
 use super::proto::NodeProto;
 use crate::tape::Op;
 
 /// A signal and the place at which the graph sees its batch.
-type Turned = (Signal, usize);
+type Turned = (Variable, usize);
 
 /// The shape that the graph sees.
 fn outside((x, at): &Turned) -> Vec<usize> {
@@ -27,8 +27,8 @@ pub(super) fn inside(axis: usize, at: usize) -> usize {
 }
 
 /// A value of which the graph sees the batch at a place.
-pub(super) fn value(x: Signal, at: usize) -> Value {
-    if at == 0 { Value::Signal(x) } else { Value::Turned(x, at) }
+pub(super) fn value(x: Variable, at: usize) -> Value {
+    if at == 0 { Value::Variable(x) } else { Value::Turned(x, at) }
 }
 
 impl<'a> Import<'a> {
@@ -73,7 +73,7 @@ impl<'a> Import<'a> {
                 if turned.len() != inputs.len() || turned.iter().any(|(_, other)| *other != at) || along == at {
                     return Err("signals whose batches do not lie at one place are joined".into());
                 }
-                let parts: Vec<Signal> = turned.into_iter().map(|(part, _)| part).collect();
+                let parts: Vec<Variable> = turned.into_iter().map(|(part, _)| part).collect();
                 Ok(value(self.joined(name, inside(along, at), &parts)?, at))
             }
             "Gather" if alone => {
@@ -84,7 +84,7 @@ impl<'a> Import<'a> {
                 let end = if *index == -1 { i64::MAX } else { index + 1 };
                 let one = self.cropped(name, &own, inside(along, at), (*index, end, 1))?;
                 let seen = squeezed(&one.seen, Some(&[inside(along, at) as i64]))?;
-                Ok(value(Signal { seen, ..one }, at - usize::from(along < at)))
+                Ok(value(Variable { seen, ..one }, at - usize::from(along < at)))
             }
             "Split" if alone => self.split(node, a, &x, at, known(1)?),
             "Slice" if alone => self.sliced(name, &x, at, inputs),
@@ -110,9 +110,9 @@ impl<'a> Import<'a> {
                 if alone =>
             {
                 let mut own = inputs.to_vec();
-                own[0] = Some(Value::Signal(x));
+                own[0] = Some(Value::Variable(x));
                 match self.lower(node, a, &own)? {
-                    Value::Signal(found) => Ok(value(found, at)),
+                    Value::Variable(found) => Ok(value(found, at)),
                     _ => Err("it reads a signal whose batch is not first".into()),
                 }
             }
@@ -121,27 +121,27 @@ impl<'a> Import<'a> {
     }
 
     /// Axes in another order, of a signal whose batch the graph sees at `at`.
-    pub(super) fn transposed(&mut self, name: &str, x: &Signal, at: usize, order: &[usize]) -> Taken<Value> {
+    pub(super) fn transposed(&mut self, name: &str, x: &Variable, at: usize, order: &[usize]) -> Taken<Value> {
         let to = order.iter().position(|axis| *axis == at).unwrap_or(0);
         let own: Vec<usize> = order.iter().filter(|axis| **axis != at).map(|axis| inside(*axis, at)).collect();
         let long: Vec<usize> = own.iter().copied().filter(|axis| x.seen[*axis] != 1).collect();
         if long.is_sorted() {
             let seen = std::iter::once(x.seen[0]).chain(own.iter().map(|axis| x.seen[*axis])).collect();
-            return Ok(value(Signal { seen, ..x.clone() }, to));
+            return Ok(value(Variable { seen, ..x.clone() }, to));
         }
         let exact = self.exact(name, x);
         Ok(value(self.reordered(name, &exact, own)?, to))
     }
 
     /// Axes behind the batch in another order; what undoes the order before is left out.
-    pub(super) fn reordered(&mut self, name: &str, x: &Signal, axes: Vec<usize>) -> Taken<Signal> {
+    pub(super) fn reordered(&mut self, name: &str, x: &Variable, axes: Vec<usize>) -> Taken<Variable> {
         let (mut inner, mut axes) = (x.clone(), axes);
         if let Op::Transpose { axes: before } = &self.drafts[x.node].op {
             let mut ours = vec![0; before.len()];
             before.iter().zip(&x.ours).for_each(|(axis, size)| ours[axis - 1] = *size);
             axes = axes.into_iter().map(|axis| before[axis - 1]).collect();
             let seen = std::iter::once(x.seen[0]).chain(ours.iter().copied()).collect();
-            inner = Signal { node: self.drafts[x.node].inputs[0], ours, seen, pad: (0, 0) };
+            inner = Variable { node: self.drafts[x.node].inputs[0], ours, seen, pad: (0, 0) };
         }
         if axes.is_sorted() {
             return Ok(inner);
@@ -157,14 +157,14 @@ impl<'a> Import<'a> {
         let to = to.ok_or_else(|| format!("{:?} put into {new:?}: it mixes examples of the batch", outside(&(x.clone(), at))))?;
         let seen: Vec<usize> = std::iter::once(new[to]).chain(new[..to].iter().copied()).chain(new[to + 1..].iter().copied()).collect();
         match self.reshape(name, x, seen)? {
-            Value::Signal(found) => Ok(value(found, to)),
+            Value::Variable(found) => Ok(value(found, to)),
             other => Ok(other),
         }
     }
 
     /// Signals joined along an axis of ours; those of one length along the channels as they are.
-    pub(super) fn joined(&mut self, name: &str, along: usize, parts: &[Signal]) -> Taken<Signal> {
-        let mut exact: Vec<Signal> = parts.iter().map(|part| self.exact(name, part)).collect();
+    pub(super) fn joined(&mut self, name: &str, along: usize, parts: &[Variable]) -> Taken<Variable> {
+        let mut exact: Vec<Variable> = parts.iter().map(|part| self.exact(name, part)).collect();
         let Some(rank) = exact.first().map(|part| part.ours.len()) else { return Err("nothing to join".into()) };
         if along == 0 || exact.iter().any(|part| part.ours.len() != rank) {
             return Err("signals of as many axes are joined, along another than the batch's".into());

@@ -1,7 +1,8 @@
-//! A network as ONNX (opset 17): plain ops of ONNX, weights in f32, the batch open.
+//! A network as ONNX (opset 17): plain ops of ONNX, the batch open.
 
 use super::builder::{Axis, Builder, float, integer, integers, text};
-use crate::tape::{Network, NodeId, Op, slice};
+use super::unfolded;
+use crate::tape::{Network, NodeId, Op, Real, Tensor, slice};
 use crate::{Error, Result};
 
 /// The values of one run of a network in a graph.
@@ -28,7 +29,7 @@ pub fn to_bytes(network: &Network<f32>, about: &[(&str, String)]) -> Result<Vec<
         examples.push(std::iter::once(1).chain(shape.iter().map(|size| size.unwrap_or(600))).collect());
     }
     let weights = weights(network, &mut build);
-    let run = forward(network, &inputs.iter().map(String::as_str).collect::<Vec<_>>(), &weights, "", false, &mut build)?;
+    let run = forward(network, &inputs.iter().map(String::as_str).collect::<Vec<_>>(), &weights, "", None, &mut build)?;
     let sizes = program.shapes(&examples)?[program.output().0].clone();
     let axes: Vec<Axis<'_>> = std::iter::once(Axis::Open("N")).chain(sizes[1..].iter().map(|size| Axis::Fixed(*size))).collect();
     build.output(&run.values[program.output().0], &axes);
@@ -36,26 +37,32 @@ pub fn to_bytes(network: &Network<f32>, about: &[(&str, String)]) -> Result<Vec<
 }
 
 /// The network's parameters under their names; empty names for other nodes, and for what recurrent layers alone read, which ONNX has in another order.
-pub(crate) fn weights(network: &Network<f32>, build: &mut Builder) -> Vec<String> {
+pub(crate) fn weights<T: Real>(network: &Network<T>, build: &mut Builder) -> Vec<String> {
     let program = network.program();
     let readers = program.readers();
     let recurrent = |id: NodeId| matches!(program.node(id).op, Op::Lstm { .. } | Op::Gru { .. });
     let one = |id: NodeId| match &program.node(id).op {
         Op::Parameter { shape, .. } if readers[id.0].is_empty() || !readers[id.0].iter().all(|reader| recurrent(*reader)) => {
-            build.floats(&program.node(id).name, shape, slice(network.parameter(id)).iter().copied())
+            build.floats(&program.node(id).name, shape, numbers(network.parameter(id)))
         }
         _ => String::new(),
     };
     program.ids().map(one).collect()
 }
 
-/// A run of the network on the values `inputs`, in the program's order; names of values get `suffix`. With `places`, max-pools give those too.
-pub(crate) fn forward(
-    network: &Network<f32>,
+/// The values of a tensor.
+pub(crate) fn numbers<T: Real>(tensor: &Tensor<T>) -> impl Iterator<Item = f64> {
+    slice(tensor).iter().map(|v| v.f64())
+}
+
+/// A run of the network on the values `inputs`, in the program's order; names of values get `suffix`. With the shapes of one
+/// example, max-pools give the places of their values too, and graphs in f64 have operators alone that engines have in f64.
+pub(crate) fn forward<T: Real>(
+    network: &Network<T>,
     inputs: &[&str],
     weights: &[String],
     suffix: &str,
-    places: bool,
+    shapes: Option<&[Vec<usize>]>,
     build: &mut Builder,
 ) -> Result<Forward> {
     let program = network.program();
@@ -69,7 +76,7 @@ pub(crate) fn forward(
                 run.values[id.0] = (*name).to_owned();
             }
             _ => {
-                let (value, from) = node(network, id, &run.values, suffix, places, build)?;
+                let (value, from) = node(network, id, &run.values, suffix, shapes, build)?;
                 (run.values[id.0], run.places[id.0]) = (value, from);
             }
         }
@@ -88,12 +95,12 @@ pub(crate) fn convolution(kernel: usize, stride: usize, dilation: usize, padding
 }
 
 /// One node as one of ONNX, or a few: the name of its value, and of a max-pool's places.
-fn node(
-    network: &Network<f32>,
+fn node<T: Real>(
+    network: &Network<T>,
     id: NodeId,
     values: &[String],
     suffix: &str,
-    places: bool,
+    shapes: Option<&[Vec<usize>]>,
     build: &mut Builder,
 ) -> Result<(String, Option<String>)> {
     let program = network.program();
@@ -104,6 +111,11 @@ fn node(
         let pads = integers("pads", &[padding.0, padding.1]);
         vec![integers("kernel_shape", &[window]), integers("strides", &[stride]), pads, integer("ceil_mode", i64::from(ceil_mode))]
     };
+    if let Some(shapes) = shapes.filter(|_| build.is_double())
+        && let Some(value) = unfolded::node(network, id, &inputs, shapes, &name, build)
+    {
+        return Ok((value, None));
+    }
     let value = match node.op {
         Op::Conv1d { stride, dilation, padding } => {
             let kernel = network.parameter(node.inputs[1]).shape()[2];
@@ -132,8 +144,8 @@ fn node(
                 Op::MaxPool1d { window, stride } => windows(window, stride, (0, 0), false),
                 _ => Vec::new(),
             };
-            let mut found = build.nodes(&name, "MaxPool", &inputs, how, if places { 2 } else { 1 });
-            let from = places.then(|| found.swap_remove(1));
+            let mut found = build.nodes(&name, "MaxPool", &inputs, how, if shapes.is_some() { 2 } else { 1 });
+            let from = shapes.map(|_| found.swap_remove(1));
             return Ok((found.swap_remove(0), from));
         }
         Op::GlobalMaxPool => {
@@ -163,7 +175,7 @@ fn node(
             build.node(&name, "Mul", &[inputs[0], &gate], vec![])
         }
         Op::Gelu { approximate: false } => {
-            let [root, one, half] = [std::f32::consts::SQRT_2, 1.0, 0.5].map(|v| build.floats(&format!("{name}/number"), &[], [v]));
+            let [root, one, half] = [std::f64::consts::SQRT_2, 1.0, 0.5].map(|v| build.floats(&format!("{name}/number"), &[], [v]));
             let scaled = build.node(&format!("{name}/scaled"), "Div", &[inputs[0], &root], vec![]);
             let erf = build.node(&format!("{name}/erf"), "Erf", &[&scaled], vec![]);
             let sum = build.node(&format!("{name}/sum"), "Add", &[&erf, &one], vec![]);
@@ -171,7 +183,7 @@ fn node(
             build.node(&name, "Mul", &[&twice, &half], vec![])
         }
         Op::Clip { low, high } => {
-            let [low, high] = [low, high].map(|v| build.floats(&format!("{name}/bound"), &[], [v as f32]));
+            let [low, high] = [low, high].map(|v| build.floats(&format!("{name}/bound"), &[], [v]));
             build.node(&name, "Clip", &[inputs[0], &low, &high], vec![])
         }
         Op::LayerNorm { axes, eps } if inputs.len() > 1 => {
@@ -201,7 +213,7 @@ fn node(
         Op::Concat => build.node(&name, "Concat", &inputs, vec![integer("axis", 1)]),
         Op::Flatten => build.node(&name, "Flatten", &inputs, vec![integer("axis", 1)]),
         Op::Upsample { factor } => {
-            let scales = build.floats(&format!("{name}/scales"), &[3], [1.0, 1.0, factor as f32]);
+            let scales = build.singles(&format!("{name}/scales"), &[1.0, 1.0, factor as f32]);
             let how = vec![text("mode", "nearest"), text("coordinate_transformation_mode", "asymmetric"), text("nearest_mode", "floor")];
             build.node(&name, "Resize", &[inputs[0], "", &scales], how)
         }
@@ -212,7 +224,7 @@ fn node(
 }
 
 /// A recurrent layer: ONNX wants time first, and the gates of its weights in an order of its own.
-fn recurrent(network: &Network<f32>, id: NodeId, x: &str, name: &str, build: &mut Builder) -> Result<String> {
+fn recurrent<T: Real>(network: &Network<T>, id: NodeId, x: &str, name: &str, build: &mut Builder) -> Result<String> {
     let node = network.program().node(id);
     let (kind, order, reverse, mut how): (_, &[usize], _, _) = match node.op {
         Op::Gru { reverse, linear_before_reset } => {
@@ -225,9 +237,9 @@ fn recurrent(network: &Network<f32>, id: NodeId, x: &str, name: &str, build: &mu
         let other = &network.program().node(*other).name;
         return Err(Error::Program(format!("node '{}': its weight '{other}' is computed, which cannot be written as ONNX", node.name)));
     }
-    let values = |at: usize| slice(network.parameter(node.inputs[at]));
+    let values = |at: usize| numbers(network.parameter(node.inputs[at])).collect::<Vec<f64>>();
     let shape = |at: usize| network.parameter(node.inputs[at]).shape().to_vec();
-    let in_order = |values: &[f32]| -> Vec<f32> {
+    let in_order = |values: Vec<f64>| -> Vec<f64> {
         let gate = values.len() / order.len();
         order.iter().flat_map(|of| values[of * gate..(of + 1) * gate].iter().copied()).collect()
     };
@@ -236,14 +248,35 @@ fn recurrent(network: &Network<f32>, id: NodeId, x: &str, name: &str, build: &mu
     let r = build.floats(&format!("{name}/R"), &[&[1], &shape(2)[..]].concat(), in_order(values(2)));
     let turned = build.node(&format!("{name}/turned"), "Transpose", &[x], vec![integers("perm", &[2, 0, 1])]);
     let mut read = vec![turned.as_str(), w.as_str(), r.as_str()];
-    let bias = (node.inputs.len() == 5).then(|| {
+    let bias = (node.inputs.len() >= 5).then(|| {
         let both = [in_order(values(3)), in_order(values(4))].concat();
         build.floats(&format!("{name}/B"), &[1, both.len()], both)
     });
     read.extend(bias.as_deref());
+    let states: Vec<String> = (5..node.inputs.len()).map(|at| begun(name, &values(at), &turned, build)).collect();
+    if !states.is_empty() {
+        // No lengths of sequences.
+        read.push("");
+        read.extend(states.iter().map(String::as_str));
+    }
     how.extend([integer("hidden_size", hidden as i64), text("direction", if reverse { "reverse" } else { "forward" })]);
     let all = build.node(&format!("{name}/all"), kind, &read, how);
     let axis = build.list(&format!("{name}/axis"), &[1]);
     let one = build.node(&format!("{name}/states"), "Squeeze", &[&all, &axis], vec![]);
     Ok(build.node(name, "Transpose", &[&one], vec![integers("perm", &[1, 2, 0])]))
+}
+
+/// What a state begins with, (1, N, H), for as many examples as `turned` (L, N, F) has.
+fn begun(name: &str, values: &[f64], turned: &str, build: &mut Builder) -> String {
+    let hidden = values.len();
+    let one = build.floats(&format!("{name}/begin"), &[1, 1, hidden], values.iter().copied());
+    let sizes = build.node(&format!("{name}/sizes"), "Shape", &[turned], vec![]);
+    let (place, first, last) = (
+        build.list(&format!("{name}/batch"), &[1]),
+        build.list(&format!("{name}/one"), &[1]),
+        build.list(&format!("{name}/hidden"), &[hidden as i64]),
+    );
+    let batch = build.node(&format!("{name}/examples"), "Gather", &[&sizes, &place], vec![integer("axis", 0)]);
+    let shape = build.node(&format!("{name}/shape"), "Concat", &[&first, &batch, &last], vec![integer("axis", 0)]);
+    build.node(&format!("{name}/begins"), "Expand", &[&one, &shape], vec![])
 }

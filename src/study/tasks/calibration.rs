@@ -16,7 +16,7 @@ use std::time::Instant;
 /// Milliseconds on this machine with the threads that were asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Calibration {
+pub struct MachineCalibration {
     /// To generate and measure an ECG.
     pub generation_ms: f64,
     /// To join an ECG into a dataset.
@@ -34,7 +34,7 @@ pub struct Calibration {
 /// ECGs that are generated, and in a batch.
 const ECGS: usize = 32;
 
-impl Calibration {
+impl MachineCalibration {
     /// Training ECGs of a study, and what its other parts take of predictions, in trainings of one ECG.
     pub(super) fn train_share(&self, settings: &StudySettings) -> f64 {
         let ecgs = super::list::ecgs(settings).unwrap_or(0) as f64;
@@ -46,7 +46,7 @@ impl Calibration {
 ///
 /// # Errors
 /// What the work brings: a network that does not fit, a generator that is not there.
-pub fn calibrate(settings: &StudySettings) -> Result<Calibration> {
+pub fn calibrate(settings: &StudySettings) -> Result<MachineCalibration> {
     let (source, _) = data::source(settings)?;
     let mut entries = Vec::new();
     let generation_ms = timed(ECGS, || {
@@ -92,7 +92,7 @@ pub fn calibrate(settings: &StudySettings) -> Result<Calibration> {
         perturbed: few,
     };
     let judging_ms = timed(few.len(), || judge.try_out())?;
-    Ok(Calibration { generation_ms, joining_ms: 0.2, forward_ms, training_ms, judging_ms, memory_mb: peak_mb().unwrap_or(0.0) })
+    Ok(MachineCalibration { generation_ms, joining_ms: 0.2, forward_ms, training_ms, judging_ms, memory_mb: peak_mb().unwrap_or(0.0) })
 }
 
 fn timed(count: usize, work: impl FnOnce() -> Result<()>) -> Result<f64> {

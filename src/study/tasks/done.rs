@@ -1,7 +1,7 @@
 //! What has become of tasks: a record of each that is done, with the digests of what it left, and the reason of each that failed.
 
 use super::claim::{CLAIMS, is_claimed};
-use super::list::{Plan, Task, program};
+use super::list::{StudyPlan, Task, program};
 use crate::atomic;
 use crate::audit::digest::kernel;
 use crate::files::digest::sha256_file;
@@ -144,7 +144,7 @@ pub enum State {
 ///
 /// # Errors
 /// [`Error::Format`] for a record that is no record; [`Error::Io`].
-pub fn states(folder: &Path, plan: &Plan) -> Result<Vec<State>> {
+pub fn states(folder: &Path, plan: &StudyPlan) -> Result<Vec<State>> {
     let names = |name: &str| -> BTreeSet<String> {
         std::fs::read_dir(folder.join(name))
             .into_iter()

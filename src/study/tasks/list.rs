@@ -1,6 +1,6 @@
 //! The plan of a study: its settings, and its tasks in the order of their stages. The tasks follow from the settings and sizes alone.
 
-use super::calibration::Calibration;
+use super::calibration::MachineCalibration;
 use crate::atomic;
 use crate::dataset::Target;
 use crate::files::digest::sha256;
@@ -36,7 +36,7 @@ pub struct Sizes {
 /// The plan of a study.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Plan {
+pub struct StudyPlan {
     format: String,
     version: u32,
     /// The program that planned; another version may draw or measure otherwise.
@@ -52,7 +52,7 @@ pub struct Plan {
     /// How large tasks are.
     pub sizes: Sizes,
     /// What the estimates rest on.
-    pub calibration: Calibration,
+    pub calibration: MachineCalibration,
 }
 
 /// What a task does.
@@ -107,12 +107,18 @@ impl Task {
     }
 }
 
-impl Plan {
+impl StudyPlan {
     /// A plan of tasks of about `seconds` each where work can be cut so (a network's training cannot).
     ///
     /// # Errors
     /// [`Error::Usage`] for settings that make no sense, or a plan of more than a million tasks.
-    pub fn new(settings: StudySettings, calibration: Calibration, seconds: f64, base: PathBuf, words: [Vec<String>; 2]) -> Result<Self> {
+    pub fn new(
+        settings: StudySettings,
+        calibration: MachineCalibration,
+        seconds: f64,
+        base: PathBuf,
+        words: [Vec<String>; 2],
+    ) -> Result<Self> {
         settings.check()?;
         let fit = |each: f64, most: usize| ((seconds / each.max(1e-9)) as usize).clamp(1, most.max(1));
         let ecgs = ecgs(&settings).unwrap_or(1);
@@ -121,7 +127,7 @@ impl Plan {
         let [arguments, defaults] = words;
         let program = program();
         let sizes = Sizes { data, chunks };
-        let plan = Plan { format: FORMAT.into(), version: VERSION, program, base, arguments, defaults, settings, sizes, calibration };
+        let plan = StudyPlan { format: FORMAT.into(), version: VERSION, program, base, arguments, defaults, settings, sizes, calibration };
         let count = plan.count();
         if count > MOST_TASKS {
             return Err(Error::Usage(format!("a plan of {count} tasks, more than {MOST_TASKS}: let a task take longer (--task-minutes)")));
@@ -180,7 +186,7 @@ impl Plan {
     /// [`Error::Usage`] if the folder holds another plan; [`Error::Io`].
     pub fn save(&self, folder: &Path) -> Result<()> {
         let path = folder.join(PLAN);
-        if path.exists() && Plan::load(folder)? != *self {
+        if path.exists() && StudyPlan::load(folder)? != *self {
             return Err(Error::Usage(format!("{} holds another plan: choose another folder", folder.display())));
         }
         let mut table = "id,name,stage,needs,seconds\n".to_owned();
@@ -201,7 +207,7 @@ impl Plan {
         if folder.is_dir() && !path.exists() {
             return Err(Error::Usage(format!("{} holds no plan: make one with cardiograd plan … -o DIR", folder.display())));
         }
-        let plan: Plan = intake::json(&path, LARGEST)?;
+        let plan: StudyPlan = intake::json(&path, LARGEST)?;
         if plan.format != FORMAT || plan.version != VERSION {
             return Err(Error::format(&path, format!("'{}' version {}: {FORMAT} version {VERSION} is read", plan.format, plan.version)));
         }
@@ -239,12 +245,18 @@ mod tests {
     use super::*;
     use crate::nn::Preset;
 
-    fn plan(ecgs: usize, perturb: usize, seconds: f64) -> Plan {
+    fn plan(ecgs: usize, perturb: usize, seconds: f64) -> StudyPlan {
         let settings =
             StudySettings { source: DataSource::Simulator { ecgs }, perturb_ecgs: perturb, ..StudySettings::new(Preset::Quick, 1) };
-        let calibration =
-            Calibration { generation_ms: 10.0, training_ms: 2.0, judging_ms: 100.0, joining_ms: 0.1, forward_ms: 0.5, memory_mb: 100.0 };
-        Plan::new(settings, calibration, seconds, PathBuf::from("/"), [Vec::new(), Vec::new()]).unwrap()
+        let calibration = MachineCalibration {
+            generation_ms: 10.0,
+            training_ms: 2.0,
+            judging_ms: 100.0,
+            joining_ms: 0.1,
+            forward_ms: 0.5,
+            memory_mb: 100.0,
+        };
+        StudyPlan::new(settings, calibration, seconds, PathBuf::from("/"), [Vec::new(), Vec::new()]).unwrap()
     }
 
     #[test]
@@ -274,11 +286,11 @@ mod tests {
         let large = plan(150_000, 200_000, 0.001);
         assert!(large.tasks().len() > 100_000);
         large.save(folder.path()).unwrap();
-        assert_eq!(Plan::load(folder.path()).unwrap(), large);
+        assert_eq!(StudyPlan::load(folder.path()).unwrap(), large);
         assert_eq!(std::fs::read_to_string(folder.path().join(TABLE)).unwrap().lines().count(), 1 + large.tasks().len());
         assert!(plan(20, 5, 1.0).save(folder.path()).unwrap_err().to_string().contains("another plan"));
         let text = std::fs::read_to_string(folder.path().join(PLAN)).unwrap();
         std::fs::write(folder.path().join(PLAN), text.replace("\"data\":", "\"dat\":")).unwrap();
-        assert!(Plan::load(folder.path()).unwrap_err().to_string().contains("unknown field"));
+        assert!(StudyPlan::load(folder.path()).unwrap_err().to_string().contains("unknown field"));
     }
 }

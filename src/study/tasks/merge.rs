@@ -1,7 +1,7 @@
 //! Tasks become a study: what they left is checked, put where the study keeps what it has finished, and the study does the rest.
 
 use super::done::Done;
-use super::list::{Plan, Task, Work};
+use super::list::{StudyPlan, Task, Work};
 use super::work::JUDGED;
 use crate::files::atomic;
 use crate::progress::{Report, Step};
@@ -19,7 +19,7 @@ const TOLD: usize = 5;
 /// # Errors
 /// [`Error::Data`] that names every task that is missing, of another plan, program or kernel, or whose files have changed: then nothing is written.
 /// As [`crate::study::run`].
-pub fn merge(folder: &Path, plan: &Plan, out: &Path, report: Report<'_>, notice: &dyn Fn(&str)) -> Result<StudyResults> {
+pub fn merge(folder: &Path, plan: &StudyPlan, out: &Path, report: Report<'_>, notice: &dyn Fn(&str)) -> Result<StudyResults> {
     let tasks = plan.tasks();
     check(folder, plan, &tasks, report)?;
     if out.exists()
@@ -40,7 +40,7 @@ pub fn merge(folder: &Path, plan: &Plan, out: &Path, report: Report<'_>, notice:
 }
 
 /// Every task is done once, of this plan, by one program and one kernel, and its files are as it left them.
-fn check(folder: &Path, plan: &Plan, tasks: &[Task], report: Report<'_>) -> Result<()> {
+fn check(folder: &Path, plan: &StudyPlan, tasks: &[Task], report: Report<'_>) -> Result<()> {
     let digest = plan.digest()?;
     let (mut faults, mut kernel) = (Vec::new(), None);
     for task in tasks {

@@ -14,8 +14,8 @@ mod list;
 pub(crate) mod merge;
 mod work;
 
-pub use calibration::{Calibration, calibrate};
+pub use calibration::{MachineCalibration, calibrate};
 pub use done::{Done, State, states};
-pub use list::{Needs, PLAN, Plan, Sizes, Task, Work};
+pub use list::{Needs, PLAN, Sizes, StudyPlan, Task, Work};
 pub use merge::merge;
 pub use work::{Outcome, attempt};

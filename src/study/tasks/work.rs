@@ -2,7 +2,7 @@
 
 use super::claim::Claim;
 use super::done::{Done, note_failure};
-use super::list::{Plan, Task, Work, ecgs};
+use super::list::{StudyPlan, Task, Work, ecgs};
 use crate::atomic;
 use crate::dataset::{Part, Target, generate_range, join_folders};
 use crate::ecg::measure::Thresholds;
@@ -38,7 +38,7 @@ pub(super) const JUDGED: &str = "judged";
 ///
 /// # Errors
 /// What the work brings; it is noted as the reason for which the task failed.
-pub fn attempt(folder: &Path, plan: &Plan, tasks: &[Task], id: usize, report: Report<'_>) -> Result<Outcome> {
+pub fn attempt(folder: &Path, plan: &StudyPlan, tasks: &[Task], id: usize, report: Report<'_>) -> Result<Outcome> {
     let Some(task) = tasks.get(id) else {
         return Err(Error::Usage(format!("there is no task {id}: the plan has {} (0 to {})", tasks.len(), tasks.len().saturating_sub(1))));
     };
@@ -84,7 +84,7 @@ struct Worker<'a> {
 }
 
 impl Worker<'_> {
-    fn work(&self, plan: &Plan, tasks: &[Task], work: &Work) -> Result<Made> {
+    fn work(&self, plan: &StudyPlan, tasks: &[Task], work: &Work) -> Result<Made> {
         match work {
             Work::Data(range) => self.data(range),
             Work::Join => self.join(tasks),
@@ -132,7 +132,7 @@ impl Worker<'_> {
         Ok((inputs, ["", ".last"].map(|which| PathBuf::from(format!("models/{target}{which}.cgm"))).to_vec()))
     }
 
-    fn judge(&self, plan: &Plan, target: Target, chunks: &Range<usize>) -> Result<Made> {
+    fn judge(&self, plan: &StudyPlan, target: Target, chunks: &Range<usize>) -> Result<Made> {
         let data = self.dataset()?;
         let split = data.dataset.split_by(self.settings.further.split, self.settings.seed())?;
         let path = self.folder.join("models").join(format!("{target}.cgm"));

@@ -1,10 +1,11 @@
 //! The gated recurrent unit (Cho et al. 2014), one layer in one direction, with PyTorch's gates in PyTorch's order: r, z = σ(·), n = tanh(·),
-//! h ← (1 − z) n + z h. It begins with zeros. The reset gate r acts on R h + b ("reset after", as in PyTorch), or on h before that.
+//! h ← (1 − z) n + z h. Without an h to begin with it begins with zeros. The reset gate r acts on R h + b ("reset after", as in PyTorch), or on h before that.
 
 use super::definitions::Gru;
 use super::elementwise::sigmoid;
 use super::recurrent::{
-    Sizes, add_back, add_product, before, chords, column_sums, from_input, initial, middle, repeated, rows, shape, signal, weight_gradient,
+    Layer, Sizes, add_back, add_product, before, beginning, chords, column_sums, forward, from_input, initial, middle, order, rows, secant,
+    shape, to_signal, weight_gradient,
 };
 use super::{Arithmetic, Context, Element, Initial, OpClass, OpDefinition, Problem, Values};
 use crate::Result;
@@ -17,7 +18,7 @@ const Z: usize = 1;
 const N: usize = 2;
 
 /// Everything of a run, step by step and example by example in each.
-struct Run<T> {
+pub(super) struct Run<T> {
     /// The gates before their bends, and behind.
     sums: Vec<T>,
     gates: Vec<T>,
@@ -29,7 +30,7 @@ struct Run<T> {
 }
 
 /// A run in which every bend is a factor and every product has one factor fixed: derivatives at one run, or chords and means between two.
-struct Linear<T> {
+pub(super) struct Linear<T> {
     slopes: Vec<T>,
     gates: Vec<T>,
     held: Vec<T>,
@@ -48,7 +49,7 @@ fn columns<T: Real>(gates: &[T], hidden: usize) -> (Vec<T>, Vec<T>) {
 }
 
 impl Gru {
-    fn run<T: Real>(&self, sizes: Sizes, x: &[T], inputs: &[&Tensor<T>]) -> Run<T> {
+    fn gated<T: Real>(&self, sizes: Sizes, x: &[T], inputs: &[&Tensor<T>]) -> Run<T> {
         let (hidden, state) = (sizes.hidden, sizes.state());
         // Of the state's bias the part of n stands inside of r's product, or outside.
         let of_state: Option<Vec<T>> = inputs.get(4).map(|bias| slice(bias).to_vec());
@@ -61,7 +62,8 @@ impl Gru {
         let (for_gates, for_new) = parts(hidden, inputs[2]);
         let mut gates = vec![T::ZERO; sums.len()];
         let (mut held, mut states) = (vec![T::ZERO; sizes.len * state], vec![T::ZERO; sizes.len * state]);
-        let mut h = vec![T::ZERO; state];
+        let first = beginning(sizes, inputs.get(5));
+        let mut h = first.clone();
         for step in 0..sizes.len {
             let own = step * sizes.wide()..(step + 1) * sizes.wide();
             let held = &mut held[step * state..][..state];
@@ -94,13 +96,13 @@ impl Gru {
             }
             states[step * state..][..state].copy_from_slice(&h);
         }
-        let states_before = before(&states, state);
+        let states_before = before(&states, &first);
         Run { sums, gates, held, states, states_before }
     }
 
-    /// Back through time: what arrives at the gates' sums of every step when `grad` (rows) arrives at the states, and what arrives where the state's
-    /// weights of n give their product.
-    fn back<T: Real>(&self, sizes: Sizes, linear: &Linear<T>, recurrent: &Tensor<T>, grad: &[T]) -> (Vec<T>, Vec<T>) {
+    /// Back through time: what arrives at the gates' sums of every step when `grad` (rows) arrives at the states, what arrives where the state's weights
+    /// of n give their product, and at what h began with.
+    fn back<T: Real>(&self, sizes: Sizes, linear: &Linear<T>, recurrent: &Tensor<T>, grad: &[T]) -> [Vec<T>; 3] {
         let (hidden, state) = (sizes.hidden, sizes.state());
         let (for_gates, for_new) = parts(hidden, recurrent);
         let mut all = vec![T::ZERO; sizes.len * sizes.wide()];
@@ -131,14 +133,7 @@ impl Gru {
             add_back(&columns(&all[start..start + sizes.wide()], hidden).0, for_gates, hidden, &mut onward);
             at_state = onward;
         }
-        (all, at_products)
-    }
-
-    /// What the signal receives of what arrives at the gates' sums.
-    fn to_signal<T: Real>(&self, sizes: Sizes, gates: &[T], weight: &Tensor<T>) -> Tensor<T> {
-        let mut x = vec![T::ZERO; sizes.len * sizes.batch * sizes.features];
-        add_back(gates, slice(weight), sizes.features, &mut x);
-        signal(&x, sizes.batch, sizes.features, sizes.len, self.reverse)
+        [all, at_products, at_state]
     }
 }
 
@@ -160,18 +155,42 @@ fn chord<T: Real>(sizes: Sizes, run: &Run<T>, other: &Run<T>) -> Linear<T> {
     }
 }
 
+impl<T: Real> Layer<T> for Gru {
+    type Run = Run<T>;
+    type Linear = Linear<T>;
+
+    fn is_reversed(&self) -> bool {
+        self.reverse
+    }
+
+    fn run(&self, sizes: Sizes, x: &[T], inputs: &[&Tensor<T>]) -> Run<T> {
+        self.gated(sizes, x, inputs)
+    }
+
+    fn states(run: &Run<T>) -> &[T] {
+        &run.states
+    }
+
+    fn chord(sizes: Sizes, run: &Run<T>, other: &Run<T>) -> Linear<T> {
+        chord(sizes, run, other)
+    }
+
+    fn at_gates(&self, sizes: Sizes, linear: &Linear<T>, recurrent: &Tensor<T>, grad: &[T]) -> Vec<T> {
+        let [gates, _, _] = self.back(sizes, linear, recurrent, grad);
+        gates
+    }
+}
+
 impl<T: Real> Arithmetic<T> for Gru {
     fn forward(&self, inputs: &[&Tensor<T>], _shape: &[usize], _context: &Context<'_, T>) -> Problem<(Tensor<T>, Saved)> {
-        let sizes = Sizes::of(inputs[0].shape(), inputs[2].shape());
-        let states = self.run(sizes, &rows(inputs[0], self.reverse), inputs).states;
-        Ok((signal(&states, sizes.batch, sizes.hidden, sizes.len, self.reverse), Saved::Nothing))
+        Ok((forward(self, inputs), Saved::Nothing))
     }
 
     fn vjp(&self, site: &Site<'_, T>, grad: &Tensor<T>) -> Result<Vec<Option<Tensor<T>>>> {
         let sizes = Sizes::of(site.inputs[0].shape(), site.inputs[2].shape());
         let (x, hidden) = (rows(site.inputs[0], self.reverse), sizes.hidden);
-        let run = self.run(sizes, &x, &site.inputs);
-        let (gates, products) = self.back(sizes, &derivative(sizes, &run), site.inputs[2], &rows(grad, self.reverse));
+        let run = self.gated(sizes, &x, &site.inputs);
+        let [gates, products, first] = self.back(sizes, &derivative(sizes, &run), site.inputs[2], &rows(grad, self.reverse));
         let wide = GATES * hidden;
         let recurrent = || {
             let mut all = weight_gradient(&columns(&gates, hidden).0, N * hidden, &run.states_before, hidden);
@@ -181,30 +200,22 @@ impl<T: Real> Arithmetic<T> for Gru {
             from_vec(site.inputs[2].shape(), all)
         };
         let mut all = vec![
-            site.needs[0].then(|| self.to_signal(sizes, &gates, site.inputs[1])),
+            site.needs[0].then(|| to_signal(sizes, &gates, site.inputs[1], self.reverse)),
             site.needs[1].then(|| from_vec(site.inputs[1].shape(), weight_gradient(&gates, wide, &x, sizes.features))),
             site.needs[2].then(recurrent),
         ];
-        if let [_, _, _, of_input, of_state] = site.needs[..] {
+        if let [_, _, _, of_input, of_state, ..] = site.needs[..] {
             let sums = column_sums(&gates, wide);
             all.push(of_input.then(|| from_vec(&[wide], sums.clone())));
             let new = column_sums(&products, hidden);
             all.push(of_state.then(|| from_vec(&[wide], [&sums[..N * hidden], &new].concat())));
         }
+        all.extend(site.needs.iter().skip(5).map(|need| need.then(|| from_vec(&[hidden], column_sums(&first, hidden)))));
         Ok(all)
     }
 
     fn secant(&self, site: &Site<'_, T>, grad: &Tensor<T>) -> Option<Vec<Option<Tensor<T>>>> {
-        let (others, _) = site.reference.as_ref()?;
-        if site.needs[1..].contains(&true) {
-            return None;
-        }
-        let sizes = Sizes::of(site.inputs[0].shape(), site.inputs[2].shape());
-        let own = self.run(sizes, &rows(site.inputs[0], self.reverse), &site.inputs);
-        let other = self.run(sizes, &rows(&repeated(others[0], sizes.batch), self.reverse), &site.inputs);
-        let (gates, _) = self.back(sizes, &chord(sizes, &own, &other), site.inputs[2], &rows(grad, self.reverse));
-        let none = site.inputs[1..].iter().map(|_| None);
-        Some(std::iter::once(Some(self.to_signal(sizes, &gates, site.inputs[1]))).chain(none).collect())
+        secant(self, site, grad)
     }
 }
 
@@ -214,7 +225,7 @@ impl OpDefinition for Gru {
     }
 
     fn arity(&self) -> (usize, usize) {
-        (3, 5)
+        (3, 6)
     }
 
     fn signals(&self, _inputs: usize) -> usize {
@@ -227,11 +238,11 @@ impl OpDefinition for Gru {
     }
 
     fn shape(&self, inputs: &[&[usize]]) -> Problem<Vec<usize>> {
-        shape(GATES, inputs)
+        shape(GATES, 1, inputs)
     }
 
     fn formula(&self, inputs: &[&[usize]]) -> String {
-        let (from, before) = if self.reverse { ("the last sample to the first", "t+1") } else { ("the first sample to the last", "t−1") };
+        let (from, before) = order(self.reverse);
         let new = if self.linear_before_reset { format!("r (R h[{before}] + b)") } else { format!("R (r h[{before}]) + b") };
         format!(
             "from {from}: r, z = σ(W x[t] + R h[{before}] + b), n = tanh(W x[t] + b + {new}), y[t] = h[t] = (1 − z) n + z h[{before}], {} of each",
@@ -240,13 +251,13 @@ impl OpDefinition for Gru {
     }
 
     fn letters(&self) -> &'static [&'static str] {
-        &["W", "R", "b", "b"]
+        &["W", "R", "b", "b", "h"]
     }
 
     fn element(&self, inputs: &[Values<'_>], shape: &[usize], at: usize) -> Element {
         let (hidden, len, features) = (shape[1], shape[2], inputs[0].shape[1]);
         let (example, k, last) = (at / (hidden * len), at / len % hidden, at % len);
-        let (mut h, mut loud) = (vec![0.0; hidden], 0.0f64);
+        let (mut h, mut loud) = (inputs.get(5).map_or_else(|| vec![0.0; hidden], |state| state.data.to_vec()), 0.0f64);
         let bias = |which: usize, row: usize| inputs.get(which).map_or(0.0, |bias| bias.data[row]);
         let steps = if self.reverse { len - last } else { last + 1 };
         for step in 0..steps {
@@ -275,7 +286,7 @@ impl OpDefinition for Gru {
         Element::of_scale(h[k], 1.0 + loud)
     }
 
-    fn initial(&self, _at: usize) -> Option<Initial> {
-        initial()
+    fn initial(&self, at: usize) -> Option<Initial> {
+        initial(at)
     }
 }

@@ -1,10 +1,11 @@
 //! The long short-term memory (Hochreiter & Schmidhuber 1997; Gers et al. 2000), one layer in one direction, with PyTorch's gates in PyTorch's order:
-//! i, f, o = σ(·), g = tanh(·), c ← f c + i g, h ← o tanh c. It begins with zeros.
+//! i, f, o = σ(·), g = tanh(·), c ← f c + i g, h ← o tanh c. Without h and c to begin with it begins with zeros.
 
 use super::definitions::Lstm;
 use super::elementwise::sigmoid;
 use super::recurrent::{
-    Sizes, add_back, add_product, before, chords, column_sums, from_input, initial, middle, repeated, rows, shape, signal, weight_gradient,
+    Layer, Sizes, add_back, add_product, before, beginning, chords, column_sums, forward, from_input, initial, middle, order, rows, secant,
+    shape, to_signal, weight_gradient,
 };
 use super::{Arithmetic, Context, Element, Initial, OpClass, OpDefinition, Problem, Values};
 use crate::Result;
@@ -18,7 +19,7 @@ const G: usize = 2;
 const O: usize = 3;
 
 /// Everything of a run, step by step and example by example in each.
-struct Run<T> {
+pub(super) struct Run<T> {
     /// The gates before their bends, and behind.
     sums: Vec<T>,
     gates: Vec<T>,
@@ -27,10 +28,12 @@ struct Run<T> {
     bent_cells: Vec<T>,
     /// h.
     states: Vec<T>,
+    /// What h and c began with.
+    first: [Vec<T>; 2],
 }
 
 /// A run in which every bend is a factor and every product has one factor fixed: derivatives at one run, or chords and means between two.
-struct Linear<T> {
+pub(super) struct Linear<T> {
     /// What a gate's change does behind its bend.
     slopes: Vec<T>,
     cell_slopes: Vec<T>,
@@ -42,15 +45,17 @@ struct Linear<T> {
 
 fn run<T: Real>(sizes: Sizes, x: &[T], inputs: &[&Tensor<T>]) -> Run<T> {
     let (hidden, state) = (sizes.hidden, sizes.state());
-    let biases: Vec<&[T]> = inputs[3..].iter().map(|bias| slice(bias)).collect();
+    let first = [5, 6].map(|at| beginning(sizes, inputs.get(at)));
+    let biases: Vec<&[T]> = inputs[3..].iter().take(2).map(|bias| slice(bias)).collect();
     let mut sums = from_input(sizes, x, slice(inputs[1]), &biases);
     let mut gates = vec![T::ZERO; sums.len()];
     let (mut cells, mut bent_cells) = (vec![T::ZERO; sizes.len * state], vec![T::ZERO; sizes.len * state]);
     let mut states = cells.clone();
     for step in 0..sizes.len {
         let (own, past) = (step * sizes.wide()..(step + 1) * sizes.wide(), step.saturating_sub(1) * state..);
-        if step > 0 {
-            add_product(&states[past.clone()][..state], slice(inputs[2]), hidden, &mut sums[own.clone()]);
+        if step > 0 || inputs.len() > 5 {
+            let h = if step > 0 { &states[past.clone()][..state] } else { &first[0] };
+            add_product(h, slice(inputs[2]), hidden, &mut sums[own.clone()]);
         }
         for at in 0..state {
             let (n, k) = (at / hidden, at % hidden);
@@ -59,14 +64,14 @@ fn run<T: Real>(sizes: Sizes, x: &[T], inputs: &[&Tensor<T>]) -> Run<T> {
                 gates[place(gate)] = sigmoid(sums[place(gate)]);
             }
             gates[place(G)] = sums[place(G)].tanh();
-            let last = if step > 0 { cells[past.start + at] } else { T::ZERO };
+            let last = if step > 0 { cells[past.start + at] } else { first[1][at] };
             let cell = gates[place(F)] * last + gates[place(I)] * gates[place(G)];
             cells[step * state + at] = cell;
             bent_cells[step * state + at] = cell.tanh();
             states[step * state + at] = gates[place(O)] * cell.tanh();
         }
     }
-    Run { sums, gates, cells, bent_cells, states }
+    Run { sums, gates, cells, bent_cells, states, first }
 }
 
 fn derivative<T: Real>(sizes: Sizes, run: &Run<T>) -> Linear<T> {
@@ -76,7 +81,7 @@ fn derivative<T: Real>(sizes: Sizes, run: &Run<T>) -> Linear<T> {
         slopes: run.gates.iter().enumerate().map(slope).collect(),
         cell_slopes: run.bent_cells.iter().map(|y| T::ONE - *y * *y).collect(),
         gates: run.gates.clone(),
-        cells_before: before(&run.cells, sizes.state()),
+        cells_before: before(&run.cells, &run.first[1]),
         bent_cells: run.bent_cells.clone(),
     }
 }
@@ -87,13 +92,13 @@ fn chord<T: Real>(sizes: Sizes, run: &Run<T>, other: &Run<T>) -> Linear<T> {
         slopes: chords((&run.sums, &run.gates), (&other.sums, &other.gates), |at| near.slopes[at]),
         cell_slopes: chords((&run.cells, &run.bent_cells), (&other.cells, &other.bent_cells), |at| near.cell_slopes[at]),
         gates: middle(&run.gates, &other.gates),
-        cells_before: before(&middle(&run.cells, &other.cells), sizes.state()),
+        cells_before: before(&middle(&run.cells, &other.cells), &run.first[1]),
         bent_cells: middle(&run.bent_cells, &other.bent_cells),
     }
 }
 
-/// Back through time: what arrives at the gates' sums of every step when `grad` (rows) arrives at the states.
-fn back<T: Real>(sizes: Sizes, linear: &Linear<T>, recurrent: &[T], grad: &[T]) -> Vec<T> {
+/// Back through time: what arrives at the gates' sums of every step when `grad` (rows) arrives at the states, and at what h and c began with.
+fn back<T: Real>(sizes: Sizes, linear: &Linear<T>, recurrent: &[T], grad: &[T]) -> (Vec<T>, [Vec<T>; 2]) {
     let (hidden, state) = (sizes.hidden, sizes.state());
     let mut all = vec![T::ZERO; sizes.len * sizes.wide()];
     let (mut at_state, mut at_cell) = (vec![T::ZERO; state], vec![T::ZERO; state]);
@@ -114,52 +119,61 @@ fn back<T: Real>(sizes: Sizes, linear: &Linear<T>, recurrent: &[T], grad: &[T]) 
         at_state.fill(T::ZERO);
         add_back(own, recurrent, hidden, &mut at_state);
     }
-    all
+    (all, [at_state, at_cell])
 }
 
-/// What the signal receives of what arrives at the gates' sums.
-fn to_signal<T: Real>(sizes: Sizes, gates: &[T], weight: &Tensor<T>, reverse: bool) -> Tensor<T> {
-    let mut x = vec![T::ZERO; sizes.len * sizes.batch * sizes.features];
-    add_back(gates, slice(weight), sizes.features, &mut x);
-    signal(&x, sizes.batch, sizes.features, sizes.len, reverse)
+impl<T: Real> Layer<T> for Lstm {
+    type Run = Run<T>;
+    type Linear = Linear<T>;
+
+    fn is_reversed(&self) -> bool {
+        self.reverse
+    }
+
+    fn run(&self, sizes: Sizes, x: &[T], inputs: &[&Tensor<T>]) -> Run<T> {
+        run(sizes, x, inputs)
+    }
+
+    fn states(run: &Run<T>) -> &[T] {
+        &run.states
+    }
+
+    fn chord(sizes: Sizes, run: &Run<T>, other: &Run<T>) -> Linear<T> {
+        chord(sizes, run, other)
+    }
+
+    fn at_gates(&self, sizes: Sizes, linear: &Linear<T>, recurrent: &Tensor<T>, grad: &[T]) -> Vec<T> {
+        back(sizes, linear, slice(recurrent), grad).0
+    }
 }
 
 impl<T: Real> Arithmetic<T> for Lstm {
     fn forward(&self, inputs: &[&Tensor<T>], _shape: &[usize], _context: &Context<'_, T>) -> Problem<(Tensor<T>, Saved)> {
-        let sizes = Sizes::of(inputs[0].shape(), inputs[2].shape());
-        let states = run(sizes, &rows(inputs[0], self.reverse), inputs).states;
-        Ok((signal(&states, sizes.batch, sizes.hidden, sizes.len, self.reverse), Saved::Nothing))
+        Ok((forward(self, inputs), Saved::Nothing))
     }
 
     fn vjp(&self, site: &Site<'_, T>, grad: &Tensor<T>) -> Result<Vec<Option<Tensor<T>>>> {
         let sizes = Sizes::of(site.inputs[0].shape(), site.inputs[2].shape());
         let x = rows(site.inputs[0], self.reverse);
         let run = run(sizes, &x, &site.inputs);
-        let gates = back(sizes, &derivative(sizes, &run), slice(site.inputs[2]), &rows(grad, self.reverse));
+        let (gates, first) = back(sizes, &derivative(sizes, &run), slice(site.inputs[2]), &rows(grad, self.reverse));
         let wide = GATES * sizes.hidden;
         let mut all = vec![
             site.needs[0].then(|| to_signal(sizes, &gates, site.inputs[1], self.reverse)),
             site.needs[1].then(|| from_vec(site.inputs[1].shape(), weight_gradient(&gates, wide, &x, sizes.features))),
             site.needs[2].then(|| {
-                let states = before(&run.states, sizes.state());
+                let states = before(&run.states, &run.first[0]);
                 from_vec(site.inputs[2].shape(), weight_gradient(&gates, wide, &states, sizes.hidden))
             }),
         ];
-        all.extend(site.needs[3..].iter().map(|need| need.then(|| from_vec(&[wide], column_sums(&gates, wide)))));
+        all.extend(site.needs[3..].iter().take(2).map(|need| need.then(|| from_vec(&[wide], column_sums(&gates, wide)))));
+        let states = site.needs.iter().skip(5).zip(first);
+        all.extend(states.map(|(need, arrived)| need.then(|| from_vec(&[sizes.hidden], column_sums(&arrived, sizes.hidden)))));
         Ok(all)
     }
 
     fn secant(&self, site: &Site<'_, T>, grad: &Tensor<T>) -> Option<Vec<Option<Tensor<T>>>> {
-        let (others, _) = site.reference.as_ref()?;
-        if site.needs[1..].contains(&true) {
-            return None;
-        }
-        let sizes = Sizes::of(site.inputs[0].shape(), site.inputs[2].shape());
-        let own = run(sizes, &rows(site.inputs[0], self.reverse), &site.inputs);
-        let other = run(sizes, &rows(&repeated(others[0], sizes.batch), self.reverse), &site.inputs);
-        let gates = back(sizes, &chord(sizes, &own, &other), slice(site.inputs[2]), &rows(grad, self.reverse));
-        let none = site.inputs[1..].iter().map(|_| None);
-        Some(std::iter::once(Some(to_signal(sizes, &gates, site.inputs[1], self.reverse))).chain(none).collect())
+        secant(self, site, grad)
     }
 }
 
@@ -169,7 +183,7 @@ impl OpDefinition for Lstm {
     }
 
     fn arity(&self) -> (usize, usize) {
-        (3, 5)
+        (3, 7)
     }
 
     fn signals(&self, _inputs: usize) -> usize {
@@ -181,11 +195,11 @@ impl OpDefinition for Lstm {
     }
 
     fn shape(&self, inputs: &[&[usize]]) -> Problem<Vec<usize>> {
-        shape(GATES, inputs)
+        shape(GATES, 2, inputs)
     }
 
     fn formula(&self, inputs: &[&[usize]]) -> String {
-        let (from, before) = if self.reverse { ("the last sample to the first", "t+1") } else { ("the first sample to the last", "t−1") };
+        let (from, before) = order(self.reverse);
         format!(
             "from {from}: i, f, o = σ(W x[t] + R h[{before}] + b), g = tanh(W x[t] + R h[{before}] + b), c[t] = f c[{before}] + i g, y[t] = h[t] = o tanh c[t], {} of each",
             inputs[2][1]
@@ -193,20 +207,21 @@ impl OpDefinition for Lstm {
     }
 
     fn letters(&self) -> &'static [&'static str] {
-        &["W", "R", "b", "b"]
+        &["W", "R", "b", "b", "h", "c"]
     }
 
     fn element(&self, inputs: &[Values<'_>], shape: &[usize], at: usize) -> Element {
         let (hidden, len, features) = (shape[1], shape[2], inputs[0].shape[1]);
         let (n, k, last) = (at / (hidden * len), at / len % hidden, at % len);
-        let (mut h, mut c, mut loud) = (vec![0.0; hidden], vec![0.0; hidden], 0.0f64);
+        let first = |at: usize| inputs.get(at).map_or_else(|| vec![0.0; hidden], |state| state.data.to_vec());
+        let (mut h, mut c, mut loud) = (first(5), first(6), 0.0f64);
         let steps = if self.reverse { len - last } else { last + 1 };
         for step in 0..steps {
             let t = if self.reverse { len - 1 - step } else { step };
             let mut sum = |row: usize| {
                 let x = (0..features).map(|f| inputs[1].data[row * features + f] * inputs[0].data[(n * features + f) * len + t]);
                 let r = (0..hidden).map(|j| inputs[2].data[row * hidden + j] * h[j]);
-                let b = inputs[3..].iter().map(|bias| bias.data[row]);
+                let b = inputs[3..].iter().take(2).map(|bias| bias.data[row]);
                 let found = Element::sum(x.chain(r).chain(b));
                 loud = loud.max(found.scale);
                 found.value
@@ -221,7 +236,7 @@ impl OpDefinition for Lstm {
         Element::of_scale(h[k], 1.0 + loud)
     }
 
-    fn initial(&self, _at: usize) -> Option<Initial> {
-        initial()
+    fn initial(&self, at: usize) -> Option<Initial> {
+        initial(at)
     }
 }

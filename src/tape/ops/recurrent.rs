@@ -2,7 +2,7 @@
 //! run, or by the chord between two.
 
 use super::{Initial, Problem};
-use crate::tape::{Real, Tensor, from_vec, slice};
+use crate::tape::{Real, Site, Tensor, from_vec, slice};
 
 /// Below this difference between two runs the derivative stands for the chord.
 const NEAR: f64 = 1e-10;
@@ -36,8 +36,61 @@ impl Sizes {
     }
 }
 
-/// The shape of a layer's output: x (N, F, L), weights (gates · H, F) and (gates · H, H), and two biases (gates · H) or none give (N, H, L).
-pub(super) fn shape(gates: usize, inputs: &[&[usize]]) -> Problem<Vec<usize>> {
+/// What a layer computes and how it is made linear; what follows from that is the same for all.
+pub(super) trait Layer<T: Real> {
+    /// Everything of a run.
+    type Run;
+    /// A run with every bend and product made linear.
+    type Linear;
+    /// Whether it goes from the last sample to the first.
+    fn is_reversed(&self) -> bool;
+    /// A run over rows of steps.
+    fn run(&self, sizes: Sizes, x: &[T], inputs: &[&Tensor<T>]) -> Self::Run;
+    /// The states of a run, step by step.
+    fn states(run: &Self::Run) -> &[T];
+    /// What is linear between two runs.
+    fn chord(sizes: Sizes, run: &Self::Run, other: &Self::Run) -> Self::Linear;
+    /// What arrives at the gates' sums of every step when `grad` (rows) arrives at the states.
+    fn at_gates(&self, sizes: Sizes, linear: &Self::Linear, recurrent: &Tensor<T>, grad: &[T]) -> Vec<T>;
+}
+
+/// The states of a layer, (N, H, L).
+pub(super) fn forward<T: Real, L: Layer<T>>(layer: &L, inputs: &[&Tensor<T>]) -> Tensor<T> {
+    let sizes = Sizes::of(inputs[0].shape(), inputs[2].shape());
+    let run = layer.run(sizes, &rows(inputs[0], layer.is_reversed()), inputs);
+    signal(L::states(&run), sizes.batch, sizes.hidden, sizes.len, layer.is_reversed())
+}
+
+/// A layer's [`Arithmetic::secant`](super::Arithmetic::secant): its signal alone receives anything.
+pub(super) fn secant<T: Real, L: Layer<T>>(layer: &L, site: &Site<'_, T>, grad: &Tensor<T>) -> Option<Vec<Option<Tensor<T>>>> {
+    let (others, _) = site.reference.as_ref()?;
+    if site.needs[1..].contains(&true) {
+        return None;
+    }
+    let reverse = layer.is_reversed();
+    let sizes = Sizes::of(site.inputs[0].shape(), site.inputs[2].shape());
+    let own = layer.run(sizes, &rows(site.inputs[0], reverse), &site.inputs);
+    let other = layer.run(sizes, &rows(&repeated(others[0], sizes.batch), reverse), &site.inputs);
+    let gates = layer.at_gates(sizes, &L::chord(sizes, &own, &other), site.inputs[2], &rows(grad, reverse));
+    let none = site.inputs[1..].iter().map(|_| None);
+    Some(std::iter::once(Some(to_signal(sizes, &gates, site.inputs[1], reverse))).chain(none).collect())
+}
+
+/// What the signal receives of what arrives at the gates' sums.
+pub(super) fn to_signal<T: Real>(sizes: Sizes, gates: &[T], weight: &Tensor<T>, reverse: bool) -> Tensor<T> {
+    let mut x = vec![T::ZERO; sizes.len * sizes.batch * sizes.features];
+    add_back(gates, slice(weight), sizes.features, &mut x);
+    signal(&x, sizes.batch, sizes.features, sizes.len, reverse)
+}
+
+/// The order of the steps and the step before, in words.
+pub(super) fn order(reverse: bool) -> (&'static str, &'static str) {
+    if reverse { ("the last sample to the first", "t+1") } else { ("the first sample to the last", "t−1") }
+}
+
+/// The shape of a layer's output: x (N, F, L), weights (gates · H, F) and (gates · H, H), and two biases (gates · H) or none, and behind biases what its
+/// `states` begin with (H each), give (N, H, L).
+pub(super) fn shape(gates: usize, states: usize, inputs: &[&[usize]]) -> Problem<Vec<usize>> {
     let (&[batch, features, len], &[rows, own], &[again, hidden]) = (inputs[0], inputs[1], inputs[2]) else {
         return Err(format!("its inputs have shapes {inputs:?}, expected x (N, F, L) and two weights of two axes"));
     };
@@ -48,17 +101,25 @@ pub(super) fn shape(gates: usize, inputs: &[&[usize]]) -> Problem<Vec<usize>> {
             inputs[1], inputs[2]
         ));
     }
-    match inputs.len() {
-        3 => Ok(vec![batch, hidden, len]),
-        5 if *inputs[3] == [rows] && *inputs[4] == [rows] => Ok(vec![batch, hidden, len]),
-        5 => Err(format!("its biases have shapes {:?} and {:?}, expected [{rows}] each", inputs[3], inputs[4])),
-        _ => Err("it has one bias; both are needed, of the input's weights and of the state's, or none".into()),
+    let ends = match inputs.len() {
+        3 => &[],
+        5 => &inputs[5..],
+        all if all == 5 + states => &inputs[5..],
+        4 => return Err("it has one bias; both are needed, of the input's weights and of the state's, or none".into()),
+        _ => return Err(format!("behind two biases it takes nothing, or what {states} states of {hidden} values begin with")),
+    };
+    match inputs.get(3).zip(inputs.get(4)) {
+        Some((a, b)) if **a != [rows] || **b != [rows] => Err(format!("its biases have shapes {a:?} and {b:?}, expected [{rows}] each")),
+        _ if ends.iter().any(|state| **state != [hidden]) => {
+            Err(format!("its states begin with shapes {ends:?}, expected [{hidden}] each"))
+        }
+        _ => Ok(vec![batch, hidden, len]),
     }
 }
 
-/// Weights and biases of both kinds begin uniform in ±1/√H.
-pub(super) fn initial() -> Option<Initial> {
-    Some(Initial::UniformBy(2))
+/// Weights and biases of both kinds begin uniform in ±1/√H, what states begin with at zero.
+pub(super) fn initial(at: usize) -> Option<Initial> {
+    Some(if at < 5 { Initial::UniformBy(2) } else { Initial::Value(0.0) })
 }
 
 /// (N, F, L) as rows of F, step by step in the order in which the layer takes them, example by example in each.
@@ -136,9 +197,16 @@ pub(super) fn from_input<T: Real>(sizes: Sizes, x: &[T], w: &[T], biases: &[&[T]
     all
 }
 
-/// What stands before each step in a list of states: zeros, then all but the last.
-pub(super) fn before<T: Real>(states: &[T], size: usize) -> Vec<T> {
+/// What a state begins with, for every example: a layer's input (H), or zeros.
+pub(super) fn beginning<T: Real>(sizes: Sizes, given: Option<&&Tensor<T>>) -> Vec<T> {
+    given.map_or_else(|| vec![T::ZERO; sizes.state()], |state| slice(state).repeat(sizes.batch))
+}
+
+/// What stands before each step in a list of states: what they begin with, then all but the last.
+pub(super) fn before<T: Real>(states: &[T], first: &[T]) -> Vec<T> {
+    let size = first.len();
     let mut all = vec![T::ZERO; states.len()];
+    all[..size].copy_from_slice(first);
     all[size..].copy_from_slice(&states[..states.len() - size]);
     all
 }

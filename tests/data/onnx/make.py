@@ -154,6 +154,22 @@ class Recurrent(nn.Module):
         return self.fc(states[:, -1] if self.first else states[-1])
 
 
+class Begun(nn.Module):
+    """A recurrent layer whose states begin with what was learned, by a batch that is open."""
+
+    def __init__(self, kind, both):
+        super().__init__()
+        self.kind, self.both = kind, both
+        self.rnn = getattr(nn, kind)(3, 4, batch_first=True, bidirectional=both, bias=not both)
+        self.begin = nn.Parameter(torch.zeros(2, 2 if both else 1, 1, 4))
+        self.fc = nn.Linear(8 if both else 4, 2)
+
+    def forward(self, x):
+        h, c = (state.expand(-1, x.shape[0], -1).contiguous() for state in self.begin)
+        states, _ = self.rnn(x.transpose(1, 2), (h, c) if self.kind == "LSTM" else h)
+        return self.fc(states[:, 3])
+
+
 class Beside(nn.Module):
     """Numbers beside the ECG; batch norms of features; a class token; Einstein sums; heads that come apart from one product."""
 
@@ -174,6 +190,20 @@ class Beside(nn.Module):
         numbers = self.numbers(numbers)
         x = torch.einsum("abc,ac->abc", x, torch.sigmoid(self.gate(numbers)))
         return self.fc(torch.cat([x[:, 0], numbers], 1))
+
+
+class Joined(nn.Module):
+    """Numbers beside the ECG, by layers that have a way back in a graph."""
+
+    def __init__(self):
+        super().__init__()
+        self.first = nn.Sequential(nn.Conv1d(3, 6, 5, padding=2), nn.BatchNorm1d(6), nn.ReLU(), nn.MaxPool1d(2))
+        self.second = nn.Sequential(nn.Conv1d(6, 4, 3, stride=2, padding=1), nn.ReLU())
+        self.numbers = nn.Sequential(nn.Linear(2, 4), nn.ReLU())
+        self.fc = nn.Linear(8, 2)
+
+    def forward(self, ecg, numbers):
+        return self.fc(torch.cat([self.second(self.first(ecg)).mean(-1), self.numbers(numbers)], 1))
 
 
 def spread(module, seed):
@@ -258,11 +288,15 @@ def main():
         ("gru_17_f64", Recurrent("GRU", True, True, "mean"), 17, False, torch.float64),
         ("beside_17", Beside(), 17, False, torch.float32),
         ("beside_17_f64", Beside(), 17, False, torch.float64),
+        ("begun_lstm_17", Begun("LSTM", True), 17, False, torch.float32),
+        ("begun_gru_18_dynamo", Begun("GRU", False), 18, True, torch.float32),
+        ("begun_gru_17_f64", Begun("GRU", True), 17, False, torch.float64),
+        ("joined_17", Joined(), 17, False, torch.float32),
     ]
     for seed, (name, module, opset, dynamo, dtype) in enumerate(cases):
         module = spread(module, seed).to(dtype)
         x = torch.randn(2, 3, 40, dtype=dtype)
-        more = (torch.randn(2, 2, dtype=dtype),) if isinstance(module, Beside) else ()
+        more = (torch.randn(2, 2, dtype=dtype),) if isinstance(module, (Beside, Joined)) else ()
         names = ["x"] + ["numbers"] * len(more)
         path = HERE / f"{name}.onnx"
         kwargs = {} if dynamo else {"dynamic_axes": {name: {0: "n"} for name in names}}

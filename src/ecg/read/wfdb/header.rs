@@ -48,7 +48,7 @@ impl Calibrated {
 
 /// A segment of a record that has several; no name for a gap.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Segment {
+pub(super) struct RecordSegment {
     pub name: Option<String>,
     pub samples: usize,
 }
@@ -60,7 +60,7 @@ pub(super) struct Header {
     pub samples: Option<usize>,
     pub signals: Vec<Signal>,
     /// Segments; none in most records.
-    pub segments: Vec<Segment>,
+    pub segments: Vec<RecordSegment>,
     /// The lines behind `#`.
     pub comments: Vec<String>,
 }
@@ -109,7 +109,7 @@ pub(super) fn parse(text: &str) -> std::result::Result<Header, String> {
     Ok(Header { signals, ..header })
 }
 
-fn segment_lines<'a>(lines: &mut impl Iterator<Item = &'a str>, count: usize) -> std::result::Result<Vec<Segment>, String> {
+fn segment_lines<'a>(lines: &mut impl Iterator<Item = &'a str>, count: usize) -> std::result::Result<Vec<RecordSegment>, String> {
     if count == 0 || count > MOST_SEGMENTS {
         return Err(format!("{count} segments: from 1 to {MOST_SEGMENTS} can be read"));
     }
@@ -122,7 +122,7 @@ fn segment_lines<'a>(lines: &mut impl Iterator<Item = &'a str>, count: usize) ->
         if name != "~" {
             plain(name)?;
         }
-        segments.push(Segment { name: (name != "~").then(|| name.to_owned()), samples });
+        segments.push(RecordSegment { name: (name != "~").then(|| name.to_owned()), samples });
     }
     Ok(segments)
 }

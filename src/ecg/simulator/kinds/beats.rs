@@ -1,7 +1,7 @@
 //! When the beats of a patient come, with their P waves and the pacemaker's spikes.
 
 use super::patients::{Patient, Pattern};
-use crate::ecg::simulator::heart::{normal, uniform};
+use crate::ecg::simulator::draws::{normal, uniform};
 use rand_chacha::ChaCha8Rng;
 use std::f64::consts::TAU;
 

@@ -1,10 +1,7 @@
 //! Which screens each rater sees, in which order, with which heatmaps where.
 
-use super::key::{Key, PRESENTATIONS, RATERS, RaterKey, ScreenKey, View};
-use super::page;
-use crate::dataset::Target;
+use super::key::View;
 use crate::random::{Stage, Stream};
-use crate::report::methods::NINE;
 use crate::report::results::{StudyResults, TargetResults};
 use crate::report::scale::{averaged, scale};
 use crate::report::{embed::quantised, methods::title};
@@ -23,14 +20,6 @@ pub struct Settings {
     pub raters: usize,
     /// Seed of every order and id.
     pub seed: u64,
-}
-
-/// A survey: pages to hand out, and the key to keep.
-pub struct Survey {
-    /// (file name, page) per rater.
-    pub pages: Vec<(String, String)>,
-    /// The key.
-    pub key: Key,
 }
 
 /// The heatmaps of one ECG, target and view, ready for a page: equal in length, in a random order that does not depend on their names.
@@ -59,46 +48,11 @@ pub(super) struct Screen {
 /// Samples per lead that a page holds at most; longer inputs are pooled.
 const POINTS: usize = 700;
 
-/// Makes a survey of a study's heatmaps.
-///
-/// # Errors
-/// [`Error::Usage`] for numbers out of range; [`Error::Data`] when a target lacks heatmaps of a method that others have.
-pub fn make(results: &StudyResults, settings: Settings) -> Result<Survey> {
-    let kept = results.ecgs.ids.len();
-    if settings.ecgs == 0 || settings.ecgs > kept {
-        return Err(Error::Usage(format!("--ecgs {}: the study kept heatmaps of {kept} ECGs, choose from 1 to {kept}", settings.ecgs)));
-    }
-    if !PRESENTATIONS.contains(&settings.presentations) || !RATERS.contains(&settings.raters) {
-        return Err(Error::Usage("a survey takes 1 to 20 presentations and 1 to 100 raters".into()));
-    }
-    let methods: Vec<String> = results.methods().into_iter().filter(|method| NINE.contains(&method.as_str())).collect();
-    if methods.len() < 2 {
-        return Err(Error::Data("a survey needs heatmaps of at least two methods; run `cardiograd study` with more".into()));
-    }
-    let blocks = blocks(results, &methods, settings)?;
-    let survey = format!("{:016x}", stream(settings, 0).rng().next_u64());
-    let targets: Vec<Target> = results.targets.iter().map(|target| target.target).collect();
-    let mut pages = Vec::new();
-    let mut raters = Vec::new();
-    for number in 1..=settings.raters {
-        let rater = format!("rater{number}");
-        let (screens, place) = screens(&blocks, settings, number as u64);
-        pages.push((format!("{rater}.html"), page::page(results, &blocks, &screens, &place, (&survey, &rater), settings)));
-        raters.push(RaterKey {
-            rater,
-            screens: screens.iter().map(|screen| unblinded(screen, &blocks[place[screen.block]], &targets)).collect(),
-        });
-    }
-    let ecgs = results.ecgs.ids[..settings.ecgs].to_vec();
-    let key = Key { survey, seed: settings.seed, methods, ecgs, targets, presentations: settings.presentations, raters };
-    Ok(Survey { pages, key })
-}
-
-fn stream(settings: Settings, rater: u64) -> Stream {
+pub(super) fn stream(settings: Settings, rater: u64) -> Stream {
     Stream::new(settings.seed, Stage::Survey).ecg(rater)
 }
 
-fn blocks(results: &StudyResults, methods: &[String], settings: Settings) -> Result<Vec<Block>> {
+pub(super) fn blocks(results: &StudyResults, methods: &[String], settings: Settings) -> Result<Vec<Block>> {
     let mut rng = stream(settings, 0).repeat(1).rng();
     let mut blocks = Vec::new();
     for (t, target) in results.targets.iter().enumerate() {
@@ -146,7 +100,7 @@ pub(super) fn pool(samples: usize) -> usize {
 
 /// A rater's screens in their order, and the blocks in theirs: `place[k]` is the block at place `k` of the page.
 /// Each presentation goes through every target and view in turn, in an order of its own, so that repeats are far apart.
-fn screens(blocks: &[Block], settings: Settings, rater: u64) -> (Vec<Screen>, Vec<usize>) {
+pub(super) fn screens(blocks: &[Block], settings: Settings, rater: u64) -> (Vec<Screen>, Vec<usize>) {
     let mut rng = stream(settings, rater).rng();
     let place = shuffled(blocks.len(), &mut rng);
     let mut groups: Vec<(usize, View)> = blocks.iter().map(|block| (block.target, block.view)).collect();
@@ -179,23 +133,11 @@ impl Screen {
     }
 }
 
-/// A random order (Fisher and Yates).
+/// A random order (Fisher and Yates). Not `rand`'s: which draws that makes is not promised, and the orders of surveys that were handed out must not change.
 fn shuffled(count: usize, rng: &mut impl Rng) -> Vec<usize> {
     let mut order: Vec<usize> = (0..count).collect();
     for i in (1..count).rev() {
         order.swap(i, rng.random_range(0..=i as u64) as usize);
     }
     order
-}
-
-fn unblinded(screen: &Screen, block: &Block, targets: &[Target]) -> ScreenKey {
-    let choices = screen.choices.iter().zip(&screen.order).map(|(id, at)| (id.clone(), block.methods[*at])).collect();
-    ScreenKey {
-        id: screen.id.clone(),
-        ecg: block.ecg,
-        target: targets[block.target],
-        view: block.view,
-        presentation: screen.presentation,
-        choices,
-    }
 }
