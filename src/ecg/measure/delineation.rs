@@ -58,15 +58,29 @@ impl Delineation {
     }
 }
 
+/// What a beat stands in.
+#[derive(Clone, Copy, Debug)]
+pub struct Around {
+    /// Its RR intervals.
+    pub rr: Rr,
+    /// Where the stimulus is over that its QRS answers, a sample of the beat; `None` where the ventricles are not paced.
+    pub stimulus: Option<usize>,
+}
+
 /// All waves of a beat whose leads count by `weights`.
 ///
 /// # Errors
 /// Why QRS cannot be delineated.
-pub fn delineate(beat: &[Frame], weights: &Frame, rr: Rr, thresholds: &Thresholds) -> Result<Delineation, String> {
+pub fn delineate(beat: &[Frame], weights: &Frame, around: Around, thresholds: &Thresholds) -> Result<Delineation, String> {
+    let Around { rr, stimulus } = around;
     let mut weighed = quality::weigh(beat, weights);
     let smooth = qrs::smooth(&weighed);
     let together = qrs::delineate(&smooth, thresholds)?;
     let (qrs, qrs_spread) = qrs_leads::settle(&smooth, &together, thresholds);
+    let qrs = match stimulus {
+        Some(over) => qrs::answer(&smooth, &qrs, over, thresholds),
+        None => qrs,
+    };
     super::zero_at(&mut weighed, qrs.onset);
     let (for_p, for_t) = (p_wave::smooth(&weighed), t_wave::smooth(&weighed));
     let t = t_wave::delineate(&for_t, &qrs, rr.after, thresholds);

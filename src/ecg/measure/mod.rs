@@ -26,7 +26,8 @@ mod uncertainty;
 
 pub use thresholds::Thresholds;
 
-use delineation::{Delineation, Rr};
+use delineation::{Around, Delineation, Rr};
+use pacing::Paced;
 
 use super::filter::{Biquad, Frame, zero_phase};
 use super::leads::{RATE, twelve};
@@ -109,6 +110,7 @@ struct Shown {
     beat: Vec<Frame>,
     weights: Frame,
     found: Delineation,
+    paced: Paced,
 }
 
 /// A first median finds where QRS begins and where its peak lies; the second one is built around both.
@@ -122,36 +124,53 @@ fn show(recording: &Recording, thresholds: &Thresholds) -> Result<Shown, String>
     let onset = found.onset.saturating_add_signed(-shift);
     let mut beat = median::median(level, &points, Some(onset))?;
     let weights = quality::weights(level, &points, &beat);
-    let found = delineation::delineate(&beat, &weights, *rr, thresholds)?;
-    quality::check_beat(&beat, &found.qrs)?;
-    zero_at(&mut beat, found.qrs.onset);
-    Ok(Shown { points, beat, weights, found })
+    let found = delineation::delineate(&beat, &weights, Around { rr: *rr, stimulus: None }, thresholds)?;
+    let mut shown = Shown { points, beat, weights, found, paced: Paced::default() };
+    shown.find_pacing(recording, thresholds)?;
+    quality::check_beat(&shown.beat, &shown.found.qrs)?;
+    zero_at(&mut shown.beat, shown.found.qrs.onset);
+    Ok(shown)
 }
 
-/// What is paced, how sure the measurements are, and why some are empty.
+impl Shown {
+    /// Whether the beat is paced; if its ventricles are, its QRS is delineated again, behind the stimulus.
+    fn find_pacing(&mut self, recording: &Recording, thresholds: &Thresholds) -> Result<(), String> {
+        let Recording { raw, level, pulses, rr, .. } = recording;
+        let Shown { points, beat, weights, found, paced } = self;
+        *paced = pacing::of_beats(pulses, points, found.qrs.onset);
+        let wide = (found.qrs.offset - found.qrs.onset) as f64 * MS >= pacing::WIDE;
+        let p = |found: &Delineation| found.p.as_ref().is_some_and(|p| median::repeats(level, points, beat, weights, p.onset, p.offset));
+        // Small stimuli are believed only before what a paced beat looks like.
+        if !paced.ventricles && wide && !p(found) {
+            paced.over = pacing::small(raw, points, found.qrs.onset);
+            paced.ventricles = paced.over.is_some();
+        }
+        if paced.over.is_some() {
+            *found = delineation::delineate(beat, weights, Around { rr: *rr, stimulus: paced.over }, thresholds)?;
+        }
+        Ok(())
+    }
+}
+
+/// How sure the measurements are, and why some are empty.
 struct Judged {
-    paced: pacing::Paced,
     sure: uncertainty::Uncertainty,
     notes: Vec<String>,
 }
 
 /// Empties what is not there, cannot be, or cannot be trusted.
 fn judge(recording: &Recording, shown: &mut Shown, thresholds: &Thresholds) -> Result<Judged, String> {
-    let Recording { raw, level, pulses, rr, .. } = recording;
-    let Shown { points, beat, weights, found } = shown;
+    let Recording { level, rr, .. } = recording;
+    let Shown { points, beat, weights, found, paced } = shown;
     let mut notes = Vec::new();
-    let mut paced = pacing::of_beats(pulses, points, found.qrs.onset);
     if !paced.ventricles {
         quality::check_leads(beat, &found.qrs, found.p.as_ref())?;
     }
     found.p = found.p.filter(|p| median::repeats(level, points, beat, weights, p.onset, p.offset));
-    // Small stimuli are believed only before what a paced beat looks like.
-    let wide = (found.qrs.offset - found.qrs.onset) as f64 * MS >= pacing::WIDE;
-    paced.ventricles |= wide && found.p.is_none() && pacing::small(raw, points, found.qrs.onset);
     let no_p = paced.ventricles && !paced.atria;
     let atria = delineation::atria(beat, weights, found, *rr, thresholds);
     plausible::check(found, &atria, *rr, no_p, &mut notes);
-    let sure = uncertainty::of(level, points, beat, weights, found, *rr, thresholds);
+    let sure = uncertainty::of(level, points, beat, weights, found, Around { rr: *rr, stimulus: paced.over }, thresholds);
     if sure.instead.iter().any(Option::is_some) && (found.p.is_some() || found.t.is_some()) {
         found.put(sure.instead);
         plausible::check(found, &atria, *rr, no_p, &mut notes);
@@ -167,7 +186,7 @@ fn judge(recording: &Recording, shown: &mut Shown, thresholds: &Thresholds) -> R
     }
     match qrs {
         Some(reason) => Err(format!("QRS cannot be told from its surroundings: {reason}")),
-        None => Ok(Judged { paced, sure, notes }),
+        None => Ok(Judged { sure, notes }),
     }
 }
 
@@ -213,7 +232,7 @@ fn further(recording: &Recording, shown: &Shown, judged: &Judged, qt_ms: Option<
         notes: judged.notes.join("; "),
         beats_found: Some(beats.all.len() as f64),
         beats_used: Some(used),
-        rhythm: cart::rhythm(beat, beats, found, judged.paced, *rate).into(),
+        rhythm: cart::rhythm(beat, beats, found, shown.paced, *rate).into(),
         p_ms: p.as_ref().map(|p| (p.offset - p.onset) as f64 * MS),
         t_ms: t.as_ref().zip(cart::t_onset(beat, found)).map(|(t, onset)| (t.end - onset) as f64 * MS),
         qtc_ms: qt_ms.map_or([None; 4], |qt| cart::corrected(qt, *rate).map(Some)),

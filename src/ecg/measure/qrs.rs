@@ -1,6 +1,6 @@
 //! QRS onset and offset on the median beat.
 
-use super::shape::{argmax, argmin, magnitude, minus, moving_mean, velocity};
+use super::shape::{argmax, argmin, magnitude, mean, minus, moving_mean, velocity};
 use super::{BEAT, R_AT, Thresholds};
 use crate::ecg::filter::{Biquad, Frame, zero_phase};
 use crate::ecg::leads::RATE;
@@ -54,6 +54,35 @@ pub fn delineate(smooth: &[Frame], thresholds: &Thresholds) -> Result<Qrs, Strin
     let sizes: Vec<f64> = smooth.iter().map(|frame| magnitude(&minus(frame, &zero))).collect();
     let peak = argmax(&sizes, onset, offset + 1);
     Ok(Qrs { onset, peak, offset, noise, speed: speed[top] })
+}
+
+/// The muscle answers a stimulus within so many samples (60 ms) of its end, …
+const ANSWERS: usize = 30;
+/// … after a valley of the velocity that is the lowest of so many samples on either side (6 ms) and below this share of the fastest, …
+const BEFORE_ANSWER: (usize, f64) = (3, 0.35);
+/// … at which the leads are back at the level that they had so many samples (52 to 36 ms) before the stimulus was over, but for this share of the height of QRS: what a
+/// stimulus leaves goes back to where it came from, and QRS does not.
+const BACK: (usize, usize, f64) = (26, 18, 0.1);
+
+/// QRS of a paced beat: it begins where the muscle answers, not with what a stimulus leaves behind, which fades until then. `over`: where the stimulus is over.
+pub fn answer(smooth: &[Frame], qrs: &Qrs, over: usize, thresholds: &Thresholds) -> Qrs {
+    let speed = velocity(smooth);
+    let (beside, share) = BEFORE_ANSWER;
+    let to = (over + ANSWERS).min(qrs.offset.saturating_sub(LASTS));
+    if over < beside || over >= to || qrs.onset > to {
+        return *qrs;
+    }
+    let fastest = (to..=qrs.offset).map(|t| speed[t]).fold(0.0, f64::max);
+    let lowest = |&t: &usize| speed[t] < share * fastest && (t - beside..=t + beside).all(|beside| speed[beside] >= speed[t]);
+    let level = mean(&smooth[over.saturating_sub(BACK.0)..=over.saturating_sub(BACK.1)]);
+    let away = |t: usize| magnitude(&minus(&smooth[t], &level));
+    let back = |&t: &usize| away(t) < BACK.2 * away(qrs.peak);
+    let valley = (over..to).filter(lowest).filter(back).min_by(|&a, &b| speed[a].total_cmp(&speed[b]));
+    let onset = valley.map_or(over, |valley| {
+        let threshold = (thresholds.qrs_onset * fastest).max(SEGMENT * speed[valley]);
+        (valley..to + LASTS).find(|&t| speed[t] > threshold).map_or(valley, |t| t - 1)
+    });
+    if onset > qrs.onset { Qrs { onset, ..*qrs } } else { *qrs }
 }
 
 /// Where QRS can end without doubt, samples after its largest velocity (130 ms).
