@@ -33,7 +33,7 @@ pub struct Spread {
 /// The RR intervals that a beat stands in, samples.
 #[derive(Clone, Copy, Debug)]
 pub struct Rr {
-    /// The mean one.
+    /// The mean one of the dominant rhythm.
     pub mean: f64,
     /// The one that the previous T wave is judged by.
     pub before: f64,
@@ -77,6 +77,7 @@ pub fn delineate(beat: &[Frame], weights: &Frame, around: Around, thresholds: &T
     let smooth = qrs::smooth(&weighed);
     let together = qrs::delineate(&smooth, thresholds)?;
     let (qrs, qrs_spread) = qrs_leads::settle(&smooth, &together, thresholds);
+    let qrs = qrs::with_late_wave(&smooth, qrs, thresholds);
     let qrs = match stimulus {
         Some(over) => qrs::answer(&smooth, &qrs, over, thresholds),
         None => qrs,
@@ -86,7 +87,7 @@ pub fn delineate(beat: &[Frame], weights: &Frame, around: Around, thresholds: &T
     let t = t_wave::delineate(&for_t, &qrs, rr.after, thresholds);
     let p = p_wave::delineate(&for_p, &qrs, t.as_ref().map(|t| t.end), rr.before, thresholds);
     let p_leads = p.as_ref().and_then(|p| p_leads::delineate(&for_p, p, &qrs, thresholds));
-    let p = p.map(|p| PWave { onset: p_leads.map_or(p.onset, |leads| first_onset(p.onset, leads.at)), ..p });
+    let p = p.map(|p| PWave { onset: p_leads.map_or(p.onset, |leads| first_onset(p.onset, leads.at, p.offset)), ..p });
     let next_p = p.as_ref().map_or(f64::INFINITY, |p| p.onset as f64 + rr.after - 4.0).min(qrs.onset as f64 + rr.after - 40.0) as usize;
     let rest = level_at_rest(&weighed, p.as_ref(), t.as_ref());
     let t = t_wave::last_flank(&for_t, &qrs, next_p, rest.as_ref(), thresholds).or(t);
@@ -162,11 +163,12 @@ const LATER: f64 = 6.0;
 const EARLIER: f64 = 10.0;
 
 /// P onset between what all leads together and what the single ones say.
-fn first_onset(together: usize, leads: f64) -> usize {
+fn first_onset(together: usize, leads: f64, offset: usize) -> usize {
     let later = leads - together as f64;
     match later {
         _ if later > LATER => together,
-        _ if later < -EARLIER => leads as usize,
+        _ if later < -EARLIER && offset as f64 - leads <= p_wave::LONGEST_P as f64 => leads as usize,
+        _ if later < -EARLIER => together,
         _ => ((leads + together as f64) / 2.0).round() as usize,
     }
 }

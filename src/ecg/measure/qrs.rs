@@ -118,6 +118,35 @@ fn last_flank(speed: &[f64], top: usize, end: usize, threshold: f64) -> usize {
     end
 }
 
+/// A wave behind QRS belongs to it if it has its crest within so many samples (70 ms) of where QRS had come to rest, …
+const LATE_CREST: usize = 35;
+/// … is at least so high, µV and as a share of the height of QRS, …
+const LATE_SIZE: (f64, f64) = (30.0, 0.03);
+/// … and is back within so many samples of the crest (50 ms) and of that rest (96 ms), but for a share of its height: T lasts longer.
+const LATE_BACK: (usize, usize, f64) = (25, 48, 0.3);
+
+/// QRS with a low r′ of right bundle branch block behind it: slower than any share of the fastest flank, but out and back sooner than T.
+pub fn with_late_wave(smooth: &[Frame], qrs: Qrs, thresholds: &Thresholds) -> Qrs {
+    let end = qrs.offset;
+    let away = |t: usize| magnitude(&minus(&smooth[t], &smooth[end]));
+    let highest = |from: usize, to: usize| (from..to).fold(from, |best, t| if away(t) > away(best) { t } else { best });
+    let crest = highest(end, end + LATE_CREST);
+    let inside = crest > end + 4 && crest + 1 < end + LATE_CREST;
+    if end > qrs.onset + REACH || !inside || away(crest) < LATE_SIZE.0.max(LATE_SIZE.1 * away(highest(qrs.onset, end))) {
+        return qrs;
+    }
+    let (within, lasts, rest) = LATE_BACK;
+    let low = |&t: &usize| away(t) < rest * away(crest);
+    let Some(back) = (crest..(crest + within).min(end + lasts)).find(low) else { return qrs };
+    // What swings on is no wave that ends.
+    if !(back..back + 10).all(|t| away(t) < 0.5 * away(crest)) {
+        return qrs;
+    }
+    let speed = velocity(&smooth[..back + LATE_LASTS + 2]);
+    let threshold = (thresholds.qrs_offset * qrs.speed).max(1.8 * qrs.noise);
+    Qrs { offset: (back..back + LATE_LASTS).find(|&t| speed[t] < threshold).unwrap_or(back), ..qrs }
+}
+
 /// The velocity of noise alone: the lowest 40-ms mean outside QRS.
 fn floor(speed: &[f64], top: usize) -> f64 {
     let means = moving_mean(speed, 21);
