@@ -10,6 +10,7 @@ mod evaluate;
 mod explain;
 mod export;
 mod generate;
+mod given;
 mod growing;
 mod import_;
 mod inputs;
