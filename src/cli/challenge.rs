@@ -11,11 +11,11 @@ use crate::atomic::{self, AtomicFolder};
 use crate::attribution::catalogue::{LeftOut, able};
 use crate::attribution::{Method, Settings as AttributionSettings};
 use crate::challenge::{About, Challenged, Control, Criterion, Settings, Subject, challenge, json, summary, summary_words, write};
-use crate::dataset::{Dataset, InputKind, Split, Target};
+use crate::dataset::{Dataset, InputKind, Split};
 use crate::files::digest::sha256_file;
 use crate::intake::{self, Most};
 use crate::nn::Model;
-use crate::study::{DataSource, StudySettings};
+use crate::study::{DataSource, NetworkOutput, StudySettings};
 use crate::{Error, Result};
 use std::path::{Path, PathBuf};
 
@@ -218,17 +218,18 @@ impl Args {
         if self.options.any() {
             return Err(Error::Usage("--arch, --target, --input and --column belong to models, which need --data".into()));
         }
+        let outputs = study.outputs()?;
         let named = |name: &str| {
-            let found = study.targets.iter().copied().find(|target| target.name() == name.trim());
+            let found = outputs.iter().copied().find(|output| output.target.name() == name.trim());
             found.ok_or_else(|| Error::Usage(format!("{} has no network for {name}", folder.display())))
         };
         let mut targets = match self.targets.as_deref() {
-            Some(list) => list.split(',').map(named).collect::<Result<Vec<Target>>>()?,
-            None => study.targets.clone(),
+            Some(list) => list.split(',').map(named).collect::<Result<Vec<NetworkOutput>>>()?,
+            None => outputs.clone(),
         };
-        targets.sort();
+        targets.sort_by_key(|output| output.target);
         if let Some(pair) = targets.windows(2).find(|pair| pair[0] == pair[1]) {
-            return Err(Error::Usage(format!("'{}' is listed twice", pair[0])));
+            return Err(Error::Usage(format!("'{}' is listed twice", pair[0].target)));
         }
         let data = match &study.source {
             DataSource::Dataset(path) => path.clone(),
@@ -239,11 +240,12 @@ impl Args {
             dataset = dataset.read_labels(&labels.path, labels.pass_unknown)?;
         }
         let split = dataset.split_by(study.further.split, study.seed())?;
-        let one = |target: &Target| {
-            let path = folder.join("models").join(format!("{target}.cgm"));
-            let model = Model::load(&path)?;
+        let one = |output: &NetworkOutput| {
+            let path = output.model(folder);
+            let model = output.narrowed_model(Model::load(&path)?)?;
             let digest = format!("sha256:{}", sha256_file(&path)?);
-            let loaded = Loaded { name: target.name().into(), model, target: *target, input: study.input, digest, column: 0 };
+            let NetworkOutput { target, column, .. } = *output;
+            let loaded = Loaded { name: target.name().into(), model, target, input: study.input, digest, column };
             Ok(Subjected { loaded, split: split.clone() })
         };
         let models = targets.iter().map(one).collect::<Result<Vec<_>>>()?;

@@ -13,6 +13,7 @@ mod explain;
 #[cfg(feature = "cli")]
 mod export;
 mod generate;
+mod given;
 mod growing;
 mod import_;
 mod inputs;

@@ -199,7 +199,7 @@ pub struct Prediction {
     pub ecg: u64,
     /// The measured value.
     pub truth: f64,
-    /// The network's.
+    /// The network's; of yes or no the logit, of one class of several the log-odds of its softmax probability.
     pub predicted: f64,
     /// The exact value, where the dataset knows it.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -49,7 +49,9 @@ pub fn any_published(analyses: &[PerturbationAnalysis]) -> bool {
 pub fn data(results: &StudyResults) -> Table {
     let mut table = Table::new("Measurements of the ECGs", ["Measurement", "ECGs", "Mean", "SD", "Minimum", "Median", "Maximum"]);
     for d in &results.data.targets {
-        let numbers = [d.mean, d.sd, d.min, d.median, d.max].map(|value| Cell::number(value, 1));
+        // Of yes or no the mean is the share of yes.
+        let digits = if d.target.is_regression() { 1 } else { 3 };
+        let numbers = [d.mean, d.sd, d.min, d.median, d.max].map(|value| Cell::number(value, digits));
         table.rows.push([Cell::text(column(d.target)), Cell::number(d.n as f64, 0)].into_iter().chain(numbers).collect());
     }
     table

@@ -1,5 +1,6 @@
 //! What a study is made of: the settings, and the presets.
 
+use super::NetworkOutput;
 use crate::attribution::{Method, Settings as AttributionSettings};
 use crate::dataset::{InputKind, Place, SplitBy, Target, Transform};
 use crate::ecg::leads::LEADS;
@@ -106,9 +107,10 @@ impl StudySettings {
         }
     }
 
-    /// How methods are set for a target's network.
-    pub fn attribution(&self, target: Target) -> AttributionSettings {
-        AttributionSettings { seed: self.seed(), target: target.index(), ..AttributionSettings::default() }
+    /// How methods are set for an output of a network.
+    pub fn attribution(&self, output: &NetworkOutput) -> AttributionSettings {
+        let target = output.target.index().wrapping_add(output.column as u32);
+        AttributionSettings { seed: self.seed(), target, ..AttributionSettings::default() }
     }
 
     /// How ECGs are perturbed.
@@ -138,10 +140,7 @@ impl StudySettings {
         if self.perturb_ecgs == 0 || self.heatmap_ecgs == 0 {
             return wrong("a study needs at least one ECG to perturb and one to draw");
         }
-        if let Some(wide) = self.targets.iter().find(|target| target.width() != 1) {
-            let what = "a study explains one output a network: name its classes, COLUMN=CLASS, one by one";
-            return Err(Error::Usage(format!("'{wide}' has {} outputs: {what}", wide.width())));
-        }
+        self.check_outputs()?;
         let points = LEADS.len() * self.input.samples();
         if self.iterations > points {
             return Err(Error::Usage(format!("{} points to perturb: an ECG of this input has {points}", self.iterations)));
@@ -152,6 +151,14 @@ impl StudySettings {
             ))),
             _ => Ok(()),
         }
+    }
+
+    /// The scorings by which targets of each kind are ranked.
+    fn scorings(&self) -> String {
+        let mut own: Vec<&str> = self.targets.iter().map(|target| self.scoring.for_kind(target.kind()).name()).collect();
+        own.sort_by_key(|name| *name != self.scoring.name());
+        own.dedup();
+        own.join(" ")
     }
 
     /// The settings by name, in the order in which a person would read them.
@@ -179,7 +186,7 @@ impl StudySettings {
             ("ECGs with heatmaps", self.heatmap_ecgs.to_string()),
             ("ECGs perturbed", self.perturb_ecgs.to_string()),
             ("points perturbed", self.iterations.to_string()),
-            ("scoring", self.scoring.to_string()),
+            ("scoring", self.scorings()),
             ("kernel", cardiograd_kernels::Isa::best().to_string()),
         ];
         let further = Some(("further", self.further.to_string())).filter(|(_, words)| !words.is_empty());

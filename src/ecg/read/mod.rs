@@ -2,6 +2,7 @@
 
 pub mod aecg;
 mod arrays;
+mod beat;
 mod bytes;
 mod calibration;
 pub mod cardiosoft;

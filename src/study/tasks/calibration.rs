@@ -1,12 +1,12 @@
 //! What work takes on this machine, measured in seconds by doing a little of each, so that a user sees what a study will take before it begins.
 
 use crate::attribution::Settings as AttributionSettings;
-use crate::dataset::Part;
+use crate::dataset::{Part, Target};
 use crate::ecg::measure::Thresholds;
 use crate::nn::{Examples, TrainSettings, Trainer, TrainingData, initialise, load_program, predict_ecgs};
 use crate::progress::silent;
 use crate::study::judge::Judge;
-use crate::study::{StudySettings, data};
+use crate::study::{NetworkOutput, StudySettings, data};
 use crate::tape::Network;
 use crate::{Error, Result};
 use ndarray::{Array3, Axis};
@@ -72,7 +72,8 @@ pub fn calibrate(settings: &StudySettings) -> Result<MachineCalibration> {
     // The first run compiles plans.
     predict_ecgs(&network, &inputs, &ecgs, "", &silent)?;
     let forward_ms = timed(ECGS, || predict_ecgs(&network, &inputs, &ecgs, "", &silent).map(drop))?;
-    let target = settings.targets[0];
+    // How long it takes does not depend on what is predicted, as long as that is a number.
+    let target = settings.targets.iter().copied().find(|target| target.is_regression()).unwrap_or(Target::Qt);
     let examples = Examples { ecgs: ecgs.clone(), values: ecgs.iter().map(|ecg| 100.0 + *ecg as f64).collect() };
     let few = Examples { ecgs: ecgs[..1].to_vec(), values: examples.values[..1].to_vec() };
     let data = TrainingData { target, input: settings.input, inputs: &inputs, train: &examples, validation: &few, test: &few };
@@ -80,7 +81,8 @@ pub fn calibrate(settings: &StudySettings) -> Result<MachineCalibration> {
     let mut trainer = Trainer::new(&program, data, &TrainSettings { epochs: 2, ..settings.training() })?;
     trainer.epoch(&silent)?;
     let training_ms = timed(ECGS, || trainer.epoch(&silent))?;
-    let (attribution, perturbation): (AttributionSettings, _) = (settings.attribution(target), settings.perturbation());
+    let (attribution, perturbation): (AttributionSettings, _) =
+        (settings.attribution(&NetworkOutput { network: target, column: 0, target }), settings.perturbation());
     let few = &ecgs[..2];
     let judge = Judge {
         network: &network,

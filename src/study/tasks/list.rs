@@ -6,7 +6,7 @@ use crate::dataset::Target;
 use crate::files::digest::sha256;
 use crate::intake::{self, Most};
 use crate::study::judge::CHUNK;
-use crate::study::{DataSource, StudySettings};
+use crate::study::{DataSource, NetworkOutput, StudySettings};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::fmt::Write;
@@ -64,8 +64,8 @@ pub enum Work {
     Join,
     /// Trains the network of a target.
     Train(Target),
-    /// Explains and perturbs the test ECGs of these chunks of 16 with the network of a target; chunks beyond the last ECG are nothing to do.
-    Judge(Target, Range<usize>),
+    /// Explains and perturbs the test ECGs of these chunks of 16 with an output of a target's network; chunks beyond the last ECG are nothing to do.
+    Judge(NetworkOutput, Range<usize>),
 }
 
 /// Tasks that must be done before one can begin.
@@ -92,7 +92,7 @@ impl Task {
             Work::Data(ecgs) => format!("data-{}", span(ecgs)),
             Work::Join => "dataset".into(),
             Work::Train(target) => format!("train-{target}"),
-            Work::Judge(target, chunks) => format!("judge-{target}-{}", span(chunks)),
+            Work::Judge(output, chunks) => format!("judge-{}-{}", output.target, span(chunks)),
         }
     }
 
@@ -137,7 +137,8 @@ impl StudyPlan {
 
     fn count(&self) -> usize {
         let data = ecgs(&self.settings).map_or(0, |ecgs| ecgs.div_ceil(self.sizes.data) + 1);
-        data + self.settings.targets.len() * (1 + most_chunks(&self.settings).div_ceil(self.sizes.chunks))
+        let judging = self.settings.outputs().map_or(0, |outputs| outputs.len()) * most_chunks(&self.settings).div_ceil(self.sizes.chunks);
+        data + self.settings.targets.len() + judging
     }
 
     /// The tasks, in the order of their stages: a task needs earlier ones only.
@@ -163,9 +164,12 @@ impl StudyPlan {
         let training = times.training_ms * settings.training.epochs as f64 * times.train_share(settings);
         let trained: Vec<usize> = settings.targets.iter().map(|target| add(Work::Train(*target), dataset.clone(), training)).collect();
         for (target, network) in settings.targets.iter().zip(trained) {
-            for piece in pieces(most_chunks(settings), chunks) {
-                let ms = (piece.len() * CHUNK) as f64 * times.judging_ms;
-                add(Work::Judge(*target, piece), network..network + 1, ms);
+            // Settings whose outputs cannot be told are refused before.
+            for output in NetworkOutput::of(*target).unwrap_or_default() {
+                for piece in pieces(most_chunks(settings), chunks) {
+                    let ms = (piece.len() * CHUNK) as f64 * times.judging_ms;
+                    add(Work::Judge(output, piece), network..network + 1, ms);
+                }
             }
         }
         tasks

@@ -33,8 +33,8 @@ pub fn merge(folder: &Path, plan: &StudyPlan, out: &Path, report: Report<'_>, no
     for part in [Some("models"), generated.then_some(DATASET)].into_iter().flatten() {
         lend(&folder.join(part), &out.join(part))?;
     }
-    for target in &plan.settings.targets {
-        lend(&folder.join(JUDGED).join(target.name()), &out.join("cache").join(target.name()))?;
+    for output in plan.settings.outputs()? {
+        lend(&folder.join(JUDGED).join(output.target.name()), &out.join("cache").join(output.target.name()))?;
     }
     pipeline::run(out, &plan.settings, report, notice)
 }

@@ -11,7 +11,7 @@ use crate::nn::{Examples, Model, load_program};
 use crate::progress::Report;
 use crate::study::data::{self, DATASET, Data};
 use crate::study::judge::Judge;
-use crate::study::{StudySettings, pipeline, training};
+use crate::study::{NetworkOutput, StudySettings, pipeline, training};
 use crate::{Error, Result};
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -89,7 +89,7 @@ impl Worker<'_> {
             Work::Data(range) => self.data(range),
             Work::Join => self.join(tasks),
             Work::Train(target) => self.train(*target),
-            Work::Judge(target, chunks) => self.judge(plan, *target, chunks),
+            Work::Judge(output, chunks) => self.judge(plan, output, chunks),
         }
     }
 
@@ -132,16 +132,17 @@ impl Worker<'_> {
         Ok((inputs, ["", ".last"].map(|which| PathBuf::from(format!("models/{target}{which}.cgm"))).to_vec()))
     }
 
-    fn judge(&self, plan: &StudyPlan, target: Target, chunks: &Range<usize>) -> Result<Made> {
+    fn judge(&self, plan: &StudyPlan, output: &NetworkOutput, chunks: &Range<usize>) -> Result<Made> {
+        let target = output.target;
         let data = self.dataset()?;
         let split = data.dataset.split_by(self.settings.further.split, self.settings.seed())?;
-        let path = self.folder.join("models").join(format!("{target}.cgm"));
-        let (model, network) = (format!("sha256:{}", sha256_file(&path)?), Model::load(&path)?.network);
+        let path = output.model(self.folder);
+        let (model, network) = (format!("sha256:{}", sha256_file(&path)?), output.narrowed(Model::load(&path)?.network)?);
         let (kept, examples) =
             (pipeline::kept(&data.dataset, &split, self.settings), Examples::of(&data.dataset, &split, Part::Test, target));
         let ecgs = &examples.ecgs[..examples.len().min(self.settings.perturb_ecgs)];
         let inputs = |ecgs: &[usize]| data.dataset.inputs(ecgs, self.settings.input);
-        let (attribution, perturbation) = (plan.settings.attribution(target), plan.settings.perturbation());
+        let (attribution, perturbation) = (plan.settings.attribution(output), plan.settings.perturbation());
         let judge = Judge {
             network: &network,
             inputs: &inputs,
@@ -154,7 +155,7 @@ impl Worker<'_> {
         let folder = Path::new(JUDGED).join(target.name());
         std::fs::create_dir_all(self.folder.join(&folder)).map_err(|source| Error::io(self.folder.join(&folder), source))?;
         let mark = folder.join("digest");
-        let digest = judge.digest(&format!("{model} {}", data.digest));
+        let digest = judge.digest(&format!("{model}{} {}", output.mark(), data.digest));
         if !self.folder.join(&mark).exists() {
             atomic::write(self.folder.join(&mark), digest.as_bytes())?;
         }
