@@ -8,7 +8,7 @@ use cardiograd::evaluation::ranks;
 use cardiograd::evaluation::scores::{self, Scoring};
 use cardiograd::report::colour::{Palette, Style};
 use cardiograd::report::heatmap::{self, Heatmap};
-use cardiograd::report::methods::meaning;
+use cardiograd::report::methods::{meaning, title};
 use cardiograd::report::svg::Svg;
 use cardiograd::report::{
     StudyResults, against, analysis, chart, curve_chart, error_tables, figures, findings, page, paper, pdf, png, published, rank_chart,
@@ -246,6 +246,7 @@ fn a_worthless_network_is_announced() {
     let test = study.targets[2].metrics.iter_mut().find(|metrics| metrics.split == "test").expect("a test split");
     test.mae = 1.2 * test.mae_of_mean;
     assert!(said(&study));
+    assert_eq!(error_tables::metrics(&study).markdown().matches("(worse than the mean)").count(), 1);
 }
 
 #[test]
@@ -256,12 +257,20 @@ fn figures_of_a_study() {
     assert_eq!(analyses.len(), 6);
     let curves = keep("curves", curve_chart::perturbation_curves(&analyses, false, style));
     // Each curve has its name at its end; bands are asked for.
-    assert_eq!(curves.matches(">SmoothGrad<").count(), 6);
+    // Behind it stands its class.
+    assert_eq!((curves.matches(">SmoothGrad (1)<").count(), curves.matches(">Random (3)<").count()), (6, 6));
+    assert!(figures::curves(&analyses, false, style).caption.contains("best (1), medium (2), poor (3)"));
     assert!(!curves.contains("fill-opacity=\".15\"") && curves.contains("Largest area to 15 points"));
     assert!(curve_chart::perturbation_curves(&analyses, true, style).finish().contains("fill-opacity=\".15\""));
     keep("curves_dark", curve_chart::perturbation_curves(&analyses, true, Style { dark: true, ..style }));
     let ranks = keep("rank_stability", rank_chart::stability(&analyses, style));
     assert_eq!(ranks.matches("<circle").count(), 6 * 10);
+    for analysis in &analyses {
+        for (method, class) in analysis.methods.iter().zip(analysis.classes(analysis.scoring)) {
+            let mark = class.map_or_else(String::new, |class| format!(" ({class})"));
+            assert!(ranks.contains(&format!(">{}{mark}<", title(method))), "{method}{mark}");
+        }
+    }
     keep("predictions", chart::predictions(&study.targets[0], style));
     for analysis in &analyses {
         let drawn = keep("critical_difference", chart::critical_difference(analysis, style).expect("a diagram"));
@@ -367,6 +376,9 @@ fn findings_claim_no_more_than_the_tests() {
         assert_eq!(told.contains("PR interval: over 60 ECGs no winner can be named"), p == 0.5 && first != saliency, "{told}");
         assert_eq!(told.contains("told apart from every other method by Holm's tests"), p == 0.001, "{told}");
     }
+    // What is the same for several targets is one sentence.
+    let told = text(&study, &analyses);
+    assert_eq!(told.matches("SmoothGrad raises the error most").count(), 1, "{told}");
     assert!(
         findings::warnings(&study)[0]
             .contains("its 2000 ECGs are simulated. Networks were trained for 5 epochs, few beside the study's 100")

@@ -30,6 +30,7 @@ mod provenance;
 mod recordings;
 mod references;
 mod render;
+mod report;
 mod rows;
 mod segments;
 mod shipped;
@@ -126,6 +127,8 @@ enum Command {
     Inspect(inspect::Args),
     /// Draw an ECG, a heatmap or perturbation curves as SVG or PNG.
     Render(render::Args),
+    /// The report of a finished study anew, and the study held against the published one.
+    Report(report::Args),
     /// The blinded expert review: make its pages, tally its votes.
     Survey(survey::Args),
 }
@@ -177,6 +180,7 @@ fn dispatch(command: &Command, globals: &Globals) -> Result<()> {
         Command::Export(args) => export::run(args, globals),
         Command::Inspect(args) => inspect::run(args, globals),
         Command::Render(args) => render::run(args, globals),
+        Command::Report(args) => report::run(args, globals),
         Command::Survey(args) => survey::run(args, globals),
     }
 }

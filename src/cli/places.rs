@@ -47,6 +47,7 @@ impl Command {
             Command::Convert(args) => args.places(),
             Command::Export(args) => args.places(),
             Command::Render(args) => args.places(),
+            Command::Report(args) => args.places(),
             Command::Survey(args) => args.places(),
             Command::Models(args) => args.places(),
             Command::Evaluate(args) => args.places(),
