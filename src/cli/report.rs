@@ -1,13 +1,17 @@
 //! `cardiograd report`: what people look at of a study that is finished, and the study held against the published one.
 
+use super::numbers::{ROUNDS, up_to};
 use super::places::{Output, Places};
 use super::{Globals, print};
 use crate::atomic::OutputLock;
-use crate::report::reproduction::{Judgement, Named, Reproduction, Verdict};
+use crate::report::reproduction::{Named, Reproduction, Verdict};
 use crate::report::store;
 use crate::report::{StudyResults, write};
 use crate::{Error, Result};
 use std::path::{Path, PathBuf};
+
+/// Resamples behind intervals where nothing else is asked for.
+const RESAMPLES: usize = 1000;
 
 /// Arguments of `cardiograd report`.
 #[derive(clap::Args, Clone, Debug)]
@@ -25,6 +29,9 @@ pub struct Args {
     /// Another study for the document's tables of what each difference does; as often as there are studies.
     #[arg(long, value_name = "[NAME=]DIR", requires = "reproduction")]
     against: Vec<Other>,
+    /// Bootstrap resamples of ECGs behind the document's intervals.
+    #[arg(long, default_value_t = RESAMPLES, value_name = "N", value_parser = up_to::<ROUNDS>, requires = "reproduction")]
+    resamples: usize,
 }
 
 /// A study's folder, with the name that it gets in tables.
@@ -85,10 +92,11 @@ fn reproduced(args: &Args, results: &StudyResults, file: &Path) -> Result<serde_
     let others: Vec<Named> = args.against.iter().map(load).collect::<Result<_>>()?;
     let against: String = others.iter().map(|other| format!(" --against '{}=DIR'", other.name)).collect();
     let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let held = Reproduction::new(results, &others)?;
-    let folder = held.write(file, &format!("cardiograd report out --reproduction {name}{against}"))?;
+    let held = Reproduction::new(results, &others, args.resamples.max(1))?;
+    let resamples = if args.resamples == RESAMPLES { String::new() } else { format!(" --resamples {}", args.resamples) };
+    let folder = held.write(file, &format!("cardiograd report out --reproduction {name}{against}{resamples}"))?;
     let judgements = held.judgements();
-    let count = |verdict: Verdict| judgements.iter().filter(|judged: &&Judgement| judged.verdict == verdict).count();
+    let count = |verdict: Verdict| judgements.iter().filter(|judged| judged.verdict == verdict).count();
     let all = [Verdict::Holds, Verdict::DoesNotHold, Verdict::CannotBeTold];
     let counts: serde_json::Map<_, _> =
         all.into_iter().map(|verdict| (verdict.words().replace(' ', "_"), serde_json::json!(count(verdict)))).collect();

@@ -14,7 +14,7 @@ use rayon::prelude::*;
 /// Resamples behind the bands of the curves.
 const BAND_RESAMPLES: usize = 200;
 /// Resamples behind the intervals of areas and ranks.
-pub(super) const RANK_RESAMPLES: usize = 1000;
+const RANK_RESAMPLES: usize = 1000;
 
 /// What perturbation says about the methods for one target.
 #[derive(Clone, Debug)]

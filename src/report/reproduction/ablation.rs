@@ -5,6 +5,7 @@ use super::tables::{counted, error_of, kind};
 use super::verdict::Figure;
 use super::{Named, Reproduction};
 use crate::dataset::Target;
+use crate::evaluation::ranks::spearman;
 use crate::report::methods::{NINE, title};
 use crate::report::published;
 use crate::report::results::StudyResults;
@@ -83,7 +84,7 @@ fn likeness(of: &Reproduction<'_>) -> Table {
         let mut row = vec![Cell::text(name)];
         row.extend([sums[2], sums[0], sums[1]].map(|n| Cell::number(n as f64, 0)));
         row.extend(Target::STUDY.map(|target| {
-            let found = all.iter().find(|areas| areas.target == target).map(|areas| areas.likeness(false)[0].clone());
+            let found = all.iter().find(|areas| areas.target == target).map(|areas| areas.likeness(false, spearman));
             found.map_or_else(|| Cell::text("–"), |found| super::tables::figure(&found, 2))
         }));
         table.rows.push(row);

@@ -3,9 +3,9 @@
 use super::verdict::Figure;
 use crate::dataset::Target;
 use crate::evaluation::bootstrap::Estimate;
-use crate::evaluation::ranks::{descending, kendall, spearman};
+use crate::evaluation::ranks::descending;
 use crate::evaluation::scores::{self, Scoring};
-use crate::report::analysis::{RANK_RESAMPLES, sorted};
+use crate::report::analysis::sorted;
 use crate::report::methods::NINE;
 use crate::report::published;
 use crate::report::resampled::Resampled;
@@ -14,6 +14,9 @@ use ndarray::{Array2, ArrayView1, ArrayView2};
 
 /// The name of the control.
 pub(super) const RANDOM: &str = "random";
+
+/// A correlation of two lists, where they have one.
+type Correlation = fn(&[f64], &[f64]) -> Option<f64>;
 
 /// The areas of one target by one scoring, and those on resamples of ECGs.
 #[derive(Clone, Debug)]
@@ -30,8 +33,8 @@ pub(super) struct Areas {
 }
 
 impl Areas {
-    /// Those of a study. `None` where nothing was perturbed or nothing can be scored.
-    pub fn of(results: &TargetResults, scoring: Scoring, seed: u64) -> Option<Self> {
+    /// Those of a study, with resamples under a seed. `None` where nothing was perturbed or nothing can be scored.
+    pub fn of(results: &TargetResults, scoring: Scoring, (seed, resamples): (u64, usize)) -> Option<Self> {
         let perturbed = sorted(results.perturbation.as_ref()?);
         let views: Vec<ArrayView2<'_, f32>> = perturbed.methods.iter().map(|method| method.predictions.view()).collect();
         let rows = scores::usable(&perturbed.truth, &views, scoring);
@@ -40,8 +43,8 @@ impl Areas {
         }
         let scored =
             |view: &ArrayView2<'_, f32>, rows: &[usize]| scores::scores(*view, &perturbed.truth, perturbed.target_sd, scoring, rows);
-        let mut resampled = Resampled::new(seed, RANK_RESAMPLES);
-        let (mut areas, mut drawn) = (Vec::new(), Array2::zeros((RANK_RESAMPLES, views.len())));
+        let mut resampled = Resampled::new(seed, resamples);
+        let (mut areas, mut drawn) = (Vec::new(), Array2::zeros((resamples, views.len())));
         for (view, mut column) in views.iter().zip(drawn.columns_mut()) {
             let common = scored(view, &rows);
             column.iter_mut().zip(resampled.areas(&common, scoring)).for_each(|(to, area)| *to = area);
@@ -127,11 +130,10 @@ impl Areas {
         all.filter_map(|(m, method)| Some((m, published::table4(method, self.target)?))).collect()
     }
 
-    /// Spearman's and Kendall's correlation with Table 4 as published.
-    pub fn likeness(&self, with_random: bool) -> [Figure; 2] {
+    /// A correlation with Table 4 as published.
+    pub fn likeness(&self, with_random: bool, of: Correlation) -> Figure {
         let (places, theirs): (Vec<usize>, Vec<f64>) = self.both(with_random).into_iter().unzip();
-        [spearman, kendall]
-            .map(|of| self.figure(|areas| of(&places.iter().map(|m| areas[*m]).collect::<Vec<_>>(), &theirs).unwrap_or(f64::NAN)))
+        self.figure(|areas| of(&places.iter().map(|m| areas[*m]).collect::<Vec<_>>(), &theirs).unwrap_or(f64::NAN))
     }
 }
 
@@ -150,6 +152,7 @@ pub(super) fn mean_place(all: &[&Areas], method: &str) -> Option<Figure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::evaluation::ranks::{kendall, spearman};
 
     #[test]
     fn the_published_table_by_hand() {
@@ -158,7 +161,7 @@ mod tests {
         let place = qrs.place("saliency").expect("a place");
         assert!((place.value - (1.65 - 0.58) / (1.91 - 0.58)).abs() < 1e-12 && place.drawn == [place.value]);
         assert_eq!(qrs.rank("saliency", |method| method != RANDOM).map(|rank| rank.value), Some(2.0));
-        assert_eq!(qrs.likeness(false).map(|likeness| likeness.value), [1.0, 1.0]);
+        assert_eq!([spearman, kendall].map(|of| qrs.likeness(false, of).value), [1.0, 1.0]);
         assert!(Areas::published(Target::Rate).is_none());
         // In T two methods share the largest area.
         assert_eq!(Areas::published(Target::TV5).expect("a target").first("smoothgrad"), Some(0.5));

@@ -8,8 +8,9 @@ use super::peaks::{Peaks, on_the_peak};
 use super::verdict::{Figure, Verdict, number};
 use crate::dataset::Target;
 use crate::evaluation::bootstrap::Estimate;
+use crate::evaluation::errors::errors as mean_errors;
 use crate::evaluation::ranks::{descending, spearman};
-use crate::evaluation::worth::{numbers, with_intervals};
+use crate::evaluation::worth::with_intervals;
 use crate::report::analysis::map_correlations;
 use crate::report::methods::{NINE, title};
 use crate::report::published;
@@ -336,7 +337,8 @@ fn errors(e: &Evidence<'_>) -> Judged {
     for target in Target::STUDY {
         let results = study.target(target).filter(|results| !results.test.is_empty());
         let results = results.ok_or_else(|| format!("this study has no test errors for the {}", target.title()))?;
-        let (mae, theirs) = (mean_absolute(study, results.pairs()), published::test_errors(target).map_or(f64::NAN, |errors| errors.0));
+        let theirs = published::test_errors(target).map_or(f64::NAN, |errors| errors.0);
+        let mae = error_estimates(study, &results.pairs())[0].ok_or_else(|| "no test ECGs".to_owned())?;
         let ratio = Figure { value: mae.value / theirs, drawn: vec![mae.low / theirs, mae.high / theirs] };
         // Both ends of an interval stand for the resamples between them.
         let verdict = match ratio.drawn[..] {
@@ -359,11 +361,14 @@ fn ratio_said(ratio: &Figure) -> String {
     }
 }
 
-/// The mean absolute error with its interval over ECGs.
-pub(super) fn mean_absolute(study: &StudyResults, pairs: Vec<(f64, f64)>) -> Estimate {
-    let found = with_intervals(&pairs, None, study.provenance.seed, |pairs| numbers(pairs).into_iter().take(1).collect());
-    let nothing = Estimate { value: f64::NAN, low: f64::NAN, high: f64::NAN, ecgs: 0 };
-    found.first().and_then(|figure| figure.estimate).unwrap_or(nothing)
+/// The mean absolute and root mean squared error with their intervals over ECGs.
+pub(super) fn error_estimates(study: &StudyResults, pairs: &[(f64, f64)]) -> [Option<Estimate>; 2] {
+    let figures = |pairs: &[(f64, f64)]| {
+        let all = mean_errors(pairs);
+        vec![("mae", all.map(|all| all.mae)), ("rmse", all.map(|all| all.rmse))]
+    };
+    let found = with_intervals(pairs, None, study.provenance.seed, figures);
+    [0, 1].map(|at| found.get(at).and_then(|figure| figure.estimate))
 }
 
 /// Verdicts of the parts of a sentence as one, with all their words.

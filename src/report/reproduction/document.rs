@@ -3,6 +3,7 @@
 use super::areas::Areas;
 use super::tables::{counted, kind, told_apart};
 use super::{CURVES, Judgement, PLACES, RANKS, Reproduction, Verdict};
+use crate::evaluation::ranks::spearman;
 use crate::report::results::StudyResults;
 use crate::report::tables::Table;
 use std::fmt::Write;
@@ -10,10 +11,9 @@ use std::fmt::Write;
 /// Cells of Table 4 that are to be within 25 % and of the published class, of 60, and the correlation of a target that is to be reached.
 const GOALS: (usize, usize, f64) = (50, 54, 0.8);
 
-pub(super) fn document(of: &Reproduction<'_>, command: &str, pictures: &str) -> String {
-    let tables = super::tables::all(of);
+pub(super) fn document(of: &Reproduction<'_>, tables: &[(&'static str, Table)], command: &str, pictures: &str) -> String {
     let captions: Vec<(&str, String)> = of.pictures().into_iter().map(|(name, caption, _)| (name, caption)).collect();
-    let mut out = Out { text: String::new(), tables: &tables, captions: &captions, folder: pictures };
+    let mut out = Out { text: String::new(), tables, captions: &captions, folder: pictures };
     let study = of.study;
     let judgements = of.judgements();
     out.line("# The study, run again");
@@ -32,11 +32,14 @@ pub(super) fn document(of: &Reproduction<'_>, command: &str, pictures: &str) -> 
     ));
     out.line(&format!("```sh\n{}\n{command}\n```", study.provenance.command));
     out.line(&format!(
-        "{}, seed {}; intervals are of 95 %, over 1000 bootstrap resamples of ECGs unless a table says otherwise.",
-        study.provenance.version, study.provenance.seed
+        "{}, seed {}; intervals are of 95 %, over {} bootstrap resamples of ECGs unless a table says otherwise (those of prediction errors over {}).",
+        study.provenance.version,
+        study.provenance.seed,
+        of.resamples,
+        crate::evaluation::worth::RESAMPLES
     ));
-    summary(&mut out, of, &judgements);
-    sentences(&mut out, &judgements);
+    summary(&mut out, of, judgements);
+    sentences(&mut out, judgements);
     out.line("## What differs from the study");
     out.table("differs");
     out.line("## Prediction errors");
@@ -162,7 +165,7 @@ fn summary(out: &mut Out<'_>, of: &Reproduction<'_>, judgements: &[Judgement]) {
 
 /// How the methods' order of one target agrees with the published.
 fn agreement(areas: &Areas, goal: f64) -> String {
-    let (found, (pairs, apart, same)) = (&areas.likeness(false)[0], told_apart(areas));
+    let (found, (pairs, apart, same)) = (areas.likeness(false, spearman), told_apart(areas));
     let noise = match apart {
         0 => "the published areas differ by less than the intervals here, so that their order is noise".to_owned(),
         _ => format!(

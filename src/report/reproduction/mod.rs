@@ -71,20 +71,23 @@ pub struct Reproduction<'a> {
     peaks: Option<Peaks>,
     /// Curves and ranks by the published formula, of the same targets.
     analyses: Vec<PerturbationAnalysis>,
+    judgements: Vec<Judgement>,
+    /// Resamples of ECGs behind intervals.
+    resamples: usize,
 }
 
 /// The areas of the study's six targets by the published formula.
-fn areas_of(study: &StudyResults) -> Vec<Areas> {
-    let of = |target: Target| Areas::of(study.target(target)?, Scoring::Paper, study.provenance.seed);
+fn areas_of(study: &StudyResults, resamples: usize) -> Vec<Areas> {
+    let of = |target: Target| Areas::of(study.target(target)?, Scoring::Paper, (study.provenance.seed, resamples));
     Target::STUDY.into_iter().filter_map(of).collect()
 }
 
 impl<'a> Reproduction<'a> {
-    /// Looks at a study and at others.
+    /// Looks at a study and at others, with intervals over so many resamples of ECGs.
     ///
     /// # Errors
     /// [`Error::Data`] if the study has none of the published study's targets; whatever [`StudyResults::check`] finds.
-    pub fn new(study: &'a StudyResults, others: &'a [Named]) -> Result<Self> {
+    pub fn new(study: &'a StudyResults, others: &'a [Named], resamples: usize) -> Result<Self> {
         study.check()?;
         others.iter().try_for_each(|other| other.results.check())?;
         if !study.targets.iter().any(|results| Target::STUDY.contains(&results.target)) {
@@ -92,15 +95,22 @@ impl<'a> Reproduction<'a> {
             let published = Target::STUDY.map(Target::name).join(", ");
             return Err(Error::Data(format!("the study predicts {}: none of what the published study did ({published})", own.join(", "))));
         }
-        let of_others = others.iter().map(|other| areas_of(&other.results)).collect();
-        let areas = areas_of(study);
+        let of_others = others.iter().map(|other| areas_of(&other.results, resamples)).collect();
+        let areas = areas_of(study, resamples);
         let analyse = |areas: &Areas| analysis::perturbation(study.target(areas.target)?, Scoring::Paper, study.provenance.seed);
         let analyses = areas.iter().filter_map(analyse).collect();
-        Ok(Reproduction { study, others, areas, of_others, peaks: Peaks::of(study), analyses })
+        let mut held =
+            Reproduction { study, others, areas, of_others, peaks: Peaks::of(study), analyses, judgements: Vec::new(), resamples };
+        held.judgements = held.judged();
+        Ok(held)
     }
 
     /// Every sentence of the study with its verdict.
-    pub fn judgements(&self) -> Vec<Judgement> {
+    pub fn judgements(&self) -> &[Judgement] {
+        &self.judgements
+    }
+
+    fn judged(&self) -> Vec<Judgement> {
         let published: Vec<Areas> = Target::STUDY.into_iter().filter_map(Areas::published).collect();
         let here = Evidence { areas: self.areas.iter().collect(), study: Some(self.study), peaks: self.peaks.as_ref() };
         let there = Evidence { areas: published.iter().collect(), study: None, peaks: None };
@@ -117,9 +127,9 @@ impl<'a> Reproduction<'a> {
         tables::all(self)
     }
 
-    /// The document, in Markdown. `command` made it, `pictures` is where its pictures lie, as seen from it.
-    pub fn document(&self, command: &str, pictures: &str) -> String {
-        document::document(self, command, pictures)
+    /// The document, in Markdown, with the tables that [`Reproduction::tables`] gave. `command` made it, `pictures` is where its pictures lie, as seen from it.
+    pub fn document(&self, tables: &[(&'static str, Table)], command: &str, pictures: &str) -> String {
+        document::document(self, tables, command, pictures)
     }
 
     /// The pictures with the names of their files and what they show.
@@ -145,10 +155,11 @@ impl<'a> Reproduction<'a> {
             svg.check()?;
             atomic::write(folder.join(format!("{name}.svg")), svg.finish().as_bytes())?;
         }
-        for (name, table) in self.tables() {
+        let tables = self.tables();
+        for (name, table) in &tables {
             atomic::write(folder.join(format!("{name}.csv")), table.csv().as_bytes())?;
         }
-        atomic::write(file, self.document(command, &name).as_bytes())?;
+        atomic::write(file, self.document(&tables, command, &name).as_bytes())?;
         Ok(folder)
     }
 }

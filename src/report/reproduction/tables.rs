@@ -2,16 +2,15 @@
 
 use super::ablation;
 use super::areas::Areas;
-use super::claims::mean_absolute;
+use super::claims::error_estimates;
 use super::peaks::{Peaks, sought};
 use super::verdict::Figure;
 use super::{Judgement, Reproduction};
 use crate::dataset::Target;
 use crate::evaluation::bootstrap::Estimate;
 use crate::evaluation::errors::errors;
-use crate::evaluation::ranks::spearman;
+use crate::evaluation::ranks::{kendall, spearman};
 use crate::evaluation::scores::Scoring;
-use crate::evaluation::worth::{numbers, with_intervals};
 use crate::report::analysis::classes;
 use crate::report::methods::{NINE, title};
 use crate::report::published;
@@ -25,14 +24,14 @@ const NEAR: f64 = 0.25;
 /// Every table with the name of its file.
 pub(super) fn all(of: &Reproduction<'_>) -> Vec<(&'static str, Table)> {
     let mut all = vec![
-        ("sentences", sentences(&of.judgements())),
+        ("sentences", sentences(of.judgements())),
         ("differs", differs(of.study)),
         ("errors", metrics(of.study)),
         ("table4_counts", counts(&of.areas)),
         ("table4_cells", cells(&of.areas)),
         ("places", places(&of.areas)),
         ("likeness", likeness(&of.areas)),
-        ("likeness_by_scoring", by_scoring(of.study)),
+        ("likeness_by_scoring", by_scoring(of.study, of.resamples)),
         ("ranks_over_ends", ranks(&of.areas)),
         ("experts", experts(&of.areas)),
     ];
@@ -110,9 +109,9 @@ fn metrics(study: &StudyResults) -> Table {
     for target in study.targets.iter().filter(|target| target.target.is_regression() && !target.test.is_empty()) {
         let pairs = target.pairs();
         let theirs = published::test_errors(target.target);
-        let root = with_intervals(&pairs, None, study.provenance.seed, |pairs| vec![numbers(pairs)[1]]);
         let mut row = vec![Cell::text(column(target.target)), Cell::number(pairs.len() as f64, 0)];
-        let both = [(Some(mean_absolute(study, pairs)), theirs.map(|t| t.0)), (root[0].estimate, theirs.map(|t| t.1))];
+        let [mae, rmse] = error_estimates(study, &pairs);
+        let both = [(mae, theirs.map(|t| t.0)), (rmse, theirs.map(|t| t.1))];
         for (own, theirs) in both {
             let ratio = own.and_then(|own| Some(own.value / theirs?));
             row.extend([Cell::estimate(own, 2), Cell::maybe(theirs, 2), Cell::maybe(ratio, 2)]);
@@ -275,10 +274,11 @@ fn likeness(all: &[Areas]) -> Table {
     ];
     let mut table = Table::new(caption, header);
     for areas in all {
-        let ([spearman, kendall], [spearman_without, kendall_without]) = (areas.likeness(true), areas.likeness(false));
         let (pairs, apart, same) = told_apart(areas);
         let mut row = vec![Cell::text(areas.target.title()), Cell::number(areas.areas.first().map_or(0, |a| a.ecgs) as f64, 0)];
-        row.extend([spearman, spearman_without, kendall, kendall_without].iter().map(|found| figure(found, 2)));
+        for of in [spearman, kendall] {
+            row.extend([true, false].map(|with_random| figure(&areas.likeness(with_random, of), 2)));
+        }
         row.extend([pairs, apart, same].map(|n| Cell::number(n as f64, 0)));
         table.rows.push(row);
     }
@@ -286,14 +286,14 @@ fn likeness(all: &[Areas]) -> Table {
 }
 
 /// Spearman's correlation with the published table by every scoring: whether the published formula, in which small values weigh much, is the reason.
-fn by_scoring(study: &StudyResults) -> Table {
+fn by_scoring(study: &StudyResults, resamples: usize) -> Table {
     let caption = "Spearman's correlation with Table 4 as published, without Random, of the areas by each scoring: what the published formula, in which ECGs of small \
                    values weigh most, does to the order";
     let mut table = Table::new(caption, std::iter::once("Scoring").chain(Target::STUDY.iter().map(|target| target.title())));
     for scoring in Scoring::ALL {
         let cell = |target: Target| {
-            let areas = study.target(target).and_then(|results| Areas::of(results, scoring, study.provenance.seed));
-            areas.map_or_else(|| Cell::text("–"), |areas| figure(&areas.likeness(false)[0], 2))
+            let areas = study.target(target).and_then(|results| Areas::of(results, scoring, (study.provenance.seed, resamples)));
+            areas.map_or_else(|| Cell::text("–"), |areas| figure(&areas.likeness(false, spearman), 2))
         };
         let cells: Vec<Cell> = Target::STUDY.into_iter().map(cell).collect();
         if cells.iter().any(|cell| cell.value.is_some()) {
