@@ -34,6 +34,7 @@ mod provenance;
 mod recordings;
 mod references;
 mod render;
+mod report;
 mod rows;
 mod segments;
 mod shipped;
@@ -150,6 +151,9 @@ enum Command {
     /// Draw an ECG, a heatmap or perturbation curves as SVG or PNG.
     #[cfg(feature = "cli")]
     Render(render::Args),
+    /// The report of a finished study anew, and the study held against the published one.
+    #[cfg(feature = "cli")]
+    Report(report::Args),
     /// The blinded expert review: make its pages, tally its votes.
     #[cfg(feature = "cli")]
     Survey(survey::Args),
@@ -221,6 +225,8 @@ fn dispatch(command: &Command, globals: &Globals) -> Result<()> {
         Command::Inspect(args) => inspect::run(args, globals),
         #[cfg(feature = "cli")]
         Command::Render(args) => render::run(args, globals),
+        #[cfg(feature = "cli")]
+        Command::Report(args) => report::run(args, globals),
         #[cfg(feature = "cli")]
         Command::Survey(args) => survey::run(args, globals),
     }

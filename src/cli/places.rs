@@ -63,6 +63,8 @@ impl Command {
             #[cfg(feature = "cli")]
             Command::Render(args) => args.places(),
             #[cfg(feature = "cli")]
+            Command::Report(args) => args.places(),
+            #[cfg(feature = "cli")]
             Command::Survey(args) => args.places(),
             #[cfg(feature = "cli")]
             Command::Models(args) => args.places(),

@@ -2,6 +2,7 @@
 //!
 //! *Measured* is what this program read off the ECG and what networks are trained on; *exact* is what a simulator put in.
 
+use super::findings::beside_the_mean;
 use super::published;
 use super::results::{Prediction, StudyResults, TargetResults};
 use super::study_tables::{column, digits};
@@ -39,7 +40,11 @@ pub fn metrics(results: &StudyResults) -> Table {
                 Cell::text(column(target.target)),
                 Cell::text(&split.split),
                 Cell::number(split.n as f64, 0),
-                Cell::number(split.mae, digits).with(if split.is_worse_than_mean() { " (no better than the mean)" } else { "" }),
+                Cell::number(split.mae, digits).with(&if split.is_worse_than_mean() {
+                    format!(" ({})", beside_the_mean(split.mae, split.mae_of_mean))
+                } else {
+                    String::new()
+                }),
                 Cell::number(split.rmse, digits),
                 Cell::number(split.mae_of_mean, digits),
                 Cell::number(split.rmse_of_mean, digits),
