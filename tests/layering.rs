@@ -145,6 +145,19 @@ fn unsafe_stays_in_the_kernels() {
     }
 }
 
+/// A pipe blocks, a device has no end: files come in through `intake`, whoever's they are said to be. What the system tells of itself is no file, and
+/// a folder is opened to be synced.
+#[test]
+fn files_are_read_in_one_place() {
+    for path in sources(&root().join("src")).iter().filter(|path| !path.ends_with("src/intake.rs")) {
+        let reads = |line: &&str| ["fs::read(", "fs::read_to_string(", "File::open("].iter().any(|call| line.contains(call));
+        let code = code(path);
+        let found: Vec<&str> =
+            code.lines().filter(reads).filter(|line| !line.contains("/proc/") && !line.contains("File::open(folder)")).collect();
+        assert!(found.is_empty(), "{}: {found:?}", path.display());
+    }
+}
+
 #[test]
 fn ops_know_no_method_and_methods_no_op() {
     // Nor does the rest of the tape or the kernels: plans carry out formulas that rules offer.

@@ -570,6 +570,21 @@ fn a_study_goes_to_its_folder_and_comes_back() {
     few.targets[0].metrics[0].mae = 1.0;
     few.targets[0].predicted = vec![f64::NAN];
     assert!(store::save(folder.path(), &few).expect_err("refused").to_string().contains("predictions for"));
+    // Curves lie in files of their own, which may be damaged apart from the rest.
+    store::save(folder.path(), &study).expect("saved");
+    let target = &study.targets[0];
+    let method = &target.perturbation.as_ref().expect("curves").methods[0];
+    let path = folder.path().join(format!("curves/{}/{}.npy", target.target, method.method));
+    let mut wrong = method.predictions.clone();
+    wrong[[0, 1]] = f32::NAN;
+    for (curves, hint) in [
+        (wrong.view(), "element 1: is not a finite number"),
+        (method.predictions.slice_axis(ndarray::Axis(1), (..5).into()), "expected shape"),
+    ] {
+        cardiograd::files::npy::write(&path, curves).expect("written");
+        let message = store::load(folder.path()).expect_err("refused").to_string();
+        assert!(message.contains("results.json: perturbation curves of") && message.contains(hint), "{message}");
+    }
     std::fs::write(folder.path().join("results.json"), "{}").expect("written");
     let message = store::load(folder.path()).expect_err("refused").to_string();
     assert!(message.contains("results.json") && !message.contains('\n'), "{message}");

@@ -30,6 +30,7 @@ pub use explain::{BesideMaps, Completeness, Explainer, Explanations};
 pub use gradcam::Interpolation;
 pub use lrp::{Epsilon, Flat, Gamma, Halve, Pass, ZPlus};
 pub use meaning::Meaning;
+pub use memory::Needed;
 pub use method::{Method, Own};
 pub use recipe::{Design, Recipe, Reduction, Sampler};
 pub use relu::{Deconvolution, GuidedBackprop};

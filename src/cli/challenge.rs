@@ -142,12 +142,14 @@ impl Work {
     }
 }
 
+const KEPT: Most = Most { bytes: 1 << 24, of: "the mark of an unfinished challenge" };
+
 /// Where findings and networks are kept until the challenge is done: not among the results, so that nothing of another challenge gets there. What was
 /// kept of a challenge of other models or settings is removed.
 fn kept(folder: &AtomicFolder, about: &About, methods: &[Method]) -> Result<PathBuf> {
     let (done, mark) = (folder.beside("done"), folder.beside("done.json"));
     let text = serde_json::json!({ "about": about, "methods": methods }).to_string();
-    if done.exists() && std::fs::read_to_string(&mark).is_ok_and(|found| found != text) {
+    if done.exists() && intake::text(&mark, KEPT).is_ok_and(|found| found != text) {
         std::fs::remove_dir_all(&done).map_err(|source| Error::io(&done, source))?;
     }
     atomic::write(&mark, text.as_bytes())?;

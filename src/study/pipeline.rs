@@ -30,6 +30,7 @@ use std::path::Path;
 
 /// What tells a study's folder from any other.
 const MARK: &str = "study.json";
+const STUDY: Most = Most { bytes: 1 << 24, of: "the mark of a study" };
 
 /// Runs a study in `folder`, under its lock. Stages that are finished there, of the same settings and inputs, are not repeated.
 /// `notice` is told in one line each what has been done. What is refused leaves a study that is there as it was, byte for byte.
@@ -98,7 +99,7 @@ pub(super) fn mark_new(folder: &Path, settings: &StudySettings) -> Result<()> {
 /// Makes a study of other settings one of these, now that nothing is left to be refused: what a record says of it holds no longer.
 fn take(folder: &Path, mark: &str) -> Result<()> {
     let path = folder.join(MARK);
-    if std::fs::read(&path).is_ok_and(|found| found == mark.as_bytes()) {
+    if intake::text(&path, STUDY).is_ok_and(|found| found == mark) {
         return Ok(());
     }
     atomic::remove_if_there(&record_of(folder))?;

@@ -140,6 +140,21 @@ impl StudySettings {
         if self.perturb_ecgs == 0 || self.heatmap_ecgs == 0 {
             return wrong("a study needs at least one ECG to perturb and one to draw");
         }
+        // Settings come from files too.
+        self.training.check()?;
+        let generated = match &self.source {
+            DataSource::Simulator { ecgs } | DataSource::Pulse2pulse { ecgs, .. } => *ecgs,
+            DataSource::Dataset(_) => 0,
+        };
+        if let Some(many) = [self.perturb_ecgs, self.heatmap_ecgs, generated].into_iter().find(|ecgs| *ecgs > MOST_ECGS) {
+            return Err(Error::Usage(format!("{many} ECGs: a study takes at most {MOST_ECGS}")));
+        }
+        let twice = |names: Vec<&'static str>| (1..names.len()).find(|at| names[..*at].contains(&names[*at])).map(|at| names[at]);
+        let doubled = twice(self.targets.iter().map(|target| target.name()).collect())
+            .or_else(|| twice(self.methods.iter().map(|method| method.name()).collect()));
+        if let Some(name) = doubled {
+            return Err(Error::Usage(format!("'{name}' is listed twice")));
+        }
         self.check_outputs()?;
         let points = LEADS.len() * self.input.samples();
         if self.iterations > points {
@@ -247,6 +262,8 @@ fn request(target: Target) -> String {
     }
 }
 
+/// The most ECGs of any part of a study, as of a dataset: no number of a file overflows or asks for ever.
+const MOST_ECGS: usize = 100_000_000;
 /// Fewer ECGs leave a part of the split empty.
 const LEAST_ECGS: usize = 10;
 /// The quick preset's sizes: every target beats predicting the mean threefold, the whole takes minutes. The ECGs perturbed are those drawn.

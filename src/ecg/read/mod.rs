@@ -190,6 +190,18 @@ impl Recording {
         }
     }
 
+    /// That every sample is a voltage or (NaN) missing: a gain near 0 makes infinities, which f32 makes of far smaller numbers too.
+    pub(crate) fn check_finite(&self) -> std::result::Result<(), String> {
+        let blocks = self.blocks.iter().flat_map(|block| &block.leads);
+        for lead in self.leads.iter().chain(blocks) {
+            if let Some(at) = lead.samples.iter().position(|x| (*x as f32).is_infinite()) {
+                let value = lead.samples[at];
+                return Err(format!("lead {}, sample {at}: {value:e} is not a voltage: the gain is not what the file says", lead.name));
+            }
+        }
+        Ok(())
+    }
+
     /// Notes a signal that is not read, and why.
     pub fn pass_over(&mut self, name: &str, why: &str) {
         let name = crate::error::one_line(name.trim(), 60).into_owned();

@@ -34,7 +34,24 @@ pub struct MachineCalibration {
 /// ECGs that are generated, and in a batch.
 const ECGS: usize = 32;
 
+/// The longest that anything of it may take, ms: a century.
+const LONGEST: f64 = 3e12;
+
 impl MachineCalibration {
+    /// Refuses what is no time: files hold calibrations.
+    ///
+    /// # Errors
+    /// [`Error::Data`] naming the figure.
+    pub(super) fn check(&self) -> Result<()> {
+        let MachineCalibration { generation_ms, joining_ms, forward_ms, training_ms, judging_ms, memory_mb } = *self;
+        let all = [generation_ms, joining_ms, forward_ms, training_ms, judging_ms, memory_mb];
+        let names = ["generation_ms", "joining_ms", "forward_ms", "training_ms", "judging_ms", "memory_mb"];
+        match all.iter().zip(names).find(|(figure, _)| !(0.0..=LONGEST).contains(*figure)) {
+            Some((figure, name)) => Err(Error::Data(format!("a calibration with {name} {figure:e}: none takes so long"))),
+            None => Ok(()),
+        }
+    }
+
     /// Training ECGs of a study, and what its other parts take of predictions, in trainings of one ECG.
     pub(super) fn train_share(&self, settings: &StudySettings) -> f64 {
         let ecgs = super::list::ecgs(settings).unwrap_or(0) as f64;

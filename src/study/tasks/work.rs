@@ -129,7 +129,7 @@ impl Worker<'_> {
         let split = data.dataset.split_by(self.settings.further.split, self.settings.seed())?;
         training::network(self.folder, self.settings, &program, &data, &split, target, self.report)?;
         let inputs = BTreeMap::from([("dataset".to_owned(), data.digest)]);
-        Ok((inputs, ["", ".last"].map(|which| PathBuf::from(format!("models/{target}{which}.cgm"))).to_vec()))
+        Ok((inputs, models(target)))
     }
 
     fn judge(&self, plan: &StudyPlan, output: &NetworkOutput, chunks: &Range<usize>) -> Result<Made> {
@@ -172,6 +172,29 @@ impl Worker<'_> {
     }
 }
 
+/// The files that a task must have left, below the plan's folder, and those beside them that the study would take for its own.
+///
+/// # Errors
+/// [`Error::Io`] where a folder is not there.
+pub(super) fn left(folder: &Path, task: &Task) -> Result<Vec<PathBuf>> {
+    Ok(match &task.work {
+        Work::Data(range) => files_of(folder, &shard(range))?,
+        Work::Join => files_of(folder, Path::new(DATASET))?,
+        Work::Train(target) => models(*target),
+        Work::Judge(target, chunks) => {
+            let judged = Path::new(JUDGED).join(target.name());
+            // Chunks beyond the last ECG leave nothing.
+            let parts = chunks.clone().map(|chunk| judged.join(Judge::part_name(chunk))).filter(|part| folder.join(part).exists());
+            std::iter::once(judged.join("digest")).chain(parts).collect()
+        }
+    })
+}
+
+/// The files of the network of a target: the best weights, the last.
+fn models(target: Target) -> Vec<PathBuf> {
+    ["", ".last"].map(|which| PathBuf::from(format!("models/{target}{which}.cgm"))).to_vec()
+}
+
 /// The folder of the ECGs of a range.
 fn shard(range: &Range<usize>) -> PathBuf {
     PathBuf::from(format!("data/{}-{}", range.start, range.end - 1))
@@ -183,7 +206,10 @@ fn files_of(root: &Path, folder: &Path) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for entry in std::fs::read_dir(&place).map_err(|source| Error::io(&place, source))? {
         let entry = entry.map_err(|source| Error::io(&place, source))?;
-        files.push(folder.join(entry.file_name()));
+        // What a killed worker left half written is no result.
+        if !atomic::is_ours(&entry.file_name()) {
+            files.push(folder.join(entry.file_name()));
+        }
     }
     files.sort();
     Ok(files)
