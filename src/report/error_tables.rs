@@ -12,6 +12,7 @@ use crate::evaluation::classes::Scored;
 use crate::evaluation::errors::{self, Detection, WorstShare};
 use crate::evaluation::worth::{one_of_several, with_intervals, yes_or_no};
 use crate::nn::probabilities;
+use cardiograd_kernels::elementary;
 
 /// ECGs listed for each target.
 pub const LISTED: usize = 5;
@@ -139,7 +140,7 @@ const THRESHOLDS: [Threshold; 4] = [
 
 /// QT / ∛RR (Fridericia 1920), RR in seconds.
 fn fridericia(qt: f64, rate_bpm: f64) -> f64 {
-    qt / (60.0 / rate_bpm).cbrt()
+    qt / elementary::cbrt(60.0 / rate_bpm)
 }
 
 impl Threshold {

@@ -202,7 +202,6 @@ impl StudySettings {
             ("ECGs perturbed", self.perturb_ecgs.to_string()),
             ("points perturbed", self.iterations.to_string()),
             ("scoring", self.scorings()),
-            ("kernel", cardiograd_kernels::Isa::best().to_string()),
         ];
         let further = Some(("further", self.further.to_string())).filter(|(_, words)| !words.is_empty());
         let labels = self.labels.as_ref().map(|_| ("labels", "a table of one's own".to_owned()));

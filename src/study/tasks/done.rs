@@ -4,7 +4,7 @@ use super::claim::{CLAIMS, is_claimed};
 use super::list::{StudyPlan, Task, program};
 use super::work;
 use crate::atomic;
-use crate::audit::digest::kernel;
+use crate::audit::digest::{is_kernel, kernel};
 use crate::files::digest::sha256_file;
 use crate::intake::{self, Most};
 use crate::{Error, Result};
@@ -28,7 +28,7 @@ pub struct Done {
     pub plan: String,
     /// The program that did it.
     pub program: String,
-    /// The kernel that it was done with: another's results may differ in their last bits.
+    /// The kernel that it was done with; all give the same bytes.
     pub kernel: String,
     /// Digests of the data and the network that it went out from.
     pub inputs: BTreeMap<String, String>,
@@ -86,7 +86,7 @@ impl Done {
     }
 
     /// What is wrong with the record and what it tells of, in words; nothing if all is as it was left.
-    pub(super) fn faults(&self, folder: &Path, plan: &str, task: &Task, kernel: &str) -> Vec<String> {
+    pub(super) fn faults(&self, folder: &Path, plan: &str, task: &Task) -> Vec<String> {
         let mut faults = Vec::new();
         let name = task.name();
         if self.name != name || self.plan != plan {
@@ -95,8 +95,8 @@ impl Done {
         if self.program != program() {
             faults.push(format!("task {} ({name}): done by {}, this is {}", task.id, self.program, program()));
         }
-        if self.kernel != kernel {
-            faults.push(format!("task {} ({name}): done with the kernel {}, others with {kernel}", task.id, self.kernel));
+        if !is_kernel(&self.kernel) {
+            faults.push(format!("task {} ({name}): done with the kernel {}, which is none", task.id, self.kernel));
         }
         // What it left is known from the task, not from the record, in which a file could be left out.
         match work::left(folder, task) {

@@ -138,7 +138,11 @@ impl StudyPlan {
 
     fn count(&self) -> usize {
         let data = ecgs(&self.settings).map_or(0, |ecgs| ecgs.div_ceil(self.sizes.data) + 1);
-        let judging = self.settings.outputs().map_or(0, |outputs| outputs.len()).saturating_mul(most_chunks(&self.settings).div_ceil(self.sizes.chunks));
+        let judging = self
+            .settings
+            .outputs()
+            .map_or(0, |outputs| outputs.len())
+            .saturating_mul(most_chunks(&self.settings).div_ceil(self.sizes.chunks));
         data.saturating_add(self.settings.targets.len()).saturating_add(judging)
     }
 

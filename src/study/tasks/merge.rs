@@ -17,7 +17,7 @@ const TOLD: usize = 5;
 /// Makes the study of a plan, in `out`, of what its tasks left in `folder`: byte for byte what [`crate::study::run`] makes.
 ///
 /// # Errors
-/// [`Error::Data`] that names every task that is missing, of another plan, program or kernel, or whose files have changed: then nothing is written.
+/// [`Error::Data`] that names every task that is missing, of another plan or program, or whose files have changed: then nothing is written.
 /// As [`crate::study::run`].
 pub fn merge(folder: &Path, plan: &StudyPlan, out: &Path, report: Report<'_>, notice: &dyn Fn(&str)) -> Result<StudyResults> {
     let tasks = plan.tasks();
@@ -39,16 +39,13 @@ pub fn merge(folder: &Path, plan: &StudyPlan, out: &Path, report: Report<'_>, no
     pipeline::run(out, &plan.settings, report, notice)
 }
 
-/// Every task is done once, of this plan, by one program and one kernel, and its files are as it left them.
+/// Every task is done once, of this plan, by one program, and its files are as it left them.
 fn check(folder: &Path, plan: &StudyPlan, tasks: &[Task], report: Report<'_>) -> Result<()> {
     let digest = plan.digest()?;
-    let (mut faults, mut kernel) = (Vec::new(), None);
+    let mut faults = Vec::new();
     for task in tasks {
         match Done::load(folder, task.id) {
-            Ok(Some(done)) => {
-                let kernel = kernel.get_or_insert_with(|| done.kernel.clone());
-                faults.extend(done.faults(folder, &digest, task, kernel));
-            }
+            Ok(Some(done)) => faults.extend(done.faults(folder, &digest, task)),
             Ok(None) => faults.push(format!("task {} ({}) is not done", task.id, task.name())),
             Err(error) => faults.push(error.to_string()),
         }
