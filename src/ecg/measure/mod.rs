@@ -126,7 +126,7 @@ fn show(recording: &Recording, thresholds: &Thresholds) -> Result<Shown, String>
     let shift = found.peak as isize - R_AT as isize;
     let points: Vec<usize> = beats.kept.iter().filter_map(|&r| r.checked_add_signed(shift)).collect();
     let onset = found.onset.saturating_add_signed(-shift);
-    let mut beat = median::median(level, &points, Some(onset))?;
+    let beat = median::median(level, &points, Some(onset))?;
     let weights = quality::weights(level, &points, &beat, dead);
     let found = delineation::delineate(&beat, &weights, Around { rr: *rr, stimulus: None }, thresholds)?;
     let mut shown = Shown { points, beat, weights, found, paced: Paced::default() };

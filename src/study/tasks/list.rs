@@ -335,7 +335,7 @@ mod tests {
             let mut changed = whole.clone();
             *changed.pointer_mut(place).unwrap() = value;
             std::fs::write(&path, changed.to_string()).unwrap();
-            let error = Plan::load(folder.path()).unwrap_err().to_string();
+            let error = StudyPlan::load(folder.path()).unwrap_err().to_string();
             assert!(error.contains("plan.json: ") && error.contains(hint) && !error.contains('\n'), "{place}: {error}");
         }
     }

@@ -181,8 +181,8 @@ pub(super) fn left(folder: &Path, task: &Task) -> Result<Vec<PathBuf>> {
         Work::Data(range) => files_of(folder, &shard(range))?,
         Work::Join => files_of(folder, Path::new(DATASET))?,
         Work::Train(target) => models(*target),
-        Work::Judge(target, chunks) => {
-            let judged = Path::new(JUDGED).join(target.name());
+        Work::Judge(output, chunks) => {
+            let judged = Path::new(JUDGED).join(output.target.name());
             // Chunks beyond the last ECG leave nothing.
             let parts = chunks.clone().map(|chunk| judged.join(Judge::part_name(chunk))).filter(|part| folder.join(part).exists());
             std::iter::once(judged.join("digest")).chain(parts).collect()
