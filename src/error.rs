@@ -1,12 +1,19 @@
 //! The one error type: each variant carries the facts (what, where, what to do) and prints as one line, short and without control characters
 //! whatever the files behind it hold.
 
-use std::borrow::Cow;
-use std::fmt;
+#[cfg(not(feature = "std"))]
+use crate::plain::*;
+use alloc::borrow::Cow;
+use core::fmt;
+#[cfg(feature = "std")]
 use std::path::{Path, PathBuf};
 
+/// What stands for a file where there are no files: a name.
+#[cfg(not(feature = "std"))]
+type PathBuf = String;
+
 /// The crate's result.
-pub type Result<T> = std::result::Result<T, Error>;
+pub type Result<T> = core::result::Result<T, Error>;
 
 /// What went wrong. `Display` is a single line meant for a person.
 #[derive(Debug)]
@@ -44,6 +51,7 @@ pub enum Error {
         problem: String,
     },
     /// The operating system's refusal, with the path it concerns.
+    #[cfg(feature = "std")]
     Io {
         /// The file or folder.
         path: PathBuf,
@@ -70,11 +78,13 @@ impl Error {
     }
 
     /// A [`Error::Io`].
+    #[cfg(feature = "std")]
     pub fn io(path: impl Into<PathBuf>, source: std::io::Error) -> Self {
         Error::Io { path: path.into(), source }
     }
 
     /// The same error with the file in which it arose, unless it names that file already. Readers end with it, so that no message lacks a file.
+    #[cfg(feature = "std")]
     pub fn of_file(self, path: impl AsRef<Path>) -> Self {
         let file = path.as_ref().display().to_string();
         let within = |text: String| if text.contains(&file) { text } else { format!("{file}: {text}") };
@@ -107,7 +117,10 @@ const PLACE: usize = 500;
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        #[cfg(feature = "std")]
         let path = |path: &Path| one_line(&path.display().to_string(), PLACE).into_owned();
+        #[cfg(not(feature = "std"))]
+        let path = |name: &str| one_line(name, PLACE).into_owned();
         match self {
             Error::Usage(what)
             | Error::Program(what)
@@ -121,6 +134,7 @@ impl fmt::Display for Error {
             }
             Error::Value { at, problem } => write!(f, "{}: {}", one_line(at, PLACE), one_line(problem, PROBLEM)),
             Error::Format { path: file, problem } => write!(f, "{}: {}", path(file), one_line(problem, PROBLEM)),
+            #[cfg(feature = "std")]
             Error::Io { path: file, source } => write!(f, "{}: {}", path(file), one_line(&source.to_string(), PROBLEM)),
             Error::Stopped => f.write_str("stopped"),
         }
@@ -192,9 +206,10 @@ pub(crate) fn unseen(c: char) -> bool {
             | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
 }
 
-impl std::error::Error for Error {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+impl core::error::Error for Error {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
         match self {
+            #[cfg(feature = "std")]
             Error::Io { source, .. } => Some(source),
             _ => None,
         }

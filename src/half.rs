@@ -1,5 +1,8 @@
 //! IEEE 754 binary16, the 16-bit floats of weights in files: to f32, exactly, and from it, rounded to the nearest (ties to even).
 
+#[cfg(not(feature = "std"))]
+use crate::plain::*;
+
 /// The value of a half; exact.
 pub(crate) fn half(bits: u16) -> f32 {
     let sign = if bits & 0x8000 == 0 { 1.0 } else { -1.0 };
@@ -13,6 +16,7 @@ pub(crate) fn half(bits: u16) -> f32 {
 }
 
 /// The half nearest to a value, of two the one whose last bit is 0; beyond 65 519 it is infinite.
+#[cfg(feature = "std")]
 pub(crate) fn to_half(value: f32) -> u16 {
     let sign = ((value.to_bits() >> 16) & 0x8000) as u16;
     let size = value.abs();

@@ -4,24 +4,37 @@
 //! [`tape::Tape`]; an explanation method is a set of backward rules ([`attribution`]) and never a patch of the model.
 //! Data flows one way: ECG ([`ecg`]) → [`dataset`] → model ([`nn`]) → [`attribution`] → [`evaluation`] → [`report`].
 
+#![cfg_attr(not(feature = "std"), no_std)]
+
+extern crate alloc;
+
+#[cfg(feature = "std")]
 pub mod atomic;
 pub mod attribution;
+#[cfg(feature = "std")]
 pub mod dataset;
+#[cfg(feature = "std")]
 pub mod ecg;
 mod error;
+#[cfg(feature = "std")]
 pub mod evaluation;
 #[cfg(feature = "files")]
 pub mod files;
 mod half;
+#[cfg(feature = "std")]
 pub mod inputs;
+#[cfg(feature = "std")]
 mod intake;
 pub mod nn;
+#[cfg(not(feature = "std"))]
+mod plain;
 pub mod progress;
 pub mod random;
 #[cfg(feature = "report")]
 pub mod report;
 pub mod shape;
 pub mod tape;
+#[cfg(feature = "std")]
 mod threads;
 
 #[cfg(feature = "files")]
@@ -42,17 +55,21 @@ pub mod survey;
 pub mod trace;
 
 pub use error::{Error, Result};
+#[cfg(feature = "std")]
 pub use threads::start_threads;
 
 /// What most programs that explain a network begin with: `use cardiograd::prelude::*`.
 pub mod prelude {
     pub use crate::attribution::{Baseline, Completeness, Explainer, Explanations, Method, Settings};
+    #[cfg(feature = "std")]
     pub use crate::nn::Model;
     #[cfg(feature = "files")]
     pub use crate::nn::load_model;
     pub use crate::progress::silent;
+    #[cfg(feature = "std")]
+    pub use crate::start_threads;
     pub use crate::tape::{Builder, Match, Network, Op, OpKind, Program, Real, Rule, RuleSet, Site, Tensor};
-    pub use crate::{Error, Result, start_threads};
+    pub use crate::{Error, Result};
 }
 
 /// The `cardiograd` program: what it is called with is read from the process' arguments. Not a part of the library's interface.

@@ -1,5 +1,6 @@
 //! How long work tells its caller where it is, and how the caller ends it. The library never prints; the command line draws.
 
+#[cfg(feature = "std")]
 use crate::{Error, Result};
 
 /// One report.
@@ -24,10 +25,12 @@ pub type Report<'a> = &'a (dyn Fn(Step<'_>) + Sync);
 pub fn silent(_: Step<'_>) {}
 
 /// What unwinds work that its caller has stopped.
+#[cfg(feature = "std")]
 struct Stopped;
 
 /// Ends the work that is calling a [`Report`], from within that report: it unwinds to [`stoppable`], and files that it was writing are left as a
 /// kill leaves them. Reports come from any thread of the work; each that comes after must stop it too.
+#[cfg(feature = "std")]
 pub fn stop() -> ! {
     std::panic::resume_unwind(Box::new(Stopped))
 }
@@ -36,6 +39,7 @@ pub fn stop() -> ! {
 ///
 /// # Errors
 /// [`Error::Stopped`] if it was; else the work's own.
+#[cfg(feature = "std")]
 pub fn stoppable<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
     // What the work had in its hands is gone with it: caches that it shares with others are whole, their locks forgive a panic.
     match std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)) {

@@ -3,10 +3,10 @@
 //! Each address is one ChaCha8 key, so a draw is the same whatever thread, shard or order asks for it.
 
 use cardiograd_kernels::elementary;
+use core::convert::Infallible;
 use rand::{Rng, RngExt, SeedableRng, TryRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, Open01, StandardNormal};
-use std::convert::Infallible;
 
 /// The purpose of a stream. The numbers are part of the results' definition: never renumber, only append.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -147,7 +147,7 @@ impl<R: Rng + ?Sized> TryRng for Attempt<'_, R> {
         const TAKEN: u64 = 1 << 63 | 1;
         Ok(match self.first.take() {
             Some(word) => word,
-            None if std::mem::take(&mut self.second) => self.rng.next_u64(),
+            None if core::mem::take(&mut self.second) => self.rng.next_u64(),
             None => {
                 self.rejected = true;
                 TAKEN

@@ -1,6 +1,8 @@
 //! Shapes that come from outside: files, programs, callers. Every product that such sizes take part in is checked here, once.
 
-use std::fmt;
+#[cfg(not(feature = "std"))]
+use crate::plain::*;
+use core::fmt;
 
 /// A shape whose elements can be counted, addressed and laid out: the product of its sizes that are not 0, in bytes, fits the address space.
 ///

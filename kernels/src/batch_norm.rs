@@ -2,9 +2,10 @@
 //!
 //! Sums are in f64, in sixteen partial sums by position within a row: one pass, the same order on every instruction set and any threads.
 
+use crate::parallel::prelude::*;
 use crate::simd::{Job, Lanes};
 use crate::{Isa, Real, sizes};
-use rayon::prelude::*;
+use alloc::vec::Vec;
 
 /// Partial sums of a row.
 const PARTS: usize = 16;

@@ -14,7 +14,8 @@ use crate::sizes;
 use crate::spectral::{Analyse, Framed, Spectral, Synthesise, lane_values};
 use crate::through::{Finished, Sink, SinkAt, Source, SourceAt, lanes};
 use crate::{Conv1d, Isa};
-use std::ops::Range;
+use alloc::vec::Vec;
+use core::ops::Range;
 
 /// One convolution of a chain: y ← finish(conv(scale · gate(x)) + bias), where x is the y of the link before.
 #[derive(Debug)]
@@ -85,7 +86,7 @@ pub fn run(batch: usize, buffers: &mut [&mut [f32]], x: usize, links: &mut [Link
     let mut z = Shared::new(spectra.as_mut_ptr());
     let mut out = Shared::new(z.get().wrapping_add(elements));
     // SAFETY: the buffer holds the examples (asserted), and nothing writes to it while this slice lives.
-    let input = unsafe { std::slice::from_raw_parts(buffers[x].get(), batch * size_in) };
+    let input = unsafe { core::slice::from_raw_parts(buffers[x].get(), batch * size_in) };
     let from = Source::Blocked(input, links[0].gate, links[0].scale);
     let side = Framed::input(first);
     isa.dispatch(Analyse { fft: first.fft(), side, examples: 0..batch, x: from, to: z, stride: first.stride(rows, first.conv().c_in) });
@@ -96,7 +97,7 @@ pub fn run(batch: usize, buffers: &mut [&mut [f32]], x: usize, links: &mut [Link
         let (bias, stored) = (link.bias, link.y.is_some());
         let finished = finished(link, &buffers, batch);
         let (groups, stride) = (form.conv().c_out.div_ceil(isa.width()), form.stride(rows, form.conv().c_out));
-        let parts = if parallel { rayon::current_num_threads().min(groups) } else { 1 };
+        let parts = if parallel { crate::parallel::current_num_threads().min(groups) } else { 1 };
         each(parts, parallel, |part| {
             let own = part * groups / parts..(part + 1) * groups / parts;
             form.multiply(rows, own.clone(), 0..groups, z, out);
@@ -137,8 +138,8 @@ fn finished<'a>(link: &mut Link<'a>, buffers: &[Shared], batch: usize) -> Finish
     let elements = batch * size(link.conv.isa(), conv.c_out, conv.len_out());
     link.finish.accumulate = link.add.is_some() && link.add == link.y;
     // SAFETY: the buffer holds as many elements (checked), and is not the one that is written.
-    let add = link.add.filter(|_| !link.finish.accumulate).map(|at| unsafe { std::slice::from_raw_parts(buffers[at].get(), elements) });
-    let to = link.y.map_or(Shared::new(std::ptr::null_mut()), |at| buffers[at]);
+    let add = link.add.filter(|_| !link.finish.accumulate).map(|at| unsafe { core::slice::from_raw_parts(buffers[at].get(), elements) });
+    let to = link.y.map_or(Shared::new(core::ptr::null_mut()), |at| buffers[at]);
     Finished::shared(to, &mut link.finish, add)
 }
 
@@ -187,7 +188,7 @@ impl Job for Between<'_> {
                         let rows = fft.inverse::<V>(bins(tile), self.stride, frame, frame.add(n * w));
                         to.store::<V>(rows.add(span.row * w), 1, &bias, span.start, span.count);
                     }
-                    let x = std::slice::from_raw_parts(y.get(), len * w);
+                    let x = core::slice::from_raw_parts(y.get(), len * w);
                     let from = SourceAt::Blocked(x, self.gate.at(example, groups * len * w, group * len * w, w), scale);
                     for tile in 0..tiles {
                         input.analyse::<V>(fft, &from, tile, frame, bins(tile), self.stride);

@@ -5,8 +5,9 @@ use crate::plan::{Choice, Method};
 use crate::simd::MAX_WIDTH;
 use crate::spectral::{Side, Spectral};
 use crate::spectral_gradient;
+use crate::sync::OnceLock;
 use crate::{Isa, Real, sizes, unfold};
-use std::sync::OnceLock;
+use alloc::vec::Vec;
 
 /// The geometry of a convolution of one example: (c_in, len_in) → (c_out, len_out).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -97,9 +97,9 @@ pub(crate) unsafe fn panel<V: Lanes>(
         match (V::ROWS, registers) {
             (12, 2) => block::<V, 12, 2>(walk, *rows, a, b, c),
             (12, _) => block::<V, 12, 1>(walk, *rows, a, b, c),
-            (6, 2) => block::<V, 6, 2>(walk, std::array::from_fn(|r| rows[r]), a, b, c),
-            (6, _) => block::<V, 6, 1>(walk, std::array::from_fn(|r| rows[r]), a, b, c),
-            _ => block::<V, 4, 1>(walk, std::array::from_fn(|r| rows[r]), a, b, c),
+            (6, 2) => block::<V, 6, 2>(walk, core::array::from_fn(|r| rows[r]), a, b, c),
+            (6, _) => block::<V, 6, 1>(walk, core::array::from_fn(|r| rows[r]), a, b, c),
+            _ => block::<V, 4, 1>(walk, core::array::from_fn(|r| rows[r]), a, b, c),
         }
     }
 }
@@ -147,7 +147,7 @@ fn pad(conv: &Conv1d, examples: usize, x: &[f32], to: Shared) {
     let (len, size) = (padded_len(conv), padded_size(conv));
     each(examples, true, |n| {
         // SAFETY: example n's own part of the buffer.
-        let to = unsafe { std::slice::from_raw_parts_mut(to.get().add(n * size), size) };
+        let to = unsafe { core::slice::from_raw_parts_mut(to.get().add(n * size), size) };
         for (i, to) in to[..conv.c_in * len].chunks_exact_mut(len).enumerate() {
             to[..conv.pad_left].fill(0.0);
             to[conv.pad_left..][..conv.len_in].copy_from_slice(&x[(n * conv.c_in + i) * conv.len_in..][..conv.len_in]);
@@ -196,7 +196,7 @@ impl Direct {
             let padded = Shared::new(padded.as_mut_ptr());
             pad(conv, count, &x[first * conv.input_size()..], padded);
             // Enough segments of time for every thread; blocks are independent, so they do not show in the result.
-            let wanted = (4 * rayon::current_num_threads()).div_ceil(count * groups);
+            let wanted = (4 * crate::parallel::current_num_threads()).div_ceil(count * groups);
             let segment = conv.len_out().div_ceil(wanted).next_multiple_of(48);
             let segments = conv.len_out().div_ceil(segment);
             let y = Shared::new(y[first * conv.output_size()..].as_mut_ptr());
@@ -225,7 +225,7 @@ struct Forward<'a> {
     bias: Option<&'a [f32]>,
     y: Shared,
     group: usize,
-    time: std::ops::Range<usize>,
+    time: core::ops::Range<usize>,
 }
 
 impl Job for Forward<'_> {
@@ -345,7 +345,7 @@ struct Weights<'a> {
     x: Shared,
     gy: Shared,
     to: Shared,
-    rows: std::ops::Range<usize>,
+    rows: core::ops::Range<usize>,
     group: usize,
 }
 
@@ -382,7 +382,7 @@ impl Job for Weights<'_> {
                         unsafe {
                             let a = self.x.get().add(n * padded_size(conv) + t * conv.stride);
                             let b = self.gy.get().add((n * len_out + t) * columns + g * w);
-                            let rows = std::array::from_fn(|r| offset(row + r));
+                            let rows = core::array::from_fn(|r| offset(row + r));
                             panel::<V>(&walk, step, &rows, a, b, self.to.get().add(row * columns + g * w));
                         }
                     }

@@ -17,7 +17,7 @@ impl Direct {
         let at_once = if parallel { examples } else { 1 };
         let mut buffer = scratch::lend(at_once * groups_in * padded * w);
         let buffer = Shared::new(buffer.as_mut_ptr());
-        let wanted = if parallel { (4 * rayon::current_num_threads()).div_ceil(at_once * panels) } else { 1 };
+        let wanted = if parallel { (4 * crate::parallel::current_num_threads()).div_ceil(at_once * panels) } else { 1 };
         let segment = conv.len_out().div_ceil(wanted).min(192).next_multiple_of(48);
         let segments = conv.len_out().div_ceil(segment);
         for first in (0..examples).step_by(at_once) {
@@ -75,7 +75,7 @@ struct Stretch<'a> {
     bias: Option<&'a [f32]>,
     to: [SinkAt<'a>; 2],
     group: usize,
-    time: std::ops::Range<usize>,
+    time: core::ops::Range<usize>,
 }
 
 impl Job for Stretch<'_> {
@@ -212,7 +212,7 @@ impl Job for TapSums<'_> {
                     unsafe {
                         let a = self.x.get().add(first * conv.stride * w);
                         let b = self.gy.as_ptr().add((group * len_out + first) * w);
-                        let rows = std::array::from_fn(|r| offset(row + r));
+                        let rows = core::array::from_fn(|r| offset(row + r));
                         panel::<V>(&walk, 1, &rows, a, b, self.sums.as_mut_ptr().add(row * columns + group * w));
                     }
                 }

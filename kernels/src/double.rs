@@ -12,7 +12,8 @@ use crate::double_tile::{Call, Place};
 use crate::double_toom::Toom;
 use crate::scratch::Shared;
 use crate::{Isa, sizes};
-use std::ops::Range;
+use alloc::vec::Vec;
+use core::ops::Range;
 
 /// What is done with a result before it is stored.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -7,7 +7,8 @@ use crate::double::Shape;
 use crate::double_lanes::{LANES, Wide, WideJob, dispatch};
 use crate::double_tile::{Call, Tiled, tap};
 use crate::scratch::each;
-use std::ops::Range;
+use alloc::{vec, vec::Vec};
+use core::ops::Range;
 
 /// Weights that stay in the second cache while tiles of positions stream by: with fewer than these, f64, positions are the outer loop.
 const RESIDENT: usize = 96 * 1024;
@@ -48,7 +49,7 @@ impl Packed {
     /// # Safety
     /// The call is as `DoubleConv::run` asserts, of the shape of `new`.
     pub(crate) unsafe fn run(&self, isa: Isa, call: Call<'_>, parallel: bool) {
-        let pieces = if parallel { 4 * rayon::current_num_threads() } else { 1 };
+        let pieces = if parallel { 4 * crate::parallel::current_num_threads() } else { 1 };
         each(pieces, parallel, |index| dispatch(isa, Piece { tiles: Tiles { direct: self, call }, index, pieces }));
     }
 }

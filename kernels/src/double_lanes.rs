@@ -87,14 +87,14 @@ unsafe impl<const PAIRED: bool> Wide for Portable<PAIRED> {
     }
     #[inline(always)]
     unsafe fn leaky(self, slope: Self) -> Self {
-        Portable(std::array::from_fn(|l| if self.0[l] > 0.0 { self.0[l] } else { slope.0[l] * self.0[l] }))
+        Portable(core::array::from_fn(|l| if self.0[l] > 0.0 { self.0[l] } else { slope.0[l] * self.0[l] }))
     }
 }
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
     use super::{Wide, WideJob};
-    use std::arch::x86_64::*;
+    use core::arch::x86_64::*;
 
     #[target_feature(enable = "avx512f,avx2,fma")]
     pub fn avx512<J: WideJob>(job: J) {
@@ -191,7 +191,7 @@ mod x86 {
 #[cfg(target_arch = "aarch64")]
 mod arm {
     use super::{Wide, WideJob};
-    use std::arch::aarch64::*;
+    use core::arch::aarch64::*;
 
     #[target_feature(enable = "neon")]
     pub fn neon<J: WideJob>(job: J) {

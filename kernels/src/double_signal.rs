@@ -5,6 +5,7 @@
 //! positions is full even where a signal has two samples.
 
 use crate::sizes;
+use alloc::{vec, vec::Vec};
 
 /// Rows after the last, so that a tile may read past the end.
 pub(crate) const SLACK: usize = 12;

@@ -4,7 +4,7 @@ use crate::double::{Activation, Shape};
 use crate::double_lanes::{LANES, Wide};
 use crate::double_signal::{Layout, Signal};
 use crate::scratch::Shared;
-use std::ops::Range;
+use core::ops::Range;
 
 /// One convolution being computed.
 #[derive(Clone, Copy)]
@@ -175,7 +175,7 @@ fn tanh(x: f64) -> f64 {
     const LN2_LOW: f64 = 1.908_214_929_270_587_7e-10;
     let y = 2.0 * x.abs();
     let y = if y > 40.0 { 40.0 } else { y };
-    let shifted = y * std::f64::consts::LOG2_E + ROUND;
+    let shifted = y * core::f64::consts::LOG2_E + ROUND;
     let k = shifted - ROUND;
     let r = (y - k * LN2_HIGH) - k * LN2_LOW;
     // e^r on |r| ≤ ln 2 / 2: Taylor to the 13th power, remainder 4e-18.

@@ -17,7 +17,8 @@ use crate::double_lanes::{LANES, Wide, WideJob, dispatch};
 use crate::double_signal::SLACK;
 use crate::double_tile::{Call, Tiled, tap};
 use crate::scratch::{Shared, each, lend};
-use std::ops::Range;
+use alloc::{vec, vec::Vec};
+use core::ops::Range;
 
 /// Points: 0, four pairs ±a, ∞.
 const POINTS: usize = 10;
@@ -116,7 +117,7 @@ impl Toom {
     /// The call is as `DoubleConv::run` asserts, of the shape of `new`.
     pub(crate) unsafe fn run(&self, isa: Isa, call: Call<'_>, parallel: bool) {
         let (scheme, all) = (self.scheme, self.scheme.tiles * call.input.layout.group);
-        let pieces = if parallel { 4 * rayon::current_num_threads() } else { 1 };
+        let pieces = if parallel { 4 * crate::parallel::current_num_threads() } else { 1 };
         let row = scheme.parts * POINTS * scheme.width();
         if self.weight.len() > RESIDENT {
             let chunk = (LARGE_CHUNK / row).clamp(24, all.max(24)) / 12 * 12;

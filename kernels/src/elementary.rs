@@ -63,6 +63,48 @@ pub fn cos(x: f64) -> f64 {
     libm::cos(x)
 }
 
+/// What the standard library's floating-point numbers have as methods and the language's core has not, for builds without `std`: exact, or rounded
+/// correctly by IEEE 754, but for [`Exact::powi`], which is the same products in the same order.
+#[cfg(not(feature = "std"))]
+pub trait Exact {
+    /// The nearest whole number, halves away from 0.
+    fn round(self) -> Self;
+    /// The nearest whole number, halves to the even one.
+    fn round_ties_even(self) -> Self;
+    /// xⁿ, by squaring.
+    fn powi(self, n: i32) -> Self;
+}
+
+#[cfg(not(feature = "std"))]
+macro_rules! exact {
+    ($t:ty, $round:path, $even:path) => {
+        impl Exact for $t {
+            fn round(self) -> Self {
+                $round(self)
+            }
+            fn round_ties_even(self) -> Self {
+                $even(self)
+            }
+            fn powi(self, n: i32) -> Self {
+                let (mut power, mut square, mut left) = (1.0, self, n.unsigned_abs());
+                while left > 0 {
+                    if left & 1 == 1 {
+                        power *= square;
+                    }
+                    left >>= 1;
+                    square *= square;
+                }
+                if n < 0 { 1.0 / power } else { power }
+            }
+        }
+    };
+}
+
+#[cfg(not(feature = "std"))]
+exact!(f32, libm::roundf, libm::rintf);
+#[cfg(not(feature = "std"))]
+exact!(f64, libm::round, libm::rint);
+
 #[cfg(test)]
 mod tests {
     use super::*;

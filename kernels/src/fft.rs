@@ -7,9 +7,11 @@
 
 use crate::elementary;
 use crate::simd::Lanes;
-use std::collections::BTreeMap;
-use std::f64::consts::TAU;
-use std::sync::{Arc, Mutex, PoisonError};
+use crate::sync::{Mutex, PoisonError};
+use alloc::collections::BTreeMap;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::f64::consts::TAU;
 
 /// Tables for one length.
 #[derive(Clone, Debug)]
@@ -328,7 +330,7 @@ unsafe fn butterfly<V: Lanes, const R: usize>(x: [Complex<V>; R]) -> [Complex<V>
             4 => y.copy_from_slice(&four([x[0], x[1], x[2], x[3]])),
             8 => {
                 let (e, o) = (four([x[0], x[2], x[4], x[6]]), four([x[1], x[3], x[5], x[7]]));
-                let h = V::splat(std::f32::consts::FRAC_1_SQRT_2);
+                let h = V::splat(core::f32::consts::FRAC_1_SQRT_2);
                 // o[j]·e^{−2πi·j/8}; the factor −i of j = 2 is taken in the sums.
                 let o1 = Complex { re: o[1].re.add(o[1].im), im: o[1].im.sub(o[1].re) };
                 let o3 = Complex { re: o[3].im.sub(o[3].re), im: o[3].re.add(o[3].im) };

@@ -6,12 +6,17 @@
 //! mathematics there, lane by lane, and on some platforms rounds twice.
 
 /// Whether the compiler has the instruction, as every AArch64 does.
+#[cfg(feature = "std")]
 const INSTRUCTION: bool = cfg!(any(target_arch = "aarch64", all(target_arch = "x86_64", target_feature = "fma")));
 
 /// a·b + c, rounded once.
 #[inline(always)]
 pub fn single(a: f32, b: f32, c: f32) -> f32 {
-    if INSTRUCTION { a.mul_add(b, c) } else { emulated_single(a, b, c) }
+    #[cfg(feature = "std")]
+    if INSTRUCTION {
+        return a.mul_add(b, c);
+    }
+    emulated_single(a, b, c)
 }
 
 /// The product is exact in f64, and their sum rounded to odd has 29 bits to spare, more where the result is subnormal.
@@ -23,7 +28,11 @@ fn emulated_single(a: f32, b: f32, c: f32) -> f32 {
 /// a·b + c, rounded once.
 #[inline(always)]
 pub fn double(a: f64, b: f64, c: f64) -> f64 {
-    if INSTRUCTION { a.mul_add(b, c) } else { emulated_double(a, b, c) }
+    #[cfg(feature = "std")]
+    if INSTRUCTION {
+        return a.mul_add(b, c);
+    }
+    emulated_double(a, b, c)
 }
 
 /// Magnitudes between which no step of [`emulated_double`] overflows or loses bits below the smallest number: of factors, and of the term.

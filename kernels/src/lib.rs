@@ -6,6 +6,11 @@
 //! have one order, set by the geometry, products that are added are rounded once everywhere (`fused.rs`), and no function is the platform's ([`elementary`]).
 //! NaN is NaN everywhere, with whatever bits the processor gives it.
 
+#![cfg_attr(not(feature = "std"), no_std)]
+
+extern crate alloc;
+
+#[cfg(feature = "std")]
 mod awake;
 pub mod batch_norm;
 mod bin_gemm;
@@ -15,6 +20,7 @@ mod blocked_pool;
 mod bytes;
 pub mod chain;
 pub mod conv1d;
+#[cfg(feature = "std")]
 mod crew;
 mod direct;
 mod direct_blocked;
@@ -30,6 +36,7 @@ mod fused;
 mod gemm;
 mod mirror;
 pub mod naive;
+pub mod parallel;
 mod plan;
 pub mod pool;
 mod real;
@@ -39,6 +46,8 @@ mod simd;
 mod sizes;
 mod spectral;
 mod spectral_gradient;
+pub mod sync;
+#[cfg(feature = "std")]
 mod team;
 mod through;
 mod tiling;
@@ -46,12 +55,26 @@ pub mod training;
 mod unfold;
 mod weight_gradient;
 
+#[cfg(feature = "std")]
 pub use awake::awake;
 pub use conv1d::{Conv1d, PreparedConv};
 pub use plan::{Choice, Method};
 pub use real::Real;
 pub use scratch::Buffer;
 pub use simd::{Isa, UnknownKernel};
+#[cfg(feature = "std")]
 pub use team::team;
 pub use tiling::Tiling;
 pub use weight_gradient::WeightGradient;
+
+/// Runs `work`; without the feature `std` there are no threads to keep awake for it.
+#[cfg(not(feature = "std"))]
+pub fn awake<R: Send>(work: impl FnOnce() -> R + Send) -> R {
+    work()
+}
+
+/// Runs `work`; without the feature `std` there are no threads to share it.
+#[cfg(not(feature = "std"))]
+pub fn team<R: Send>(work: impl FnOnce() -> R + Send) -> R {
+    work()
+}

@@ -1,6 +1,7 @@
 //! The oracle: convolution as its definition reads, in f64 sums. Slow on purpose; everything else is tested against it.
 
 use crate::{Conv1d, Real, sizes};
+use alloc::vec;
 
 /// y\[n,o,t\] = b\[o\] + Σ_{i,j} w\[o,i,j\] · x\[n, i, t·stride + j·dilation − pad_left\], x being 0 outside its range.
 ///

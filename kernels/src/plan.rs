@@ -1,9 +1,10 @@
 //! Which form a convolution runs in, chosen by size from counted register operations, and said in words.
 
 use crate::fft;
+use crate::sync::OnceLock;
 use crate::{Conv1d, Isa, Tiling};
-use std::fmt::{Display, Formatter};
-use std::sync::OnceLock;
+use alloc::vec::Vec;
+use core::fmt::{Display, Formatter};
 
 /// Vector operations of an FFT weigh this much against fused multiply-adds of a matrix kernel that runs at peak (loads, stores, no fusion).
 const FFT_WEIGHT: f64 = 1.4;
@@ -101,7 +102,7 @@ impl Conv1d {
 }
 
 impl Display for Choice {
-    fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
+    fn fmt(&self, f: &mut Formatter<'_>) -> core::fmt::Result {
         match self.method {
             Method::Direct => write!(f, "direct on {}", self.isa)?,
             Method::Spectral(t) => write!(f, "FFT of {} samples × {} on {}", 2 * t.half, t.tiles, self.isa)?,

@@ -1,8 +1,8 @@
 //! Average, max and global-average pooling over time. Windows never reach beyond the signal (PyTorch's `ceil_mode = false`, no padding).
 //! A NaN is the maximum of every window that holds one, as in PyTorch.
 
+use crate::parallel::prelude::*;
 use crate::{Real, sizes};
-use rayon::prelude::*;
 
 /// Rows of about this many elements are one task.
 const SHARE: usize = 1 << 14;

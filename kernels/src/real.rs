@@ -1,9 +1,9 @@
 //! The two number types, and what the kernels ask of them.
 
 use crate::{gemm, sizes};
-use std::fmt::{Debug, Display};
-use std::iter::Sum;
-use std::ops::{Add, AddAssign, Div, DivAssign, Mul, MulAssign, Neg, Sub, SubAssign};
+use core::fmt::{Debug, Display};
+use core::iter::Sum;
+use core::ops::{Add, AddAssign, Div, DivAssign, Mul, MulAssign, Neg, Sub, SubAssign};
 
 /// f32 for work, f64 as the reference.
 pub trait Real:
@@ -98,7 +98,7 @@ fn distinct((rows, cols): (usize, usize), (row_stride, col_stride): (usize, usiz
 }
 
 macro_rules! real {
-    ($t:ty, $name:literal, $gemm:path, $tanh:path, $exp:path, $as_f32:expr, $as_f32_mut:expr) => {
+    ($t:ty, $name:literal, $gemm:path, $sqrt:path, $tanh:path, $exp:path, $as_f32:expr, $as_f32_mut:expr) => {
         impl Real for $t {
             const ZERO: Self = 0.0;
             const ONE: Self = 1.0;
@@ -112,8 +112,14 @@ macro_rules! real {
             fn abs(self) -> Self {
                 self.abs()
             }
+            #[cfg(feature = "std")]
             fn sqrt(self) -> Self {
                 self.sqrt()
+            }
+            // Rounded correctly, as the standard library's.
+            #[cfg(not(feature = "std"))]
+            fn sqrt(self) -> Self {
+                $sqrt(self)
             }
             fn tanh(self) -> Self {
                 $tanh(self)
@@ -152,32 +158,35 @@ macro_rules! real {
                 if !gemm::elsewhere() {
                     return gemm::plain((m, k, n), a, b, beta == 1.0, c);
                 }
-                // Without terms the strides of A and B reach nothing, and are whatever they are.
-                let [a_strides, b_strides] = [(a.1, a.2), (b.1, b.2)].map(|strides| if k == 0 { (0, 0) } else { strides });
-                // SAFETY: the assertions above bound every element that the strides reach, strides are non-negative,
-                // C is exclusively borrowed and its elements do not overlap.
-                unsafe {
-                    $gemm(
-                        m,
-                        k,
-                        n,
-                        alpha,
-                        a.0.as_ptr(),
-                        a_strides.0 as isize,
-                        a_strides.1 as isize,
-                        b.0.as_ptr(),
-                        b_strides.0 as isize,
-                        b_strides.1 as isize,
-                        beta,
-                        c.0.as_mut_ptr(),
-                        c.1 as isize,
-                        c.2 as isize,
-                    );
+                #[cfg(feature = "std")]
+                {
+                    // Without terms the strides of A and B reach nothing, and are whatever they are.
+                    let [a_strides, b_strides] = [(a.1, a.2), (b.1, b.2)].map(|strides| if k == 0 { (0, 0) } else { strides });
+                    // SAFETY: the assertions above bound every element that the strides reach, strides are non-negative,
+                    // C is exclusively borrowed and its elements do not overlap.
+                    unsafe {
+                        $gemm(
+                            m,
+                            k,
+                            n,
+                            alpha,
+                            a.0.as_ptr(),
+                            a_strides.0 as isize,
+                            a_strides.1 as isize,
+                            b.0.as_ptr(),
+                            b_strides.0 as isize,
+                            b_strides.1 as isize,
+                            beta,
+                            c.0.as_mut_ptr(),
+                            c.1 as isize,
+                            c.2 as isize,
+                        );
+                    }
                 }
             }
         }
     };
 }
 
-real!(f32, "f32", matrixmultiply::sgemm, libm::tanhf, libm::expf, Some, Some);
-real!(f64, "f64", matrixmultiply::dgemm, libm::tanh, libm::exp, |_| None, |_| None);
+real!(f32, "f32", matrixmultiply::sgemm, libm::sqrtf, libm::tanhf, libm::expf, Some, Some);
+real!(f64, "f64", matrixmultiply::dgemm, libm::sqrt, libm::tanh, libm::exp, |_| None, |_| None);

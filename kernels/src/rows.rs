@@ -91,7 +91,7 @@ pub unsafe fn store_rows<V: Lanes>(frame: *const f32, to: *mut f32, channels: Ch
 /// # Safety
 /// V's instruction set is available and the rows are writable.
 #[inline(always)]
-pub unsafe fn clear<V: Lanes>(frame: *mut f32, rows: std::ops::Range<usize>) {
+pub unsafe fn clear<V: Lanes>(frame: *mut f32, rows: core::ops::Range<usize>) {
     for row in rows {
         // SAFETY: the caller's contract.
         unsafe { V::splat(0.0).store(frame.add(row * V::WIDTH)) };

@@ -1,6 +1,9 @@
-//! Working memory: 64-byte aligned, kept per thread and reused, and a pointer that tasks writing to disjoint places may share.
+//! Working memory: 64-byte aligned, kept per thread and reused (without the feature `std` given back at once), and a pointer that tasks writing to disjoint places may share.
 
+#[cfg(feature = "std")]
 use crate::team;
+use alloc::{vec, vec::Vec};
+#[cfg(feature = "std")]
 use std::cell::RefCell;
 
 /// One cache line, the unit of allocation.
@@ -42,25 +45,25 @@ impl Buffer {
     /// All elements.
     pub fn as_slice(&self) -> &[f32] {
         // SAFETY: a line is sixteen f32 without padding.
-        unsafe { std::slice::from_raw_parts(self.as_ptr(), self.len()) }
+        unsafe { core::slice::from_raw_parts(self.as_ptr(), self.len()) }
     }
 
     /// All elements.
     pub fn as_mut_slice(&mut self) -> &mut [f32] {
         // SAFETY: a line is sixteen f32 without padding, and the vector is exclusively borrowed.
-        unsafe { std::slice::from_raw_parts_mut(self.as_mut_ptr(), self.len()) }
+        unsafe { core::slice::from_raw_parts_mut(self.as_mut_ptr(), self.len()) }
     }
 
     /// All of it as sets of sixteen bits.
     pub fn as_bits(&self) -> &[u16] {
         // SAFETY: an f32 is two u16, which hold any bits and need no more alignment.
-        unsafe { std::slice::from_raw_parts(self.lines.as_ptr().cast(), 2 * self.len()) }
+        unsafe { core::slice::from_raw_parts(self.lines.as_ptr().cast(), 2 * self.len()) }
     }
 
     /// All of it as sets of sixteen bits.
     pub fn as_mut_bits(&mut self) -> &mut [u16] {
         // SAFETY: as above, any bits are an f32, and the vector is exclusively borrowed.
-        unsafe { std::slice::from_raw_parts_mut(self.lines.as_mut_ptr().cast(), 2 * self.len()) }
+        unsafe { core::slice::from_raw_parts_mut(self.lines.as_mut_ptr().cast(), 2 * self.len()) }
     }
 
     /// Whether it holds nothing.
@@ -74,6 +77,7 @@ impl Buffer {
     }
 }
 
+#[cfg(feature = "std")]
 thread_local! {
     static POOL: RefCell<Vec<Buffer>> = const { RefCell::new(Vec::new()) };
 }
@@ -82,6 +86,7 @@ thread_local! {
 pub struct Lent(Buffer);
 
 /// Lends a buffer of at least `len` f32 of this thread, contents unspecified. It is taken out of the pool while lent, so nested use is safe.
+#[cfg(feature = "std")]
 pub fn lend(len: usize) -> Lent {
     // The smallest buffer that fits, else the largest to grow, so that big and small uses do not trade places.
     let mut buffer = POOL.with_borrow_mut(|pool| {
@@ -93,22 +98,29 @@ pub fn lend(len: usize) -> Lent {
     Lent(buffer)
 }
 
+/// Lends a buffer of at least `len` f32, contents unspecified.
+#[cfg(not(feature = "std"))]
+pub fn lend(len: usize) -> Lent {
+    Lent(Buffer::zeros(len))
+}
+
+#[cfg(feature = "std")]
 impl Drop for Lent {
     fn drop(&mut self) {
-        let buffer = std::mem::take(&mut self.0);
+        let buffer = core::mem::take(&mut self.0);
         // While a thread ends its pool may be gone already; then the buffer goes too.
         let _ = POOL.try_with(|pool| pool.borrow_mut().push(buffer));
     }
 }
 
-impl std::ops::Deref for Lent {
+impl core::ops::Deref for Lent {
     type Target = Buffer;
     fn deref(&self) -> &Buffer {
         &self.0
     }
 }
 
-impl std::ops::DerefMut for Lent {
+impl core::ops::DerefMut for Lent {
     fn deref_mut(&mut self) -> &mut Buffer {
         &mut self.0
     }
@@ -136,12 +148,13 @@ impl<T> Shared<T> {
 }
 
 /// Runs `task(0..tasks)`: in parallel where `threads` allows, in order otherwise. Tasks must not depend on one another.
+#[cfg(feature = "std")]
 pub fn each(tasks: usize, parallel: bool, task: impl Fn(usize) + Sync + Send) {
     use rayon::prelude::*;
     // Miri checks the tasks, in turn: rayon's own casts are beyond it.
     if parallel && tasks > 1 && !cfg!(miri) {
         // A share of tasks is taken as one.
-        let share = tasks.div_ceil(4 * rayon::current_num_threads()).max(1);
+        let share = tasks.div_ceil(4 * crate::parallel::current_num_threads()).max(1);
         let whole = |index: usize| (index * share..tasks.min((index + 1) * share)).for_each(&task);
         if !team::share(tasks.div_ceil(share), &whole) {
             (0..tasks).into_par_iter().with_min_len(share).for_each(&task);
@@ -149,4 +162,10 @@ pub fn each(tasks: usize, parallel: bool, task: impl Fn(usize) + Sync + Send) {
     } else {
         (0..tasks).for_each(task);
     }
+}
+
+/// Runs `task(0..tasks)` in order: without the feature `std` there are no threads.
+#[cfg(not(feature = "std"))]
+pub fn each(tasks: usize, _: bool, task: impl Fn(usize) + Sync + Send) {
+    (0..tasks).for_each(task);
 }

@@ -12,8 +12,8 @@ use crate::scratch::{self, Buffer, Shared, each};
 use crate::simd::{Isa, Job, Lanes, MAX_WIDTH};
 use crate::through::{Sink, Source, SourceAt, lanes};
 use crate::tiling::{Span, Tiling};
-use std::ops::Range;
-use std::sync::Arc;
+use alloc::sync::Arc;
+use core::ops::Range;
 
 /// Bytes of spectra that a chunk of examples may take: about what stays near a core.
 pub(crate) const CHUNK_BYTES: usize = 3 << 20;
@@ -67,19 +67,19 @@ impl Spectral {
     fn chunk(&self, batch: usize) -> usize {
         let channels = self.conv.c_in.next_multiple_of(self.isa.width()) + self.conv.c_out.next_multiple_of(self.isa.width());
         let each = self.tiling.tiles * self.fft.bins() * channels * 8;
-        batch.div_ceil(rayon::current_num_threads()).clamp(1, (CHUNK_BYTES / each).max(1))
+        batch.div_ceil(crate::parallel::current_num_threads()).clamp(1, (CHUNK_BYTES / each).max(1))
     }
 
     /// y = conv(x) + bias; see [`crate::PreparedConv::forward`].
     pub fn forward(&self, batch: usize, x: &[f32], bias: Option<&[f32]>, y: &mut [f32]) {
         let chunk = self.chunk(batch);
         let (size_in, size_out) = (self.conv.input_size(), self.conv.output_size());
-        let parallel = batch.div_ceil(chunk) < rayon::current_num_threads();
+        let parallel = batch.div_ceil(chunk) < crate::parallel::current_num_threads();
         let y = Shared::new(y.as_mut_ptr());
         each(batch.div_ceil(chunk), !parallel, |index| {
             let (first, count) = (index * chunk, chunk.min(batch - index * chunk));
             // SAFETY: chunks are disjoint parts of y, which is exclusively borrowed.
-            let y = unsafe { std::slice::from_raw_parts_mut(y.get().add(first * size_out), count * size_out) };
+            let y = unsafe { core::slice::from_raw_parts_mut(y.get().add(first * size_out), count * size_out) };
             let to = Sink::Planar(Shared::new(y.as_mut_ptr()), size_out);
             self.run(count, Source::Planar(&x[first * size_in..][..count * size_in], size_in), bias, to, parallel);
         });
@@ -92,7 +92,7 @@ impl Spectral {
         if !parallel {
             return self.part(0..examples, 0..groups, x, bias, y);
         }
-        let parts = rayon::current_num_threads().div_ceil(examples.max(1)).min(groups);
+        let parts = crate::parallel::current_num_threads().div_ceil(examples.max(1)).min(groups);
         each(examples * parts, true, |task| {
             let (example, part) = (task / parts, task % parts);
             self.part(example..example + 1, part * groups / parts..(part + 1) * groups / parts, x, bias, y);

@@ -12,7 +12,7 @@ use crate::simd::{Isa, Job, Lanes};
 use crate::spectral::{Analyse, Bins, CHUNK_BYTES, Framed, Spectral, Synthesise, bin_stride};
 use crate::through::{Gate, Sink, Source};
 use crate::tiling::Tiling;
-use std::sync::Arc;
+use alloc::sync::Arc;
 
 /// The weight gradient by FFT; see [`crate::conv1d::grad_weight`].
 pub fn grad_weight(conv: &Conv1d, tiling: Tiling, isa: Isa, batch: usize, x: &[f32], gy: &[f32], gw: &mut [f32]) {

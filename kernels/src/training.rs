@@ -2,9 +2,12 @@
 //! and addition, its gradient, and Adam. Each function works on a few examples; who shares a batch out over threads merges the sums of the parts
 //! in their order, so that results depend on how the batch is cut, never on the threads.
 
+#[cfg(not(feature = "std"))]
+use crate::Real;
 use crate::batch_norm::not_negative;
 use crate::simd::{Job, Lanes, MAX_WIDTH};
 use crate::{Isa, sizes};
+use alloc::vec::Vec;
 
 /// Count, mean and sum of squared deviations of each channel over some examples and all time, in f64.
 #[derive(Clone, Debug, PartialEq)]

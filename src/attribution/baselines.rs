@@ -3,6 +3,8 @@
 //! less variance than drawing them; completeness then holds against the mean prediction of the baselines.
 
 use super::{Baseline, Explainer, Explanations, Method, Settings};
+#[cfg(not(feature = "std"))]
+use crate::plain::*;
 use crate::progress::Report;
 use crate::tape::{Network, Real, Tensor};
 use crate::{Error, Result};

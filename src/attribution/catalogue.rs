@@ -4,11 +4,13 @@ use super::lrp;
 use super::recipe::{Design, Recipe, Reduction, Sampler};
 use super::row::{Family, Row, Sum, Unit};
 use super::{Deconvolution, GuidedBackprop, Method, Rescale, Settings, gradcam};
+#[cfg(not(feature = "std"))]
+use crate::plain::*;
 use crate::tape::{Match, OpKind, Program, Real, Rule, RuleSet};
 use crate::{Error, Result};
 use Family::{Activation, Contribution, Control, PseudoGradient, Relevance, Slope, Spread};
 use Sampler::{Noise, Once, Path, RandomPath};
-use std::sync::Arc;
+use alloc::sync::Arc;
 
 /// The setting of methods that compare with a baseline.
 const MULTIPLIED: &str = "multiply-by-inputs";

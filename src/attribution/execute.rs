@@ -5,11 +5,13 @@ use super::extent::Extent;
 use super::recipe::{Recipe, Reduction, Sampler};
 use super::sampler::Points;
 use super::{Explainer, Method, Settings, gradcam, memory};
+#[cfg(not(feature = "std"))]
+use crate::plain::*;
 use crate::random::{Stage, Stream, standard_normal};
 use crate::tape::{Keep, Look, NodeId, Real, RuleSet, Tensor, Want, from_vec, slice};
 use crate::{Error, Result};
-use rayon::prelude::*;
-use std::sync::OnceLock;
+use cardiograd_kernels::parallel::prelude::*;
+use cardiograd_kernels::sync::OnceLock;
 
 /// Walks back of one recipe, as they were made ([`Explainer::walks`]): on the network with batch norms folded for [`Recipe::Relevance`], else on the network itself.
 pub struct Walk<T: Real> {

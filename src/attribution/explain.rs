@@ -4,13 +4,15 @@ use super::execute::{Chunk, Walk};
 use super::extent::Extent;
 use super::memory::{self, Needed, Portions};
 use super::{Family, Method, Settings, Sum, gradcam};
+#[cfg(not(feature = "std"))]
+use crate::plain::*;
 use crate::progress::{Report, Step};
 use crate::tape::{Network, Real, Tensor, from_vec, slice};
 use crate::{Error, Result};
-use rayon::prelude::*;
+use cardiograd_kernels::parallel::prelude::*;
+use cardiograd_kernels::sync::{Mutex, OnceLock, PoisonError};
+use core::sync::atomic::{AtomicU64, Ordering};
 use serde::{Deserialize, Serialize};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, OnceLock, PoisonError};
 
 /// How far a map is from adding up: Σ multiplier · (x − baseline) should be f(x) − f(baseline) (Sundararajan et al. 2017, axiom of completeness).
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -96,7 +98,7 @@ impl<'a, T: Real> Explainer<'a, T> {
 
     /// The walks noted since the last call, in their order where one ECG was explained.
     pub fn walks(&self) -> Vec<Walk<T>> {
-        self.watched.as_ref().map(|walks| std::mem::take(&mut *walks.lock().unwrap_or_else(PoisonError::into_inner))).unwrap_or_default()
+        self.watched.as_ref().map(|walks| core::mem::take(&mut *walks.lock().unwrap_or_else(PoisonError::into_inner))).unwrap_or_default()
     }
 
     pub(super) fn note(&self, walk: impl FnOnce() -> Walk<T>) {
@@ -182,6 +184,17 @@ impl<'a, T: Real> Explainer<'a, T> {
     /// [`Error::Usage`] if the network has several inputs ([`Explainer::needed_beside`]).
     pub fn needed(&self, methods: &[Method], channels: usize, len: usize) -> Result<Needed> {
         self.needed_beside(methods, channels, len, &[])
+    }
+
+    /// Bytes that explaining one ECG (channels × len) by these methods takes at most beside the network, maps and all, where it is the only input: known
+    /// before the run. [`Settings::memory`] is what examples that run together may take; with 0 they run one at a time.
+    ///
+    /// # Errors
+    /// As [`Explainer::bytes`].
+    #[cfg(not(feature = "std"))]
+    pub fn memory(&self, methods: &[Method], channels: usize, len: usize) -> Result<usize> {
+        let extent = Extent::new(self.network.program(), (channels, len), &[])?;
+        Ok(memory::whole(self.network, self.settings, methods, &extent))
     }
 
     /// The same with inputs of these shapes (batch first) beside the ECG, in the program's order.
@@ -282,7 +295,7 @@ fn joined<T: Real>(extent: &Extent, x: &Tensor<T>, beside: &[Tensor<T>]) -> Resu
             return Err(Error::shape(format!("input '{}'", input.name), &expected[..], given.shape()));
         }
     }
-    let parts: Vec<Tensor<T>> = std::iter::once(x).chain(beside.iter().map(standard)).collect();
+    let parts: Vec<Tensor<T>> = core::iter::once(x).chain(beside.iter().map(standard)).collect();
     let part = |n: usize, part: &Tensor<T>| slice(part)[n * part.len() / count..(n + 1) * part.len() / count].to_vec();
     Ok((0..count).flat_map(|n| parts.iter().flat_map(move |own| part(n, own))).collect())
 }

@@ -2,6 +2,8 @@
 //! ECG's first, then the others' in the program's order.
 
 use super::Settings;
+#[cfg(not(feature = "std"))]
+use crate::plain::*;
 use crate::tape::{Program, Real, Tensor, from_vec, slice};
 use crate::{Error, Result};
 
@@ -29,7 +31,7 @@ pub(super) struct Beside {
 
 impl Beside {
     /// Where its values lie among an example's.
-    pub fn range(&self) -> std::ops::Range<usize> {
+    pub fn range(&self) -> core::ops::Range<usize> {
         self.from..self.from + self.shape.iter().product::<usize>()
     }
 }
@@ -90,7 +92,7 @@ impl Extent {
             return vec![from_vec(&[count, self.channels, self.len], flat)];
         }
         let part =
-            |range: std::ops::Range<usize>| -> Vec<T> { flat.chunks(self.size()).flat_map(|one| one[range.clone()].to_vec()).collect() };
+            |range: core::ops::Range<usize>| -> Vec<T> { flat.chunks(self.size()).flat_map(|one| one[range.clone()].to_vec()).collect() };
         let mut all: Vec<Tensor<T>> =
             self.beside.iter().map(|input| from_vec(&[&[count], &input.shape[..]].concat(), part(input.range()))).collect();
         all.insert(self.main, from_vec(&[count, self.channels, self.len], part(0..self.ecg())));
@@ -103,7 +105,7 @@ impl Extent {
             return slice(&tensors[self.main]).to_vec();
         }
         let others = tensors.iter().enumerate().filter(|(at, _)| *at != self.main).map(|(_, tensor)| tensor);
-        let parts: Vec<&[T]> = std::iter::once(&tensors[self.main]).chain(others).map(|tensor| slice(tensor)).collect();
+        let parts: Vec<&[T]> = core::iter::once(&tensors[self.main]).chain(others).map(|tensor| slice(tensor)).collect();
         let count = tensors[self.main].shape()[0];
         (0..count)
             .flat_map(|n| parts.iter().flat_map(move |part| &part[n * part.len() / count..(n + 1) * part.len() / count]))

@@ -1,7 +1,9 @@
 //! Gauss–Legendre quadrature on [0, 1], computed to full f64 precision.
 
+#[cfg(not(feature = "std"))]
+use crate::plain::*;
 use cardiograd_kernels::elementary;
-use std::f64::consts::PI;
+use core::f64::consts::PI;
 
 /// The n nodes in increasing order and their weights, which sum to 1; exact for polynomials of degree up to 2n − 1.
 ///

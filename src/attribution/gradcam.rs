@@ -1,6 +1,8 @@
 //! Grad-CAM (Selvaraju et al. 2017): the activations of a layer, weighted by the mean gradient of each channel, rectified, and
 //! stretched to the input's length.
 
+#[cfg(not(feature = "std"))]
+use crate::plain::*;
 use crate::tape::{Network, NodeId, Op, OpKind, Program, Real, Tensor, slice};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};

@@ -9,8 +9,10 @@
 
 use super::{Method, Settings};
 use crate::Result;
+#[cfg(not(feature = "std"))]
+use crate::plain::*;
 use crate::tape::{Match, Node, OpClass, OpKind, Program, Real, Rule, RuleSet, Site, Tensor, from_vec, slice, sum_to};
-use std::sync::Arc;
+use alloc::sync::Arc;
 
 /// LRP-ε: R\[i\] = Σ_o x\[i\] w\[o,i\] R\[o\] / (z\[o\] + ε sign z\[o\]) (Bach et al. 2015, equation 58; sign 0 = +1). Serves every op that is linear
 /// in its signals: convolution, linear layer, batch norm, average pooling, and the sum of two signals, which it splits in the ratio of
@@ -201,7 +203,7 @@ fn bias<T: Real>(site: &Site<'_, T>, change: impl Fn(T) -> T) -> Option<Tensor<T
 
 /// The first input receives this, the parameters nothing.
 fn only<T: Real>(site: &Site<'_, T>, value: Tensor<T>) -> Vec<Option<Tensor<T>>> {
-    std::iter::once(Some(value)).chain((1..site.inputs.len()).map(|_| None)).collect()
+    core::iter::once(Some(value)).chain((1..site.inputs.len()).map(|_| None)).collect()
 }
 
 /// The rules of an LRP method for a program whose batch norms are folded.

@@ -2,6 +2,8 @@
 
 use super::extent::Extent;
 use super::{Method, Recipe, Settings, Sum};
+#[cfg(not(feature = "std"))]
+use crate::plain::*;
 use crate::tape::plan::RunBytes;
 use crate::tape::{Keep, Network, Program, Real, RuleSet};
 
@@ -39,7 +41,7 @@ impl Needed {
 
     /// By the threads that do not work on it.
     fn idle(&self) -> usize {
-        (rayon::current_num_threads() - 1).saturating_mul(self.thread)
+        (cardiograd_kernels::parallel::current_num_threads() - 1).saturating_mul(self.thread)
     }
 }
 
@@ -95,6 +97,18 @@ impl Taken {
     }
 }
 
+/// Bytes that explaining one ECG takes at most of the allocator without the standard library, where one thread works and no weights stay ready: examples in
+/// work, what a convolution works with, maps as they are gathered, and what does not grow with any of it.
+#[cfg(not(feature = "std"))]
+pub(super) fn whole<T: Real>(network: &Network<T>, settings: &Settings, methods: &[Method], extent: &Extent) -> usize {
+    /// Plans, rules, names, tables of transforms.
+    const REST: usize = 96 << 10;
+    let needed = needed(network, settings, methods, extent);
+    let together = needed.example.saturating_mul(portions(settings.memory, &needed).batch);
+    let maps = 3 * methods.len() * extent.size() * size_of::<T>();
+    together.saturating_add(needed.weights).saturating_add(maps + REST)
+}
+
 /// What the look at an ECG keeps: the values where a method compares them with those of a baseline.
 pub(super) fn keep<T: Real>(network: &Network<T>, settings: &Settings, methods: &[Method]) -> Keep {
     let rescales = |recipe: &Recipe<T>| matches!(recipe, Recipe::Gradients { reference: true, .. });
@@ -117,7 +131,7 @@ fn any<T: Real>(program: &Program, settings: &Settings, methods: &[Method], is: 
 /// How many examples run together, and how many such batches are in work, where the weights are made ready beside the ceiling: at least one of one.
 pub(super) fn portions(ceiling: usize, needed: &Needed) -> Portions {
     let examples = (ceiling.saturating_sub(needed.idle()) / needed.example.max(1)).max(1);
-    let batch = (examples / rayon::current_num_threads()).clamp(1, MOST);
+    let batch = (examples / cardiograd_kernels::parallel::current_num_threads()).clamp(1, MOST);
     Portions { batch, at_once: (examples / batch).max(1) }
 }
 

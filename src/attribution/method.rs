@@ -2,11 +2,13 @@
 
 use super::catalogue::ROWS;
 use super::row::Row;
+#[cfg(not(feature = "std"))]
+use crate::plain::*;
 use crate::{Error, Result};
+use cardiograd_kernels::sync::{PoisonError, RwLock};
+use core::fmt;
+use core::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use std::fmt;
-use std::str::FromStr;
-use std::sync::{PoisonError, RwLock};
 
 /// An explanation method. The order is that of the study's Table 4.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -63,19 +65,19 @@ impl PartialEq for Own {
 impl Eq for Own {}
 
 impl PartialOrd for Own {
-    fn partial_cmp(&self, other: &Own) -> Option<std::cmp::Ordering> {
+    fn partial_cmp(&self, other: &Own) -> Option<core::cmp::Ordering> {
         Some(self.cmp(other))
     }
 }
 
 impl Ord for Own {
-    fn cmp(&self, other: &Own) -> std::cmp::Ordering {
+    fn cmp(&self, other: &Own) -> core::cmp::Ordering {
         self.0.name.cmp(other.0.name)
     }
 }
 
-impl std::hash::Hash for Own {
-    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+impl core::hash::Hash for Own {
+    fn hash<H: core::hash::Hasher>(&self, state: &mut H) {
         self.0.name.hash(state);
     }
 }
@@ -198,13 +200,13 @@ impl FromStr for Method {
 }
 
 impl Serialize for Method {
-    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> core::result::Result<S::Ok, S::Error> {
         serializer.serialize_str(self.name())
     }
 }
 
 impl<'de> Deserialize<'de> for Method {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> core::result::Result<Self, D::Error> {
         let name = String::deserialize(deserializer)?;
         name.parse().map_err(serde::de::Error::custom)
     }

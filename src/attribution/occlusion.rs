@@ -3,10 +3,13 @@
 //! A part is a window of one lead, or a segment of the beat in all leads (P, PR, QRS, ST, T).
 
 use super::extent::Extent;
+#[cfg(feature = "std")]
 use crate::ecg::Measurements;
+#[cfg(not(feature = "std"))]
+use crate::plain::*;
 use crate::tape::{Network, Real, Tensor, from_vec, slice};
 use crate::{Error, Result};
-use std::ops::Range;
+use core::ops::Range;
 
 /// A segment of the beat.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -39,6 +42,7 @@ impl Segment {
     }
 
     /// The samples of the median beat that the segment covers, `None` where the ECG lacks a fiducial that bounds it.
+    #[cfg(feature = "std")]
     pub fn samples(self, m: &Measurements, len: usize) -> Option<Range<usize>> {
         let middle = || Some((m.qrs_offset? + m.t_offset?) / 2.0);
         let (from, to) = match self {

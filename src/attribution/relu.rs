@@ -1,6 +1,8 @@
 //! The two rules that change how gradients pass a ReLU.
 
 use crate::Result;
+#[cfg(not(feature = "std"))]
+use crate::plain::*;
 use crate::tape::{Real, ReluFormula, Rule, Site, Tensor, from_vec, slice};
 
 /// R = max(g, 0): the forward sign is ignored (Zeiler & Fergus 2014, section 2.1).

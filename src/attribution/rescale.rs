@@ -3,10 +3,12 @@
 
 use super::gauss_legendre;
 use crate::Result;
+#[cfg(not(feature = "std"))]
+use crate::plain::*;
 use crate::tape::{Match, Node, NodeId, OpClass, Program, Real, ReluFormula, Rule, RuleSet, Site, Tensor, from_vec, slice};
+use alloc::sync::Arc;
 use ndarray::{Axis, Slice};
 use serde::{Deserialize, Serialize};
-use std::sync::Arc;
 
 /// Below this |Δx| the plain derivative stands for the quotient.
 const NEAR: f64 = 1e-10;

@@ -3,8 +3,10 @@
 
 use super::recipe::{Design, Recipe};
 use super::{Meaning, Settings};
+#[cfg(not(feature = "std"))]
+use crate::plain::*;
 use crate::tape::{Program, Real};
-use std::any::Any;
+use core::any::Any;
 
 /// What kind of statement a method's values make.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -145,8 +147,8 @@ impl Row {
     }
 }
 
-impl std::fmt::Debug for Row {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl core::fmt::Debug for Row {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("Row").field("name", &self.name).finish_non_exhaustive()
     }
 }

@@ -1,6 +1,8 @@
 //! Samplers: at which inputs gradients are taken, and with which weights they are summed.
 
 use super::{Baseline, Quadrature, Settings, gauss_legendre};
+#[cfg(not(feature = "std"))]
+use crate::plain::*;
 use crate::random::{Stage, Stream, standard_normal};
 use crate::tape::Real;
 use crate::{Error, Result};
@@ -164,7 +166,7 @@ pub(crate) fn baseline<T: Real>(baseline: &Baseline, x: &[T], channels: usize) -
         Baseline::Mean => {
             let len = x.len() / channels;
             let mean = |row: &[T]| T::of(row.iter().map(|v| v.f64()).sum::<f64>() / len as f64);
-            x.chunks(len).flat_map(|row| std::iter::repeat_n(mean(row), len)).collect()
+            x.chunks(len).flat_map(|row| core::iter::repeat_n(mean(row), len)).collect()
         }
     }
 }

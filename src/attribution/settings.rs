@@ -1,10 +1,12 @@
 //! The settings of the methods. The defaults are those of the study's scripts.
 
 use super::{Interpolation, MaxPoolRule};
+#[cfg(not(feature = "std"))]
+use crate::plain::*;
 use crate::tape::Real;
 use crate::{Error, Result};
+use alloc::collections::BTreeMap;
 use ndarray::{Array2, Array3};
-use std::collections::BTreeMap;
 
 /// What baseline methods compare with.
 #[derive(Clone, Debug, Default, PartialEq)]

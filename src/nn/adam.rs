@@ -1,6 +1,7 @@
 //! Adam (Kingma & Ba 2015) with PyTorch's order of operations.
 
-use super::model_file::{StoredTensor, restore, store};
+use super::model_file::store;
+use super::stored::{StoredTensor, restore};
 use crate::tape::{Gradients, Network, NodeId, Parameters, Tensor, slice, zeros};
 use crate::{Error, Result};
 use cardiograd_kernels::elementary;

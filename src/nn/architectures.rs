@@ -1,5 +1,7 @@
 //! The study's two networks as programs, under the names of its PyTorch modules.
 
+#[cfg(not(feature = "std"))]
+use crate::plain::*;
 use crate::tape::{Builder, ConvLayer, NodeId, Op, Program};
 use crate::{Error, Result};
 

@@ -2,10 +2,10 @@
 
 use super::adam::StoredAdam;
 use super::container::{self, Kind};
-use super::model_file::StoredTensor;
 use super::provenance::Epoch;
 use super::schedule::ScheduleState;
 use super::settings::{Further, TrainSettings};
+use super::stored::StoredTensor;
 use crate::Result;
 use crate::dataset::{InputKind, Target};
 use crate::tape::Program;

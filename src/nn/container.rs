@@ -11,10 +11,16 @@
 //! Every number is checked before it is believed: a claimed length must be the length that is there, and inside the payload bincode
 //! stops at a limit of the payload's own order, so that no claim allocates more than the file's size calls for.
 
+#[cfg(feature = "std")]
 use crate::intake::{self, Most};
+#[cfg(not(feature = "std"))]
+use crate::plain::*;
+#[cfg(feature = "std")]
 use crate::{Error, Result};
+#[cfg(feature = "std")]
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+#[cfg(feature = "std")]
 use std::path::Path;
 
 /// Bytes before the payload.
@@ -42,6 +48,7 @@ impl Kind {
 }
 
 /// The whole file for a value.
+#[cfg(feature = "std")]
 pub(crate) fn encode(kind: &Kind, value: &impl Serialize) -> Result<Vec<u8>> {
     let config = bincode::config::standard().with_fixed_int_encoding();
     let payload = bincode::serde::encode_to_vec(value, config).map_err(|error| Error::Data(format!("a {}: {error}", kind.name)))?;
@@ -57,53 +64,84 @@ pub(crate) fn encode(kind: &Kind, value: &impl Serialize) -> Result<Vec<u8>> {
     Ok(file)
 }
 
-/// The value in a whole file; `path` is for messages.
-pub(crate) fn decode<V: DeserializeOwned>(kind: &Kind, file: &[u8], path: &Path) -> Result<V> {
-    let fail = |problem: String| Err(Error::format(path, problem));
+/// The payload of a whole file, its frame checked.
+///
+/// # Errors
+/// What is wrong, in words.
+pub(crate) fn payload<'f>(kind: &Kind, file: &'f [u8]) -> core::result::Result<&'f [u8], String> {
     if !file.starts_with(&kind.magic()) {
-        return fail(format!("is not a {}", kind.name));
+        return Err(format!("is not a {}", kind.name));
     }
     let Some((header, payload)) = file.split_at_checked(HEADER) else {
-        return fail(format!("a {} cut off in its header", kind.name));
+        return Err(format!("a {} cut off in its header", kind.name));
     };
     let u32_at = |at: usize| header[at..].iter().take(4).rev().fold(0, |sum, byte| sum << 8 | u32::from(*byte));
     let (version, crc) = (u32_at(8), u32_at(12));
     let length = u64::from(u32_at(16)) | u64::from(u32_at(20)) << 32;
     if version != kind.version {
         let newer = if version > kind.version { ", from a newer program" } else { "" };
-        return fail(format!("a {} of version {version}{newer}; this program reads version {}", kind.name, kind.version));
+        return Err(format!("a {} of version {version}{newer}; this program reads version {}", kind.name, kind.version));
     }
     if length != payload.len() as u64 {
-        return fail(format!("its header tells of {length} bytes, {} are there: the file was cut off or altered", payload.len()));
+        return Err(format!("its header tells of {length} bytes, {} are there: the file was cut off or altered", payload.len()));
     }
     if crc32(payload) != crc {
-        return fail("its checksum does not match: the file was damaged".into());
+        return Err("its checksum does not match: the file was damaged".into());
     }
-    let decoded = if payload.len() <= SMALL {
-        decode_within::<V, SMALL>(payload)
-    } else if payload.len() <= MEDIUM {
-        decode_within::<V, MEDIUM>(payload)
-    } else {
-        decode_within::<V, { CAP as usize }>(payload)
+    Ok(payload)
+}
+
+/// The version that a file's frame tells, if it is there.
+pub(crate) fn version(file: &[u8]) -> Option<u32> {
+    Some(u32::from_le_bytes(*file.get(8..)?.first_chunk()?))
+}
+
+/// The value in a whole file; `path` is for messages.
+#[cfg(feature = "std")]
+pub(crate) fn decode<V: DeserializeOwned>(kind: &Kind, file: &[u8], path: &Path) -> Result<V> {
+    let fail = |problem: String| Err(Error::format(path, problem));
+    let payload = match payload(kind, file) {
+        Ok(payload) => payload,
+        Err(problem) => return fail(problem),
     };
-    match decoded {
+    match decoded::<V>(payload) {
         Ok((value, used)) if used == payload.len() => Ok(value),
         Ok((_, used)) => fail(format!("{} bytes too many after its contents", payload.len() - used)),
         Err(error) => fail(format!("its contents make no sense: {error}")),
     }
 }
 
-fn decode_within<V: DeserializeOwned, const LIMIT: usize>(payload: &[u8]) -> std::result::Result<(V, usize), bincode::error::DecodeError> {
+/// The value that a payload begins with.
+///
+/// # Errors
+/// What is wrong, in words.
+pub(crate) fn beginning<V: DeserializeOwned>(payload: &[u8]) -> core::result::Result<V, String> {
+    decoded::<V>(payload).map(|(value, _)| value).map_err(|error| format!("its contents make no sense: {error}"))
+}
+
+fn decoded<V: DeserializeOwned>(payload: &[u8]) -> core::result::Result<(V, usize), bincode::error::DecodeError> {
+    if payload.len() <= SMALL {
+        decode_within::<V, SMALL>(payload)
+    } else if payload.len() <= MEDIUM {
+        decode_within::<V, MEDIUM>(payload)
+    } else {
+        decode_within::<V, { CAP as usize }>(payload)
+    }
+}
+
+fn decode_within<V: DeserializeOwned, const LIMIT: usize>(payload: &[u8]) -> core::result::Result<(V, usize), bincode::error::DecodeError> {
     bincode::serde::decode_from_slice(payload, bincode::config::standard().with_fixed_int_encoding().with_limit::<LIMIT>())
 }
 
 /// Reads a file of a kind, no further than one can be long. It may be of the kind's version or, where `older` reads such, of the one
 /// before.
+#[cfg(feature = "std")]
 pub(crate) fn read_either<V: DeserializeOwned, O: DeserializeOwned>(kind: &Kind, path: &Path, older: impl FnOnce(O) -> V) -> Result<V> {
     decode_either(kind, &whole(kind, path)?, path, older)
 }
 
 /// The same of a whole file.
+#[cfg(feature = "std")]
 pub(crate) fn decode_either<V: DeserializeOwned, O: DeserializeOwned>(
     kind: &Kind,
     file: &[u8],
@@ -118,16 +156,19 @@ pub(crate) fn decode_either<V: DeserializeOwned, O: DeserializeOwned>(
 }
 
 /// The bytes of a file, no further than one of the kind can be long.
+#[cfg(feature = "std")]
 pub(crate) fn whole(kind: &Kind, path: &Path) -> Result<Vec<u8>> {
     intake::read(path, Most { bytes: CAP + HEADER as u64, of: kind.name })
 }
 
 /// Writes a file of a kind, whole or not at all.
+#[cfg(feature = "std")]
 pub(crate) fn write(kind: &Kind, path: &Path, value: &impl Serialize) -> Result<()> {
     crate::atomic::write(path, &encode(kind, value)?)
 }
 
 /// Whether a file begins as one of this kind.
+#[cfg(feature = "std")]
 pub(crate) fn is(kind: &Kind, path: &Path) -> Result<bool> {
     Ok(intake::start(path, 8)? == kind.magic())
 }

@@ -1,20 +1,18 @@
 //! The project's own model file (`.cgm`): a network with what it predicts, from what, and how it came to be.
 
-use super::container::{self, Kind};
+use super::bare::{HALVED, KIND, PLAIN};
+use super::container;
 use super::near::Near;
 use super::provenance::{OutputMetrics, Provenance};
 use super::settings::Further;
+use super::stored::{Packed, StoredTensor, restore};
 use crate::dataset::{InputKind, Target};
-use crate::half::{half, to_half};
-use crate::tape::{Network, Parameters, Program, from_vec, slice};
-use crate::{Error, Result, shape};
+use crate::half::to_half;
+use crate::tape::{Network, Parameters, Program, slice};
+use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
-/// Version 1 knows what the study's trainings need; what goes beyond them is in version 2, behind the same.
-const PLAIN: Kind = Kind { letters: *b"CGM", version: 1, name: "cardiograd model" };
-const KIND: Kind = Kind { version: 2, ..PLAIN };
-const HALVED: Kind = Kind { letters: *b"CGH", version: 1, name: "cardiograd model of 16-bit weights" };
 /// Parameters of no more values than this (biases, batch norms, small layers) keep their 32 bits.
 const SMALL: usize = 4096;
 /// The largest power of two of a packed value: it leaves room below 65 504, the largest half, for what rounding adds.
@@ -94,24 +92,6 @@ struct Further2<T> {
     near: Vec<Near>,
 }
 
-/// A parameter as it lies in a file, row-major.
-#[derive(Serialize, Deserialize)]
-pub(super) struct StoredTensor {
-    name: String,
-    shape: Vec<usize>,
-    values: Vec<f32>,
-}
-
-/// A parameter of a file of 16-bit weights, row-major: `values`, or if there are none `halves` times 2^`exponent`.
-#[derive(Serialize, Deserialize)]
-struct Packed {
-    name: String,
-    shape: Vec<usize>,
-    exponent: i32,
-    halves: Vec<u16>,
-    values: Vec<f32>,
-}
-
 /// ⌊log₂ x⌋ of a number above 0, from its bits: in f64 none of f32 is subnormal.
 fn power_of_two(x: f32) -> i32 {
     (f64::from(x).to_bits() >> 52) as i32 - 1023
@@ -132,19 +112,6 @@ impl Packed {
         let halves = values.iter().map(|v| to_half((f64::from(*v) * 2f64.powi(-exponent)) as f32)).collect();
         Ok(Packed { name, shape, exponent, halves, values: Vec::new() })
     }
-
-    fn whole(self) -> Result<StoredTensor> {
-        let Packed { name, shape, exponent, halves, values } = self;
-        if !halves.is_empty() && !values.is_empty() {
-            return Err(Error::Parameters(format!("parameter '{name}' is there twice, in 16 and in 32 bits")));
-        }
-        if !(-200..=200).contains(&exponent) {
-            return Err(Error::Parameters(format!("parameter '{name}' is scaled by 2^{exponent}, beyond any weight")));
-        }
-        let scale = 2f64.powi(exponent);
-        let values = if halves.is_empty() { values } else { halves.iter().map(|bits| (f64::from(half(*bits)) * scale) as f32).collect() };
-        Ok(StoredTensor { name, shape, values })
-    }
 }
 
 pub(super) fn store(parameters: &Parameters<f32>) -> Vec<StoredTensor> {
@@ -154,20 +121,6 @@ pub(super) fn store(parameters: &Parameters<f32>) -> Vec<StoredTensor> {
         values: slice(value).to_vec(),
     };
     parameters.iter().map(stored).collect()
-}
-
-pub(super) fn restore(stored: Vec<StoredTensor>) -> Result<Parameters<f32>> {
-    let mut parameters = Parameters::new();
-    for StoredTensor { name, shape, values } in stored {
-        if shape::elements(&shape, size_of::<f32>()) != Some(values.len()) {
-            return Err(Error::Parameters(format!("parameter '{name}' of shape {shape:?} has {} values", values.len())));
-        }
-        if parameters.contains_key(&name) {
-            return Err(Error::Parameters(format!("two parameters are called '{name}'")));
-        }
-        parameters.insert(name, from_vec(&shape, values));
-    }
-    Ok(parameters)
 }
 
 impl Model {

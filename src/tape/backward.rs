@@ -1,5 +1,7 @@
 //! The walk back: one reverse loop, rule or vector–Jacobian product at each node, accumulation in one place.
 
+#[cfg(not(feature = "std"))]
+use crate::plain::*;
 use crate::tape::{Network, NodeId, Program, Real, RuleSet, Site, Tape, Tensor, from_vec};
 use crate::{Error, Result};
 

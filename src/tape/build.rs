@@ -1,6 +1,8 @@
 //! Writing programs: one call a layer, parameters named as PyTorch names them.
 
 use crate::Result;
+#[cfg(not(feature = "std"))]
+use crate::plain::*;
 use crate::tape::{Node, NodeId, Op, Program};
 
 /// Builds a [`Program`] node by node. A layer that is used twice is declared once by its parameter nodes (see [`Builder::parameter`])

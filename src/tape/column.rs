@@ -1,6 +1,8 @@
 //! One output of a network of several, as a network of its own.
 
 use crate::Result;
+#[cfg(not(feature = "std"))]
+use crate::plain::*;
 use crate::tape::{Network, Node, NodeId, Op, OpKind, Program, Real, from_vec, slice};
 
 /// The network that gives output `column` of the `count` that a network gives, (N, 1). Of a linear layer that nothing else shares its weights with, only the
@@ -20,7 +22,7 @@ pub fn column<T: Real>(network: &Network<T>, column: usize, count: usize) -> Res
             let value = network.parameter(*id);
             let rest: Vec<usize> = value.shape()[1..].to_vec();
             let row: usize = rest.iter().product();
-            let shape: Vec<usize> = std::iter::once(1).chain(rest).collect();
+            let shape: Vec<usize> = core::iter::once(1).chain(rest).collect();
             parameters.insert(nodes[id.0].name.clone(), from_vec(&shape, slice(value)[column * row..(column + 1) * row].to_vec()));
             if let Op::Parameter { shape: old, .. } = &mut nodes[id.0].op {
                 *old = shape;

@@ -4,6 +4,8 @@
 
 use super::rewrite::Rewrite;
 use crate::Result;
+#[cfg(not(feature = "std"))]
+use crate::plain::*;
 use crate::random::{Stage, Stream};
 use crate::tape::{Network, NodeId, Op, OpKind, Program, Real, from_vec, slice};
 use rand::RngExt;

@@ -2,6 +2,8 @@
 //! nothing that they claim is believed before it is checked here.
 
 use super::{Node, Op};
+#[cfg(not(feature = "std"))]
+use crate::plain::*;
 use crate::shape::elements;
 
 /// The most nodes of a program.

@@ -3,11 +3,13 @@
 use super::limits;
 use super::ops::{Context, Ready, forward};
 use super::plan::{PlanCache, check_environment};
+#[cfg(not(feature = "std"))]
+use crate::plain::*;
 use crate::tape::{Mode, NodeId, Op, OpKind, Program, Real, Saved, Tape, Tensor, cast, slice};
 use crate::{Error, Result};
+use alloc::collections::BTreeMap;
+use core::sync::atomic::{AtomicU64, Ordering};
 use ndarray::{ArrayViewMutD, Axis, Slice};
-use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Parameters by name.
 pub type Parameters<T> = BTreeMap<String, Tensor<T>>;
@@ -182,7 +184,7 @@ impl<T: Real> Network<T> {
     /// If the inputs do not fit the program.
     pub fn predict(&self, inputs: &[Tensor<T>]) -> Result<Tensor<T>> {
         if let Some(pieces) = self.pieces(inputs)? {
-            let parts = pieces.iter().map(|piece| self.predict(std::slice::from_ref(piece))).collect::<Result<Vec<_>>>()?;
+            let parts = pieces.iter().map(|piece| self.predict(core::slice::from_ref(piece))).collect::<Result<Vec<_>>>()?;
             let views: Vec<_> = parts.iter().map(|part| part.view()).collect();
             let whole = ndarray::concatenate(Axis(0), &views).map_err(|error| Error::Data(format!("joining predictions: {error}")))?;
             return Ok(whole.as_standard_layout().into_owned().into_shared());

@@ -3,9 +3,11 @@
 #[cfg(feature = "files")]
 use super::ops::Attributes;
 use super::ops::{Custom, OpClass, OpDefinition, Problem};
+#[cfg(not(feature = "std"))]
+use crate::plain::*;
+use alloc::sync::Arc;
+use core::fmt;
 use serde::{Deserialize, Serialize};
-use std::fmt;
-use std::sync::Arc;
 
 /// From rows (what is said of the op, its variant, its name in program files, its attributes) to [`Op`], [`OpKind`], the definitions that the files
 /// in `ops/` are about, and the ways between them.
@@ -37,6 +39,8 @@ macro_rules! ops {
 
         /// The ops as types of their own, for their definitions.
         pub(crate) mod definitions {
+            #[cfg(not(feature = "std"))]
+            use alloc::vec::Vec;
             $( #[derive(Clone, Debug)] pub struct $variant { $($( pub $attribute: $type ),*)? } )*
         }
 

@@ -8,6 +8,8 @@
 use super::limits::MOST_PARAMETERS;
 use super::rewrite::Rewrite;
 use crate::Result;
+#[cfg(not(feature = "std"))]
+use crate::plain::*;
 use crate::shape::elements;
 use crate::tape::{Network, NodeId, Op, Program, Real, from_vec, slice};
 
@@ -89,7 +91,7 @@ impl Phases {
         }
         rewrite.set(inputs[1], from_vec(&[c_out * self.factor, c_in, low], sums.into_iter().map(T::of).collect()));
         if let Some(bias) = inputs.get(2) {
-            let values = slice(network.parameter(*bias)).iter().flat_map(|b| std::iter::repeat_n(*b, self.factor));
+            let values = slice(network.parameter(*bias)).iter().flat_map(|b| core::iter::repeat_n(*b, self.factor));
             rewrite.set(*bias, from_vec(&[c_out * self.factor], values.collect()));
         }
     }

@@ -2,6 +2,8 @@
 //! formula, the tape the rule, and one method must not have two maps.
 
 use super::ops::Context;
+#[cfg(not(feature = "std"))]
+use crate::plain::*;
 use crate::tape::{Node, NodeId, Op, Real, Rule, Saved, Site, Tensor, from_vec, slice};
 
 /// Inputs, references and gradients of either sign, of either zero, tiny and large.

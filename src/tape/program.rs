@@ -1,11 +1,13 @@
 //! A network as data: named nodes in an order in which each comes after its inputs.
 
 use super::limits;
+#[cfg(not(feature = "std"))]
+use crate::plain::*;
 use crate::tape::{Op, OpKind};
 use crate::{Error, Result};
+use alloc::collections::{BTreeMap, BTreeSet};
+use core::fmt;
 use serde::{Deserialize, Serialize};
-use std::collections::{HashMap, HashSet};
-use std::fmt;
 
 /// The place of a node in its program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -65,7 +67,7 @@ impl TryFrom<Written> for Program {
     type Error = Error;
 
     fn try_from(written: Written) -> Result<Self> {
-        let mut known = HashMap::new();
+        let mut known = BTreeMap::new();
         let mut nodes = Vec::with_capacity(written.nodes.len());
         for (id, node) in written.nodes.into_iter().enumerate() {
             let find = |input: &String| {
@@ -301,7 +303,7 @@ fn faults(nodes: &[Node], output: NodeId) -> Vec<String> {
         return vec![format!("there are {} nodes, at most {} are allowed", nodes.len(), limits::MOST_NODES)];
     }
     let mut all = Vec::new();
-    let mut names = HashSet::new();
+    let mut names = BTreeSet::new();
     for (id, node) in nodes.iter().enumerate() {
         if let Some(fault) = limits::name_fault(&node.name) {
             all.push(format!("node {id}: {fault}"));

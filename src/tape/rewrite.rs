@@ -1,6 +1,8 @@
 //! Writing a network anew, node by node: what [`super::fold`] and [`super::polyphase`] are made with.
 
 use crate::Result;
+#[cfg(not(feature = "std"))]
+use crate::plain::*;
 use crate::tape::{Network, Node, NodeId, Op, OpKind, Parameters, Program, Real, Tensor};
 
 /// A network being written anew. Old nodes are kept, or others put in their places; what nothing needs any more in the end falls away. What the output did
@@ -99,7 +101,7 @@ impl<'a, T: Real> Rewrite<'a, T> {
             }
         }
         let (mut nodes, mut places) = (Vec::new(), Vec::new());
-        for (node, needed) in std::mem::take(&mut self.nodes).into_iter().zip(needed) {
+        for (node, needed) in core::mem::take(&mut self.nodes).into_iter().zip(needed) {
             places.push(NodeId(nodes.len()));
             match node.op {
                 _ if needed => nodes.push(Node { inputs: node.inputs.iter().map(|input| places[input.0]).collect(), ..node }),

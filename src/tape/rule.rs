@@ -1,8 +1,10 @@
 //! Rules: what acts on the way back instead of an op's own derivative. This is the one open trait of the design.
 
+#[cfg(not(feature = "std"))]
+use crate::plain::*;
 use crate::tape::{Node, NodeId, Op, OpClass, OpKind, Program, Real, ReluFormula, Saved, Tensor};
 use crate::{Error, Result};
-use std::sync::Arc;
+use alloc::sync::Arc;
 
 /// What a rule sees at a node: the op, its values in this run, and, where there is one, the same in the reference run.
 pub struct Site<'a, T: Real> {
@@ -80,7 +82,7 @@ impl<T: Real> Site<'_, T> {
     }
 
     /// An error that names this node.
-    pub fn error(&self, problem: impl std::fmt::Display) -> Error {
+    pub fn error(&self, problem: impl core::fmt::Display) -> Error {
         Error::Rule(format!("node '{}' ({}): {problem}", self.node.name, self.node.op.kind()))
     }
 }
@@ -216,6 +218,6 @@ impl<T: Real> RuleSet<T> {
 /// The op kinds of a program's nodes on the way from an input to the output, for messages.
 fn kinds(program: &Program, on_path: &[bool]) -> String {
     let nodes = program.nodes().iter().zip(on_path).filter(|(_, on_path)| **on_path).map(|(node, _)| node.op.kind());
-    let all: std::collections::BTreeSet<&str> = nodes.filter(|kind| *kind != OpKind::Parameter).map(OpKind::name).collect();
+    let all: alloc::collections::BTreeSet<&str> = nodes.filter(|kind| *kind != OpKind::Parameter).map(OpKind::name).collect();
     all.into_iter().collect::<Vec<_>>().join(" ")
 }

@@ -1,5 +1,7 @@
 //! One forward run: the values of all nodes.
 
+#[cfg(not(feature = "std"))]
+use crate::plain::*;
 use crate::tape::network::Edition;
 use crate::tape::{NodeId, Real, Tensor};
 

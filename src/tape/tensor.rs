@@ -1,5 +1,7 @@
 //! Tensors: shared, dense, row-major arrays of any rank, the batch first.
 
+#[cfg(not(feature = "std"))]
+use crate::plain::*;
 use crate::tape::Real;
 use crate::{Error, Result};
 use ndarray::{ArcArray, ArrayD, ArrayViewD, Axis, IxDyn};

@@ -1,7 +1,7 @@
 //! AVX-512 F: sixteen lanes, thirty-two registers.
 
 use super::{Job, Lanes, MAX_WIDTH};
-use std::arch::x86_64::*;
+use core::arch::x86_64::*;
 
 /// Compiles a job with AVX-512 F.
 #[target_feature(enable = "avx512f,avx2,fma")]
@@ -87,7 +87,7 @@ unsafe impl Lanes for Avx512 {
     }
     #[inline(always)]
     unsafe fn prefetch_to_write(at: *mut f32) {
-        unsafe { std::arch::asm!("prefetchw [{}]", in(reg) at, options(nostack, preserves_flags, readonly)) }
+        unsafe { core::arch::asm!("prefetchw [{}]", in(reg) at, options(nostack, preserves_flags, readonly)) }
     }
     #[inline(always)]
     unsafe fn transpose(from: &[*const f32; MAX_WIDTH], to: &[*mut f32; MAX_WIDTH]) {

@@ -3,16 +3,21 @@
 //! Kernels are written once, generic over [`Lanes`], as `#[inline(always)]` functions called from [`Job::run`]; [`Isa::dispatch`] compiles each job
 //! once per instruction set inside a function that enables it. A closure is a function of its own, without the features: none around register code.
 
-#[cfg(target_arch = "x86_64")]
+#[cfg(all(feature = "std", target_arch = "x86_64"))]
 mod avx2;
-#[cfg(target_arch = "x86_64")]
+#[cfg(all(feature = "std", target_arch = "x86_64"))]
 mod avx512;
-#[cfg(target_arch = "aarch64")]
+#[cfg(all(feature = "std", target_arch = "aarch64"))]
 mod neon;
 mod portable;
 
-use std::fmt::{Display, Formatter};
-use std::sync::OnceLock;
+#[cfg(feature = "std")]
+use crate::sync::OnceLock;
+use alloc::{
+    string::{String, ToString},
+    vec::Vec,
+};
+use core::fmt::{Display, Formatter};
 
 /// The widest register of any instruction set here, in f32.
 pub const MAX_WIDTH: usize = 16;
@@ -95,12 +100,12 @@ impl Isa {
     pub fn available(self) -> bool {
         match self {
             Isa::Portable => true,
-            #[cfg(target_arch = "x86_64")]
+            #[cfg(all(feature = "std", target_arch = "x86_64"))]
             Isa::Avx2 => is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
-            #[cfg(target_arch = "x86_64")]
+            #[cfg(all(feature = "std", target_arch = "x86_64"))]
             Isa::Avx512 => is_x86_feature_detected!("avx512f") && Isa::Avx2.available(),
-            #[cfg(target_arch = "aarch64")]
-            Isa::Neon => std::arch::is_aarch64_feature_detected!("neon"),
+            #[cfg(all(feature = "std", target_arch = "aarch64"))]
+            Isa::Neon => core::arch::is_aarch64_feature_detected!("neon"),
             _ => false,
         }
     }
@@ -130,12 +135,23 @@ impl Isa {
     ///
     /// # Errors
     /// [`UnknownKernel`].
+    #[cfg(feature = "std")]
     pub fn chosen() -> Result<Isa, UnknownKernel> {
         static CHOSEN: OnceLock<Result<Isa, UnknownKernel>> = OnceLock::new();
         CHOSEN.get_or_init(|| Isa::named(&std::env::var_os("CARDIOGRAD_KERNEL").unwrap_or_default().to_string_lossy())).clone()
     }
 
+    /// The portable one: without the feature `std` there is no asking the processor, nor the environment.
+    ///
+    /// # Errors
+    /// None.
+    #[cfg(not(feature = "std"))]
+    pub fn chosen() -> Result<Isa, UnknownKernel> {
+        Ok(Isa::Portable)
+    }
+
     /// The one of this name; the best one of this machine for an empty name.
+    #[cfg(feature = "std")]
     fn named(name: &str) -> Result<Isa, UnknownKernel> {
         let mut all = Isa::ALL.into_iter().filter(|isa| isa.available());
         let found = if name.is_empty() { all.next_back() } else { all.find(|isa| isa.to_string() == name.to_lowercase()) };
@@ -152,13 +168,13 @@ impl Isa {
     pub fn dispatch<J: Job>(self, job: J) -> J::Out {
         match self {
             // SAFETY: `available` has detected the features that the function enables.
-            #[cfg(target_arch = "x86_64")]
+            #[cfg(all(feature = "std", target_arch = "x86_64"))]
             Isa::Avx512 if self.available() => unsafe { avx512::run(job) },
             // SAFETY: as above.
-            #[cfg(target_arch = "x86_64")]
+            #[cfg(all(feature = "std", target_arch = "x86_64"))]
             Isa::Avx2 if self.available() => unsafe { avx2::run(job) },
             // SAFETY: as above.
-            #[cfg(target_arch = "aarch64")]
+            #[cfg(all(feature = "std", target_arch = "aarch64"))]
             Isa::Neon if self.available() => unsafe { neon::run(job) },
             // SAFETY: the portable lanes need no feature.
             #[cfg(test)]
@@ -170,7 +186,7 @@ impl Isa {
 }
 
 impl Display for Isa {
-    fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
+    fn fmt(&self, f: &mut Formatter<'_>) -> core::fmt::Result {
         f.write_str(match self {
             Isa::Portable => "portable",
             Isa::Neon => "neon",
@@ -185,7 +201,7 @@ impl Display for Isa {
 pub struct UnknownKernel(String);
 
 impl Display for UnknownKernel {
-    fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
+    fn fmt(&self, f: &mut Formatter<'_>) -> core::fmt::Result {
         let known = Isa::ALL.iter().any(|isa| isa.to_string() == self.0.to_lowercase());
         let what = if known { "which this machine does not have" } else { "which is no kernel" };
         let names = |isas: &mut dyn Iterator<Item = Isa>| isas.map(|isa| isa.to_string()).collect::<Vec<_>>().join(", ");
@@ -196,7 +212,7 @@ impl Display for UnknownKernel {
     }
 }
 
-impl std::error::Error for UnknownKernel {}
+impl core::error::Error for UnknownKernel {}
 
 #[cfg(test)]
 mod tests {

@@ -2,7 +2,7 @@
 //! the same bytes.
 
 use super::{Job, Lanes, MAX_WIDTH};
-use std::arch::aarch64::*;
+use core::arch::aarch64::*;
 
 /// Compiles a job with NEON.
 #[target_feature(enable = "neon")]

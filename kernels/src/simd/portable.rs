@@ -67,11 +67,11 @@ unsafe impl<const W: usize> Lanes for Portable<W> {
     }
     #[inline(always)]
     unsafe fn where_bits(self, bits: u16) -> Self {
-        Portable(std::array::from_fn(|l| if bits >> l & 1 == 1 { self.0[l] } else { 0.0 }))
+        Portable(core::array::from_fn(|l| if bits >> l & 1 == 1 { self.0[l] } else { 0.0 }))
     }
     #[inline(always)]
     unsafe fn select_less(self, limit: Self, then: Self, otherwise: Self) -> Self {
-        Portable(std::array::from_fn(|l| if self.0[l] < limit.0[l] { then.0[l] } else { otherwise.0[l] }))
+        Portable(core::array::from_fn(|l| if self.0[l] < limit.0[l] { then.0[l] } else { otherwise.0[l] }))
     }
     #[inline(always)]
     unsafe fn max(self, other: Self) -> Self {

@@ -3,6 +3,8 @@
 use super::definitions::Add;
 use super::{Arithmetic, Context, Element, Lowering, OpClass, OpDefinition, Problem, Values, broadcast};
 use crate::Result;
+#[cfg(not(feature = "std"))]
+use crate::plain::*;
 use crate::tape::{Real, Saved, Site, Tensor};
 
 impl<T: Real> Arithmetic<T> for Add {

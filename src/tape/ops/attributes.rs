@@ -1,5 +1,7 @@
 //! The attributes of ops as program files have them.
 
+#[cfg(not(feature = "std"))]
+use crate::plain::*;
 use serde::Deserialize;
 
 /// A type that attributes have.

@@ -4,6 +4,8 @@ use super::definitions::AvgPool1d;
 use super::windows::Windows;
 use super::{Arithmetic, Context, Element, Lowering, OpClass, OpDefinition, Problem, Values};
 use crate::Result;
+#[cfg(not(feature = "std"))]
+use crate::plain::*;
 use crate::tape::{Real, Saved, Site, Tensor, from_vec, slice};
 use cardiograd_kernels::pool;
 

@@ -3,6 +3,8 @@
 use super::definitions::BatchNorm;
 use super::{Arithmetic, Context, Element, Initial, Lowering, OpClass, OpDefinition, Problem, Values};
 use crate::Result;
+#[cfg(not(feature = "std"))]
+use crate::plain::*;
 use crate::tape::{Mode, Real, Saved, Site, Tensor, from_vec, slice};
 use cardiograd_kernels::batch_norm;
 

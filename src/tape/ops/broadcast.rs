@@ -2,8 +2,10 @@
 //! (as NumPy has it).
 
 use super::Problem;
+#[cfg(not(feature = "std"))]
+use crate::plain::*;
 use crate::tape::{Real, Tensor, from_vec, slice};
-use rayon::prelude::*;
+use cardiograd_kernels::parallel::prelude::*;
 
 /// Elements below which threads cost more than they bring.
 const CHUNK: usize = 1 << 15;
@@ -53,7 +55,7 @@ fn places(part: &[usize], whole: &[usize], from: usize) -> impl Iterator<Item = 
     }
     index.reverse();
     let mut at: usize = index.iter().zip(&steps).map(|(i, step)| i * step).sum();
-    std::iter::from_fn(move || {
+    core::iter::from_fn(move || {
         let found = at;
         for axis in (0..sizes.len()).rev() {
             index[axis] += 1;

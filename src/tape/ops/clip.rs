@@ -3,6 +3,8 @@
 use super::Piece;
 use super::definitions::Clip;
 use super::function::Function;
+#[cfg(not(feature = "std"))]
+use crate::plain::*;
 use crate::tape::Real;
 
 impl Function for Clip {

@@ -3,6 +3,8 @@
 use super::definitions::Concat;
 use super::{Arithmetic, Context, Element, OpClass, OpDefinition, Problem, Values};
 use crate::Result;
+#[cfg(not(feature = "std"))]
+use crate::plain::*;
 use crate::tape::{Real, Saved, Site, Tensor, from_vec, slice};
 
 impl<T: Real> Arithmetic<T> for Concat {

@@ -3,10 +3,12 @@
 use super::definitions::Conv1d;
 use super::{Arithmetic, Context, Element, Lowering, OpClass, OpDefinition, Problem, Values};
 use crate::Result;
+#[cfg(not(feature = "std"))]
+use crate::plain::*;
 use crate::tape::limits::step_fault;
 use crate::tape::{Real, Saved, Site, Tensor, from_vec, slice};
+use alloc::sync::Arc;
 use cardiograd_kernels::{self as kernels, PreparedConv, batch_norm, conv1d};
-use std::sync::Arc;
 
 impl Conv1d {
     /// The geometry for inputs of these shapes.

@@ -1,9 +1,11 @@
 //! Ops from outside of the crate.
 
 use super::OpDefinition;
+#[cfg(not(feature = "std"))]
+use crate::plain::*;
+use alloc::sync::Arc;
+use core::fmt;
 use serde::{Serialize, Serializer};
-use std::fmt;
-use std::sync::Arc;
 
 /// An op from outside of the crate: a name and a definition.
 #[derive(Clone)]

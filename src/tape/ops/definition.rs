@@ -2,11 +2,13 @@
 
 use super::{OpClass, Ready};
 use crate::Result;
+#[cfg(not(feature = "std"))]
+use crate::plain::*;
 use crate::tape::{Mode, Real, Saved, Site, Tensor};
-use std::fmt;
+use core::fmt;
 
 /// What an op says that cannot work on its inputs; the node's name is added.
-pub type Problem<T> = std::result::Result<T, String>;
+pub type Problem<T> = core::result::Result<T, String>;
 
 /// How ops run: the mode, and weights made ready in earlier runs of the same network.
 pub struct Context<'a, T: Real> {

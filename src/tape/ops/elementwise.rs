@@ -1,7 +1,7 @@
 //! Elementwise maps, over threads when the tensor is large (each element is its own result, so threads change nothing).
 
 use crate::tape::{Real, Tensor, from_vec, slice};
-use rayon::prelude::*;
+use cardiograd_kernels::parallel::prelude::*;
 
 /// Elements below which threads cost more than they bring.
 const CHUNK: usize = 1 << 15;

@@ -3,6 +3,8 @@
 use super::Piece;
 use super::definitions::Elu;
 use super::function::Function;
+#[cfg(not(feature = "std"))]
+use crate::plain::*;
 use crate::tape::Real;
 use cardiograd_kernels::elementary;
 

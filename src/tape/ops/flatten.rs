@@ -3,6 +3,8 @@
 use super::definitions::Flatten;
 use super::{Arithmetic, Context, Element, Lowering, OpClass, OpDefinition, Problem, Values};
 use crate::Result;
+#[cfg(not(feature = "std"))]
+use crate::plain::*;
 use crate::shape::elements;
 use crate::tape::{Real, Saved, Site, Tensor, from_vec, slice};
 

@@ -2,8 +2,10 @@
 
 use super::{Arithmetic, Context, Element, OpClass, OpDefinition, Piece, Problem, Values, elementwise};
 use crate::Result;
+#[cfg(not(feature = "std"))]
+use crate::plain::*;
 use crate::tape::{Real, Saved, Site, Tensor};
-use std::fmt;
+use core::fmt;
 
 /// y = f(x).
 pub(super) trait Function: fmt::Debug + Send + Sync + 'static {

@@ -2,9 +2,11 @@
 
 use super::definitions::Gelu;
 use super::function::Function;
+#[cfg(not(feature = "std"))]
+use crate::plain::*;
 use crate::tape::Real;
 use cardiograd_kernels::elementary;
-use std::f64::consts::{FRAC_1_SQRT_2, PI};
+use core::f64::consts::{FRAC_1_SQRT_2, PI};
 
 /// The cubic term of the approximation.
 const CUBIC: f64 = 0.044715;

@@ -3,6 +3,8 @@
 use super::definitions::GlobalAvgPool;
 use super::{Arithmetic, Context, Element, Lowering, OpClass, OpDefinition, Problem, Values};
 use crate::Result;
+#[cfg(not(feature = "std"))]
+use crate::plain::*;
 use crate::tape::{Real, Saved, Site, Tensor, from_vec, slice};
 
 impl<T: Real> Arithmetic<T> for GlobalAvgPool {
@@ -15,7 +17,7 @@ impl<T: Real> Arithmetic<T> for GlobalAvgPool {
     fn vjp(&self, site: &Site<'_, T>, grad: &Tensor<T>) -> Result<Vec<Option<Tensor<T>>>> {
         let x = site.inputs[0].shape();
         let len = T::of(x[2] as f64);
-        Ok(vec![Some(from_vec(x, slice(grad).iter().flat_map(|g| std::iter::repeat_n(*g / len, x[2])).collect()))])
+        Ok(vec![Some(from_vec(x, slice(grad).iter().flat_map(|g| core::iter::repeat_n(*g / len, x[2])).collect()))])
     }
 }
 

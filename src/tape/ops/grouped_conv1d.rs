@@ -3,9 +3,11 @@
 use super::definitions::GroupedConv1d;
 use super::{Arithmetic, Context, Element, OpClass, OpDefinition, Problem, Values};
 use crate::Result;
+#[cfg(not(feature = "std"))]
+use crate::plain::*;
 use crate::tape::limits::step_fault;
 use crate::tape::{Real, Saved, Site, Tensor, from_vec, slice};
-use rayon::prelude::*;
+use cardiograd_kernels::parallel::prelude::*;
 
 /// The sizes of one call.
 #[derive(Clone, Copy)]
@@ -41,7 +43,7 @@ impl GroupedConv1d {
     }
 
     /// The outputs t that read a sample at tap j, and the sample that the first of them reads.
-    fn reached(&self, sizes: &Sizes, j: usize) -> (std::ops::Range<usize>, usize) {
+    fn reached(&self, sizes: &Sizes, j: usize) -> (core::ops::Range<usize>, usize) {
         let offset = j * self.dilation;
         let first = self.padding.0.saturating_sub(offset).div_ceil(self.stride);
         // t · stride + offset − padding < len_in

@@ -9,6 +9,8 @@ use super::recurrent::{
 };
 use super::{Arithmetic, Context, Element, Initial, OpClass, OpDefinition, Problem, Values};
 use crate::Result;
+#[cfg(not(feature = "std"))]
+use crate::plain::*;
 use crate::tape::{Real, Saved, Site, Tensor, from_vec, slice};
 use cardiograd_kernels::elementary;
 

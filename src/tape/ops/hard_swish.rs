@@ -3,6 +3,8 @@
 use super::Piece;
 use super::definitions::HardSwish;
 use super::function::Function;
+#[cfg(not(feature = "std"))]
+use crate::plain::*;
 use crate::tape::Real;
 
 impl Function for HardSwish {

@@ -3,6 +3,8 @@
 use super::definitions::Input;
 use super::{Arithmetic, Context, Element, OpClass, OpDefinition, Problem, Values};
 use crate::Result;
+#[cfg(not(feature = "std"))]
+use crate::plain::*;
 use crate::tape::limits::{MOST_VALUES, shape_fault};
 use crate::tape::{Real, Saved, Site, Tensor};
 

@@ -3,6 +3,8 @@
 use super::definitions::Interleave;
 use super::{Arithmetic, Context, Element, OpClass, OpDefinition, Problem, Values};
 use crate::Result;
+#[cfg(not(feature = "std"))]
+use crate::plain::*;
 use crate::tape::limits::step_fault;
 use crate::tape::{Real, Saved, Site, Tensor, from_vec, slice};
 

@@ -4,6 +4,8 @@ use super::definitions::LayerNorm;
 use super::standardise::{Blocks, eps_fault};
 use super::{Arithmetic, Context, Element, Initial, OpClass, OpDefinition, Problem, Values};
 use crate::Result;
+#[cfg(not(feature = "std"))]
+use crate::plain::*;
 use crate::tape::limits::step_fault;
 use crate::tape::{Real, Saved, Site, Tensor};
 

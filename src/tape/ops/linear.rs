@@ -3,6 +3,8 @@
 use super::definitions::Linear;
 use super::{Arithmetic, Context, Element, Lowering, OpClass, OpDefinition, Problem, Values};
 use crate::Result;
+#[cfg(not(feature = "std"))]
+use crate::plain::*;
 use crate::tape::{Real, Saved, Site, Tensor, from_vec, slice};
 
 /// y ← x · wᵀ + b for `batch` rows of x and y.

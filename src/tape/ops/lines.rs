@@ -1,6 +1,8 @@
 //! An array seen along one of its axes: (outer, size, inner), row-major.
 
 use super::Problem;
+#[cfg(not(feature = "std"))]
+use crate::plain::*;
 
 /// The most axes that an op may name.
 const MOST_AXES: usize = 8;

@@ -3,6 +3,8 @@
 use super::definitions::Matmul;
 use super::{Arithmetic, Context, Element, OpClass, OpDefinition, Problem, Values};
 use crate::Result;
+#[cfg(not(feature = "std"))]
+use crate::plain::*;
 use crate::tape::{Real, Saved, Site, Tensor, from_vec, slice};
 
 /// Rows, inner size and columns, of inputs whose shapes fit.

@@ -60,6 +60,8 @@ mod transpose;
 mod upsample;
 mod windows;
 
+#[cfg(not(feature = "std"))]
+use crate::plain::*;
 #[cfg(feature = "files")]
 pub(crate) use attributes::{Attribute, Attributes};
 pub(crate) use broadcast::sum_to;
@@ -72,8 +74,8 @@ pub(crate) use ready::Ready;
 use super::op::definitions;
 use crate::Result;
 use crate::tape::{Op, Real, Saved, Site, Tensor};
-use std::any::Any;
-use std::sync::Arc;
+use alloc::sync::Arc;
+use core::any::Any;
 
 /// An op's definition in one precision.
 fn arithmetic<T: Real>(op: &Op) -> Arc<dyn Arithmetic<T>> {

@@ -4,6 +4,8 @@ use super::definitions::PaddedMaxPool1d;
 use super::windows::Windows;
 use super::{Arithmetic, Context, Element, OpClass, OpDefinition, Problem, Values};
 use crate::Result;
+#[cfg(not(feature = "std"))]
+use crate::plain::*;
 use crate::tape::{Real, Saved, Site, Tensor, from_vec, slice};
 
 impl PaddedMaxPool1d {

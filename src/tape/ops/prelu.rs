@@ -3,6 +3,8 @@
 use super::definitions::Prelu;
 use super::{Arithmetic, Context, Element, Initial, OpClass, OpDefinition, Piece, Problem, Values};
 use crate::Result;
+#[cfg(not(feature = "std"))]
+use crate::plain::*;
 use crate::tape::{Real, Saved, Site, Tensor, from_vec, slice};
 
 /// The channel of each element, in order; all 0 for a lone slope.

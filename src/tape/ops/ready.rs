@@ -1,10 +1,13 @@
 //! What a network makes ready from its parameters: convolutions' weights, once for as long as they live, and plans.
 
+#[cfg(not(feature = "std"))]
+use crate::plain::*;
 use crate::tape::plan::PlanCache;
 use crate::tape::{Real, Tensor, slice};
+use alloc::collections::BTreeMap;
+use alloc::sync::Arc;
+use cardiograd_kernels::sync::{Mutex, PoisonError};
 use cardiograd_kernels::{Conv1d, PreparedConv};
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
 
 /// The most lengths for which one weight is kept ready; the least recently used goes.
 const LENGTHS: usize = 8;
@@ -20,25 +23,29 @@ struct Entry<T> {
 /// plans. Weights that nobody else holds any more, as computed ones after their run, go; of the others a few lengths stay.
 #[derive(Debug)]
 pub(crate) struct Ready<T> {
-    weights: Mutex<HashMap<usize, Entry<T>>>,
+    weights: Mutex<BTreeMap<usize, Entry<T>>>,
     pub(crate) plans: PlanCache,
 }
 
 impl<T> Default for Ready<T> {
     fn default() -> Self {
-        Ready { weights: Mutex::new(HashMap::new()), plans: PlanCache::default() }
+        Ready { weights: Mutex::new(BTreeMap::new()), plans: PlanCache::default() }
     }
 }
 
 impl<T: Real> Ready<T> {
     /// The weights of a convolution, made ready now if need be.
     pub(super) fn convolution(&self, conv: &Conv1d, weight: &Tensor<T>) -> Arc<PreparedConv<T>> {
+        // Without the standard library memory is dearer than time: nothing stays ready.
+        if cfg!(not(feature = "std")) {
+            return Arc::new(PreparedConv::new(*conv, slice(weight)));
+        }
         let address = weight.as_ptr() as usize;
         let mut weights = self.weights.lock().unwrap_or_else(PoisonError::into_inner);
         if !weights.contains_key(&address) {
             // `Err` is a tensor that somebody else holds too.
             let held = |(address, Entry { weight, ready })| Some((address, Entry { weight: weight.try_into_owned_nocopy().err()?, ready }));
-            *weights = std::mem::take(&mut *weights).into_iter().filter_map(held).collect();
+            *weights = core::mem::take(&mut *weights).into_iter().filter_map(held).collect();
         }
         let ready = &mut weights.entry(address).or_insert_with(|| Entry { weight: weight.clone(), ready: Vec::new() }).ready;
         let found = ready.iter().position(|(of, _)| of == conv).map(|at| ready.remove(at).1);

@@ -2,6 +2,8 @@
 //! run, or by the chord between two.
 
 use super::{Initial, Problem};
+#[cfg(not(feature = "std"))]
+use crate::plain::*;
 use crate::tape::{Real, Site, Tensor, from_vec, slice};
 
 /// Below this difference between two runs the derivative stands for the chord.
@@ -73,7 +75,7 @@ pub(super) fn secant<T: Real, L: Layer<T>>(layer: &L, site: &Site<'_, T>, grad: 
     let other = layer.run(sizes, &rows(&repeated(others[0], sizes.batch), reverse), &site.inputs);
     let gates = layer.at_gates(sizes, &L::chord(sizes, &own, &other), site.inputs[2], &rows(grad, reverse));
     let none = site.inputs[1..].iter().map(|_| None);
-    Some(std::iter::once(Some(to_signal(sizes, &gates, site.inputs[1], reverse))).chain(none).collect())
+    Some(core::iter::once(Some(to_signal(sizes, &gates, site.inputs[1], reverse))).chain(none).collect())
 }
 
 /// What the signal receives of what arrives at the gates' sums.

@@ -3,6 +3,8 @@
 use super::definitions::Relu;
 use super::{Arithmetic, Context, Element, Lowering, OpClass, OpDefinition, Piece, Problem, Values, elementwise};
 use crate::Result;
+#[cfg(not(feature = "std"))]
+use crate::plain::*;
 use crate::tape::{Real, Saved, Site, Tensor};
 
 impl<T: Real> Arithmetic<T> for Relu {

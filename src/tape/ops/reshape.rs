@@ -3,6 +3,8 @@
 use super::definitions::Reshape;
 use super::{Arithmetic, Context, Element, OpClass, OpDefinition, Problem, Values};
 use crate::Result;
+#[cfg(not(feature = "std"))]
+use crate::plain::*;
 use crate::shape::elements;
 use crate::tape::limits::{MOST_VALUES, shape_fault};
 use crate::tape::{Real, Saved, Site, Tensor, from_vec, slice};
@@ -43,7 +45,7 @@ impl OpDefinition for Reshape {
         if elements(&shape, 1) != Some(all) {
             return Err(fail());
         }
-        Ok(std::iter::once(*batch).chain(shape).collect())
+        Ok(core::iter::once(*batch).chain(shape).collect())
     }
 
     fn formula(&self, _inputs: &[&[usize]]) -> String {

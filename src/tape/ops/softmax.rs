@@ -3,6 +3,8 @@
 use super::definitions::Softmax;
 use super::{Arithmetic, Context, Element, OpClass, OpDefinition, Problem, Values, lines};
 use crate::Result;
+#[cfg(not(feature = "std"))]
+use crate::plain::*;
 use crate::tape::{Real, Saved, Site, Tensor, from_vec, slice};
 use cardiograd_kernels::elementary;
 

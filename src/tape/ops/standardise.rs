@@ -3,6 +3,8 @@
 
 use super::{Element, Problem, Values};
 use crate::Result;
+#[cfg(not(feature = "std"))]
+use crate::plain::*;
 use crate::tape::{Real, Saved, Site, Tensor, from_vec, slice};
 
 /// Blocks of `size` values, and which of `count` factors and shifts an element has.

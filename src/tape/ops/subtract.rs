@@ -3,6 +3,8 @@
 use super::definitions::Subtract;
 use super::{Arithmetic, Context, Element, OpClass, OpDefinition, Problem, Values, broadcast};
 use crate::Result;
+#[cfg(not(feature = "std"))]
+use crate::plain::*;
 use crate::tape::{Real, Saved, Site, Tensor};
 
 impl<T: Real> Arithmetic<T> for Subtract {

@@ -3,6 +3,8 @@
 use super::definitions::Tanh;
 use super::{Arithmetic, Context, Element, OpClass, OpDefinition, Problem, Values, elementwise};
 use crate::Result;
+#[cfg(not(feature = "std"))]
+use crate::plain::*;
 use crate::tape::{Real, Saved, Site, Tensor};
 use cardiograd_kernels::elementary;
 

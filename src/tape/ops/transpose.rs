@@ -3,13 +3,15 @@
 use super::definitions::Transpose;
 use super::{Arithmetic, Context, Element, OpClass, OpDefinition, Problem, Values};
 use crate::Result;
+#[cfg(not(feature = "std"))]
+use crate::plain::*;
 use crate::tape::{Real, Saved, Site, Tensor};
 use ndarray::{ArrayView, IxDyn};
 
 impl Transpose {
     /// All axes, the batch's among them.
     fn order(&self) -> Vec<usize> {
-        std::iter::once(0).chain(self.axes.iter().copied()).collect()
+        core::iter::once(0).chain(self.axes.iter().copied()).collect()
     }
 }
 

@@ -3,12 +3,14 @@
 use super::definitions::Upsample;
 use super::{Arithmetic, Context, Element, OpClass, OpDefinition, Problem, Values};
 use crate::Result;
+#[cfg(not(feature = "std"))]
+use crate::plain::*;
 use crate::tape::limits::step_fault;
 use crate::tape::{Real, Saved, Site, Tensor, from_vec, slice};
 
 impl<T: Real> Arithmetic<T> for Upsample {
     fn forward(&self, inputs: &[&Tensor<T>], shape: &[usize], _context: &Context<'_, T>) -> Problem<(Tensor<T>, Saved)> {
-        let repeated = slice(inputs[0]).iter().flat_map(|v| std::iter::repeat_n(*v, self.factor));
+        let repeated = slice(inputs[0]).iter().flat_map(|v| core::iter::repeat_n(*v, self.factor));
         Ok((from_vec(shape, repeated.collect()), Saved::Nothing))
     }
 

@@ -2,10 +2,12 @@
 
 use super::Problem;
 use crate::Result;
+#[cfg(not(feature = "std"))]
+use crate::plain::*;
 use crate::tape::limits::step_fault;
 use crate::tape::{Real, Site, Tensor, from_vec, slice};
 use cardiograd_kernels::pool;
-use std::ops::Range;
+use core::ops::Range;
 
 /// Windows of `size` samples, `stride` apart, over a signal with places before and after it.
 #[derive(Clone, Copy)]

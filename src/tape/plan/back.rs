@@ -4,13 +4,15 @@ use super::compile::Plan;
 use super::execute::{Keep, Kept, Passed};
 use super::schedule::{Back, Place, Route, Schedule};
 use super::steps::{Step, StepOp};
+#[cfg(not(feature = "std"))]
+use crate::plain::*;
 use crate::tape::ReluFormula;
+use alloc::borrow::Cow;
 use cardiograd_kernels::blocked::{self, Finish, Gate};
 use cardiograd_kernels::chain::{self, Link};
+use cardiograd_kernels::parallel::prelude::*;
 use cardiograd_kernels::{Buffer, Isa, Real, team};
-use rayon::prelude::*;
-use std::borrow::Cow;
-use std::ops::RangeInclusive;
+use core::ops::RangeInclusive;
 
 /// g ← scale · g per channel, and nothing added: the derivative of a batch norm in evaluation.
 fn scaled(isa: Isa, len: usize, scale: &[f32], g: &mut [f32]) {
@@ -79,18 +81,18 @@ impl<'a> ChunkBack<'a> {
             match stage {
                 Back::Within { step, g } => self.within(&plan.steps.list[*step], &mut places[*g]),
                 Back::Through { step, g, to, accumulate, joined } => {
-                    let mut gx = std::mem::take(&mut places[*to]);
+                    let mut gx = core::mem::take(&mut places[*to]);
                     self.through(*step, &places[*g], &mut gx, (*accumulate, *joined));
                     places[*to] = gx;
                 }
                 Back::Chain { steps, g, routes } => self.chain(steps, *g, routes, &mut places),
                 Back::Copy { from, to, size } => {
-                    let mut copy = std::mem::take(&mut places[*to]);
+                    let mut copy = core::mem::take(&mut places[*to]);
                     copy.as_mut_slice()[..batch * size].copy_from_slice(&places[*from].as_slice()[..batch * size]);
                     places[*to] = copy;
                 }
                 Back::Sum { from, to, size } => {
-                    let mut sum = std::mem::take(&mut places[*to]);
+                    let mut sum = core::mem::take(&mut places[*to]);
                     let pairs = sum.as_mut_slice()[..batch * size].iter_mut().zip(&places[*from].as_slice()[..batch * size]);
                     pairs.for_each(|(sum, g)| *sum += g);
                     places[*to] = sum;
@@ -175,12 +177,14 @@ impl<'a> ChunkBack<'a> {
     /// Back through a chain of adjoints.
     fn chain(&self, steps: &RangeInclusive<usize>, g: Place, routes: &[Route], places: &mut [Buffer]) {
         let plan = self.plan;
-        let link = |(step, route): (&'a Step, &Route)| {
-            let conv = step.op.convolution()?;
-            let (conv, scale) = (conv.adjoint(plan)?, conv.affine.as_ref().map(|(scale, _)| &scale[..]));
-            Some(Link { conv, gate: self.gate(step.relu), scale, bias: None, finish: Finish::default(), add: route.add, y: route.y })
-        };
-        let mut links: Vec<Link<'_>> = plan.steps.list[steps.clone()].iter().rev().zip(routes).filter_map(link).collect();
+        let steps = || plan.steps.list[steps.clone()].iter().rev();
+        let ready: Vec<_> = steps().map(|step| step.op.convolution().and_then(|conv| conv.adjoint(plan))).collect();
+        let mut links: Vec<Link<'_>> = Vec::with_capacity(routes.len());
+        for ((step, route), ready) in steps().zip(routes).zip(&ready) {
+            let (Some(conv), Some(ready)) = (step.op.convolution(), ready.as_deref()) else { continue };
+            let (gate, scale) = (self.gate(step.relu), conv.affine.as_ref().map(|(scale, _)| &scale[..]));
+            links.push(Link { conv: ready, gate, scale, bias: None, finish: Finish::default(), add: route.add, y: route.y });
+        }
         chain::run(self.batch, &mut places.iter_mut().map(Buffer::as_mut_slice).collect::<Vec<_>>(), g, &mut links, self.parallel);
     }
 }

@@ -3,10 +3,12 @@
 use super::pool::Pools;
 use super::schedule::{Back, Forward, Schedule};
 use super::steps::{ConvStep, Layout, Step, StepOp, Steps};
+#[cfg(not(feature = "std"))]
+use crate::plain::*;
 use crate::tape::{Lowering, Network, Node, NodeId, OpKind, Program, Real, Tensor, slice};
+use cardiograd_kernels::sync::OnceLock;
 use cardiograd_kernels::{Conv1d, Isa};
-use std::any::Any;
-use std::sync::OnceLock;
+use core::any::Any;
 
 /// A compiled program.
 #[derive(Debug)]

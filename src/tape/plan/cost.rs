@@ -4,6 +4,8 @@ use super::compile::Plan;
 use super::execute::Keep;
 use super::needs::Needs;
 use super::steps::StepOp;
+#[cfg(not(feature = "std"))]
+use crate::plain::*;
 use crate::tape::{Network, Node, Op, Real, RuleSet};
 use cardiograd_kernels::{Conv1d, Isa};
 
@@ -22,10 +24,14 @@ pub struct RunBytes {
     pub planned: bool,
 }
 
-/// The weights of all, and the most working memory that one of them takes, bytes.
+/// The weights of all, or without the standard library, where none stay ready, those of the largest; and the most working memory that one of them
+/// takes, bytes.
 fn together<T>(all: impl Iterator<Item = Needs>) -> (usize, usize) {
     let bytes = |count: usize| count.saturating_mul(size_of::<T>());
-    all.fold((0, 0), |(weights, scratch), needs| (bytes(needs.weights).saturating_add(weights), bytes(needs.scratch).max(scratch)))
+    all.fold((0, 0), |(weights, scratch), needs| {
+        let own = bytes(needs.weights);
+        (if cfg!(feature = "std") { own.saturating_add(weights) } else { own.max(weights) }, bytes(needs.scratch).max(scratch))
+    })
 }
 
 impl Plan {
@@ -38,14 +44,13 @@ impl Plan {
             Keep::Signs => self.steps.size_of(*layout) / self.steps.isa.width() * size_of::<u16>(),
         });
         let pooled = self.steps.list.iter().filter(|step| matches!(step.op, StepOp::Max(..))).map(|step| self.steps.size(step.x) * element);
-        let convolutions = || self.steps.list.iter().filter_map(|step| step.op.convolution());
+        let convolutions = self.steps.list.iter().filter_map(|step| step.op.convolution());
         let isa = self.steps.isa;
-        let both = move |conv: Conv1d| std::iter::once(conv).chain(conv.adjoint()).map(move |conv| Needs::of(&conv, isa));
-        let (weights, scratch) = together::<f32>(convolutions().flat_map(|step| both(step.conv)));
-        let copies = convolutions().map(|step| step.weights.len()).sum::<usize>() * element;
+        let both = move |conv: Conv1d| core::iter::once(conv).chain(conv.adjoint()).map(move |conv| Needs::of(&conv, isa));
+        let (weights, scratch) = together::<f32>(convolutions.flat_map(|step| both(step.conv)));
         // Buffers are kept for the next run and grow to the largest value that ever was in them; one more is in work.
         let running = ((most + 1) * largest * element).saturating_add(scratch);
-        RunBytes { running, scratch, kept: relus.chain(pooled).sum(), prepared: weights.saturating_add(copies), planned: true }
+        RunBytes { running, scratch, kept: relus.chain(pooled).sum(), prepared: weights, planned: true }
     }
 }
 

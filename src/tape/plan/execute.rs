@@ -4,13 +4,16 @@ use super::compile::Plan;
 use super::pool::Pool;
 use super::schedule::{Forward, Place, Route};
 use super::steps::{ConvStep, Step, StepOp};
+#[cfg(not(feature = "std"))]
+use crate::plain::*;
 use crate::tape::{dense, slice};
+use alloc::borrow::Cow;
 use cardiograd_kernels::blocked::{self, Finish, FusedConv, Gate};
 use cardiograd_kernels::chain::{self, Link};
+use cardiograd_kernels::parallel::prelude::*;
+use cardiograd_kernels::sync::OnceLock;
 use cardiograd_kernels::{Buffer, team};
-use rayon::prelude::*;
-use std::ops::RangeInclusive;
-use std::sync::OnceLock;
+use core::ops::RangeInclusive;
 
 /// Examples that one thread takes through all layers together: enough to reuse weight spectra from cache,
 const CHUNK: usize = 16;
@@ -87,12 +90,16 @@ fn once<V>(cell: &OnceLock<V>, make: impl FnOnce() -> V) -> &V {
 }
 
 impl ConvStep {
-    pub(super) fn forward(&self, plan: &Plan) -> &FusedConv {
-        once(&self.forward, || FusedConv::forward(self.conv, slice(&self.weights), plan.steps.isa, None))
+    /// Its weights made ready: kept for the next run or, without the standard library, where memory is dearer than time, made for this one.
+    pub(super) fn forward(&self, plan: &Plan) -> Cow<'_, FusedConv> {
+        let make = || FusedConv::forward(self.conv, slice(&self.weights), plan.steps.isa, None);
+        if cfg!(feature = "std") { Cow::Borrowed(once(&self.forward, make)) } else { Cow::Owned(make()) }
     }
 
-    pub(super) fn adjoint(&self, plan: &Plan) -> Option<&FusedConv> {
-        once(&self.adjoint, || FusedConv::adjoint(self.conv, slice(&self.weights), plan.steps.isa, None)).as_ref()
+    /// The same of its adjoint, where it has one.
+    pub(super) fn adjoint(&self, plan: &Plan) -> Option<Cow<'_, FusedConv>> {
+        let make = || FusedConv::adjoint(self.conv, slice(&self.weights), plan.steps.isa, None);
+        if cfg!(feature = "std") { once(&self.adjoint, make).as_ref().map(Cow::Borrowed) } else { make().map(Cow::Owned) }
     }
 }
 
@@ -113,7 +120,7 @@ impl Plan {
 
     /// Examples of a chunk, and whether the work of one chunk is split over threads: that of a lone example.
     fn chunking(&self, batch: usize) -> (usize, bool) {
-        let threads = rayon::current_num_threads();
+        let threads = cardiograd_kernels::parallel::current_num_threads();
         let largest = (0..self.steps.layouts.len()).map(|slot| self.steps.size(slot)).max().unwrap_or(1);
         let most = (ELEMENTS / largest.max(1)).clamp(1, CHUNK);
         // As many chunks for each thread, as even as can be.
@@ -151,7 +158,7 @@ impl Plan {
             match stage {
                 Forward::Step { step, x, add, y } => {
                     self.keep_pooled(*step, batch, &places[*x], &mut kept, manner, &mut pool);
-                    let mut to = std::mem::take(&mut places[*y]);
+                    let mut to = core::mem::take(&mut places[*y]);
                     self.step(*step, batch, &places[*x], add.map(|add| &places[add]), &mut to, &mut kept, manner, &mut pool);
                     places[*y] = to;
                 }
@@ -262,17 +269,19 @@ impl Plan {
         let mut before: Vec<Option<Buffer>> =
             self.steps.list[steps.clone()].iter().map(|step| self.room(step, manner.keep, batch, pool)).collect();
         let mut watched = kept.watched.as_mut();
+        let ready: Vec<_> =
+            self.steps.list[steps.clone()].iter().map(|step| step.op.convolution().map(|conv| conv.forward(self))).collect();
         let mut links = Vec::with_capacity(routes.len());
-        for ((index, before), route) in steps.clone().zip(&mut before).zip(routes) {
+        for (((index, before), route), ready) in steps.clone().zip(&mut before).zip(routes).zip(&ready) {
             let step = &self.steps.list[index];
-            let Some(conv) = step.op.convolution() else { continue };
+            let (Some(conv), Some(ready)) = (step.op.convolution(), ready) else { continue };
             let size = batch * self.steps.size(step.y);
             let affine = conv.affine.as_ref().map(|(scale, shift)| (&scale[..], &shift[..]));
             let raw = if manner.watch == Some(index) { watched.take().map(|raw| &mut raw.as_mut_slice()[..size]) } else { None };
             let (keep, signs) = self.kept_in(manner.keep.zip(before.as_mut()), size);
             let finish = Finish { raw, affine, keep, signs, relu: step.relu.is_some(), ..Finish::default() };
             let Route { add, y } = *route;
-            links.push(Link { conv: conv.forward(self), gate: Gate::Open, scale: None, bias: conv.bias.as_deref(), finish, add, y });
+            links.push(Link { conv: ready, gate: Gate::Open, scale: None, bias: conv.bias.as_deref(), finish, add, y });
         }
         chain::run(batch, &mut places.iter_mut().map(Buffer::as_mut_slice).collect::<Vec<_>>(), x, &mut links, manner.parallel);
         drop(links);

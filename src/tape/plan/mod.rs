@@ -20,6 +20,8 @@ mod training;
 mod training_back;
 mod why;
 
+#[cfg(not(feature = "std"))]
+use crate::plain::*;
 pub use cost::RunBytes;
 pub use execute::Keep;
 pub(crate) use execute::Passed;
@@ -28,8 +30,9 @@ pub use training::TrainingPlan;
 use super::network::Edition;
 use crate::tape::{Network, NodeId, OpKind, Real, ReluFormula, RuleSet, Tape, Tensor, Want, from_vec, one_hot, slice};
 use crate::{Error, Result};
+use alloc::sync::Arc;
+use cardiograd_kernels::sync::{Mutex, OnceLock, PoisonError};
 use compile::Plan;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// The plans that a network keeps: each holds the weights once more, in each of two directions, and its working memory.
 const KEPT: usize = 4;
@@ -60,7 +63,11 @@ impl PlanCache {
 
 /// Whether plans are on: they are, unless `CARDIOGRAD_PLANS` is `off`.
 fn enabled() -> bool {
+    #[cfg(not(feature = "std"))]
+    return true;
+    #[cfg(feature = "std")]
     static ENABLED: OnceLock<bool> = OnceLock::new();
+    #[cfg(feature = "std")]
     *ENABLED.get_or_init(|| std::env::var("CARDIOGRAD_PLANS").map_or(true, |value| value != "off"))
 }
 
@@ -70,12 +77,17 @@ fn enabled() -> bool {
 /// [`Error::Usage`] for a kernel that is none or that this machine does not have, and for anything but `on` and `off`.
 pub fn check_environment() -> Result<()> {
     cardiograd_kernels::Isa::chosen().map_err(|refused| Error::Usage(refused.to_string()))?;
-    let plans = std::env::var_os("CARDIOGRAD_PLANS").unwrap_or_default();
-    if ["", "on", "off"].iter().any(|known| plans == *known) {
-        return Ok(());
+    #[cfg(not(feature = "std"))]
+    return Ok(());
+    #[cfg(feature = "std")]
+    {
+        let plans = std::env::var_os("CARDIOGRAD_PLANS").unwrap_or_default();
+        if ["", "on", "off"].iter().any(|known| plans == *known) {
+            return Ok(());
+        }
+        let found: String = plans.to_string_lossy().escape_debug().take(40).collect();
+        Err(Error::Usage(format!("CARDIOGRAD_PLANS is '{found}': it can be 'on' or 'off'")))
     }
-    let found: String = plans.to_string_lossy().escape_debug().take(40).collect();
-    Err(Error::Usage(format!("CARDIOGRAD_PLANS is '{found}': it can be 'on' or 'off'")))
 }
 
 /// A forward run that can be walked back to the input: by the plan, or where there is none by the tape. It belongs to the network that looked, with the

@@ -1,8 +1,10 @@
 //! Working memory of a plan between runs. What one thread works with stays together, so that it finds it in its own cache; what a run keeps for the
 //! way back is common to all, since the thread that lets it go is seldom the one that takes it next. There are at most as many buffers as the busiest run of each thread needed.
 
+#[cfg(not(feature = "std"))]
+use crate::plain::*;
 use cardiograd_kernels::Buffer;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use cardiograd_kernels::sync::{Mutex, MutexGuard, PoisonError};
 
 /// The buffers that nobody uses.
 #[derive(Debug, Default)]
@@ -57,7 +59,7 @@ impl Pool<'_> {
 
 impl Drop for Pool<'_> {
     fn drop(&mut self) {
-        lock(&self.of.idle).push(std::mem::take(&mut self.own));
+        lock(&self.of.idle).push(core::mem::take(&mut self.own));
     }
 }
 

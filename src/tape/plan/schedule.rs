@@ -4,8 +4,10 @@
 //! a residual connection or the next step needs them. Whoever carries a schedule out decides nothing.
 
 use super::steps::{Slot, Step, Steps};
-use std::fmt;
-use std::ops::RangeInclusive;
+#[cfg(not(feature = "std"))]
+use crate::plain::*;
+use core::fmt;
+use core::ops::RangeInclusive;
 
 /// A buffer, by number. What it holds changes as the run goes on.
 pub(super) type Place = usize;

@@ -1,10 +1,12 @@
 //! The steps of a plan as data: what each does, what it reads and writes, and how values lie in memory.
 
+#[cfg(not(feature = "std"))]
+use crate::plain::*;
 use crate::tape::{NodeId, Tensor};
 use cardiograd_kernels::blocked::{self, FusedConv};
+use cardiograd_kernels::sync::OnceLock;
 use cardiograd_kernels::{Conv1d, Isa, chain};
-use std::ops::RangeInclusive;
-use std::sync::OnceLock;
+use core::ops::RangeInclusive;
 
 /// A value between steps, named by the node that it is the value of.
 pub(super) type Slot = usize;
@@ -105,6 +107,10 @@ pub(super) struct Steps {
 impl Steps {
     /// Which convolutions can follow one another.
     pub fn find_chains(&mut self) {
+        // A chain has the weights of all its steps ready at once, for which a device has no room.
+        if cfg!(not(feature = "std")) {
+            return;
+        }
         let isa = self.isa;
         for index in 1..self.list.len() {
             let (before, next) = (&self.list[index - 1], &self.list[index]);

@@ -5,13 +5,17 @@
 
 use super::compile::Plan;
 use super::steps::{ConvStep, Layout, Slot, Step, StepOp};
+#[cfg(not(feature = "std"))]
+use crate::plain::*;
+#[cfg(not(feature = "std"))]
+use crate::tape::Real;
 use crate::tape::network::Edition;
 use crate::tape::{Network, NodeId, Op, Program, Tensor, dense, from_vec, slice};
 use crate::{Error, Result};
 use cardiograd_kernels::blocked::{Finish, FusedConv, Gate};
+use cardiograd_kernels::parallel::prelude::*;
 use cardiograd_kernels::training::{self, Affine, Moments};
 use cardiograd_kernels::{Buffer, WeightGradient};
-use rayon::prelude::*;
 
 /// Examples of a part: their activations stay in a core's cache from one step to the next, and there are parts enough for several cores.
 pub(super) const PART: usize = 8;
@@ -54,7 +58,7 @@ impl TrainingPlan {
             return None;
         }
         let plan = Plan::compile(network, example).ok()?;
-        let convs = plan.steps.list.iter().map(|step| TrainConv::new(&plan, step)).collect::<std::result::Result<Vec<_>, _>>().ok()?;
+        let convs = plan.steps.list.iter().map(|step| TrainConv::new(&plan, step)).collect::<core::result::Result<Vec<_>, _>>().ok()?;
         let values = (0..plan.steps.layouts.len()).map(|_| Buffer::default()).collect();
         let (program, example) = (network.program().clone(), example.to_vec());
         Some(TrainingPlan { plan, program, example, ran: None, convs, values, batch: 0, spare: Vec::new(), sums: Buffer::default() })
@@ -87,7 +91,7 @@ impl TrainingPlan {
             .for_each(|(to, x)| self.plan.steps.pack(self.plan.steps.input, x, to));
         for index in 0..self.plan.steps.list.len() {
             // The step's output leaves its place while the others are read.
-            let mut y = std::mem::take(&mut self.values[self.plan.steps.list[index].y]);
+            let mut y = core::mem::take(&mut self.values[self.plan.steps.list[index].y]);
             match self.convs[index].take() {
                 Some(mut conv) => {
                     self.convolution(network, index, &mut conv, &mut y)?;
@@ -195,7 +199,7 @@ struct Untrainable;
 
 impl TrainConv {
     /// The state of a step: nothing for those that are no convolutions.
-    fn new(plan: &Plan, step: &Step) -> std::result::Result<Option<Self>, Untrainable> {
+    fn new(plan: &Plan, step: &Step) -> core::result::Result<Option<Self>, Untrainable> {
         let conv: &ConvStep = match &step.op {
             StepOp::Conv(conv) => conv,
             // A batch norm without a convolution before it is left to the tape.

@@ -7,10 +7,12 @@
 use super::steps::{ConvStep, Slot, Step, StepOp};
 use super::training::{Operators, TrainConv, TrainingPlan, inverse_deviation};
 use crate::Result;
+#[cfg(not(feature = "std"))]
+use crate::plain::*;
 use crate::tape::{Gradients, Network, NodeId, Tensor, from_vec, slice};
 use cardiograd_kernels::blocked::Finish;
+use cardiograd_kernels::parallel::prelude::*;
 use cardiograd_kernels::{Buffer, training};
-use rayon::prelude::*;
 
 /// Examples of a share: more than of a part on the way forward, since each share's weight spectra are added up at the end.
 const SHARE: usize = 16;
@@ -86,7 +88,7 @@ impl TrainingPlan {
         let mut gv = self.lend(len_g);
         let accumulate = arrived[x_slot].is_some();
         let mut gx = state.adjoint.as_ref().map(|_| arrived[x_slot].take().unwrap_or_else(|| self.lend(len_x)));
-        let mut all_sums = std::mem::take(&mut self.sums);
+        let mut all_sums = core::mem::take(&mut self.sums);
         all_sums.reserve(parts * state.gradient.size());
         // Where the block's own input is the other addend, g joins it in the same store.
         let joined = add == Some(x_slot) && gx.is_some();

@@ -2,8 +2,10 @@
 
 use super::compile::{Plan, Unplanned};
 use super::steps::{Layout, StepOp};
+#[cfg(not(feature = "std"))]
+use crate::plain::*;
 use crate::tape::{Network, Program, Real};
-use std::fmt::Write;
+use core::fmt::Write;
 
 impl Plan {
     /// The steps, then what is done with them in which buffers, forward and back.

@@ -1,0 +1,124 @@
+//! cardiograd where there is no standard library: a model's bytes and one ECG in, the nine methods' maps out, in this thread, with memory from one
+//! allocator that counts. Built for the host here, where the C library stands for the device's memory.
+
+#![no_std]
+
+extern crate alloc;
+
+mod memory;
+
+use alloc::boxed::Box;
+use alloc::string::ToString;
+use alloc::vec::Vec;
+use cardiograd::attribution::{Explainer, Method, Settings};
+use cardiograd::nn::network_from_bytes;
+use cardiograd::progress::silent;
+use cardiograd::tape::{Network, from_vec, slice};
+use cardiograd::{Error, Result};
+use core::ffi::c_int;
+
+/// A network, made by `cardiograd_small_load`.
+pub struct Small(Network<f32>);
+
+/// The study's settings, examples that run together taking so many bytes at most; with 0 they run one at a time.
+fn settings(together: usize) -> Settings {
+    Settings { memory: together, ..Settings::default() }
+}
+
+/// Reads a network from the bytes of a `.cgm` file; null if they are none, and `message` then holds a line of at most `room` bytes, its end marked by 0.
+///
+/// # Safety
+/// `bytes` must be readable for `count` bytes, `message` writable for `room`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cardiograd_small_load(bytes: *const u8, count: usize, message: *mut u8, room: usize) -> *mut Small {
+    // SAFETY: the caller's contract.
+    let (bytes, message) = unsafe { (core::slice::from_raw_parts(bytes, count), core::slice::from_raw_parts_mut(message, room)) };
+    match network_from_bytes(bytes, "the model") {
+        Ok(network) => Box::into_raw(Box::new(Small(network))),
+        Err(error) => {
+            tell(&error, message);
+            core::ptr::null_mut()
+        }
+    }
+}
+
+/// Gives a network back.
+///
+/// # Safety
+/// `small` must come from `cardiograd_small_load` and not be used again.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cardiograd_small_free(small: *mut Small) {
+    // SAFETY: the caller's contract.
+    drop(unsafe { Box::from_raw(small) });
+}
+
+/// Bytes that `cardiograd_small_explain` takes at most of the allocator on one ECG of 12 leads and so many samples; 0 where it would refuse.
+/// `together` is what examples that run together may take of them: the more, the less often weights are made ready; with 0 they run one at a time.
+///
+/// # Safety
+/// `small` must come from `cardiograd_small_load`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cardiograd_small_memory(small: *const Small, samples: usize, together: usize) -> usize {
+    // SAFETY: the caller's contract.
+    let Small(network) = unsafe { &*small };
+    let (settings, nine) = (settings(together), Method::nine().collect::<Vec<_>>());
+    Explainer::new(network, &settings).and_then(|explainer| explainer.memory(&nine, 12, samples)).unwrap_or(0)
+}
+
+/// The nine methods' maps of one ECG (12, samples), µV, as the study sets them, one after another in its order, and the prediction. 0, or 1 with a line
+/// in `message` as in `cardiograd_small_load`.
+///
+/// # Safety
+/// `small` must come from `cardiograd_small_load`; `ecg` must be readable for 12 · samples values, `maps` writable for 9 · 12 · samples, `prediction`
+/// for one, `message` for `room` bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cardiograd_small_explain(
+    small: *const Small,
+    ecg: *const f32,
+    samples: usize,
+    together: usize,
+    maps: *mut f32,
+    prediction: *mut f32,
+    message: *mut u8,
+    room: usize,
+) -> c_int {
+    let size = 12 * samples;
+    // SAFETY: the caller's contract.
+    let (Small(network), ecg, maps, prediction, message) = unsafe {
+        (
+            &*small,
+            core::slice::from_raw_parts(ecg, size),
+            core::slice::from_raw_parts_mut(maps, 9 * size),
+            &mut *prediction,
+            core::slice::from_raw_parts_mut(message, room),
+        )
+    };
+    match explained(network, ecg, (samples, together), maps) {
+        Ok(value) => {
+            *prediction = value;
+            0
+        }
+        Err(error) => {
+            tell(&error, message);
+            1
+        }
+    }
+}
+
+fn explained(network: &Network<f32>, ecg: &[f32], (samples, together): (usize, usize), maps: &mut [f32]) -> Result<f32> {
+    let (settings, nine) = (settings(together), Method::nine().collect::<Vec<_>>());
+    let x = from_vec(&[1, 12, samples], ecg.to_vec());
+    let found = Explainer::new(network, &settings)?.explain(&x, &[0], &nine, &silent)?;
+    for ((_, map), to) in found.maps.iter().zip(maps.chunks_exact_mut(ecg.len())) {
+        to.copy_from_slice(slice(map));
+    }
+    found.prediction.first().copied().ok_or_else(|| Error::Program("the network predicts nothing".into()))
+}
+
+fn tell(error: &Error, message: &mut [u8]) {
+    let line = error.to_string();
+    let Some(end) = message.len().checked_sub(1) else { return };
+    let fits = (0..=end.min(line.len())).rev().find(|at| line.is_char_boundary(*at)).unwrap_or(0);
+    message[..fits].copy_from_slice(&line.as_bytes()[..fits]);
+    message[fits] = 0;
+}
