@@ -23,10 +23,10 @@ for case in standardconv:0 stevennet:6000000; do
     arch=${case%:*}
     "$program" train "$work/data" --target qrs --input median --preset quick --epochs 1 --arch $arch -o "$work/$arch.cgm" --quiet
     # The device knows no target, whose number addresses draws of the random control alone.
-    "$program" explain "$work/$arch.cgm" --input "$work/x.npy" --method "$all" -o "$work/maps.npz" --quiet
+    "$program" explain "$work/$arch.cgm" --input "$work/x.npy" --method "$all" --samples 3 --steps 4 -o "$work/maps.npz" --quiet
     "$program" predict "$work/$arch.cgm" --input "$work/x.npy" -o "$work/y.npy" --quiet
     echo -n "$arch: "
-    "$work/device" "$work/$arch.cgm" "$work/x.f32" 600 "$work/maps.f32" "$work/y.f32" 0 ${case#*:}
+    "$work/device" "$work/$arch.cgm" "$work/x.f32" 600 "$work/maps.f32" "$work/y.f32" 0 ${case#*:} 3 4
     at=0
     for name in ${all//,/ }; do
         dd if="$work/maps.f32" of="$work/ours" bs=$bytes skip=$at count=1 status=none

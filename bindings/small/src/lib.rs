@@ -20,9 +20,28 @@ use core::ffi::c_int;
 /// A network, made by `cardiograd_small_load`.
 pub struct Small(Network<f32>);
 
-/// The study's settings, examples that run together taking so many bytes at most; with 0 they run one at a time.
-fn settings(together: usize) -> Settings {
-    Settings { memory: together, ..Settings::default() }
+/// How methods are carried out; what is 0 is as in the study.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct How {
+    /// Samples of SmoothGrad and Gradient SHAP; 0 for 25 and 50.
+    pub samples: usize,
+    /// Steps of integrated gradients; 0 for 50.
+    pub steps: usize,
+    /// Bytes that examples which run together may take: the more, the less often weights are made ready. With 0 they run one at a time.
+    pub together: usize,
+}
+
+impl How {
+    fn settings(&self) -> Settings {
+        let study = Settings::default();
+        Settings {
+            samples: Some(self.samples).filter(|samples| *samples > 0),
+            steps: if self.steps > 0 { self.steps } else { study.steps },
+            memory: self.together,
+            ..study
+        }
+    }
 }
 
 /// Reads a network from the bytes of a `.cgm` file; null if they are none, and `message` then holds a line of at most `room` bytes, its end marked by 0.
@@ -53,15 +72,14 @@ pub unsafe extern "C" fn cardiograd_small_free(small: *mut Small) {
 }
 
 /// Bytes that `cardiograd_small_explain` takes at most of the allocator on one ECG of 12 leads and so many samples; 0 where it would refuse.
-/// `together` is what examples that run together may take of them: the more, the less often weights are made ready; with 0 they run one at a time.
 ///
 /// # Safety
 /// `small` must come from `cardiograd_small_load`.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn cardiograd_small_memory(small: *const Small, samples: usize, together: usize) -> usize {
+pub unsafe extern "C" fn cardiograd_small_memory(small: *const Small, samples: usize, how: How) -> usize {
     // SAFETY: the caller's contract.
     let Small(network) = unsafe { &*small };
-    let (settings, nine) = (settings(together), Method::nine().collect::<Vec<_>>());
+    let (settings, nine) = (how.settings(), Method::nine().collect::<Vec<_>>());
     Explainer::new(network, &settings).and_then(|explainer| explainer.memory(&nine, 12, samples)).unwrap_or(0)
 }
 
@@ -76,7 +94,7 @@ pub unsafe extern "C" fn cardiograd_small_explain(
     small: *const Small,
     ecg: *const f32,
     samples: usize,
-    together: usize,
+    how: How,
     maps: *mut f32,
     prediction: *mut f32,
     message: *mut u8,
@@ -93,7 +111,7 @@ pub unsafe extern "C" fn cardiograd_small_explain(
             core::slice::from_raw_parts_mut(message, room),
         )
     };
-    match explained(network, ecg, (samples, together), maps) {
+    match explained(network, ecg, (samples, how), maps) {
         Ok(value) => {
             *prediction = value;
             0
@@ -105,8 +123,8 @@ pub unsafe extern "C" fn cardiograd_small_explain(
     }
 }
 
-fn explained(network: &Network<f32>, ecg: &[f32], (samples, together): (usize, usize), maps: &mut [f32]) -> Result<f32> {
-    let (settings, nine) = (settings(together), Method::nine().collect::<Vec<_>>());
+fn explained(network: &Network<f32>, ecg: &[f32], (samples, how): (usize, How), maps: &mut [f32]) -> Result<f32> {
+    let (settings, nine) = (how.settings(), Method::nine().collect::<Vec<_>>());
     let x = from_vec(&[1, 12, samples], ecg.to_vec());
     let found = Explainer::new(network, &settings)?.explain(&x, &[0], &nine, &silent)?;
     for ((_, map), to) in found.maps.iter().zip(maps.chunks_exact_mut(ecg.len())) {

@@ -1,15 +1,18 @@
 /* A device's main: a model and one ECG from files (which a device has in its memory), nine maps to a file, and what it took of the allocator.
-   device MODEL.cgm ECG.f32 SAMPLES MAPS.f32 PREDICTION.f32 LIMIT TOGETHER */
+   device MODEL.cgm ECG.f32 SAMPLES MAPS.f32 PREDICTION.f32 LIMIT TOGETHER SAMPLES STEPS */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 typedef struct Small Small;
+typedef struct How {
+    size_t samples, steps, together;
+} How;
 Small *cardiograd_small_load(const uint8_t *bytes, size_t count, char *message, size_t room);
 void cardiograd_small_free(Small *small);
-size_t cardiograd_small_memory(const Small *small, size_t samples, size_t together);
-int cardiograd_small_explain(const Small *small, const float *ecg, size_t samples, size_t together, float *maps, float *prediction, char *message, size_t room);
+size_t cardiograd_small_memory(const Small *small, size_t samples, How how);
+int cardiograd_small_explain(const Small *small, const float *ecg, size_t samples, How how, float *maps, float *prediction, char *message, size_t room);
 size_t cardiograd_small_bytes_now(void);
 size_t cardiograd_small_bytes_most(void);
 
@@ -32,9 +35,10 @@ static int written(const char *path, const float *values, size_t count) {
 }
 
 int main(int argc, char **argv) {
-    if (argc != 8) return 2;
+    if (argc != 10) return 2;
     char message[300];
-    size_t count, size, samples = (size_t)atol(argv[3]), limit = (size_t)atol(argv[6]), together = (size_t)atol(argv[7]);
+    size_t count, size, samples = (size_t)atol(argv[3]), limit = (size_t)atol(argv[6]);
+    How how = {(size_t)atol(argv[8]), (size_t)atol(argv[9]), (size_t)atol(argv[7])};
     uint8_t *model = whole(argv[1], &count);
     float *ecg = whole(argv[2], &size), prediction;
     float *maps = malloc(9 * 12 * samples * sizeof(float));
@@ -50,10 +54,10 @@ int main(int argc, char **argv) {
         return 1;
     }
     size_t weights = cardiograd_small_bytes_now();
-    size_t known = cardiograd_small_memory(small, samples, together);
+    size_t known = cardiograd_small_memory(small, samples, how);
     size_t before = cardiograd_small_bytes_now();
     cardiograd_small_bytes_most();
-    if (cardiograd_small_explain(small, ecg, samples, together, maps, &prediction, message, sizeof message) != 0) {
+    if (cardiograd_small_explain(small, ecg, samples, how, maps, &prediction, message, sizeof message) != 0) {
         fprintf(stderr, "%s\n", message);
         return 1;
     }
