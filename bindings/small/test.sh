@@ -18,15 +18,16 @@ head -c $((128 + bytes)) "$work/data/median.npy" | tail -c $bytes > "$work/x.f32
 printf '\223NUMPY\001\000\166\000%-117s\n' "{'descr': '<f4', 'fortran_order': False, 'shape': (1, 12, 600), }" > "$work/x.npy"
 cat "$work/x.f32" >> "$work/x.npy"
 all="deconvolution,deeplift,gradient_shap,guided_backprop,guided_gradcam,inputxgradient,integrated_gradients,saliency,smoothgrad"
-# The network, and what examples that run together may take, bytes.
-for case in standardconv:0 stevennet:6000000; do
-    arch=${case%:*}
+# The network, what examples that run together may take, and the most that is held to, bytes (of the network with max-pools 1 MB is wanted: DeepLIFT
+# keeps every value of two runs there).
+for case in standardconv:0:2500000 stevennet:6000000:16000000; do
+    IFS=: read -r arch together limit <<< "$case"
     "$program" train "$work/data" --target qrs --input median --preset quick --epochs 1 --arch $arch -o "$work/$arch.cgm" --quiet
     # The device knows no target, whose number addresses draws of the random control alone.
     "$program" explain "$work/$arch.cgm" --input "$work/x.npy" --method "$all" --samples 3 --steps 4 -o "$work/maps.npz" --quiet
     "$program" predict "$work/$arch.cgm" --input "$work/x.npy" -o "$work/y.npy" --quiet
     echo -n "$arch: "
-    "$work/device" "$work/$arch.cgm" "$work/x.f32" 600 "$work/maps.f32" "$work/y.f32" 0 ${case#*:} 3 4
+    "$work/device" "$work/$arch.cgm" "$work/x.f32" 600 "$work/maps.f32" "$work/y.f32" $limit $together 3 4
     at=0
     for name in ${all//,/ }; do
         dd if="$work/maps.f32" of="$work/ours" bs=$bytes skip=$at count=1 status=none
