@@ -6,6 +6,7 @@ use crate::nn::{Model, with_outputs};
 use crate::report::results::SplitMetrics;
 use crate::tape::{self, Network, Program};
 use crate::{Error, Result};
+use cardiograd_kernels::elementary;
 use std::path::{Path, PathBuf};
 
 /// One output of one network.
@@ -99,7 +100,7 @@ pub(super) fn log_odds(logits: &[f64], classes: usize) -> Vec<f64> {
     let one = |row: &[f64], class: usize| {
         let others = || row.iter().enumerate().filter(|(at, _)| *at != class).map(|(_, logit)| *logit);
         let most = others().fold(f64::NEG_INFINITY, f64::max);
-        row[class] - most - others().map(|logit| (logit - most).exp()).sum::<f64>().ln()
+        row[class] - most - elementary::ln(others().map(|logit| elementary::exp(logit - most)).sum::<f64>())
     };
     logits.chunks(classes).flat_map(|row| (0..row.len()).map(move |class| one(row, class))).collect()
 }
@@ -107,7 +108,7 @@ pub(super) fn log_odds(logits: &[f64], classes: usize) -> Vec<f64> {
 /// Errors of the probabilities of one class against whether it is the right one, beside those of its share in the training part.
 pub(super) fn class_errors(split: &str, log_odds: &[f64], truth: &[f64], share: f64) -> SplitMetrics {
     let mean = |error: &dyn Fn(usize) -> f64| (0..truth.len()).map(error).sum::<f64>() / truth.len() as f64;
-    let off = |at: usize| 1.0 / (1.0 + (-log_odds[at]).exp()) - truth[at];
+    let off = |at: usize| 1.0 / (1.0 + elementary::exp(-log_odds[at])) - truth[at];
     SplitMetrics {
         split: split.to_owned(),
         n: truth.len(),
