@@ -107,7 +107,7 @@ fn fused(conv: &Conv1d, batch: usize, seed: u64, form: Option<Method>, isa: Isa)
         add: Some(&add),
         ..Finish::default()
     };
-    FusedConv::forward(*conv, &w, isa, form).run(batch, &x, (gate, Some(&factor)), Some(&b), finish, &mut y, seed % 2 == 0);
+    FusedConv::forward(*conv, &w, isa, form).run(batch, &x, (gate, Some(&factor)), Some(&b), finish, &mut y, seed.is_multiple_of(2));
     let mut all: Results =
         [("raw", &raw), ("kept", &keep), ("fused", &y)].map(|(name, v)| (name, unpacked(isa, conv.c_out, len_out, v))).into();
     let gradient = WeightGradient::new(*conv, isa, form);

@@ -129,7 +129,7 @@ mod tests {
             let c = match round / 4 % 4 {
                 0 => draw.single(spread),
                 1 => (-a * b) * (1.0 + f32::EPSILON * (round % 5) as f32),
-                2 => a * b * f32::from_bits(127 - (20 + round as u32 % 8) << 23),
+                2 => a * b * f32::from_bits((127 - (20 + round as u32 % 8)) << 23),
                 _ => f32::from_bits(draw.next() as u32 & 0x807f_ffff),
             };
             let (found, wanted) = (emulated_single(a, b, c), a.mul_add(b, c));

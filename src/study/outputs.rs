@@ -100,7 +100,7 @@ pub(super) fn log_odds(logits: &[f64], classes: usize) -> Vec<f64> {
     let one = |row: &[f64], class: usize| {
         let others = || row.iter().enumerate().filter(|(at, _)| *at != class).map(|(_, logit)| *logit);
         let most = others().fold(f64::NEG_INFINITY, f64::max);
-        row[class] - most - elementary::ln(others().map(|logit| elementary::exp(logit - most)).sum())
+        row[class] - most - elementary::ln(others().map(|logit| elementary::exp(logit - most)).sum::<f64>())
     };
     logits.chunks(classes).flat_map(|row| (0..row.len()).map(move |class| one(row, class))).collect()
 }
