@@ -7,7 +7,7 @@ use cardiograd::ecg::simulator::{Kind, Settings, Simulator};
 use cardiograd::nn::Model;
 use cardiograd::progress::silent;
 use cardiograd::tape::Tensor;
-use ndarray::Axis;
+use ndarray::{Array3, Axis};
 use serde_json::Value;
 use std::path::Path;
 use std::process::{Command, Output};
@@ -87,7 +87,7 @@ fn planted_findings_are_found_and_heatmaps_look_where_they_are() {
             dataset.split(2).part(Part::Test).iter().copied().filter(|ecg| dataset.target(*ecg, *output) == Some(1.0)).collect();
         let x = dataset.inputs(&yes, InputKind::Median).unwrap();
         let ids: Vec<u64> = yes.iter().map(|ecg| *ecg as u64).collect();
-        // Contributions lie on the finding; multipliers alone, the default, say where the network would be sensitive.
+        // Contributions lie on the finding, as the voltage does; multipliers, the default, say where the network would be sensitive.
         let settings = AttributionSettings { output: column, multiply_by_inputs: true, ..AttributionSettings::default() };
         let maps = Explainer::new(&model.network, &settings).unwrap();
         let maps = maps.explain(&Tensor::from(x.clone().into_dyn()), &ids, &[Method::DeepLift], &silent).unwrap().maps;
@@ -99,6 +99,27 @@ fn planted_findings_are_found_and_heatmaps_look_where_they_are() {
         };
         let mean = (0..yes.len()).map(ratio).sum::<f64>() / yes.len() as f64;
         assert!(yes.len() > 1 && mean > 1.5, "{output}: {mean} of {} ECGs", yes.len());
+        // And the network needs the place: without it its logit falls, more than without what is before QRS.
+        let logit = |x: &Array3<f32>| -> f64 {
+            let y = model.network.predict(&[Tensor::from(x.clone().into_dyn())]).unwrap();
+            (0..yes.len()).map(|n| f64::from(y[[n, column]])).sum::<f64>() / yes.len() as f64
+        };
+        let without = |place: &dyn Fn(usize) -> std::ops::Range<usize>| {
+            let mut flat = x.clone();
+            for (n, mut ecg) in flat.outer_iter_mut().enumerate() {
+                let samples = place(n);
+                for mut lead in ecg.rows_mut() {
+                    let (first, last) = (lead[samples.start], lead[samples.end - 1]);
+                    let steps = (samples.len() - 1).max(1) as f32;
+                    samples.clone().for_each(|t| lead[t] = first + (last - first) * (t - samples.start) as f32 / steps);
+                }
+            }
+            logit(&x) - logit(&flat)
+        };
+        let truth = |n: usize| dataset.exact_measurements(yes[n]).unwrap();
+        let planted = without(&|n| segment(*output, x.index_axis(Axis(0), n), truth(n)).unwrap().samples);
+        let before = without(&|n| 0..truth(n).qrs_onset.unwrap() as usize);
+        assert!(planted > 0.0 && planted > before, "{output}: without its place {planted}, without what is before QRS {before}");
     }
 }
 

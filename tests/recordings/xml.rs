@@ -234,6 +234,8 @@ fn ecgs_in_xml_of_other_makers() {
             refusal(&put(&to, name, &text[..text.len() * share / 100]));
         }
     }
+    let newer = read(&put(&to, "p.xml", philips("", &packed("16", &whole, 1)).replace(">1.03<", ">1.05<")));
+    assert!(newer.notes.iter().any(|note| note.contains("version 1.05")), "{:?}", newer.notes);
     for (name, text, from, with, hint) in [
         ("aecg.xml", aecg(), "<increment value=\"0.002\"", "<increment value=\"0\"", "every 0 s"),
         ("aecg.xml", aecg(), "scale value=\"0.004\" unit=\"mV\"", "scale value=\"0.004\" unit=\"ft\"", "'ft'"),

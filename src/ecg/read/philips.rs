@@ -12,6 +12,8 @@ use std::path::Path;
 
 /// Samples a lead beyond which no resting ECG is.
 const LONGEST: f64 = 3.6e6;
+/// The versions of the format that are known.
+const VERSIONS: [&str; 2] = ["1.03", "1.04"];
 /// The leads where a file does not list them.
 const USUAL: &str = "I II III aVR aVL aVF V1 V2 V3 V4 V5 V6";
 
@@ -28,6 +30,11 @@ fn parse(root: Node<'_, '_>) -> Outcome<Recording> {
         return Err(format!("the root element is {}, not restingecgdata: not a Philips file", root.tag_name().name()));
     }
     let mut recording = Recording { patient: patient(root), ..Recording::default() };
+    let version = find(root, "documentversion").and_then(|node| node.text()).map(str::trim).unwrap_or_default();
+    if !version.is_empty() && !VERSIONS.iter().any(|known| version.starts_with(known)) {
+        let version = crate::error::one_line(version, 20);
+        recording.notes.push(format!("version {version} of the format, read as {} are", VERSIONS.join(" and ")));
+    }
     let waves = find(root, "parsedwaveforms").ok_or("there are no parsedwaveforms")?;
     let signal = find(root, "signalcharacteristics").ok_or("there are no signalcharacteristics")?;
     let rate = amount(signal, &["samplingrate"]).or_else(|| attribute(waves, "samplespersecond")).ok_or("the samplingrate is not there")?;
