@@ -476,6 +476,8 @@ fn a_study_is_held_against_the_published_one() {
     assert_eq!(of("Perturbation favours DeepLIFT for the R").verdict, Verdict::DoesNotHold);
     assert_eq!(of("Perturbation favours SmoothGrad for the PR").verdict, Verdict::Holds);
     assert_eq!(of("Experts agree more").verdict, Verdict::CannotBeTold);
+    // Values are far from 0: both formulas say the same.
+    assert!(judged.iter().all(|judged| judged.absolute.is_none_or(|absolute| absolute == judged.verdict)));
     assert!(judged.iter().all(|judged| judged.published.is_none_or(|published| published == Verdict::Holds) && !judged.figure.is_empty()));
     let all = held.tables();
     let text = held.document(&all, "cardiograd report out --reproduction R.md", "r");
