@@ -84,7 +84,11 @@ pub(super) fn document(of: &Reproduction<'_>, tables: &[(&'static str, Table)], 
 /// The size of a run in a sentence.
 fn size(study: &StudyResults) -> String {
     let epochs = study.targets.iter().map(|target| target.epochs.len()).max().unwrap_or(0);
-    let epochs = if epochs > 0 { format!("trained for {epochs} epochs") } else { "of which the training is not known".into() };
+    let epochs = match epochs {
+        0 => "of which the training is not known".into(),
+        1 => "trained for 1 epoch".into(),
+        epochs => format!("trained for {epochs} epochs"),
+    };
     let perturbed = study.targets.iter().filter_map(|target| target.perturbation.as_ref()).map(|p| p.ecgs.len()).max().unwrap_or(0);
     format!(
         "The run is of **{} ECGs (source: {}), {} for {}, {epochs}, and {perturbed} ECGs perturbed**; the study's was of 150000 ECGs, 100 epochs and 5000 ECGs perturbed.",
