@@ -88,4 +88,4 @@ if results["scoring"] == "absolute_percentage":
         print(f"{name:5} n {n}, F {f:.1f} (p {scipy.stats.f.sf(f, k - 1, (k - 1) * (n - 1)):.2g}); not told apart from the best: {', '.join(alike)}")
 
 print(f"largest difference from the report: {worst:.2g} times what rounding explains")
-sys.exit(worst > 1)
+sys.exit(int(worst > 1))

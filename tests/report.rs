@@ -377,6 +377,11 @@ fn findings_claim_no_more_than_the_tests() {
         assert_eq!(told.contains("PR interval: over 60 ECGs no winner can be named"), p == 0.5 && first != saliency, "{told}");
         assert_eq!(told.contains("told apart from every other method by Holm's tests"), p == 0.001, "{told}");
     }
+    // Where the methods do not differ, none is among the best.
+    let mut alike = analyses.clone();
+    alike.iter_mut().for_each(|analysis| analysis.comparison.as_mut().expect("a comparison").f_p = 0.5);
+    let told = text(&study, &alike);
+    assert!(told.contains("finds no difference between the methods") && !told.contains("mong the best"), "{told}");
     // What is the same for several targets is one sentence.
     let told = text(&study, &analyses);
     assert_eq!(told.matches("SmoothGrad raises the error most").count(), 1, "{told}");
@@ -476,6 +481,8 @@ fn a_study_is_held_against_the_published_one() {
     assert_eq!(of("Perturbation favours DeepLIFT for the R").verdict, Verdict::DoesNotHold);
     assert_eq!(of("Perturbation favours SmoothGrad for the PR").verdict, Verdict::Holds);
     assert_eq!(of("Experts agree more").verdict, Verdict::CannotBeTold);
+    // Values are far from 0: both formulas say the same.
+    assert!(judged.iter().all(|judged| judged.absolute.is_none_or(|absolute| absolute == judged.verdict)));
     assert!(judged.iter().all(|judged| judged.published.is_none_or(|published| published == Verdict::Holds) && !judged.figure.is_empty()));
     let all = held.tables();
     let text = held.document(&all, "cardiograd report out --reproduction R.md", "r");

@@ -259,8 +259,12 @@ pub fn correlations(target: Target, methods: &[String], values: &[Vec<Option<f64
         svg.text(x, y, Type::new(10.5, inks.ink), short(method));
         svg.close();
         for (j, value) in values[i].iter().enumerate() {
-            let Some(value) = value else { continue };
             let (x, y) = (left + cell * j as f64, top + cell * i as f64);
+            let Some(value) = value else {
+                // A map that is the same everywhere has no correlation.
+                svg.text(x + cell / 2.0, y + cell / 2.0 + 4.0, Type::new(10.5, inks.muted).middle(), "–");
+                continue;
+            };
             let light = Style { dark: false, ..style };
             svg.rect(x, y, cell - 1.0, cell - 1.0, &format!("fill=\"{}\"", super::colour::hex(light.signed(0.75 * *value))));
             let ink = if value.abs() > 0.75 { "#ffffff" } else { "#111111" };

@@ -29,6 +29,8 @@ fn finding(text: String, anchor: &'static str, behind: &'static str) -> Finding 
 
 /// A share of the squared error of the worst 1 % that is worth a sentence.
 const MUCH: f64 = 0.25;
+/// The level of the tests.
+const ALPHA: f64 = 0.05;
 /// Epochs from which on a training is not called short: the study's.
 const LONG: usize = 100;
 
@@ -39,7 +41,8 @@ pub fn warnings(results: &StudyResults) -> Vec<String> {
         let epochs = results.targets.iter().map(|target| target.epochs.len()).max().filter(|epochs| *epochs > 0);
         let trained = epochs.map_or_else(String::new, |epochs| {
             let few = if epochs < LONG { format!(", few beside the study's {LONG}") } else { String::new() };
-            format!(" Networks were trained for {epochs} epochs{few}.")
+            let epochs = if epochs == 1 { "1 epoch".to_owned() } else { format!("{epochs} epochs") };
+            format!(" Networks were trained for {epochs}{few}.")
         });
         all.push(format!(
             "This is a demonstration: its {} ECGs are simulated.{trained} It shows what the program does, not how methods compare on recorded ECGs.",
@@ -233,7 +236,7 @@ fn best(analyses: &[PerturbationAnalysis]) -> Vec<Finding> {
 fn best_of(analysis: &PerturbationAnalysis) -> Option<String> {
     let comparison = analysis.comparison.as_ref()?;
     let alike = analysis.best();
-    Some(if comparison.f_p >= 0.05 {
+    Some(if comparison.f_p >= ALPHA {
         format!(
             "perturbation of {} ECGs finds no difference between the methods (Iman and Davenport's p = {:.2}).",
             analysis.ecgs, comparison.f_p
@@ -251,12 +254,14 @@ fn best_of(analysis: &PerturbationAnalysis) -> Option<String> {
 
 /// The methods among the best of every target.
 fn everywhere(analyses: &[PerturbationAnalysis]) -> Option<Finding> {
-    let tested: Vec<&PerturbationAnalysis> = analyses.iter().filter(|a| a.comparison.is_some()).collect();
+    // Where methods do not differ, all of them would be among the best.
+    let tested: Vec<&PerturbationAnalysis> = analyses.iter().filter(|a| a.comparison.as_ref().is_some_and(|c| c.f_p < ALPHA)).collect();
     let first = tested.first().filter(|_| tested.len() > 1)?;
+    let targets = if tested.len() == analyses.len() { "every target" } else { "every target on which methods differ" };
     let all: Vec<&str> = first.best().into_iter().filter(|method| tested.iter().all(|a| a.best().contains(method))).collect();
     let text = match &all[..] {
-        [] => "No method is among the best on every target.".to_owned(),
-        names => format!("Among the best on every target: {}.", listed(names)),
+        [] => format!("No method is among the best on {targets}."),
+        names => format!("Among the best on {targets}: {}.", listed(names)),
     };
     Some(finding(text, "differ", "Do the methods differ?"))
 }

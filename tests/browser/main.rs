@@ -266,5 +266,7 @@ fn one_ecg_is_read_and_printed() {
     assert_eq!(browser.value("document.documentElement.scrollWidth <= window.innerWidth"), true);
     let frames = "[...document.querySelectorAll('.wide')].filter(f => f.scrollWidth > f.clientWidth).every(f => f.tabIndex === 0)";
     assert_eq!(browser.value(frames), true);
+    let cues = "[...document.querySelectorAll('.wide')].filter(f => f.scrollWidth > f.clientWidth).every(f => getComputedStyle(f.parentNode.querySelector('.cue')).display === 'block')";
+    assert_eq!(browser.value(cues), true);
     assert_eq!(browser.value("document.querySelectorAll('.wide').length"), 4);
 }

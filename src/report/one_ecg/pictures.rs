@@ -115,7 +115,8 @@ fn capital(text: &str) -> String {
 fn figure(svg: Svg, caption: &str) -> Result<String> {
     svg.check()?;
     Ok(format!(
-        "<figure><div class=\"wide\" tabindex=\"0\" role=\"group\" aria-label=\"Picture, scrolls sideways where it is wide\">{}</div><figcaption>{}</figcaption></figure>",
+        "<figure><div class=\"wide\" tabindex=\"0\" role=\"group\" aria-label=\"Picture, scrolls sideways where it is wide\">{}</div>\
+         <p class=\"cue\" aria-hidden=\"true\">↔ The picture scrolls sideways.</p><figcaption>{}</figcaption></figure>",
         svg.inline(),
         escape(caption)
     ))

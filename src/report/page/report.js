@@ -150,6 +150,11 @@
   }
 
   function bar(g, font, lane, y, colours, signed, scale, m, quantity, palette) {
+    if (!(scale > 0)) {
+      font(10, false); g.fillStyle = '#4c5361'; g.textAlign = 'center';
+      g.fillText('The heatmap is zero everywhere.', lane.x + lane.width / 2, y + 9);
+      return;
+    }
     const width = Math.min(280, lane.width), x = lane.x + (lane.width - width) / 2, step = width / colours.length, [low, high] = meta.ends[m];
     g.globalAlpha = 0.7;
     colours.forEach((c, i) => { g.fillStyle = c; g.fillRect(x + i * step, y, step, 9); });
@@ -196,7 +201,7 @@
   function facts() {
     const { e, t } = state(), ecg = meta.ecgs[e], target = meta.targets[t];
     const value = ecg.values[t], predicted = target.predicted[e];
-    const number = v => v === null || v === undefined ? 'not measured' : `${v.toFixed(1)} ${target.unit}`;
+    const number = v => v === null || v === undefined ? 'not measured' : `${v.toFixed(1)} ${target.unit}`.replace('-', '−');
     const label = value === null || value === undefined ? 'not labelled' : value > 0.5 ? 'labelled yes' : 'labelled no';
     const known = target.label ? `${target.title}: ${label}` : `measured ${target.title} ${number(value)}`;
     const chance = target.label && typeof target.probability[e] === 'number' ? ` (probability ${target.probability[e].toFixed(3)})` : '';

@@ -124,6 +124,12 @@ impl Areas {
         best.map(|(m, _)| self.methods[m].as_str())
     }
 
+    /// All methods of the largest area.
+    pub fn winners(&self) -> Vec<&str> {
+        let most = self.areas.iter().map(|area| area.value).fold(f64::NEG_INFINITY, f64::max);
+        self.methods.iter().zip(&self.areas).filter(|(_, area)| area.value == most).map(|(method, _)| method.as_str()).collect()
+    }
+
     /// The methods that Table 4 as published has too, with its areas: place here, published area.
     pub fn both(&self, with_random: bool) -> Vec<(usize, f64)> {
         let all = self.methods.iter().enumerate().filter(|(_, method)| with_random || *method != RANDOM);
@@ -164,6 +170,7 @@ mod tests {
         assert_eq!([spearman, kendall].map(|of| qrs.likeness(false, of).value), [1.0, 1.0]);
         assert!(Areas::published(Target::Rate).is_none());
         // In T two methods share the largest area.
+        assert_eq!(Areas::published(Target::TV5).expect("a target").winners(), ["inputxgradient", "smoothgrad"]);
         assert_eq!(Areas::published(Target::TV5).expect("a target").first("smoothgrad"), Some(0.5));
     }
 

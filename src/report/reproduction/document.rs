@@ -84,7 +84,11 @@ pub(super) fn document(of: &Reproduction<'_>, tables: &[(&'static str, Table)], 
 /// The size of a run in a sentence.
 fn size(study: &StudyResults) -> String {
     let epochs = study.targets.iter().map(|target| target.epochs.len()).max().unwrap_or(0);
-    let epochs = if epochs > 0 { format!("trained for {epochs} epochs") } else { "of which the training is not known".into() };
+    let epochs = match epochs {
+        0 => "of which the training is not known".into(),
+        1 => "trained for 1 epoch".into(),
+        epochs => format!("trained for {epochs} epochs"),
+    };
     let perturbed = study.targets.iter().filter_map(|target| target.perturbation.as_ref()).map(|p| p.ecgs.len()).max().unwrap_or(0);
     format!(
         "The run is of **{} ECGs (source: {}), {} for {}, {epochs}, and {perturbed} ECGs perturbed**; the study's was of 150000 ECGs, 100 epochs and 5000 ECGs perturbed.",
@@ -109,7 +113,7 @@ struct Out<'a> {
 impl Out<'_> {
     /// A paragraph.
     fn line(&mut self, text: &str) {
-        let _ = write!(self.text, "{}{text}\n", if self.text.is_empty() { "" } else { "\n" });
+        let _ = writeln!(self.text, "{}{text}", if self.text.is_empty() { "" } else { "\n" });
     }
 
     /// A picture above its caption, if there is one.
@@ -188,17 +192,19 @@ fn sentences(out: &mut Out<'_>, judgements: &[Judgement]) {
     out.line("## The study's sentences");
     out.line(
         "In our words. A verdict follows from the criterion by the figure behind it: *holds* or *does not hold* where the whole 95 % interval says so, *cannot be told* where it does \
-         not, or where the run lacks what it takes. “Published” is the verdict of the same criterion on Table 4 as published, which has no intervals; “–” where that table does not \
+         not, or where the run lacks what it takes. “With |y|” is the verdict on areas of |y − ŷ| / |y|: the published \
+         formula divides by y with its sign, so that measured values near 0 or of both signs, as at the J point, can make an area anything. “Published” is the verdict of the same criterion on Table 4 as published, which has no intervals; “–” where that table does not \
          say. A sentence on several targets or methods holds if it holds for all.",
     );
-    let mut text = String::from("| The study says | Verdict | Figure | Criterion | Published |\n|---|---|---|---|---|\n");
+    let mut text =
+        String::from("| The study says | Verdict | Figure | Criterion | With \\|y\\| | Published |\n|---|---|---|---|---|---|\n");
     for judged in judgements {
-        let Judgement { from, says, criterion, verdict, figure, published, behind: (anchor, name) } = judged;
+        let Judgement { from, says, criterion, verdict, figure, absolute, published, behind: (anchor, name) } = judged;
         let safe = |text: &str| text.replace('|', "\\|").replace(['\n', '\r'], " ");
-        let published = published.map_or("–", Verdict::words);
+        let [absolute, published] = [absolute, published].map(|verdict| verdict.map_or("–", Verdict::words));
         let _ = writeln!(
             text,
-            "| {} *({from})* | **{}** | {} [{name}](#{anchor}) | {} | {published} |",
+            "| {} *({from})* | **{}** | {} [{name}](#{anchor}) | {} | {absolute} | {published} |",
             safe(says),
             verdict.words(),
             safe(figure),

@@ -54,6 +54,8 @@ pub struct Judgement {
     pub verdict: Verdict,
     /// The figure behind it, or why there is none.
     pub figure: String,
+    /// The verdict on areas of |y − ŷ| / |y|, which small values of either sign do not turn over; `None` where it does not rest on areas alone.
+    pub absolute: Option<Verdict>,
     /// The verdict by the same criterion on Table 4 as published; `None` where that does not say.
     pub published: Option<Verdict>,
     /// Anchor and name of what it is read from.
@@ -76,9 +78,9 @@ pub struct Reproduction<'a> {
     resamples: usize,
 }
 
-/// The areas of the study's six targets by the published formula.
-fn areas_of(study: &StudyResults, resamples: usize) -> Vec<Areas> {
-    let of = |target: Target| Areas::of(study.target(target)?, Scoring::Paper, (study.provenance.seed, resamples));
+/// The areas of the study's six targets.
+fn areas_of(study: &StudyResults, scoring: Scoring, resamples: usize) -> Vec<Areas> {
+    let of = |target: Target| Areas::of(study.target(target)?, scoring, (study.provenance.seed, resamples));
     Target::STUDY.into_iter().filter_map(of).collect()
 }
 
@@ -95,8 +97,8 @@ impl<'a> Reproduction<'a> {
             let published = Target::STUDY.map(Target::name).join(", ");
             return Err(Error::Data(format!("the study predicts {}: none of what the published study did ({published})", own.join(", "))));
         }
-        let of_others = others.iter().map(|other| areas_of(&other.results, resamples)).collect();
-        let areas = areas_of(study, resamples);
+        let of_others = others.iter().map(|other| areas_of(&other.results, Scoring::Paper, resamples)).collect();
+        let areas = areas_of(study, Scoring::Paper, resamples);
         let analyse = |areas: &Areas| analysis::perturbation(study.target(areas.target)?, Scoring::Paper, study.provenance.seed);
         let analyses = areas.iter().filter_map(analyse).collect();
         let mut held =
@@ -114,10 +116,14 @@ impl<'a> Reproduction<'a> {
         let published: Vec<Areas> = Target::STUDY.into_iter().filter_map(Areas::published).collect();
         let here = Evidence { areas: self.areas.iter().collect(), study: Some(self.study), peaks: self.peaks.as_ref() };
         let there = Evidence { areas: published.iter().collect(), study: None, peaks: None };
+        let absolute = areas_of(self.study, Scoring::AbsolutePercentage, self.resamples);
+        let by_absolute = Evidence { areas: absolute.iter().collect(), study: None, peaks: None };
         let judge = |claim: &claims::Claim| {
             let (verdict, figure) = (claim.judge)(&here).unwrap_or_else(|reason| (Verdict::CannotBeTold, reason));
             let published = (claim.judge)(&there).ok().map(|(verdict, _)| verdict);
-            Judgement { from: claim.from, says: claim.says, criterion: claim.criterion, verdict, figure, published, behind: claim.behind }
+            let absolute = published.map(|_| (claim.judge)(&by_absolute).map_or(Verdict::CannotBeTold, |(verdict, _)| verdict));
+            let claims::Claim { from, says, criterion, behind, .. } = *claim;
+            Judgement { from, says, criterion, verdict, figure, absolute, published, behind }
         };
         CLAIMS.iter().map(judge).collect()
     }

@@ -49,11 +49,12 @@ pub(super) fn figure(figure: &Figure, decimals: usize) -> Cell {
 
 /// Sentences and verdicts, as a file; the document lays them out by itself.
 fn sentences(judgements: &[Judgement]) -> Table {
-    let header = ["sentence", "from", "verdict", "figure", "criterion", "published_table_by_the_same_criterion"];
+    let header =
+        ["sentence", "from", "verdict", "figure", "criterion", "verdict_by_absolute_percentage", "published_table_by_the_same_criterion"];
     let mut table = Table::new("The study's sentences, and what is found of them here", header);
     for judged in judgements {
-        let published = judged.published.map_or("–", super::Verdict::words);
-        let row = [judged.says, judged.from, judged.verdict.words(), &judged.figure, judged.criterion, published];
+        let [absolute, published] = [judged.absolute, judged.published].map(|verdict| verdict.map_or("–", super::Verdict::words));
+        let row = [judged.says, judged.from, judged.verdict.words(), &judged.figure, judged.criterion, absolute, published];
         table.rows.push(row.map(Cell::text).to_vec());
     }
     table
@@ -171,8 +172,11 @@ fn counts(all: &[Areas]) -> Table {
     for areas in all {
         let own = counted(areas);
         own.iter().zip(&mut sums).for_each(|(own, sum)| *sum += own);
-        let winners =
-            [Some(areas), Areas::published(areas.target).as_ref()].map(|a| a.and_then(Areas::winner).map_or("–", title).to_owned());
+        let published = Areas::published(areas.target);
+        let winners = [Some(areas), published.as_ref()].map(|areas| {
+            let all: Vec<&str> = areas.map(Areas::winners).unwrap_or_default().into_iter().map(title).collect();
+            if all.is_empty() { "–".to_owned() } else { all.join(", ") }
+        });
         let mut row = vec![Cell::text(areas.target.title())];
         row.extend([own[2], own[0], own[1]].map(|n| Cell::number(n as f64, 0)));
         row.extend(winners.map(Cell::text));
