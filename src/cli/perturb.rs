@@ -113,10 +113,13 @@ fn curves_of(args: &Args, globals: &Globals) -> Result<(AtomicFolder, Vec<Pertur
     judged(args, &methods, &works, globals)
 }
 
+/// ECGs by their numbers as one batch, (N, C, L) in µV.
+type OwnInputs<'a> = Box<dyn Fn(&[usize]) -> Result<Array3<f32>> + Sync + 'a>;
+
 /// What is perturbed with one network.
 struct Work<'a> {
     loaded: &'a Loaded,
-    inputs: Box<dyn Fn(&[usize]) -> Result<Array3<f32>> + Sync + 'a>,
+    inputs: OwnInputs<'a>,
     /// The ECGs, by their numbers in the dataset, file or folder, and the values of what is predicted; NaN where none of them is known.
     ecgs: Vec<usize>,
     truth: Vec<f64>,

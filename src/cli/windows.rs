@@ -49,17 +49,14 @@ pub(super) fn open(inputs: &[PathBuf], given: Given, seconds: f64, skip: bool) -
     Ok((all, passed_over))
 }
 
+/// Takes the id of a window, what was measured, and what was done to read it; no more where it gives `false`.
+pub(super) type Take<'a> = &'a mut dyn FnMut(&str, &Measured, &[String]) -> Result<bool>;
+
 /// Measures every window and hands it on in order, under the id `NAME@START` (START in s), until `take` wants no more.
 ///
 /// # Errors
 /// As [`Windows`]. A window that cannot be read as an ECG is handed on with the reason.
-pub(super) fn each(
-    mut all: Vec<Windows>,
-    seconds: f64,
-    thresholds: &Thresholds,
-    progress: &Progress,
-    take: &mut dyn FnMut(&str, &Measured, &[String]) -> Result<bool>,
-) -> Result<()> {
+pub(super) fn each(mut all: Vec<Windows>, seconds: f64, thresholds: &Thresholds, progress: &Progress, take: Take<'_>) -> Result<()> {
     let total: usize = all.iter().map(Windows::count).sum();
     let chunk = (IN_FLIGHT / seconds).ceil() as usize;
     let mut done = 0;

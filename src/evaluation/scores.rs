@@ -159,7 +159,8 @@ pub fn scores(predictions: ArrayView2<'_, f32>, truth: &[f64], sd: f64, scoring:
 /// Why a row cannot be scored on every method; `None` where it can. A NaN is a value that nobody knows, of which the change of the prediction can still be
 /// scored. `methods` are (n, iterations + 1) each.
 pub fn exclusion(truth: f64, methods: &[ArrayView2<'_, f32>], row: usize, scoring: Scoring) -> Option<&'static str> {
-    if !truth.is_finite() && !(truth.is_nan() && scoring == Scoring::Change) {
+    let unknown = truth.is_nan() && scoring == Scoring::Change;
+    if !(truth.is_finite() || unknown) {
         Some("the measured value is not finite")
     } else if truth == 0.0 && !scoring.is_of_classes() {
         Some("the measured value is 0: a percentage of it is infinite")
