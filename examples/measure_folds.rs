@@ -54,10 +54,10 @@ fn candidates() -> Vec<Thresholds> {
     all
 }
 
-/// The mean absolute error, what is missing included.
+/// The root mean square error, what is missing included: what is far off counts most.
 fn loss<'a>(all: impl Iterator<Item = &'a Readings>, at: usize) -> f64 {
     let sizes: Vec<f64> = all.filter_map(|one| one[at]).map(|one| one.map_or(MISSING, |(error, _)| error.abs())).collect();
-    sizes.iter().sum::<f64>() / sizes.len().max(1) as f64
+    (sizes.iter().map(|size| size * size).sum::<f64>() / sizes.len().max(1) as f64).sqrt()
 }
 
 /// The out-of-fold readings of one interval, each with the scale of its standard error and the bias that were found on the other folds.

@@ -125,6 +125,37 @@ fn hard_kinds_are_measured_right_or_not_at_all() {
     }
 }
 
+/// A low late r′, a lead that comes loose, a U wave before P, couplets that raise the rate, what a stimulus leaves before QRS: each was once taken for something else.
+#[test]
+fn what_looks_like_another_wave_is_told_from_it() {
+    let cases = [
+        (Kind::Rbbb, 18),
+        (Kind::Rbbb, 20),
+        (Kind::LooseLead, 3),
+        (Kind::LooseLead, 12),
+        (Kind::UWave, 8),
+        (Kind::Couplets, 0),
+        (Kind::DeadLead, 0),
+        (Kind::PacedVentricular, 0),
+        (Kind::PacedBipolar, 2),
+    ];
+    for (kind, index) in cases {
+        let ecg = Simulator::of_kinds(&[kind], Settings::default(), 1).simulate(index);
+        let found = measure(&ecg.rhythm, &Thresholds::default()).measurements;
+        for (name, a, b, within) in [
+            ("PR", found.pr_ms, ecg.truth.pr_ms, 15.0),
+            ("QRS", found.qrs_ms, ecg.truth.qrs_ms, 25.0),
+            ("QT", found.qt_ms, ecg.truth.qt_ms, 40.0),
+        ] {
+            let near = match (a, b) {
+                (Some(a), Some(b)) => (a - b).abs() < within,
+                (a, b) => a.is_none() && b.is_none(),
+            };
+            assert!(near, "{}, ECG {index}, {name}: {a:?} for {b:?}, {:?}", kind.name(), found.further.map(|further| further.notes));
+        }
+    }
+}
+
 #[test]
 fn long_pr_and_ectopic_beats() {
     let block = population(Settings { conduction: Conduction::FirstDegreeBlock, ..Settings::default() });

@@ -46,7 +46,7 @@ pub fn delineate(smooth: &[Frame], thresholds: &Thresholds) -> Result<Qrs, Strin
     let end = walk(&speed, top, after, 1)
         .filter(|&end| end - top < LATEST)
         .or_else(|| walk(&speed, top, after.max(SEGMENT * calm(&speed, top, 1)), 1))
-        .map(|end| last_flank(&speed, top, end, after));
+        .map(|end| last_flank(&speed, top, end, after, noise));
     let (Some(onset), Some(offset)) = (start, end) else {
         return Err("QRS has no clear beginning or end (noise, or a rhythm without a baseline)".into());
     };
@@ -97,17 +97,17 @@ fn calm(speed: &[f64], top: usize, direction: isize) -> f64 {
 }
 
 /// A flank after QRS has come to rest still belongs to it if it is this share of the fastest …
-const LATE: f64 = 0.10;
-/// … this multiple of the threshold …
-const LATE_THRESHOLD: f64 = 2.5;
+const LATE: f64 = 0.12;
+/// … this multiple of the velocity of noise …
+const LATE_NOISE: f64 = 4.5;
 /// … within this many samples (50 ms) of the rest, and soon over (30 ms): T is slower to begin and longer.
 const LATE_WITHIN: usize = 25;
 const LATE_LASTS: usize = 15;
 
 /// An S wave can rest in its trough and an r′ come late: QRS ends with its last fast flank.
-fn last_flank(speed: &[f64], top: usize, end: usize, threshold: f64) -> usize {
+fn last_flank(speed: &[f64], top: usize, end: usize, threshold: f64, noise: f64) -> usize {
     let mut end = end;
-    let enough = (LATE * speed[top]).max(LATE_THRESHOLD * threshold);
+    let enough = (LATE * speed[top]).max(LATE_NOISE * noise);
     while end < top + LATEST {
         let Some(start) = (end..end + LATE_WITHIN).find(|&t| speed[t] >= enough) else { break };
         let flank = argmax(speed, start, start + LATE_LASTS);
