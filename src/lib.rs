@@ -4,6 +4,7 @@
 //! [`tape::Tape`]; an explanation method is a set of backward rules ([`attribution`]) and never a patch of the model.
 //! Data flows one way: ECG ([`ecg`]) → [`dataset`] → model ([`nn`]) → [`attribution`] → [`evaluation`] → [`report`].
 
+mod ahead;
 pub mod atomic;
 pub mod attribution;
 pub mod dataset;

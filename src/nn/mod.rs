@@ -34,7 +34,7 @@ mod trainer;
 pub use architectures::{ARCHITECTURES, architecture, standardconv, stevennet, with_outputs};
 pub use augment::Augment;
 pub use checkpoint::Checkpoint;
-pub use data::{Examples, Inputs, PredictBatch, TrainingData, predict_ecgs, predict_outputs, predict_outputs_by};
+pub use data::{Examples, Inputs, PredictBatch, TakePredictions, TrainingData, predict_ecgs, predict_outputs, predict_outputs_by};
 pub use initialise::initialise;
 #[cfg(feature = "files")]
 pub use load::{double, from_state_dict, load_model, load_program, to_state_dict};
