@@ -293,7 +293,7 @@ def commands_beside_kernels(quick, threads, clock):
         deadline = clock.deadline()
         if ecgs is None:
             told = subprocess.run([program, *map(str, words), "--json"], check=True, capture_output=True, text=True).stdout
-            ecgs = json.loads(told)[0]["n"]
+            ecgs = json.loads(told)[0]["metrics"]["n"]
         turn, memory = worker.turns(task, min(worker.ask(task), worker.ask(task))), []
 
         def command():
