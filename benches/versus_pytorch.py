@@ -49,19 +49,20 @@ class Block(nn.Module):
 
 
 class StevenNet(nn.Module):
-    """The study's network as its description reads: 1 653 313 trainable parameters."""
+    """The study's network as its description reads: 1 653 313 trainable parameters; others of its kind by other numbers."""
 
-    def __init__(self):
+    def __init__(self, leads=12, width=32, kernel=50, blocks=8):
         super().__init__()
-        self.init_block = Block(12, 64, 32, 8, 3, False)
+        self.init_block = Block(leads, 2 * width, width, 8, 3, False)
         self.pool = nn.AvgPool1d(2)
-        for n in range(1, 9):
-            setattr(self, f"block{n}", Block(32, 64, 32, 50, 50, True))
-        self.fc1 = nn.Linear(32, 1)
+        self.blocks = blocks
+        for n in range(1, blocks + 1):
+            setattr(self, f"block{n}", Block(width, 2 * width, width, kernel, kernel, True))
+        self.fc1 = nn.Linear(width, 1)
 
     def forward(self, x):
         x = self.pool(self.init_block(x))
-        for n in range(1, 9):
+        for n in range(1, self.blocks + 1):
             x = getattr(self, f"block{n}")(x)
         return self.fc1(x.mean(-1))
 
@@ -70,7 +71,7 @@ class Ours:
     """The project's benchmark process: one task a line in, seconds out."""
 
     def __init__(self, threads, generator):
-        build = ["cargo", "bench", "--bench", "workloads", "--no-run", "--message-format=json", "--quiet"]
+        build = ["cargo", "bench", "--workspace", "--bench", "workloads", "--no-run", "--message-format=json", "--quiet"]
         out = subprocess.run(build, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout
         built = [json.loads(line) for line in out.splitlines()]
         self.binary = next(item["executable"] for item in built if item.get("target", {}).get("name") == "workloads" and item.get("executable"))
@@ -256,7 +257,7 @@ def peak_and_start(command):
 
 def whole_programs():
     """One ECG by all nine methods in fresh processes: peak memory; and the time to print the version / import torch."""
-    subprocess.run(["cargo", "build", "--release", "--quiet"], cwd=ROOT, check=True)
+    subprocess.run(["cargo", "build", "--release", "--workspace", "--quiet"], cwd=ROOT, check=True)
     program = ROOT / "target/release/cardiograd"
     folder = Path(tempfile.mkdtemp())
     torch.save(StevenNet().state_dict(), folder / "model.pt")

@@ -9,6 +9,8 @@
 extern crate alloc;
 
 #[cfg(feature = "std")]
+mod ahead;
+#[cfg(feature = "std")]
 pub mod atomic;
 pub mod attribution;
 #[cfg(feature = "std")]

@@ -157,6 +157,41 @@ fn rows_stream_in_and_out() {
     assert!(rows.row::<f32>(4).is_err());
 }
 
+/// Many rows at once are the rows one by one, of every type and order of bytes, across the pieces in which they are read.
+#[test]
+fn rows_read_together_are_those_read_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rows.npy");
+    let (rows, row) = (7, 3 * 2400);
+    for (descr, size) in [("<f4", 4), (">f4", 4), ("<f8", 8), (">i2", 2), ("<i4", 4), ("<i8", 8), ("<f2", 2), ("|u1", 1), (">u4", 4)] {
+        // Exponents of ordinary numbers, whatever the type.
+        let data: Vec<u8> = (0..rows * row * size).map(|at| if at % 3 == 0 { 0x41 } else { (at * 7 % 61) as u8 }).collect();
+        let dict = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': ({rows}, 3, 2400), }}\n");
+        std::fs::write(&path, file(1, &dict, &data)).unwrap();
+        let open = NpyRows::open(&path).unwrap();
+        let bits = |values: &[f32]| values.iter().map(|value| value.to_bits()).collect::<Vec<_>>();
+        let alone: Vec<f32> = (2..6).flat_map(|index| open.row_f32(index).unwrap().into_raw_vec_and_offset().0).collect();
+        let mut together = vec![0.0; alone.len()];
+        open.fill_f32(2, &mut together).unwrap();
+        assert!(bits(&alone) == bits(&together), "{descr}");
+        assert!(bits(&npy::read_f32(&path).unwrap().as_slice().unwrap()[2 * row..6 * row]) == bits(&together), "{descr}");
+        assert_eq!(open.fill_f32(4, &mut together).unwrap_err().exit_code(), 2);
+        assert_eq!(open.fill_f32(usize::MAX, &mut together).unwrap_err().exit_code(), 2);
+    }
+}
+
+/// What is written of an array whose elements lie in another order is what is written of a copy in order.
+#[test]
+fn views_in_any_order_are_written_in_order() {
+    let all = Array3::from_shape_fn((30, 40, 50), |(i, j, k)| (10_000 * i + 100 * j + k) as i32);
+    let turned = all.view().permuted_axes([2, 0, 1]);
+    let (mut one, mut other) = (Vec::new(), Vec::new());
+    npy::write_to(&mut one, turned.view()).unwrap();
+    npy::write_to(&mut other, turned.as_standard_layout().view()).unwrap();
+    assert!(one == other);
+    assert_eq!(parse(&one).unwrap(), NpyArray::I32(turned.to_owned().into_dyn()));
+}
+
 #[test]
 fn an_interrupted_file_is_continued_where_it_is_trusted() {
     let folder = tempfile::tempdir().unwrap();

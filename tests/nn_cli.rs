@@ -70,6 +70,30 @@ fn train_evaluate_and_predict_agree() {
     npy::write(folder.join("one.npy"), one.view()).unwrap();
     let line = stdout(folder, "predict r.cgm --input one.npy");
     assert_eq!(line.trim_end(), format!("{:.4} µV", y[3]));
+    // More ECGs than are in hand at a time: each is predicted from as it is alone, from whatever type, and the first fault is the one that is told.
+    let many = Array3::from_shape_fn((150, 12, 600), |(ecg, lead, t)| x[[ecg * 7 % 12, lead, t]].round());
+    npy::write(folder.join("many.npy"), many.view()).unwrap();
+    npy::write(folder.join("whole.npy"), many.mapv(|uv| uv as i16).view()).unwrap();
+    npy::write(folder.join("double.npy"), many.mapv(f64::from).view()).unwrap();
+    let predicted = |options: &str| stdout(folder, &format!("predict r.cgm {options}"));
+    let all = predicted("--input many.npy");
+    let rows: Vec<&str> = all.lines().collect();
+    assert!(rows.len() == 150 && rows[14..].iter().zip(&rows[2..]).all(|(a, b)| a == b));
+    assert_eq!(predicted("--input many.npy --threads 1"), all);
+    assert_eq!(predicted("--input whole.npy"), all);
+    assert_eq!(predicted("--input double.npy"), all);
+    assert_eq!(predicted("--input many.npy --rows 100..103").lines().collect::<Vec<_>>(), rows[100..103]);
+    let told: serde_json::Value = serde_json::from_str(&predicted("--input many.npy -o many_y.npy --json")).unwrap();
+    let written = npy::read_f32(folder.join("many_y.npy")).unwrap();
+    assert!(written.iter().zip(told["predictions"].as_array().unwrap()).all(|(y, told)| f64::from(*y) == told.as_f64().unwrap()));
+    let mut faulty = many.clone();
+    (faulty[[131, 2, 5]], faulty[[80, 0, 3]]) = (f32::NAN, f32::INFINITY);
+    npy::write(folder.join("faulty.npy"), faulty.view()).unwrap();
+    let text = refusal(folder, "predict r.cgm --input faulty.npy -o faulty_y.npy", 1);
+    assert!(text.contains("faulty.npy: ECG 80, lead I, sample 3: inf is not a voltage"), "{text}");
+    npy::write(folder.join("millivolts.npy"), many.mapv(|uv| uv * 1e-3).view()).unwrap();
+    assert!(refusal(folder, "predict r.cgm --input millivolts.npy", 1).contains("millivolts.npy: ECG 0: its leads span"));
+    assert!(!folder.join("faulty_y.npy").exists());
 }
 
 #[test]

@@ -1,5 +1,5 @@
 #![cfg_attr(fuzzing, no_main)]
-//! `.npy` files: whole, row by row, and as recordings. The two ways of reading give the same.
+//! `.npy` files: whole, row by row, many rows at once, and as recordings. The ways of reading give the same.
 
 use cardiograd::files::npy::{self, NpyRows};
 use cardiograd_fuzz::recordings::use_source;
@@ -20,6 +20,11 @@ fn check(input: &[u8]) {
             let row = rows.row_f32(index).expect("a row of a readable array");
             assert!(row.iter().zip(wanted.iter()).all(|(a, b)| a.to_bits() == b.to_bits()), "row {index}");
         }
+        let some = rows.len().min(ROWS);
+        let mut together = vec![0.0; some * rows.row_shape().iter().product::<usize>()];
+        rows.fill_f32(rows.len() - some, &mut together).expect("the last rows of a readable array");
+        let wanted = whole.outer_iter().skip(rows.len() - some).flat_map(|row| row.into_iter().map(|v| v.to_bits()).collect::<Vec<_>>());
+        assert!(together.iter().map(|v| v.to_bits()).eq(wanted), "rows together");
     }
     use_source(&path);
 }

@@ -103,17 +103,20 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     let dataset = args.options.dataset(&args.data, globals)?;
     let models = args.models.iter().map(|path| Ok((path, args.options.load_asked(path, &dataset)?))).collect::<Result<Vec<_>>>()?;
     let kinds: Vec<InputKind> = models.iter().map(|(_, loaded)| loaded.input).collect();
-    dataset.check_arrays(&args.data, &kinds)?;
     let digest = dataset_digest(&dataset);
     let progress = Progress::new(globals.quiet);
-    let mut rows = Vec::new();
-    for (path, loaded) in &models {
+    let one = |(path, loaded): &(&PathBuf, Loaded)| {
         // Labels are part of the digest; a measurement does not depend on them.
         let told = !(args.options.any_labels() && loaded.target.columns().into_iter().all(Target::is_measurement));
         let same_data = loaded.model.provenance.as_ref().filter(|_| told).map(|about| about.dataset == digest);
-        rows.extend(evaluate(args, &dataset, &path.display().to_string(), loaded, same_data, &progress)?);
-    }
+        evaluate(args, &dataset, &path.display().to_string(), loaded, same_data, &progress)
+    };
+    // Whether the arrays are the dataset's is found out meanwhile, and told first.
+    let all = || models.iter().map(one).collect::<Result<Vec<_>>>();
+    let (rows, checked) = rayon::join(all, || dataset.check_arrays(&args.data, &kinds));
     progress.finish();
+    checked?;
+    let rows: Vec<Evaluated> = rows?.into_iter().flatten().collect();
     if let Some(path) = &args.output {
         crate::atomic::write(path, tell::table(&rows, args.split).csv().as_bytes())?;
     }

@@ -11,10 +11,11 @@ use super::method_options::{MethodOptions, Precision, left_out_json, tell_idle, 
 use super::numbers::{ECGS, MEGABYTES, up_to};
 use super::outputs::{Column, columns, of_column};
 use super::pictures::ending;
-use super::provenance::{Files, Input, Recorded, program_file, publish};
+use super::provenance::{Files, Input, Meanwhile, Recorded, digested_meanwhile, program_file, publish_of};
 use super::references::{References, Use, references, takes_files};
 use super::segments::{bounds, segments};
 use super::{Globals, Progress, print};
+use crate::ahead::{in_turn, written_behind};
 use crate::atomic::WorkFolder;
 use crate::attribution::catalogue::{LeftOut, able};
 use crate::attribution::occlusion::Segment;
@@ -29,9 +30,9 @@ use crate::files::npz_rows::Planned;
 use crate::inputs::explain as explain_against;
 use crate::nn::{Model, double, load_model};
 use crate::progress::{Report, Step};
-use crate::tape::{Network, Real, Tensor};
+use crate::tape::{Network, Real, Tensor, from_vec};
 use crate::{Error, Result};
-use ndarray::{Array1, Array2, Array3, ArrayD, ArrayView1, ArrayViewD, Axis};
+use ndarray::{Array1, Array2, Array3, ArrayD, Axis};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -115,8 +116,8 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
         return picture::run(args, ending, globals);
     }
     args.page.check_unused()?;
-    let Explained { work, found } = explained(args, globals)?;
-    publish("explain", args, work, &[])?;
+    let Explained { work, found, inputs } = explained(args, globals)?;
+    publish_of("explain", args, inputs, work, &[])?;
     if globals.quiet { Ok(()) } else { tell(args, &found, globals) }
 }
 
@@ -150,6 +151,8 @@ pub(super) fn make(args: &Args, globals: &Globals) -> Result<()> {
 struct Explained {
     work: WorkFolder,
     found: Found,
+    /// The digests of what they were made from.
+    inputs: Vec<Digested>,
 }
 
 /// What there is to tell.
@@ -166,10 +169,11 @@ struct Found {
 
 fn explained(args: &Args, globals: &Globals) -> Result<Explained> {
     let methods = Method::parse_list(&args.method)?;
+    let inputs = digested_meanwhile(args)?;
     let model = load_model(&args.model, args.arch.as_deref())?;
     let done = match args.precision {
-        Precision::F32 => explain::<f32>(&model.network, args, &methods, &model, globals)?,
-        Precision::F64 => explain::<f64>(&double(&args.model, &model)?, args, &methods, &model, globals)?,
+        Precision::F32 => explain::<f32>(&model.network, args, &methods, &model, inputs, globals)?,
+        Precision::F64 => explain::<f64>(&double(&args.model, &model)?, args, &methods, &model, inputs, globals)?,
     };
     super::models::warn_if_worse_than_mean(&model, globals);
     if args.method != "all" {
@@ -220,6 +224,7 @@ fn explain<T: Real + Element>(
     args: &Args,
     methods: &[Method],
     model: &Model,
+    inputs: Meanwhile,
     globals: &Globals,
 ) -> Result<Explained> {
     let ecgs = Ecgs::open(args.place.path(), model, &args.inputs)?;
@@ -243,7 +248,7 @@ fn explain<T: Real + Element>(
     }
     let (methods, left_out) = able(methods, args.method != "all", [network.program()], &settings)?;
     tell_left_out(&left_out, globals);
-    let rows = portion(args, network, &mut settings, &methods, columns.len() * sample.as_ref().map_or(1, |_| 2), &ecgs, &beside)?;
+    let (rows, ahead) = portion(args, network, &mut settings, &methods, columns.len() * sample.as_ref().map_or(1, |_| 2), &ecgs, &beside)?;
     let run = Run {
         network,
         ecgs: &ecgs,
@@ -256,28 +261,25 @@ fn explain<T: Real + Element>(
     };
     let axes = ecgs.axes().map(Axes::text).transpose()?;
     let text = axes.as_deref().map(|axes| (MEMBER, axes));
-    let mut growing = Growing::open(&args.output, &key(args)?, &run.arrays(), text, run.outputs.len())?;
+    let inputs = inputs.wait()?;
+    let mut growing = Growing::open(&args.output, &key(args, &inputs), &run.arrays(), text, run.outputs.len())?;
     let progress = Progress::new(globals.quiet);
-    for first in (growing.done()..ecgs.len()).step_by(rows) {
-        let outcome = run.explain(first..ecgs.len().min(first + rows), &mut growing, &|step| progress.step(step));
-        match outcome {
-            // What a kill or a full disk leaves is gone on with; what was asked wrongly leaves nothing.
-            Err(error) if !matches!(error, Error::Io { .. }) => {
-                growing.discard();
-                return Err(error);
-            }
-            outcome => outcome?,
+    if let Err(error) = run.all(rows, ahead, &mut growing, &|step| progress.step(step)) {
+        // What a kill or a full disk leaves is gone on with; what was asked wrongly leaves nothing.
+        if !matches!(error, Error::Io { .. }) {
+            growing.discard();
         }
+        return Err(error);
     }
     progress.finish();
     ecgs.tell(globals);
     let (work, told) = growing.finish()?;
     let pools = Rescale::pools_after_activations(network.program()).len();
-    Ok(Explained { work, found: Found { methods: run.methods, left_out, told, pools, notes: ecgs.told() } })
+    Ok(Explained { work, found: Found { methods: run.methods, left_out, told, pools, notes: ecgs.told() }, inputs })
 }
 
-/// How many ECGs are read, explained and written at a time, so that what they take stays below `--memory`; what is left of that is for runs. Each map
-/// is there `times`: for outputs of the network, and sums over baselines.
+/// How many ECGs are read, explained and written at a time, so that what they take stays below `--memory`, and whether there is room to read ahead and
+/// write behind; what is left of that is for runs. Each map is there `times`: for outputs of the network, and sums over baselines.
 fn portion<T: Real>(
     args: &Args,
     network: &Network<T>,
@@ -286,12 +288,14 @@ fn portion<T: Real>(
     times: usize,
     ecgs: &Ecgs,
     beside: &Beside,
-) -> Result<usize> {
+) -> Result<(usize, bool)> {
     const MB: usize = 1 << 20;
     let [channels, samples] = ecgs.example();
     // The ECG as it is read and as it runs; each map twice, while maps of ECGs become arrays.
-    let maps = methods.len() * times * 2 * if times > 1 { size_of::<f64>() } else { size_of::<T>() };
-    let in_hand = channels * samples * (size_of::<f64>() + size_of::<T>() + maps);
+    let map = methods.len() * times * if times > 1 { size_of::<f64>() } else { size_of::<T>() };
+    let in_hand = channels * samples * (size_of::<f64>() + size_of::<T>() + 2 * map);
+    // The next ECG; maps that are written and those that wait to be.
+    let meanwhile = channels * samples * (size_of::<f64>() + size_of::<T>() + 2 * map);
     let shapes: Vec<Vec<usize>> = beside.inputs().map(|(_, shape)| [&[1], shape].concat()).collect();
     let shapes: Vec<&[usize]> = shapes.iter().map(Vec::as_slice).collect();
     let needed = Explainer::new(network, settings)?.needed_beside(methods, channels, samples, &shapes)?;
@@ -307,9 +311,11 @@ fn portion<T: Real>(
             format!("one ECG of {channels} × {samples} takes {} MB with these methods, the weights made ready {ready}", work.div_ceil(MB));
         return Err(Error::Usage(format!("{asked}: {takes}: give --memory {whole}, or fewer methods at a time")));
     }
+    let ahead = work.saturating_add(meanwhile) <= ceiling;
+    let in_hand = in_hand + if ahead { meanwhile } else { 0 };
     let rows = (ceiling.saturating_sub(running.max(ceiling / 4 * 3)) / in_hand.max(1)).clamp(1, MOST_ROWS);
     settings.memory = ceiling - rows * in_hand;
-    Ok(rows)
+    Ok((rows, ahead))
 }
 
 /// The ceiling for ECGs, maps and runs in work where none is asked for, MB.
@@ -320,15 +326,12 @@ const MOST_ROWS: usize = 256;
 
 /// Everything that the maps depend on, as a digest: the options, whatever the output, the memory and the places of files are called, the bytes of the
 /// files, the program and its kernel.
-fn key(args: &Args) -> Result<String> {
+fn key(args: &Args, digests: &[Digested]) -> String {
     let mut bare = Args { output: PathBuf::new(), memory: None, ..args.clone() };
-    let mut inputs = String::new();
-    for (role, mut input) in bare.files().inputs {
-        inputs += &format!("{role} {}\n", Digested::of(role, &input.path())?.sha256);
-        input.set(Path::new("file"));
-    }
+    bare.files().inputs.iter_mut().for_each(|(_, input)| input.set(Path::new("file")));
+    let inputs: String = digests.iter().map(|input| format!("{} {}\n", input.role, input.sha256)).collect();
     let plans = std::env::var("CARDIOGRAD_PLANS").unwrap_or_default();
-    Ok(sha256(format!("{} {} {plans}\n{bare:?}\n{inputs}", env!("CARGO_PKG_VERSION"), kernel()).as_bytes()))
+    sha256(format!("{} {} {plans}\n{bare:?}\n{inputs}", env!("CARGO_PKG_VERSION"), kernel()).as_bytes())
 }
 
 /// What is explained, and how.
@@ -371,9 +374,25 @@ impl<T: Real + Element> Run<'_, T> {
         maps.chain(beside).chain(segments).chain([array("prediction", &[])]).collect()
     }
 
-    /// Explains some of the ECGs and appends what is found.
-    fn explain(&self, some: Range<usize>, growing: &mut Growing, report: Report<'_>) -> Result<()> {
-        let x = Tensor::from(self.ecgs.batch(some.clone())?.mapv(T::of).into_dyn());
+    /// Explains the ECGs that the archive lacks, so many at a time. Where there is room, those that follow are read and those before written meanwhile.
+    fn all(&self, rows: usize, ahead: bool, growing: &mut Growing, report: Report<'_>) -> Result<()> {
+        let count = self.ecgs.len();
+        let portions = (growing.done()..count).step_by(rows).map(|first| first..count.min(first + rows));
+        let read = |some: Range<usize>| Ok((some.clone(), Tensor::from(self.ecgs.inputs::<T>(some)?.into_dyn())));
+        let write = |made: Made<T>| {
+            made.rows.iter().enumerate().try_for_each(|(array, outputs)| append(growing, array, outputs))?;
+            growing.take(made.told)
+        };
+        if ahead {
+            written_behind(write, |give| in_turn(portions, true, read, |(some, x)| give(self.explain(some, x, report)?)))
+        } else {
+            let mut write = write;
+            in_turn(portions, false, read, |(some, x)| write(self.explain(some, x, report)?))
+        }
+    }
+
+    /// Explains some of the ECGs.
+    fn explain(&self, some: Range<usize>, x: Tensor<T>, report: Report<'_>) -> Result<Made<T>> {
         let numbers = self.ecgs.numbers(some.clone());
         let ids: Vec<u64> = numbers.iter().map(|ecg| *ecg as u64).collect();
         let report = |step: Step<'_>| report(Step { done: some.start as u64 + step.done, total: self.ecgs.len() as u64, ..step });
@@ -387,31 +406,34 @@ impl<T: Real + Element> Run<'_, T> {
             let records: Option<Vec<Record>> = self.bounds.as_ref().map(|all| numbers.iter().map(|ecg| all[*ecg].clone()).collect());
             by_segment.extend(records.map(|records| segments(self.network, settings, &x, &ids, &records)).transpose()?);
         }
-        let mut array = 0;
-        let mut put = |parts: Vec<ArrayViewD<'_, T>>| {
-            array += 1;
-            append(growing, array - 1, &parts)
-        };
+        let mut rows: Vec<Vec<Tensor<T>>> = Vec::new();
         for at in 0..self.methods.len() {
-            put(found.iter().map(|one| one.maps[at].1.view()).collect())?;
+            rows.push(found.iter().map(|one| one.maps[at].1.clone()).collect());
         }
         for (input, first) in found[0].beside.iter().enumerate() {
             for at in 0..first.maps.len() {
-                put(found.iter().map(|one| one.beside[input].maps[at].1.view()).collect())?;
+                rows.push(found.iter().map(|one| one.beside[input].maps[at].1.clone()).collect());
             }
         }
         if !by_segment.is_empty() {
-            put(by_segment.iter().map(|drops| drops.view().into_dyn()).collect())?;
+            rows.push(by_segment.into_iter().map(|drops| drops.into_dyn().into_shared()).collect());
         }
-        put(found.iter().map(|one| ArrayView1::from(&one.prediction).into_dyn()).collect())?;
+        rows.push(found.iter().map(|one| from_vec(&[one.prediction.len()], one.prediction.clone())).collect());
         let told =
             |one: Explanations<T>| Told { prediction: one.prediction.iter().map(|v| v.f64()).collect(), completeness: one.completeness };
-        growing.take(found.into_iter().map(told).collect())
+        Ok(Made { rows, told: found.into_iter().map(told).collect() })
     }
 }
 
+/// What was found of some ECGs, to be written.
+struct Made<T: Real> {
+    /// By array of the archive, then by output of the network.
+    rows: Vec<Vec<Tensor<T>>>,
+    told: Vec<Told>,
+}
+
 /// Appends rows of all outputs: those of an ECG stand together.
-fn append<T: Real + Element>(growing: &mut Growing, array: usize, outputs: &[ArrayViewD<'_, T>]) -> Result<()> {
+fn append<T: Real + Element>(growing: &mut Growing, array: usize, outputs: &[Tensor<T>]) -> Result<()> {
     if let [only] = outputs
         && let Some(values) = only.as_slice()
     {

@@ -13,12 +13,14 @@ use crate::ecg::SHORTEST;
 use crate::ecg::axes::Axes;
 use crate::ecg::leads::{INDEPENDENT, LEADS, RATE};
 use crate::ecg::read::{Given, Source};
+use crate::files::npy::Dtype;
 use crate::files::npz;
 use crate::nn::Model;
-use crate::tape::Op;
+use crate::tape::{Op, Real};
 use crate::{Error, Result, intake};
-use ndarray::{Array2, Array3, ArrayView2, Axis};
+use ndarray::{Array2, Array3, ArrayView2, ArrayViewMut2, Axis};
 use rayon::prelude::*;
+use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 use std::ops::Range;
@@ -384,6 +386,49 @@ impl Ecgs {
         Ok(ready)
     }
 
+    /// Some of the ECGs in a network's precision, (N, C, L), in µV.
+    ///
+    /// # Errors
+    /// As [`Ecgs::batch`].
+    pub fn inputs<T: Real>(&self, ecgs: Range<usize>) -> Result<Array3<T>> {
+        let [channels, samples] = self.example;
+        let mut batch = Array3::from_elem((ecgs.len(), channels, samples), T::ZERO);
+        let filled = match (&mut batch as &mut dyn Any).downcast_mut() {
+            Some(batch) => self.fill(ecgs.clone(), batch)?,
+            None => false,
+        };
+        if filled { Ok(batch) } else { Ok(self.batch(ecgs)?.mapv(T::of)) }
+    }
+
+    /// Reads recordings, or rows of an array as they lie in the file, into a batch; false, and nothing is said of the batch, where something else is to be
+    /// done to them, or where a sample is none, which [`Ecgs::batch`] names.
+    fn fill(&self, ecgs: Range<usize>, batch: &mut Array3<f32>) -> Result<bool> {
+        match (&self.from, &self.rows) {
+            (Feed::Recordings(..), _) => {
+                let read = |(row, mut ecg): (usize, ArrayViewMut2<'_, f32>)| {
+                    let ready = self.ready(row)?;
+                    self.check_shape(row, &ready.ecg)?;
+                    ecg.assign(&ready.ecg);
+                    Ok(())
+                };
+                let done: Vec<Result<()>> = ecgs.into_par_iter().zip(batch.axis_iter_mut(Axis(0))).map(read).collect();
+                // The first that cannot be read is told of.
+                done.into_iter().collect::<Result<()>>()?;
+                Ok(all_finite(batch))
+            }
+            (Feed::Array { stack: Stack::Rows(rows), factor: 1.0, eight: false }, Taken::Range(taken)) => {
+                let Some(values) = batch.as_slice_mut().filter(|_| rows.header().dtype != Dtype::F64) else { return Ok(false) };
+                rows.fill_f32(taken.start + ecgs.start, values)?;
+                if !all_finite(batch) {
+                    return Ok(false);
+                }
+                ecgs.zip(batch.outer_iter()).try_for_each(|(row, samples)| self.check_amplitude(self.rows.at(row), samples))?;
+                Ok(true)
+            }
+            _ => Ok(false),
+        }
+    }
+
     /// Some of the ECGs, (N, C, L), in µV: of an array as in the file, which is in µV unless its unit is said.
     ///
     /// # Errors
@@ -426,7 +471,7 @@ impl Ecgs {
     }
 
     /// Refuses an ECG that cannot be in µV, where the model looks at such.
-    fn check_amplitude(&self, ecg: usize, samples: ArrayView2<'_, f64>) -> Result<()> {
+    fn check_amplitude<T: Copy + Into<f64>>(&self, ecg: usize, samples: ArrayView2<'_, T>) -> Result<()> {
         if !self.in_microvolts {
             return Ok(());
         }
@@ -463,6 +508,11 @@ impl Feed {
             Feed::Recordings(origin, _) => origin.len(),
         }
     }
+}
+
+/// Whether every sample is a number.
+fn all_finite(batch: &Array3<f32>) -> bool {
+    batch.iter().fold(true, |finite, value| finite & value.is_finite())
 }
 
 /// For whom ECGs are opened.

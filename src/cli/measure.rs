@@ -4,6 +4,7 @@ use super::console::unread;
 use super::places::{Output, Places};
 use super::provenance::forget;
 use super::{Globals, Progress, print, windows};
+use crate::ahead::in_turn;
 use crate::dataset::{with_fields, write_header, write_row, write_wide_header, write_wide_row};
 use crate::ecg::measure::{Measured, Thresholds, measure};
 use crate::ecg::read::{FILE_COLUMNS, Given, IDENTITY_COLUMNS, Recording, Source, Unit};
@@ -18,6 +19,7 @@ use rayon::prelude::*;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::io::Write;
+use std::ops::Range;
 use std::path::PathBuf;
 
 /// Recordings in flight.
@@ -171,36 +173,44 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
         return sink.finish(args, globals);
     }
     let sources = args.inputs.iter().map(|input| Source::open(input, given.clone())).collect::<Result<Vec<_>>>()?;
-    let ids = Source::distinct_ids(&sources)?;
+    // Those of one array need no list.
+    let ids = match &sources[..] {
+        [one] if one.is_numbered() => None,
+        _ => Some(Source::distinct_ids(&sources)?),
+    };
     let mut sink = Sink::new(args, globals)?;
     // Rows printed as they come are progress enough.
     let progress = Progress::new(globals.quiet || sink.text);
     let total: usize = sources.iter().map(Source::len).sum();
-    for (source, ids) in sources.iter().zip(&ids) {
-        for first in (0..source.len()).step_by(CHUNK) {
-            let chunk: Vec<usize> = (first..source.len().min(first + CHUNK)).collect();
-            let made: Vec<Result<Made>> = chunk.into_par_iter().map(|at| one(source, at, &thresholds, &args.taking)).collect();
-            for (id, made) in ids[first..].iter().zip(made) {
+    for (place, source) in sources.iter().enumerate() {
+        let id = |at: usize| ids.as_ref().map_or_else(|| source.id(at), |ids| ids[place][at].clone());
+        let chunks = (0..source.len()).step_by(CHUNK).map(|first| first..source.len().min(first + CHUNK));
+        let made = |chunk: Range<usize>| {
+            let made: Vec<Result<Made>> = chunk.clone().into_par_iter().map(|at| one(source, at, &thresholds, &args.taking)).collect();
+            Ok(chunk.zip(made))
+        };
+        let mut unread_already = false;
+        let taken = in_turn(chunks, true, made, |made| {
+            for (at, made) in made {
                 match made {
                     Ok(made) => {
                         made.notes.into_iter().for_each(|note| *sink.notes.entry(note).or_default() += 1);
-                        sink.take(id, &made.measured, &made.fields, made.json)?;
+                        sink.take(&id(at), &made.measured, &made.fields, made.json)?;
                     }
                     Err(error) if args.taking.skip_unreadable => sink.passed_over.push(error.to_string()),
                     Err(error) => return Err(error),
                 }
             }
-            if sink.only_prints() && unread() {
-                return Ok(());
-            }
-            progress.step(Step {
-                label: "measuring",
-                done: (sink.count + sink.passed_over.len()) as u64,
-                total: total as u64,
-                unit: "ECGs",
-                note: "",
-            });
+            unread_already = sink.only_prints() && unread();
+            let done = (sink.count + sink.passed_over.len()) as u64;
+            progress.step(Step { label: "measuring", done, total: total as u64, unit: "ECGs", note: "" });
+            if unread_already { Err(Error::Stopped) } else { Ok(()) }
+        });
+        // Nobody reads on: that is no failure.
+        if unread_already {
+            return Ok(());
         }
+        taken?;
     }
     progress.finish();
     sink.finish(args, globals)

@@ -4,13 +4,15 @@ use super::beside::BesideOptions;
 use super::inputs::{Ecgs, InputOptions, InputPlace};
 use super::models::warn_if_worse_than_mean;
 use super::outputs::{Column, columns};
-use super::provenance::{Files, Input, Recorded, program_file, publish};
+use super::provenance::{Files, Input, Recorded, digested_meanwhile, program_file, publish_of};
 use super::{Globals, Progress, print};
 use crate::atomic::WorkFolder;
-use crate::files::npy;
+use crate::files::npy::NpyWriter;
 use crate::nn::{load_model, predict_outputs_by};
-use crate::tape::{Tensor, from_vec};
+use crate::progress::Step;
+use crate::tape::Tensor;
 use crate::{Error, Result};
+use ndarray::{ArrayView, IxDyn};
 use std::path::{Path, PathBuf};
 
 /// Arguments of `cardiograd predict`.
@@ -40,8 +42,9 @@ pub struct Args {
 pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     let Some(output) = &args.output else { return make(args, globals) };
     let work = WorkFolder::create(output)?;
+    let inputs = digested_meanwhile(args)?;
     make_at(args, globals, Some(work.place()))?;
-    publish("predict", args, work, &[])
+    publish_of("predict", args, inputs.wait()?, work, &[])
 }
 
 impl Recorded for Args {
@@ -70,8 +73,7 @@ fn make_at(args: &Args, globals: &Globals, place: Option<&Path>) -> Result<()> {
     let progress = Progress::new(globals.quiet);
     // Batches are contiguous: `predict_outputs_by` goes through the indices in order.
     let inputs = |batch: &[usize]| match batch {
-        [first, .., last] => Ok(ecgs.batch(*first..last + 1)?.mapv(|v| v as f32)),
-        [only] => Ok(ecgs.batch(*only..only + 1)?.mapv(|v| v as f32)),
+        [first, ..] => ecgs.inputs::<f32>(*first..first + batch.len()),
         [] => Err(Error::Data("no ECG in the batch".into())),
     };
     let all: Vec<usize> = (0..ecgs.len()).collect();
@@ -81,28 +83,37 @@ fn make_at(args: &Args, globals: &Globals, place: Option<&Path>) -> Result<()> {
         let numbers = ecgs.numbers(first..first + batch.len());
         model.network.predict(&beside.with(model.network.program(), x, &numbers)?)
     };
-    let predicted = predict_outputs_by(&predict, &columns, &inputs, &all, "predicting", &|step| progress.step(step))?;
+    let one = args.column != Some(Column::All);
+    let row = if one { Vec::new() } else { vec![columns.len()] };
+    let mut file = place.map(|path| NpyWriter::create(path, &row)).transpose()?;
+    // What only goes into a file is not kept.
+    let (keeps, mut predicted) = (!globals.quiet && (globals.json || place.is_none()), Vec::new());
+    let mut take = |some: &[f32]| {
+        if let Some(file) = &mut file {
+            let rows = ArrayView::from_shape(IxDyn(&[&[some.len() / columns.len()], &row[..]].concat()), some);
+            rows.map_err(|error| Error::Data(error.to_string()))?.outer_iter().try_for_each(|row| file.append(row))?;
+        }
+        predicted.extend(some.iter().copied().map(f64::from).filter(|_| keeps));
+        Ok(())
+    };
+    let report = |step: Step<'_>| progress.step(step);
+    predict_outputs_by(&predict, &columns, &inputs, &all, ("predicting", &report), &mut take)?;
     progress.finish();
     ecgs.tell(globals);
     warn_if_worse_than_mean(&model, globals);
-    let rows: Vec<&[f64]> = predicted.chunks(columns.len()).collect();
-    let one = args.column != Some(Column::All);
-    let target = model.target.map(crate::dataset::Target::name);
-    if let Some(path) = place {
-        let values: Vec<f32> = predicted.iter().map(|value| *value as f32).collect();
-        let shape = if one { vec![rows.len()] } else { vec![rows.len(), columns.len()] };
-        npy::write(path, from_vec(&shape, values).view())?;
-    }
+    file.map_or(Ok(()), NpyWriter::finish)?;
     if globals.quiet {
         return Ok(());
     }
+    let target = model.target.map(crate::dataset::Target::name);
+    let mut rows = predicted.chunks(columns.len());
     match &args.output {
         _ if globals.json => {
-            let predictions = if one { serde_json::json!(predicted) } else { serde_json::json!(rows) };
+            let predictions = if one { serde_json::json!(predicted) } else { rows.collect() };
             print(serde_json::json!({ "target": target, "unit": model.unit(), "predictions": predictions }))
         }
-        Some(path) => print(format!("{} predictions in {}", predicted.len(), path.display())),
-        None => rows.iter().try_for_each(|row| {
+        Some(path) => print(format!("{} predictions in {}", ecgs.len() * columns.len(), path.display())),
+        None => rows.try_for_each(|row| {
             let values: Vec<String> = row.iter().map(|value| format!("{value:.4}")).collect();
             print(format!("{} {}", values.join(" "), model.unit()).trim_end())
         }),

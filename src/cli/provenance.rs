@@ -11,6 +11,7 @@ use clap::parser::ValueSource;
 use clap::{ArgAction, CommandFactory};
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
+use std::thread::JoinHandle;
 
 /// The option that says where a result goes: a record is the same wherever that is.
 pub(super) const OUTPUT: &str = "output";
@@ -60,6 +61,33 @@ pub(super) fn program_file(arch: &mut Option<String>) -> Option<(&'static str, I
     arch.as_mut().filter(|arch| !ARCHITECTURES.contains(&arch.as_str())).map(|arch| ("arch", Input::Text(arch)))
 }
 
+/// Digests of a command's inputs that are made while it works.
+pub(super) struct Meanwhile(JoinHandle<Result<Vec<Digested>>>);
+
+impl Meanwhile {
+    /// The digests.
+    ///
+    /// # Errors
+    /// As [`Digested::of`].
+    pub fn wait(self) -> Result<Vec<Digested>> {
+        self.0.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    }
+}
+
+/// Begins to digest a command's inputs, by a thread of its own: an error of the command does not wait for it.
+///
+/// # Errors
+/// [`Error::Usage`] if the system gives no thread.
+pub(super) fn digested_meanwhile<A: Recorded + Send + 'static>(args: &A) -> Result<Meanwhile> {
+    let mut args = args.clone();
+    let started = std::thread::Builder::new().name("digests".into()).spawn(move || digested(&mut args));
+    started.map(Meanwhile).map_err(|error| Error::Usage(format!("a thread could not be started: {error}")))
+}
+
+fn digested<A: Recorded>(args: &mut A) -> Result<Vec<Digested>> {
+    args.files().inputs.iter().map(|(role, input)| Digested::of(role, &input.path())).collect()
+}
+
 /// Writes the record of the result that this process' command has just written to its output.
 pub(super) fn record<A: Recorded>(command: &str, args: &A) -> Result<()> {
     let output = args.clone().files().output.map(|output| output.clone());
@@ -79,18 +107,36 @@ pub(super) fn record_words<A: Recorded>(
     place: &Path,
     words: impl IntoIterator<Item = impl Into<OsString> + Clone>,
 ) -> Result<()> {
-    let mut args = args.clone();
-    let seed = args.seed();
-    let inputs = args.files().inputs.iter().map(|(role, input)| Digested::of(role, &input.path())).collect::<Result<_>>()?;
+    write_record(command, args, digested(&mut args.clone())?, place, words)
+}
+
+fn write_record<A: Recorded>(
+    command: &str,
+    args: &A,
+    inputs: Vec<Digested>,
+    place: &Path,
+    words: impl IntoIterator<Item = impl Into<OsString> + Clone>,
+) -> Result<()> {
     let (arguments, defaults) = options(words)?;
-    let record = Record { arguments, defaults, ..Record::new(command, seed, inputs, place)? };
+    let record = Record { arguments, defaults, ..Record::new(command, args.seed(), inputs, place)? };
     record.sealed()?.write(place)
 }
 
 /// Records the file that lies ready in a work folder, and gives its companions, itself and the record their names, so that a kill leaves no new
 /// file with the old one's record.
 pub(super) fn publish<A: Recorded>(command: &str, args: &A, work: WorkFolder, companions: &[&OsStr]) -> Result<()> {
-    record_at(command, args, work.place())?;
+    publish_of(command, args, digested(&mut args.clone())?, work, companions)
+}
+
+/// The same of inputs whose digests are there already.
+pub(super) fn publish_of<A: Recorded>(
+    command: &str,
+    args: &A,
+    inputs: Vec<Digested>,
+    work: WorkFolder,
+    companions: &[&OsStr],
+) -> Result<()> {
+    write_record(command, args, inputs, work.place(), super::words())?;
     companions.iter().try_for_each(|name| forget(&work.path().with_file_name(name)))?;
     let names = [work.place().to_owned(), record_of(work.place())];
     let [Some(output), Some(record)] = names.each_ref().map(|path| path.file_name()) else { return Ok(()) };

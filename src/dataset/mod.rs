@@ -206,9 +206,12 @@ impl Dataset {
     /// # Errors
     /// As [`Dataset::input`]; [`Error::Data`] for no ECG.
     pub fn inputs(&self, ecgs: &[usize], kind: InputKind) -> Result<Array3<f32>> {
-        let first = self.input(*ecgs.first().ok_or_else(|| Error::Data("no ECG in the batch".into()))?, kind)?;
+        let Some((first, others)) = ecgs.split_first() else { return Err(Error::Data("no ECG in the batch".into())) };
+        let first = self.input(*first, kind)?;
         let mut batch = Array3::zeros((ecgs.len(), first.nrows(), first.ncols()));
-        self.fill_inputs(ecgs, kind, batch.view_mut())?;
+        let (mut own, rest) = batch.view_mut().split_at(Axis(0), 1);
+        own.index_axis_mut(Axis(0), 0).assign(&first);
+        self.fill_inputs(others, kind, rest)?;
         Ok(batch)
     }
 

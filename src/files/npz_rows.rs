@@ -138,7 +138,7 @@ impl NpzRows {
             let mut buffer = Vec::with_capacity(CHUNK);
             for some in values.chunks(CHUNK / T::DTYPE.size()) {
                 buffer.clear();
-                some.iter().for_each(|value| value.put_le(&mut buffer));
+                T::put_le(some, &mut buffer);
                 self.file.write_all(&buffer)?;
                 entry.crc.update(&buffer);
             }

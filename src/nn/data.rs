@@ -1,5 +1,6 @@
 //! What training and evaluation read: batches of inputs by ECG, and the values to predict.
 
+use crate::ahead::in_turn;
 use crate::dataset::{Dataset, InputKind, Part, Split, Target};
 use crate::progress::{Report, Step};
 use crate::tape::{Network, Tensor, slice};
@@ -118,7 +119,7 @@ const VALUES: usize = 1 << 22;
 /// If an input does not fit the network, which must have one output, or a prediction is not finite; what reading inputs brings.
 pub fn predict_ecgs(network: &Network<f32>, inputs: Inputs<'_>, ecgs: &[usize], label: &str, report: Report<'_>) -> Result<Vec<f64>> {
     let one = |x, _: &[usize]| predict_batch(network, x);
-    predict_with(&one, 1, inputs, ecgs, label, report)
+    kept(ecgs.len(), |take| predict_with(&one, 1, inputs, ecgs, (label, report), take))
 }
 
 /// What a network predicts for ECGs in some of its outputs, (N, K) in row-major order.
@@ -133,24 +134,39 @@ pub fn predict_outputs(
     label: &str,
     report: Report<'_>,
 ) -> Result<Vec<f64>> {
-    predict_outputs_by(&|x, _| network.predict(&[x]), outputs, inputs, ecgs, label, report)
+    let predict = |x, _: &[usize]| network.predict(&[x]);
+    kept(ecgs.len() * outputs.len(), |take| predict_outputs_by(&predict, outputs, inputs, ecgs, (label, report), take))
+}
+
+/// All predictions of some work that gives them away.
+fn kept(count: usize, work: impl FnOnce(TakePredictions<'_>) -> Result<()>) -> Result<Vec<f64>> {
+    let mut all = Vec::with_capacity(count);
+    work(&mut |some| {
+        all.extend(some.iter().copied().map(f64::from));
+        Ok(())
+    })?;
+    Ok(all)
 }
 
 /// What is predicted for a batch of ECGs (N, C, L), and their numbers.
-pub type PredictBatch<'a, R> = &'a dyn Fn(Tensor<f32>, &[usize]) -> Result<R>;
+pub type PredictBatch<'a, R> = &'a (dyn Fn(Tensor<f32>, &[usize]) -> Result<R> + Sync);
 
-/// [`predict_outputs`] by a function of a batch of ECGs and their places in `ecgs`' list, as for networks that get more than the ECG.
+/// Where predictions go as they are made: those of some ECGs at a time, in order, one ECG's outputs beside each other.
+pub type TakePredictions<'a> = &'a mut (dyn FnMut(&[f32]) -> Result<()> + Send);
+
+/// [`predict_outputs`] by a function of a batch of ECGs and their places in `ecgs`' list, as for networks that get more than the ECG; predictions are not
+/// kept but given away as they are made.
 ///
 /// # Errors
-/// As [`predict_outputs`].
+/// As [`predict_outputs`], and what `take` returns.
 pub fn predict_outputs_by(
     predict: PredictBatch<'_, Tensor<f32>>,
     outputs: &[usize],
     inputs: Inputs<'_>,
     ecgs: &[usize],
-    label: &str,
-    report: Report<'_>,
-) -> Result<Vec<f64>> {
+    (label, report): (&str, Report<'_>),
+    take: TakePredictions<'_>,
+) -> Result<()> {
     let some = |x: Tensor<f32>, batch: &[usize]| {
         let count = x.shape()[0];
         let y = predict(x, batch)?;
@@ -161,37 +177,37 @@ pub fn predict_outputs_by(
             found => Err(Error::Program(format!("the network gives shape {found:?}, outputs {outputs:?} are asked for"))),
         }
     };
-    predict_with(&some, outputs.len(), inputs, ecgs, label, report)
+    predict_with(&some, outputs.len(), inputs, ecgs, (label, report), take)
 }
 
-/// Predictions batch by batch, `width` values an ECG.
+/// Predictions batch by batch, `width` values an ECG; the next batch is read while one is predicted from.
 fn predict_with(
     predict: PredictBatch<'_, Vec<f32>>,
     width: usize,
     inputs: Inputs<'_>,
     ecgs: &[usize],
-    label: &str,
-    report: Report<'_>,
-) -> Result<Vec<f64>> {
-    let mut all = Vec::with_capacity(ecgs.len() * width);
-    let mut left = ecgs;
+    (label, report): (&str, Report<'_>),
+    take: TakePredictions<'_>,
+) -> Result<()> {
+    let Some(only) = ecgs.get(..1) else { return Ok(()) };
     // How long ECGs are is seen at the first.
-    let mut size = 1;
-    while !left.is_empty() {
-        let (batch, rest) = left.split_at(size.min(left.len()));
-        left = rest;
-        let x = inputs(batch)?;
-        size = (VALUES / (x.len() / batch.len()).max(1)).clamp(1, BATCH);
+    let first = inputs(only)?;
+    let (values, mut done) = (first.len(), 0);
+    let size = (VALUES / values.max(1)).clamp(1, BATCH);
+    let mut first = Some(first).filter(|_| size.min(ecgs.len()) == 1);
+    let portions = ecgs.chunks(size).map(|batch| (batch, first.take()));
+    let read = |(batch, x): (_, Option<Array3<f32>>)| Ok((batch, x.map_or_else(|| inputs(batch), Ok)?));
+    in_turn(portions, values <= VALUES, read, |(batch, x): (&[usize], _)| {
         let output = predict(x.into_dyn().into_shared(), batch)?;
         if let Some(at) = output.iter().position(|value| !value.is_finite()) {
             let problem = format!("the network predicts {}", output[at]);
             return Err(Error::Value { at: format!("ECG {}", batch[at / width]), problem });
         }
-        all.extend(output.into_iter().map(f64::from));
-        let done = (ecgs.len() - left.len()) as u64;
+        take(&output)?;
+        done += batch.len() as u64;
         report(Step { label, done, total: ecgs.len() as u64, unit: "ECGs", note: "" });
-    }
-    Ok(all)
+        Ok(())
+    })
 }
 
 /// The single output for each example of a batch (N, C, L).

@@ -56,7 +56,7 @@ pub use bare::network_from_bytes;
 #[cfg(feature = "std")]
 pub use checkpoint::Checkpoint;
 #[cfg(feature = "std")]
-pub use data::{Examples, Inputs, PredictBatch, TrainingData, predict_ecgs, predict_outputs, predict_outputs_by};
+pub use data::{Examples, Inputs, PredictBatch, TakePredictions, TrainingData, predict_ecgs, predict_outputs, predict_outputs_by};
 #[cfg(feature = "std")]
 pub use initialise::initialise;
 #[cfg(feature = "files")]

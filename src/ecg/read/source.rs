@@ -187,6 +187,11 @@ impl Source {
         if self.len() == 1 { name } else { format!("{name}:{index}") }
     }
 
+    /// Whether ids are the file's name with numbers behind, which are distinct without a look at them.
+    pub fn is_numbered(&self) -> bool {
+        matches!(&self.items, Items::Many(many) if (0..many.len().min(1)).all(|first| many.id(first).is_none()))
+    }
+
     /// The ids of the recordings of several sources, all distinct: [`Source::id`], and for those that would come twice the path as it was given
     /// in place of the name (`a/x.npy:3` and `b/x.npy:3`, `data/7` for a dataset).
     ///

@@ -120,12 +120,12 @@ mod sealed {
 pub trait Element: sealed::Sealed + Copy + Default + Send + Sync + 'static {
     /// Its type in files.
     const DTYPE: Dtype;
-    /// From its bytes in little-endian order (`DTYPE.size()` of them).
-    fn from_le(bytes: &[u8]) -> Self;
-    /// From its bytes in big-endian order.
-    fn from_be(bytes: &[u8]) -> Self;
-    /// Appends its bytes in little-endian order.
-    fn put_le(self, out: &mut Vec<u8>);
+    /// Numbers from their bytes in little-endian order (`DTYPE.size()` each).
+    fn from_le(bytes: &[u8]) -> Vec<Self>;
+    /// Numbers from their bytes in big-endian order.
+    fn from_be(bytes: &[u8]) -> Vec<Self>;
+    /// Appends the bytes of numbers in little-endian order.
+    fn put_le(values: &[Self], out: &mut Vec<u8>);
 }
 
 macro_rules! element {
@@ -133,18 +133,17 @@ macro_rules! element {
         impl sealed::Sealed for $type {}
         impl Element for $type {
             const DTYPE: Dtype = $dtype;
-            fn from_le(bytes: &[u8]) -> Self {
-                let mut raw = [0; size_of::<$type>()];
-                raw.copy_from_slice(bytes);
-                <$type>::from_le_bytes(raw)
+            // In pieces of a fixed size these loops are copies of memory, or vectors of exchanged bytes.
+            fn from_le(bytes: &[u8]) -> Vec<Self> {
+                bytes.as_chunks().0.iter().map(|raw| <$type>::from_le_bytes(*raw)).collect()
             }
-            fn from_be(bytes: &[u8]) -> Self {
-                let mut raw = [0; size_of::<$type>()];
-                raw.copy_from_slice(bytes);
-                <$type>::from_be_bytes(raw)
+            fn from_be(bytes: &[u8]) -> Vec<Self> {
+                bytes.as_chunks().0.iter().map(|raw| <$type>::from_be_bytes(*raw)).collect()
             }
-            fn put_le(self, out: &mut Vec<u8>) {
-                out.extend_from_slice(&self.to_le_bytes());
+            fn put_le(values: &[Self], out: &mut Vec<u8>) {
+                let start = out.len();
+                out.resize(start + size_of_val(values), 0);
+                out[start..].as_chunks_mut().0.iter_mut().zip(values).for_each(|(raw, value)| *raw = value.to_le_bytes());
             }
         }
     )*};
@@ -318,8 +317,7 @@ fn shaped<T: Clone>(path: &Path, header: &Header, values: Vec<T>) -> Result<Arra
 }
 
 fn elements<T: Element>(header: &Header, data: &[u8]) -> Vec<T> {
-    let convert = if header.big_endian { T::from_be } else { T::from_le };
-    data.chunks_exact(T::DTYPE.size()).map(convert).collect()
+    if header.big_endian { T::from_be(data) } else { T::from_le(data) }
 }
 
 /// The elements of any type as f64.

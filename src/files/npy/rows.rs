@@ -8,6 +8,9 @@ use std::io::{ErrorKind, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
+/// Elements that are read at a time into a buffer of the caller's: they stay in the cache on their way.
+const PIECE: usize = 1 << 14;
+
 /// An open `.npy` file of shape (N, …) whose rows are read one at a time, from any thread.
 #[derive(Debug)]
 pub struct NpyRows {
@@ -80,14 +83,22 @@ impl NpyRows {
     /// # Errors
     /// As [`NpyRows::row`].
     pub fn row_f32(&self, index: usize) -> Result<ArrayD<f32>> {
-        Ok(match self.header.dtype {
-            Dtype::F32 => self.row::<f32>(index)?,
-            Dtype::F64 => self.row::<f64>(index)?.mapv(|v| v as f32),
-            Dtype::I16 => self.row::<i16>(index)?.mapv(f32::from),
-            Dtype::I32 => self.row::<i32>(index)?.mapv(|v| v as f32),
-            Dtype::I64 => self.row::<i64>(index)?.mapv(|v| v as f32),
-            _ => self.shaped(numbers(&self.header, &self.row_bytes(index)?).into_iter().map(|v| v as f32).collect())?,
-        })
+        self.check_index(index)?;
+        let row = self.header.elements() / self.len();
+        self.shaped(self.values_f32(index * row, row)?)
+    }
+
+    /// As many rows from the one numbered `first` as fill `to`, one after another, as f32. They go through memory once, a piece at a time.
+    ///
+    /// # Errors
+    /// As [`NpyRows::values_f32`].
+    pub fn fill_f32(&self, first: usize, to: &mut [f32]) -> Result<()> {
+        let row: usize = self.row_shape().iter().product();
+        let from = first.checked_mul(row).ok_or_else(|| self.beyond(first, to.len()))?;
+        for (piece, to) in to.chunks_mut(PIECE).enumerate() {
+            to.copy_from_slice(&self.values_f32(from + piece * PIECE, to.len())?);
+        }
+        Ok(())
     }
 
     /// `count` elements from the one numbered `from`, in the order of the file, as f32: a part of a row too long for memory.
@@ -97,7 +108,7 @@ impl NpyRows {
     pub fn values_f32(&self, from: usize, count: usize) -> Result<Vec<f32>> {
         let (header, all) = (&self.header, self.header.elements());
         if from.checked_add(count).is_none_or(|end| end > all) {
-            return Err(Error::Usage(format!("{}: elements {from} to {} asked for, there are {all}", self.path.display(), from + count)));
+            return Err(self.beyond(from, count));
         }
         let size = header.dtype.size();
         let bytes = self.bytes(from * size, count * size)?;
@@ -111,10 +122,20 @@ impl NpyRows {
         })
     }
 
-    fn row_bytes(&self, index: usize) -> Result<Vec<u8>> {
-        if index >= self.len() {
-            return Err(Error::Usage(format!("{}: row {index} asked for, there are {}", self.path.display(), self.len())));
+    fn beyond(&self, from: usize, count: usize) -> Error {
+        let text = format!("elements {from} to {} asked for, there are {}", from.saturating_add(count), self.header.elements());
+        Error::Usage(format!("{}: {text}", self.path.display()))
+    }
+
+    fn check_index(&self, index: usize) -> Result<()> {
+        if index < self.len() {
+            return Ok(());
         }
+        Err(Error::Usage(format!("{}: row {index} asked for, there are {}", self.path.display(), self.len())))
+    }
+
+    fn row_bytes(&self, index: usize) -> Result<Vec<u8>> {
+        self.check_index(index)?;
         let bytes = self.header.data_bytes() / self.len();
         self.bytes(index * bytes, bytes)
     }

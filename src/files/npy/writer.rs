@@ -26,19 +26,28 @@ pub fn write<T: Element, D: Dimension>(path: impl AsRef<Path>, array: ArrayView<
 /// The writer's.
 pub fn write_to<T: Element, D: Dimension>(out: &mut impl Write, array: ArrayView<'_, T, D>) -> io::Result<()> {
     out.write_all(&header::bytes(T::DTYPE, array.shape()))?;
-    write_elements(out, array.iter().copied())
+    write_elements(out, array)
 }
 
-fn write_elements<T: Element>(out: &mut impl Write, values: impl Iterator<Item = T>) -> io::Result<()> {
-    let mut buffer = Vec::with_capacity(CHUNK + 8);
-    for value in values {
-        value.put_le(&mut buffer);
-        if buffer.len() >= CHUNK {
-            out.write_all(&buffer)?;
-            buffer.clear();
-        }
+fn write_elements<T: Element, D: Dimension>(out: &mut impl Write, array: ArrayView<'_, T, D>) -> io::Result<()> {
+    let mut buffer = Vec::new();
+    let mut put = |some: &[T]| {
+        buffer.clear();
+        T::put_le(some, &mut buffer);
+        out.write_all(&buffer)
+    };
+    let count = CHUNK / T::DTYPE.size();
+    if let Some(values) = array.as_slice() {
+        return values.chunks(count).try_for_each(put);
     }
-    out.write_all(&buffer)
+    let mut values = array.iter().copied();
+    loop {
+        let some: Vec<T> = values.by_ref().take(count).collect();
+        if some.is_empty() {
+            return Ok(());
+        }
+        put(&some)?;
+    }
 }
 
 /// Appends rows to a `.npy` file of shape (N, …), N known only at the end.
@@ -119,7 +128,7 @@ impl<T: Element, W: Write + Seek> NpyWriter<T, W> {
         if row.shape() != self.row_shape {
             return Err(Error::shape(format!("{}: row {}", self.path.display(), self.rows), &self.row_shape, row.shape()));
         }
-        write_elements(&mut self.out, row.iter().copied()).map_err(|source| Error::io(&self.path, source))?;
+        write_elements(&mut self.out, row).map_err(|source| Error::io(&self.path, source))?;
         self.rows += 1;
         Ok(())
     }

@@ -125,6 +125,12 @@ pub(super) fn tensor(scalar: Scalar, big_endian: bool, raw: &[u8], view: View) -
         bytes
     };
     let low = |bytes: [u8; 8]| u64::from_le_bytes(bytes);
+    // Weights as they are saved: one behind the other, which is a copy.
+    if scalar == Scalar::F32 && !big_endian && count > 0 && view.stride == View::contiguous(view.shape.clone()).stride {
+        let own = &raw[view.offset * size..][..count * size];
+        let values = own.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
+        return Ok(Tensor { shape: view.shape, values: Values::F32(values) });
+    }
     let positions = view.positions(count);
     let values = match scalar {
         Scalar::F32 => Values::F32(positions.map(|p| f32::from_bits(low(each(p)) as u32)).collect()),
@@ -176,6 +182,13 @@ mod tests {
         assert!(tensor(Scalar::F32, false, &raw, view(usize::MAX, &[2], &[1])).is_err());
         assert!(tensor(Scalar::F32, false, &raw, view(1, &[2, 2], &[2, 1])).unwrap_err().contains("beyond"));
         assert!(tensor(Scalar::F32, false, &raw, view(0, &[2], &[])).is_err());
+        let raw: Vec<u8> = [1.0f32, 2.0, 3.0, 4.0].iter().flat_map(|value| value.to_le_bytes()).collect();
+        let picked = |offset, shape: &[usize], stride: &[usize]| {
+            tensor(Scalar::F32, false, &raw, view(offset, shape, stride)).map(|found| found.values)
+        };
+        assert_eq!(picked(1, &[1, 3], &[3, 1]), Ok(Values::F32(vec![2.0, 3.0, 4.0])));
+        assert_eq!(picked(0, &[2, 2], &[1, 2]), Ok(Values::F32(vec![1.0, 3.0, 2.0, 4.0])));
+        assert_eq!(picked(9, &[0], &[1]), Ok(Values::F32(vec![])));
         let big = tensor(Scalar::F32, true, &1.5f32.to_be_bytes(), View::contiguous(vec![])).unwrap();
         assert_eq!(big.values, Values::F32(vec![1.5]));
     }
