@@ -593,7 +593,7 @@ fn the_ceiling_of_memory_holds() {
     const PROGRAM: usize = 64;
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path();
-    waves(&path.join("long.npy"), 1, 30_000);
+    waves(&path.join("long.npy"), 1, 20_000);
     waves(&path.join("many.npy"), 300, 120);
     let needed = |input: &str, options: &str| -> usize {
         let line = refusal(path, MODEL, &format!("-i {input} {options} --memory 1"), 2);
