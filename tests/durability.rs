@@ -58,8 +58,9 @@ const JOBS: [Job; 17] = [
     },
     Job { recorded: true, ..job("study", STUDY, "out") },
     job("measure", "measure ../asc -q -o m.csv --medians medians.npy", "m.csv"),
-    Job { recorded: true, ..job("merge", "merge ../once/plan -q -o out", "out") },
     job("plan", PLAN, "out"),
+    // Where there is no room at all, for it links what is large.
+    Job { recorded: true, ..job("merge", "merge ../once/plan -q -o out", "out") },
     job("convert", "convert ../model.cgm model.pt -q", "model.pt"),
     job("convert a recording", "convert ../asc/0.asc ecg.hea -q", "ecg.hea"),
     job("export", "export ../model.cgm -m saliency -q -o map.onnx", "map.onnx"),

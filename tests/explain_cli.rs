@@ -486,8 +486,10 @@ fn bytes_do_not_depend_on_how_many_ecgs_are_in_work() {
             std::fs::read(path.join("out.npz")).unwrap()
         };
         let usual = run("");
-        assert!(usual == run("--memory 3"), "{options}: the memory changed the bytes");
-        assert!(usual == run("--memory 3 --threads 1"), "{options}: the threads changed the bytes");
+        // What one ECG takes, with the weights made ready, and little more.
+        let memory = if options.contains("f64") { 8 } else { 3 };
+        assert!(usual == run(&format!("--memory {memory}")), "{options}: the memory changed the bytes");
+        assert!(usual == run(&format!("--memory {memory} --threads 1")), "{options}: the threads changed the bytes");
         assert_eq!(npz::names(path.join("out.npz")).unwrap().len(), 11 + usize::from(options.contains("segments")));
     }
 }
@@ -591,7 +593,7 @@ fn the_ceiling_of_memory_holds() {
     const PROGRAM: usize = 64;
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path();
-    waves(&path.join("long.npy"), 1, 30_000);
+    waves(&path.join("long.npy"), 1, 20_000);
     waves(&path.join("many.npy"), 300, 120);
     let needed = |input: &str, options: &str| -> usize {
         let line = refusal(path, MODEL, &format!("-i {input} {options} --memory 1"), 2);

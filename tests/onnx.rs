@@ -239,6 +239,13 @@ fn the_command_line_takes_inputs_beside_the_ecg() {
             .contains("no such input beside the ECG; it has numbers")
     );
     assert!(refused(folder, "predict net.onnx -i x.npy --column 0 --beside numbers=base.npy", 1).contains("(2, 2)"));
+    for wrong in [f64::NAN, f64::INFINITY] {
+        write("wrong.npy", &[2, 2], vec![1.0, 2.0, 3.0, wrong]);
+        for command in ["predict net.onnx", "explain net.onnx -m saliency -o wrong.npz"] {
+            let text = refused(folder, &format!("{command} -i x.npy --column 0 --beside numbers=wrong.npy"), 1);
+            assert!(text.contains("wrong.npy: ECG 1, 'numbers', element 1:") && text.contains("is not finite"), "{text}");
+        }
+    }
     assert!(
         refused(folder, "explain net.onnx -i x.npy --column 0 --beside numbers=numbers.npy -m saliency -o page.html", 2)
             .contains("one input")

@@ -592,6 +592,13 @@ fn a_study_goes_to_its_folder_and_comes_back() {
         let message = store::load(folder.path()).expect_err("refused").to_string();
         assert!(message.contains("results.json: perturbation curves of") && message.contains(hint), "{message}");
     }
+    // A method whose file was taken away is not left out of the tables with no word; a kind of files may be left out whole.
+    std::fs::remove_file(&path).expect("removed");
+    let message = store::load(folder.path()).expect_err("refused").to_string();
+    assert!(message.contains(&format!("'{}' is among the heatmaps of", method.method)) && message.contains("taken away"), "{message}");
+    store::save(folder.path(), &study).expect("saved");
+    std::fs::remove_dir_all(folder.path().join("heatmaps").join(target.target.name())).expect("removed");
+    assert!(store::load(folder.path()).expect("loaded").targets[0].maps.is_empty());
     std::fs::write(folder.path().join("results.json"), "{}").expect("written");
     let message = store::load(folder.path()).expect_err("refused").to_string();
     assert!(message.contains("results.json") && !message.contains('\n'), "{message}");

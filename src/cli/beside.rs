@@ -81,6 +81,12 @@ impl BesideOptions {
                 let expected = format!("({ecgs}, {})", shape.iter().map(usize::to_string).collect::<Vec<_>>().join(", "));
                 return Err(Error::shape(named.path.display().to_string(), &expected[..], values.shape()));
             }
+            // A network may lose a NaN on its way: it is not asked.
+            if let Some(at) = values.iter().position(|value| !value.is_finite()) {
+                let (size, value) = ((values.len() / ecgs).max(1), values.iter().nth(at).copied().unwrap_or(f64::NAN));
+                let what = format!("ECG {}, '{name}', element {}: {value} is not finite", at / size, at % size);
+                return Err(Error::format(&named.path, what));
+            }
             inputs.push((name, values));
         }
         Ok(Beside(inputs))

@@ -7,6 +7,7 @@ use crate::files::{atomic, npy};
 use crate::intake::{self, Most};
 use crate::{Error, Result};
 use ndarray::{ArrayD, Dimension, Ix2, Ix3};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// The file that describes a study.
@@ -71,7 +72,28 @@ pub fn load(folder: &Path) -> Result<StudyResults> {
         }
     }
     results.check().map_err(|error| error.of_file(&path))?;
+    check_methods(&results).map_err(|problem| Error::format(&path, problem))?;
     Ok(results)
+}
+
+/// That every target has the files of the same methods, heatmaps and curves: a method whose file was taken away would be missing from the tables with
+/// no word. A kind of files that was left out whole, to save space, is none of this.
+fn check_methods(results: &StudyResults) -> std::result::Result<(), String> {
+    let mut all: Vec<(String, BTreeSet<&str>)> = Vec::new();
+    for target in &results.targets {
+        all.push((format!("heatmaps of {}", target.target), target.maps.iter().map(|maps| maps.method.as_str()).collect()));
+        let curves = target.perturbation.iter().flat_map(|found| &found.methods);
+        all.push((format!("perturbation curves of {}", target.target), curves.map(|curves| curves.method.as_str()).collect()));
+    }
+    all.retain(|(_, methods)| !methods.is_empty());
+    let Some(((first, wanted), others)) = all.split_first() else { return Ok(()) };
+    for (what, found) in others {
+        if let Some(name) = wanted.symmetric_difference(found).next() {
+            let (has, lacks) = if wanted.contains(name) { (first, what) } else { (what, first) };
+            return Err(format!("'{name}' is among the {has} and not among the {lacks}: a file was taken away or added"));
+        }
+    }
+    Ok(())
 }
 
 fn make(folder: &Path) -> Result<()> {

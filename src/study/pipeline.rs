@@ -96,6 +96,11 @@ pub(super) fn mark_new(folder: &Path, settings: &StudySettings) -> Result<()> {
     atomic::write(folder.join(MARK), mark(settings).as_bytes())
 }
 
+/// Whether a folder is marked as that of a study of these settings.
+pub(super) fn is_marked(folder: &Path, settings: &StudySettings) -> bool {
+    intake::text(&folder.join(MARK), STUDY).is_ok_and(|found| found == mark(settings))
+}
+
 /// Makes a study of other settings one of these, now that nothing is left to be refused: what a record says of it holds no longer.
 fn take(folder: &Path, mark: &str) -> Result<()> {
     let path = folder.join(MARK);

@@ -3,12 +3,14 @@
 use super::done::Done;
 use super::list::{StudyPlan, Task, Work};
 use super::work::JUDGED;
+use crate::dataset::folder::MANIFEST;
 use crate::files::atomic;
 use crate::progress::{Report, Step};
 use crate::report::StudyResults;
 use crate::study::data::DATASET;
 use crate::study::pipeline;
 use crate::{Error, Result};
+use std::ffi::OsString;
 use std::path::Path;
 
 /// Faults that are told one by one.
@@ -25,6 +27,12 @@ pub fn merge(folder: &Path, plan: &StudyPlan, out: &Path, report: Report<'_>, no
     if out.exists()
         && std::fs::read_dir(out).map_err(|source| Error::io(out, source))?.flatten().any(|entry| !atomic::is_ours(&entry.file_name()))
     {
+        let _lock = atomic::OutputLock::inside_unless_held(out)?;
+        // A merge that was killed while it lent the dataset: the study would not know it for one.
+        let dataset = out.join(DATASET);
+        if pipeline::is_marked(out, &plan.settings) && dataset.is_dir() && !dataset.join(MANIFEST).exists() {
+            lend(&folder.join(DATASET), &dataset)?;
+        }
         return pipeline::run(out, &plan.settings, report, notice);
     }
     let _lock = atomic::OutputLock::inside_unless_held(out)?;
@@ -59,19 +67,27 @@ fn check(folder: &Path, plan: &StudyPlan, tasks: &[Task], report: Report<'_>) ->
     Err(Error::Data(format!("{}: nothing is merged: {}{more}", folder.display(), faults.join("; "))))
 }
 
-/// Gives the files of one folder to another, by links where that can be: files are replaced, never written into.
+/// Gives the files of one folder to another, by links where that can be: files are replaced, never written into. Whole ones alone get their names, from
+/// the last name to the first: `dataset.json`, which makes a dataset of a folder, comes after its arrays, and the best weights after the last ones.
 pub(crate) fn lend(from: &Path, to: &Path) -> Result<()> {
     if !from.is_dir() {
         return Ok(());
     }
     std::fs::create_dir_all(to).map_err(|source| Error::io(to, source))?;
-    for entry in std::fs::read_dir(from).map_err(|source| Error::io(from, source))? {
-        let entry = entry.map_err(|source| Error::io(from, source))?;
-        let (from, to) = (entry.path(), to.join(entry.file_name()));
-        if atomic::is_ours(&entry.file_name()) || to.exists() {
+    let entries = std::fs::read_dir(from).map_err(|source| Error::io(from, source))?;
+    let mut names: Vec<OsString> = entries
+        .map(|entry| entry.map(|entry| entry.file_name()))
+        .collect::<std::io::Result<_>>()
+        .map_err(|source| Error::io(from, source))?;
+    names.sort();
+    for name in names.into_iter().rev() {
+        let (from, to, part) =
+            (from.join(&name), to.join(&name), to.join(format!(".{}.cardiograd-tmp-{}-0", name.display(), std::process::id())));
+        if atomic::is_ours(&name) || to.exists() {
             continue;
         }
-        let linked = std::fs::hard_link(&from, &to).or_else(|_| std::fs::copy(&from, &to).map(|_| ()));
+        let copied = || std::fs::copy(&from, &part).and_then(|_| std::fs::rename(&part, &to));
+        let linked = std::fs::hard_link(&from, &to).or_else(|_| copied());
         linked.map_err(|source| Error::io(&to, source))?;
     }
     Ok(())

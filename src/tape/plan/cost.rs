@@ -24,13 +24,13 @@ pub struct RunBytes {
     pub planned: bool,
 }
 
-/// The weights of all, or without the standard library, where none stay ready, those of the largest; and the most working memory that one of them
-/// takes, bytes.
-fn together<T>(all: impl Iterator<Item = Needs>) -> (usize, usize) {
-    let bytes = |count: usize| count.saturating_mul(size_of::<T>());
-    all.fold((0, 0), |(weights, scratch), needs| {
-        let own = bytes(needs.weights);
-        (if cfg!(feature = "std") { own.saturating_add(weights) } else { own.max(weights) }, bytes(needs.scratch).max(scratch))
+/// What all take: their weights together, or without the standard library, where none stay ready, those of the largest; of working memory as much as the
+/// one that takes most.
+fn together(all: impl Iterator<Item = Needs>) -> Needs {
+    all.fold(Needs::default(), |sum, needs| Needs {
+        weights: if cfg!(feature = "std") { sum.weights.saturating_add(needs.weights) } else { sum.weights.max(needs.weights) },
+        scratch: sum.scratch.max(needs.scratch),
+        lent: sum.lent.max(needs.lent),
     })
 }
 
@@ -47,10 +47,12 @@ impl Plan {
         let convolutions = self.steps.list.iter().filter_map(|step| step.op.convolution());
         let isa = self.steps.isa;
         let both = move |conv: Conv1d| core::iter::once(conv).chain(conv.adjoint()).map(move |conv| Needs::of(&conv, isa));
-        let (weights, scratch) = together::<f32>(convolutions.flat_map(|step| both(step.conv)));
+        let needs = together(convolutions.flat_map(|step| both(step.conv)));
+        let bytes = |count: usize| count.saturating_mul(element);
         // Buffers are kept for the next run and grow to the largest value that ever was in them; one more is in work.
-        let running = ((most + 1) * largest * element).saturating_add(scratch);
-        RunBytes { running, scratch, kept: relus.chain(pooled).sum(), prepared: weights, planned: true }
+        let running = ((most + 1) * largest * element).saturating_add(bytes(needs.scratch));
+        let kept = relus.chain(pooled).sum();
+        RunBytes { running, scratch: bytes(needs.lent), kept, prepared: bytes(needs.weights), planned: true }
     }
 }
 
@@ -70,8 +72,10 @@ impl<T: Real> Network<T> {
         let values = nodes().map(|(shape, _)| shape.iter().product::<usize>()).sum::<usize>() * size_of::<T>();
         let double = size_of::<T>() > size_of::<f32>();
         let convolutions = nodes().filter_map(|(_, node)| geometry(node, &shapes));
-        let (prepared, scratch) = together::<T>(convolutions.map(|conv| Needs::prepared(&conv, Isa::best(), double)));
-        RunBytes { running: values.saturating_add(scratch), scratch, kept: values, prepared, planned: false }
+        let needs = together(convolutions.map(|conv| Needs::prepared(&conv, Isa::best(), double)));
+        let bytes = |count: usize| count.saturating_mul(size_of::<T>());
+        let running = values.saturating_add(bytes(needs.scratch));
+        RunBytes { running, scratch: bytes(needs.lent), kept: values, prepared: bytes(needs.weights), planned: false }
     }
 }
 

@@ -7,8 +7,10 @@ use cardiograd_kernels::{Choice, Conv1d, Isa, Method};
 pub(super) struct Needs {
     /// Its weights made ready, for as long as it lives.
     pub weights: usize,
-    /// Working memory of a thread that runs one example, from then on; of several examples at a time at most as many times that.
+    /// Working memory of a thread that runs one example; of several examples at a time at most as many times that.
     pub scratch: usize,
+    /// Of that, what the thread keeps for its next run.
+    pub lent: usize,
 }
 
 /// The most output rows for which a direct convolution keeps sums, and that its last block reads beyond the end.
@@ -27,10 +29,8 @@ impl Needs {
             Method::Direct => {
                 let rows = conv.len_in.saturating_add(conv.pad_left).saturating_add(conv.pad_right);
                 let padded = rows.saturating_add(all([BEYOND, conv.stride.min(rows)]));
-                Needs {
-                    weights: all([conv.c_in, conv.kernel, groups, w]),
-                    scratch: all([conv.c_in.div_ceil(w), padded, w]).saturating_add(2 * STRETCH * w),
-                }
+                let scratch = all([conv.c_in.div_ceil(w), padded, w]).saturating_add(2 * STRETCH * w);
+                Needs { weights: all([conv.c_in, conv.kernel, groups, w]), scratch, lent: scratch }
             }
             Method::Spectral(tiling) => {
                 // Real and imaginary parts of the bins from 0 to N / 2; those of both sides of a product are as wide as the wider.
@@ -38,10 +38,8 @@ impl Needs {
                 let stride = |rows: usize| all([rows, 2, w]).saturating_add(16);
                 let widest = conv.c_in.max(conv.c_out).div_ceil(w);
                 let frames = (4 * tiling.half()).saturating_add(conv.len_in.max(conv.len_out()));
-                Needs {
-                    weights: all([groups, bins, stride(conv.c_in)]),
-                    scratch: all([2, bins, stride(all([tiling.tiles(), widest]))]).saturating_add(all([frames, w])),
-                }
+                let scratch = all([2, bins, stride(all([tiling.tiles(), widest]))]).saturating_add(all([frames, w]));
+                Needs { weights: all([groups, bins, stride(conv.c_in)]), scratch, lent: scratch }
             }
         }
     }
@@ -50,7 +48,7 @@ impl Needs {
     pub fn prepared(conv: &Conv1d, isa: Isa, double: bool) -> Needs {
         // Strides' gradients, and all of f64, are products of the unfolded input.
         let taps = all([conv.c_in, conv.kernel]);
-        let unfolded = Needs { weights: 0, scratch: all([taps.saturating_add(conv.c_out), conv.len_out().max(COLUMNS)]) };
+        let unfolded = Needs { weights: 0, lent: 0, scratch: all([taps.saturating_add(conv.c_out), conv.len_out().max(COLUMNS)]) };
         let (forward, back) = match conv.adjoint() {
             _ if double => (unfolded, unfolded),
             Some(adjoint) => (Needs::of(conv, isa), Needs::of(&adjoint, isa)),
@@ -59,6 +57,7 @@ impl Needs {
         Needs {
             weights: all([taps, conv.c_out]).saturating_add(forward.weights).saturating_add(back.weights),
             scratch: forward.scratch.max(back.scratch),
+            lent: forward.lent.max(back.lent),
         }
     }
 }
