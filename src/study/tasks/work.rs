@@ -4,6 +4,9 @@ use super::claim::Claim;
 use super::done::{Done, note_failure};
 use super::list::{StudyPlan, Task, Work, ecgs};
 use crate::atomic;
+use crate::attribution::Settings as AttributionSettings;
+use crate::attribution::catalogue::able;
+use crate::challenge::{Criterion, Settings, Subject, challenge, left};
 use crate::dataset::{Part, Target, generate_range, join_folders};
 use crate::ecg::measure::Thresholds;
 use crate::files::digest::sha256_file;
@@ -33,6 +36,8 @@ pub enum Outcome {
 
 /// The folder of what judging has brought, a folder a target.
 pub(super) const JUDGED: &str = "judged";
+/// The folder of the challenge's findings, and of the networks that it compares with.
+pub(crate) const CHALLENGED: &str = "challenge";
 
 /// Does a task of a plan in its folder, unless it is done, another's, or cannot begin.
 ///
@@ -90,6 +95,7 @@ impl Worker<'_> {
             Work::Join => self.join(tasks),
             Work::Train(target) => self.train(*target),
             Work::Judge(target, chunks) => self.judge(plan, *target, chunks),
+            Work::Challenge(target, criterion) => self.challenge(*target, *criterion),
         }
     }
 
@@ -168,6 +174,29 @@ impl Worker<'_> {
             outputs.push(part);
         }
         Ok((BTreeMap::from([("dataset".to_owned(), data.digest), ("model".to_owned(), model)]), outputs))
+    }
+
+    fn challenge(&self, target: Target, criterion: Criterion) -> Result<Made> {
+        let Data { dataset, digest } = self.dataset()?;
+        let split = dataset.split_by(self.settings.further.split, self.settings.seed())?;
+        let path = self.folder.join("models").join(format!("{target}.cgm"));
+        let (model_digest, model) = (format!("sha256:{}", sha256_file(&path)?), Model::load(&path)?);
+        let (mut methods, _) = able(&self.settings.methods, false, [model.network.program()], &AttributionSettings::default())?;
+        methods.sort();
+        let subject = Subject {
+            name: target.name().into(),
+            model: &model,
+            target,
+            input: self.settings.input,
+            dataset: &dataset,
+            split: &split,
+            model_digest: model_digest.clone(),
+            dataset_digest: digest.clone(),
+        };
+        challenge(&subject, &methods, &[criterion], &Settings::default(), &self.folder.join(CHALLENGED), self.report)?;
+        let inputs = BTreeMap::from([("dataset".to_owned(), digest), ("model".to_owned(), model_digest)]);
+        let files = left(target.name(), criterion, Settings::default().seeds);
+        Ok((inputs, files.iter().map(|file| Path::new(CHALLENGED).join(file)).collect()))
     }
 }
 
