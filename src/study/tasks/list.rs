@@ -2,7 +2,7 @@
 
 use super::calibration::MachineCalibration;
 use crate::atomic;
-use crate::challenge::{Criterion, Settings as ChallengeSettings};
+use crate::challenge::Criterion;
 use crate::dataset::Target;
 use crate::files::digest::sha256;
 use crate::intake::{self, Most};
