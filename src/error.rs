@@ -161,7 +161,7 @@ fn escaped(text: &str, most: usize) -> String {
 }
 
 /// Lines that are printed, with what is not to be seen in them (names in files, ids) spelt as JSON spells it, so that JSON stays what it is.
-#[cfg(feature = "cli")]
+#[cfg(feature = "cli-core")]
 pub(crate) fn printable(text: &str) -> Cow<'_, str> {
     let bad = |c: char| unseen(c) && c != '\n' && c != '\t';
     if !text.contains(bad) {
@@ -232,7 +232,7 @@ mod tests {
         assert!(line.starts_with("tensor 'nnn") && line.ends_with("': the reason") && line.len() <= 300, "{line}");
     }
 
-    #[cfg(feature = "cli")]
+    #[cfg(feature = "cli-core")]
     #[test]
     fn printed_json_keeps_its_meaning() {
         let name = "a\u{1b}[2J\u{7f}\u{202e}b\tµ\n\u{e0041}";

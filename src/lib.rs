@@ -28,7 +28,9 @@ mod threads;
 pub mod audit;
 #[cfg(feature = "report")]
 pub mod challenge;
-#[cfg(feature = "cli")]
+// Every command's file is compiled, and the linker leaves out what the commands that are built in do not use.
+#[cfg(feature = "cli-core")]
+#[cfg_attr(not(feature = "cli"), allow(dead_code, unused_imports))]
 mod cli;
 #[cfg(feature = "onnx")]
 pub mod export;
@@ -54,14 +56,14 @@ pub mod prelude {
 }
 
 /// The `cardiograd` program: what it is called with is read from the process' arguments. Not a part of the library's interface.
-#[cfg(feature = "cli")]
+#[cfg(feature = "cli-core")]
 #[doc(hidden)]
 pub fn run() -> std::process::ExitCode {
     cli::run()
 }
 
 /// The same on given arguments, the program's name first, for a process that is more than this program; once a process.
-#[cfg(feature = "cli")]
+#[cfg(feature = "cli-core")]
 #[doc(hidden)]
 pub fn run_with(words: Vec<std::ffi::OsString>) -> std::process::ExitCode {
     cli::run_with(words)

@@ -32,7 +32,7 @@ const fn job(name: &'static str, line: &'static str, out: &'static str) -> Job {
 }
 
 /// Every command that writes.
-const JOBS: [Job; 13] = [
+const JOBS: [Job; 17] = [
     Job { folder: true, ..job("generate", "generate -n 20 --seed 3 -o out", "out") },
     Job { folder: true, ..job("import", "import ../asc -o out", "out") },
     Job {
@@ -58,13 +58,20 @@ const JOBS: [Job; 13] = [
     },
     Job { recorded: true, ..job("study", STUDY, "out") },
     job("measure", "measure ../asc -q -o m.csv --medians medians.npy", "m.csv"),
+    Job { recorded: true, ..job("merge", "merge ../once/plan -q -o out", "out") },
+    job("plan", PLAN, "out"),
     job("convert", "convert ../model.cgm model.pt -q", "model.pt"),
+    job("convert a recording", "convert ../asc/0.asc ecg.hea -q", "ecg.hea"),
+    job("export", "export ../model.cgm -m saliency -q -o map.onnx", "map.onnx"),
     job("render", "render --input ../x.npy -q -o ecg.svg", "ecg.svg"),
     job("survey", "survey make ../study --ecgs 2 --presentations 2 --raters 1 --seed 4 -q -o out", "out"),
 ];
 
 const STUDY: &str = "study --ecgs 30 --epochs 1 --arch ../net.json --targets rate -m saliency,inputxgradient --heatmap-ecgs 2 --perturb-ecgs 2 \
                      --iterations 26 --seed 3 -q -o out";
+
+const PLAN: &str = "plan --calibration ../bench.json --ecgs 30 --epochs 1 --arch ../net.json --targets rate -m saliency,inputxgradient \
+                    --heatmap-ecgs 2 --perturb-ecgs 2 --iterations 26 --seed 3 -q -o out";
 
 /// A folder with everything that the commands read.
 static SITE: LazyLock<tempfile::TempDir> = LazyLock::new(|| {
@@ -93,7 +100,11 @@ static SITE: LazyLock<tempfile::TempDir> = LazyLock::new(|| {
     fs::create_dir(folder.join("once")).unwrap();
     done(&folder.join("once"), STUDY);
     fs::rename(folder.join("once/out"), folder.join("study")).unwrap();
-    fs::remove_dir(folder.join("once")).unwrap();
+    // Times as `bench` measures them, so that every plan is the same. A plan keeps the folder that its paths go out from.
+    let bench = r#"{"generation_ms":5,"joining_ms":0.1,"forward_ms":0.5,"training_ms":1,"judging_ms":50,"memory_mb":50}"#;
+    fs::write(folder.join("bench.json"), bench).unwrap();
+    done(&folder.join("once"), &PLAN.replace("-o out", "-o plan"));
+    done(&folder.join("once"), "run plan -q");
     site
 });
 
@@ -242,7 +253,7 @@ fn an_output_in_work_is_refused() {
     let folder = place("locks");
     for job in &JOBS {
         let out = folder.join(job.out);
-        let inside = ["study", "survey"].contains(&job.name);
+        let inside = ["study", "survey", "merge", "plan"].contains(&job.name);
         let held = if inside { OutputLock::inside(&out) } else { OutputLock::beside(&out) }.unwrap();
         let before = tree(&folder);
         refused(&folder, job.line, 2, "another run is writing");
@@ -252,6 +263,9 @@ fn an_output_in_work_is_refused() {
     }
     let held = OutputLock::beside(folder.join("c.json")).unwrap();
     refused(&folder, "audit ../model.cgm --data ../data -o c.json", 2, "another run is writing");
+    drop(held);
+    let held = OutputLock::beside(folder.join("ecg.dat")).unwrap();
+    refused(&folder, "convert ../asc/0.asc ecg.hea -q", 2, "another run is writing");
     drop(held);
     let held = OutputLock::beside(folder.join("m.last.cgm")).unwrap();
     refused(&folder, JOBS[2].line, 2, "m.last.cgm");
@@ -345,6 +359,11 @@ fn nothing_is_removed_that_is_not_ours() {
     fs::write(folder.join("out/thesis.txt"), "years").unwrap();
     refused(&folder, STUDY, 2, "something other than a study");
     fs::remove_file(folder.join("out/thesis.txt")).unwrap();
+    // Nor does a plan: a table of that name is whoever's it was.
+    fs::write(folder.join("out/tasks.csv"), "mine").unwrap();
+    refused(&folder, PLAN, 2, "something other than a plan");
+    assert_eq!(fs::read(folder.join("out/tasks.csv")).unwrap(), b"mine");
+    fs::remove_file(folder.join("out/tasks.csv")).unwrap();
     fs::write(folder.join("out/.cardiograd-lock"), "").unwrap();
     fs::write(folder.join("out/.study.json.cardiograd-tmp-999999-0"), "{").unwrap();
     done(&folder, STUDY);

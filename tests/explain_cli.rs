@@ -558,9 +558,56 @@ fn what_does_not_fit_in_memory_is_refused_before_the_work() {
     let folder = tempfile::tempdir().unwrap();
     waves(&folder.path().join("x.npy"), 1, 60_000);
     let line = refusal(folder.path(), MODEL, "-i x.npy -m all --memory 64", 2);
-    assert!(line.contains("--memory 64: one ECG of 12 × 60000 takes"), "{line}");
+    assert!(line.contains("--memory 64: one ECG of 12 × 60000 takes") && line.contains("the weights made ready"), "{line}");
     let needed: usize = line.split("give --memory ").nth(1).unwrap().split(',').next().unwrap().parse().unwrap();
     let less = refusal(folder.path(), MODEL, &format!("-i x.npy -m all --memory {}", needed - 1), 2);
     assert!(less.contains(&format!("give --memory {needed}")), "{less}");
     stdout(folder.path(), MODEL, &format!("-i x.npy -m saliency --memory {needed} -o out.npz"));
+}
+
+/// The most memory that a command had in use, MB: the kernel's own account of the child, looked at until it ends.
+#[cfg(target_os = "linux")]
+fn peak_mb(folder: &Path, arguments: &str) -> usize {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_cardiograd"));
+    command.current_dir(folder).arg("explain").arg(data(MODEL)).args(["--arch", "standardconv", "-q"]);
+    let mut child = command.args(arguments.split_whitespace()).spawn().unwrap();
+    let status = format!("/proc/{}/status", child.id());
+    let mut peak = 0;
+    while child.try_wait().unwrap().is_none() {
+        let told = std::fs::read_to_string(&status).unwrap_or_default();
+        let found = told.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?.parse().ok());
+        peak = peak.max(found.unwrap_or(0usize));
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    assert!(child.wait().unwrap().success(), "{arguments}");
+    peak / 1024
+}
+
+/// Beyond the ceiling there is the program itself, and nothing that grows with the ECGs, the methods or their weights.
+#[cfg(target_os = "linux")]
+#[test]
+fn the_ceiling_of_memory_holds() {
+    /// The program, its threads and what an allocator keeps, MB; a debug build is larger than a release.
+    const PROGRAM: usize = 64;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    waves(&path.join("long.npy"), 1, 30_000);
+    waves(&path.join("many.npy"), 300, 120);
+    let needed = |input: &str, options: &str| -> usize {
+        let line = refusal(path, MODEL, &format!("-i {input} {options} --memory 1"), 2);
+        line.split("give --memory ").nth(1).unwrap().split(',').next().unwrap().parse().unwrap()
+    };
+    for options in [
+        "-m saliency --threads 2",
+        "-m deeplift,smoothgrad,guided_gradcam --samples 2 --threads 2",
+        "-m lrp_composite,saliency --precision f64 --threads 1",
+    ] {
+        let least = needed("long.npy", options);
+        let peak = peak_mb(path, &format!("-i long.npy {options} --memory {least} -o long.npz"));
+        assert!(peak <= least + PROGRAM, "{options}: {peak} MB for --memory {least}");
+    }
+    let options = "-m saliency,inputxgradient,guided_backprop,deconvolution,deeplift,random --threads 2";
+    let least = needed("many.npy", options) + 2;
+    let peak = peak_mb(path, &format!("-i many.npy {options} --memory {least} -o many.npz"));
+    assert!(peak <= least + PROGRAM, "{peak} MB for --memory {least}");
 }

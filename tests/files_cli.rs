@@ -1,6 +1,7 @@
 //! `generate` and `inspect` as a script sees them: exit codes, JSON, the same bytes each time, nothing half-written.
 #![cfg(feature = "cli")]
 
+use cardiograd::ecg::leads::INDEPENDENT;
 use ndarray::{Array3, arr2};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -102,7 +103,28 @@ fn measure_takes_long_recordings_in_windows() {
     assert!(fails(1, &["measure", "x.xml", "--window", "10"]).contains("x.xml"));
     let other = root.path().join("x.xml");
     std::fs::write(&other, "<RestingECG/>").unwrap();
-    assert!(fails(2, &["measure", text(&other), "--window", "10"]).contains("WFDB"));
+    assert!(fails(1, &["measure", text(&other), "--window", "10"]).contains("x.xml"));
+    // Files of other kinds, and of low rates, are measured as the same stretch alone; folders are gone through, and what is broken is named.
+    let slow = Simulator::new(Settings { seconds: 21.0, noise: 0.0, ..Settings::default() }, 8).simulate(1).rhythm.into_samples();
+    let table = |samples: std::ops::Range<usize>| {
+        let rows = samples.step_by(5).map(|t| slow.column(t).iter().map(|uv| format!("{uv}")).collect::<Vec<_>>().join(","));
+        format!("{}\n{}\n", INDEPENDENT.map(|lead| format!("{lead} (uV)")).join(","), rows.collect::<Vec<_>>().join("\n"))
+    };
+    let folder = root.path().join("many");
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::write(folder.join("slow.csv"), table(0..10500)).unwrap();
+    std::fs::write(folder.join("broken.csv"), "nothing\n").unwrap();
+    std::fs::write(root.path().join("alone.csv"), table(5000..10500)).unwrap();
+    let options = ["--rate", "100", "--window", "10"];
+    assert!(fails(1, &[&["measure", text(&folder)], &options[..]].concat()).contains("broken.csv"));
+    let skipped = cardiograd(&[&["measure", text(&folder), "--skip-unreadable", "--json"], &options[..]].concat());
+    assert!(skipped.status.success() && String::from_utf8_lossy(&skipped.stderr).contains("passed over: "), "{skipped:?}");
+    let rows: Value = serde_json::from_slice(&skipped.stdout).unwrap();
+    let ids: Vec<&str> = rows.as_array().unwrap().iter().map(|row| row["id"].as_str().unwrap()).collect();
+    assert_eq!(ids, ["slow@0", "slow@10"]);
+    let alone = json(&["measure", text(&root.path().join("alone.csv")), "--rate", "100", "--json"]);
+    assert_eq!((&alone[0]["rate_bpm"], &alone[0]["qt_ms"]), (&rows[1]["rate_bpm"], &rows[1]["qt_ms"]));
+    assert!(rows[1]["file"]["file_notes"].as_str().unwrap().contains("sampled at 100 Hz"), "{rows}");
 }
 
 #[test]

@@ -213,3 +213,75 @@ fn a_study_of_ones_own_question_goes_to_its_report() {
     stdout(folder, "perturb s/models/lbbb.cgm --data data --labels y.csv -m saliency,random -n 12 --iterations 20 -o p");
     assert!(std::fs::read_to_string(folder.join("p/table4.csv")).unwrap().starts_with("method,lbbb\n"));
 }
+
+/// A label of several classes is one network, explained class by class, in one piece and in tasks alike.
+#[test]
+fn a_study_of_classes_explains_each_of_them() {
+    let temporary = tempfile::tempdir().unwrap();
+    let folder = temporary.path();
+    dataset(&folder.join("data"), 60);
+    let kinds = ["sinus", "LBBB, complete", "st"];
+    let rows: String = (0..60).map(|id| format!("e{id},\"{}\",{}\n", kinds[id % 3], 40 + id % 3 * 10)).collect();
+    std::fs::write(folder.join("y.csv"), format!("id,kind,age\n{rows}")).unwrap();
+    std::fs::write(folder.join("net.json"), NETWORK).unwrap();
+    let options = "--data data --labels y.csv --targets kind@qrs,age --arch net.json --epochs 2 --method saliency,deeplift,random --heatmap-ecgs 2 \
+                   --perturb-ecgs 12 --iterations 26";
+    stdout(folder, &format!("study {options} -o s"));
+    let read = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
+    let names = ["kind_LBBB__complete", "kind_sinus", "kind_st"];
+    let head = read("s/table4_logit.csv").lines().next().unwrap().to_owned();
+    assert!(head.split(',').count() == 4 && names.iter().all(|name| head.contains(name)), "{head}");
+    assert!(read("s/table4.csv").starts_with("method,age\n") && !folder.join("s/table4_probability.csv").exists());
+    assert!(folder.join("s/models/kind.cgm").exists() && !folder.join("s/models/kind_st.cgm").exists(), "one network tells all of them");
+    for name in names {
+        assert!(folder.join("s/heatmaps").join(name).join("deeplift.npy").exists(), "{name}");
+    }
+    let metrics = read("s/metrics.csv");
+    assert_eq!(metrics.lines().filter(|line| line.starts_with("kind_")).count(), 9, "{metrics}");
+    let several = read("s/tables/several_classes.csv");
+    // The figures are those that evaluate tells of the same network.
+    let told = json(folder, "evaluate s/models/kind.cgm --data data --labels y.csv");
+    let cell = |column: usize| several.lines().nth(1).unwrap().split(',').nth(column).unwrap().parse::<f64>().unwrap();
+    // Each figure stands there with the ends of its interval.
+    for (name, column) in [("accuracy", 3), ("auroc", 6), ("f1", 9)] {
+        let theirs = told[0]["figures"][name]["value"].as_f64().unwrap();
+        assert!((cell(column) - theirs).abs() < 1e-9, "{name}: {several} {told}");
+    }
+    let report = read("s/report.html");
+    assert!(report.contains("class by class") && !report.contains("NaN"));
+    // A curve begins with the logit that explain explains.
+    stdout(folder, "predict s/models/kind.cgm --input data --column kind_st -o y.npy");
+    let predicted = cardiograd::files::npy::read_f32(folder.join("y.npy")).unwrap();
+    stdout(
+        folder,
+        "perturb s/models/kind.cgm --data data --labels y.csv --column all -m saliency,deeplift,random -n 12 --iterations 26 --seed 1 -o p",
+    );
+    let curves = |path: &str| cardiograd::files::npy::read_f32(folder.join(path)).unwrap();
+    let study = curves("s/curves/kind_st/random.npy");
+    let alone = cardiograd::files::npz::read_one(folder.join("p/curves/kind.kind_st/random.npz"), "predictions").unwrap().into_f32();
+    assert_eq!(study, alone, "perturb draws as the study does");
+    let ecgs = cardiograd::files::npz::read_one(folder.join("p/curves/kind.kind_st/random.npz"), "ecgs").unwrap().into_f32();
+    ecgs.iter().enumerate().for_each(|(row, ecg)| assert!((study[[row, 0]] - predicted[[*ecg as usize]]).abs() < 1e-4));
+    // Where a class shows is asked of each.
+    let told = stdout(folder, "challenge s --targets kind_st --criteria localisation -n 12 -o c");
+    assert!(told.contains("kind_st"), "{told}");
+    // In tasks the same bytes.
+    stdout(folder, &format!("plan {options} -o plan"));
+    assert!(read("plan/tasks.csv").contains("judge-kind_st-") && read("plan/tasks.csv").matches("train-").count() == 2);
+    stdout(folder, "run plan");
+    stdout(folder, "merge plan -o merged");
+    assert_eq!(read("merged/results.json"), read("s/results.json"));
+    refusal(folder, &format!("study {} -o x", options.replace("kind@qrs", "kind,kind_st:age")), "two outputs would be called 'kind_st'");
+}
+
+const NETWORK: &str = r#"{"nodes": [
+  {"name": "x", "op": {"input": {"shape": [12, null]}}},
+  {"name": "conv.weight", "op": {"parameter": {"shape": [8, 12, 9], "trainable": true}}},
+  {"name": "conv.bias", "op": {"parameter": {"shape": [8], "trainable": true}}},
+  {"name": "conv", "op": {"conv1d": {"stride": 2, "dilation": 1, "padding": [4, 4]}}, "inputs": ["x", "conv.weight", "conv.bias"]},
+  {"name": "relu", "op": "relu", "inputs": ["conv"]},
+  {"name": "pool", "op": "global_avg_pool", "inputs": ["relu"]},
+  {"name": "fc.weight", "op": {"parameter": {"shape": [1, 8], "trainable": true}}},
+  {"name": "fc.bias", "op": {"parameter": {"shape": [1], "trainable": true}}},
+  {"name": "fc", "op": "linear", "inputs": ["pool", "fc.weight", "fc.bias"]}],
+ "output": "fc"}"#;

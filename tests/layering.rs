@@ -145,6 +145,42 @@ fn unsafe_stays_in_the_kernels() {
     }
 }
 
+/// A pipe blocks, a device has no end: files come in through `intake`, whoever's they are said to be. What the system tells of itself is no file, and
+/// a folder is opened to be synced.
+#[test]
+fn files_are_read_in_one_place() {
+    for path in sources(&root().join("src")).iter().filter(|path| !path.ends_with("src/intake.rs")) {
+        let reads = |line: &&str| ["fs::read(", "fs::read_to_string(", "File::open("].iter().any(|call| line.contains(call));
+        let code = code(path);
+        let found: Vec<&str> =
+            code.lines().filter(reads).filter(|line| !line.contains("/proc/") && !line.contains("File::open(folder)")).collect();
+        assert!(found.is_empty(), "{}: {found:?}", path.display());
+    }
+}
+
+/// Functions whose last bits differ from platform to platform. √x, |x| and powers of two do not.
+const PLATFORM: [&str; 24] = [
+    "exp", "exp2", "exp_m1", "ln", "ln_1p", "log", "log2", "log10", "powf", "sin", "cos", "sin_cos", "tan", "asin", "acos", "atan",
+    "atan2", "sinh", "cosh", "tanh", "asinh", "cbrt", "hypot", "mul_add",
+];
+
+/// What results are computed from is the same on every platform: elementary functions are those of the kernels. ECGs are still simulated, read and
+/// measured with the platform's.
+#[test]
+fn no_result_hangs_on_the_platforms_functions() {
+    let rooms =
+        ["tape", "nn", "attribution", "evaluation", "report", "audit", "trace", "challenge", "study", "dataset", "survey", "export"];
+    let folders = rooms.map(module).into_iter().chain([root().join("kernels/src")]);
+    for path in folders.flat_map(|folder| sources(&folder)) {
+        let code = code(&path);
+        for function in PLATFORM {
+            let own = path.ends_with("fused.rs") && function == "mul_add";
+            let found = [".", "f32::", "f64::"].map(|before| format!("{before}{function}("));
+            assert!(own || !found.iter().any(|call| code.contains(call)), "{}: {function} of the platform", path.display());
+        }
+    }
+}
+
 #[test]
 fn ops_know_no_method_and_methods_no_op() {
     // Nor does the rest of the tape or the kernels: plans carry out formulas that rules offer.

@@ -155,8 +155,8 @@ fn what_cannot_be_measured_is_rejected_with_its_reason() {
     let samples = ecg.rhythm.samples().to_owned();
     assert_eq!(reason(samples.clone()), "");
     let mut flat = samples.clone();
-    flat.row_mut(0).fill(3.0);
-    assert!(reason(flat).contains("flat lead I"));
+    (0..3).for_each(|lead| flat.row_mut(lead).fill(3.0));
+    assert!(reason(flat).contains("flat lead I"), "one or two are left out, three are too many");
     let mut clipped = samples.clone();
     clipped.row_mut(6).mapv_inplace(|x| (x * 20.0).clamp(-5000.0, 5000.0));
     assert!(reason(clipped).contains("saturation in lead V5"));

@@ -233,6 +233,12 @@ fn wfdb_files_that_are_not_what_their_header_says() {
     assert!(with_header(header.replacen("r0.dat", "/etc/passwd", 12)).contains("plain file name"));
     assert!(with_header(header.replace("/uV", "/furlong")).contains("furlong"));
     assert!(with_header(header.replace(" 1(0)/uV", " 0(0)/uV")).contains("gain is 0"));
+    // A gain near 0 makes infinities, in f64 or in the f32 of an array; a baseline far off leaves f32 no room for an ECG.
+    for gain in ["1e-320", "1e-300"] {
+        let text = with_header(header.replace(" 1(0)/uV", &format!(" {gain}(0)/uV")));
+        assert!(text.contains("is not a voltage") && text.len() < 200, "{text}");
+    }
+    assert!(with_header(header.replace(" 1(0)/uV", " 1(-100000000)/uV")).contains("1e8 µV from zero"));
     assert!(with_header(header.replace(".dat 16 ", ".dat 81 ")).contains("format 81"));
     assert!(with_header(header.replace(" v3\n", " banana\n")).contains("V3"));
     assert!(with_header(header.replace(" v3\n", " v2\n")).contains("twice"));

@@ -310,6 +310,55 @@ fn every_command_asks_which_of_several_outputs_is_meant() {
     assert!(refused(folder, &format!("perturb three.cgm {judged} --column all -m random -o x"), 2).contains("choose one with --column K"));
 }
 
+/// Recordings are perturbed as the dataset of them, scored by what is known of them, and by the change of the prediction where nothing is.
+#[test]
+fn recordings_and_arrays_are_perturbed_and_audited() {
+    let temporary = tempfile::tempdir().unwrap();
+    let folder = temporary.path();
+    std::fs::create_dir(folder.join("in")).unwrap();
+    (0..3).for_each(|id| csv(&folder.join(format!("in/p{id}.csv")), &INDEPENDENT, &simulated(id), 1));
+    model(12, 1, Some(InputKind::Median)).save(folder.join("m.cgm")).unwrap();
+    model(12, 1, None).save(folder.join("foreign.cgm")).unwrap();
+    let rest = "-m saliency,random --iterations 18";
+    works(folder, &format!("perturb m.cgm --data in {rest} -o whole"));
+    let read = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
+    assert_eq!(read("whole/ecgs.csv"), "ecg,id\n0,p0\n1,p1\n2,p2\n");
+    assert!(read("whole/table4.csv").starts_with("method,qt\n"), "QT was measured");
+    assert!(folder.join("whole/table4_physical.csv").exists() && !folder.join("whole/table4_per_sd.csv").exists());
+    let curves = |folder_name: &str, of: &str, name: &str| map(&folder.join(folder_name).join("curves").join(of).join("random.npz"), name);
+    let whole = curves("whole", "m", "predictions");
+    let predicted: Vec<f32> =
+        works(folder, "predict m.cgm in").0.lines().map(|line| line.split(' ').next().unwrap().parse().unwrap()).collect();
+    whole.index_axis(Axis(1), 0).iter().zip(&predicted).for_each(|(first, said)| assert!((first - said).abs() < 1e-3));
+    works(folder, "measure in -o t.csv");
+    let qt: Vec<f32> = read("t.csv").lines().skip(1).map(|line| line.split(',').nth(3).unwrap().parse().unwrap()).collect();
+    assert_eq!(curves("whole", "m", "truth").iter().copied().collect::<Vec<_>>(), qt, "what is measured is what is held against");
+    // Part of a folder draws as in the whole of it, and the dataset of the same recordings gives the same curves.
+    works(folder, &format!("perturb m.cgm --data in --rows 1..3 -n 1 {rest} -o part"));
+    assert_eq!(curves("part", "m", "predictions").index_axis(Axis(0), 0), whole.index_axis(Axis(0), 1));
+    assert_eq!(read("part/ecgs.csv"), "ecg,id\n1,p1\n");
+    works(folder, "verify part");
+    std::fs::write(folder.join("y.csv"), "id,age\np0,50\np2,70\n").unwrap();
+    works(folder, &format!("perturb foreign.cgm --data in --target age --labels y.csv --network-rate 250 --length 2000 {rest} -o aged"));
+    assert_eq!(curves("aged", "foreign", "truth").iter().copied().collect::<Vec<_>>(), [50.0, 70.0]);
+    assert!(read("aged/table4.csv").starts_with("method,age\n"));
+    // Of an array, and of a network that says nothing, no value is known.
+    works(folder, "measure in -o t.csv --medians beats.npy");
+    let (_, notes) = works(folder, &format!("perturb m.cgm --data beats.npy {rest} -o array"));
+    assert!(notes.contains("no value of qt is known"), "{notes}");
+    assert!(folder.join("array/table4_change.csv").exists() && !folder.join("array/table4_physical.csv").exists());
+    let array = curves("array", "m", "predictions");
+    array.iter().zip(whole.iter()).for_each(|(a, b)| assert!((a - b).abs() < 1e-3, "{a} {b}"));
+    works(folder, &format!("perturb foreign.cgm --data in {rest} -o foreign"));
+    assert!(read("foreign/table4.csv").starts_with("method,output\n"));
+    assert!(refused(folder, &format!("perturb m.cgm --data in --labels y.csv --target weight {rest} -q -o x"), 2).contains("weight"));
+    works(folder, "import in -o data");
+    assert!(refused(folder, &format!("perturb m.cgm --data data --rows 0..1 {rest} -o x"), 2).contains("is a dataset"));
+    let said = works(folder, "audit m.cgm --data in -n 2").0;
+    assert!(said.contains("pass") && !said.contains("FAIL"), "{said}");
+    assert!(refused(folder, "audit m.cgm --data data --rows 0..1", 2).contains("is a dataset"));
+}
+
 /// An archive of arrays says what its axes are, and readers that know nothing of it read the arrays as ever.
 #[test]
 fn axes_travel_with_an_archive_of_ecgs() {

@@ -8,7 +8,8 @@ use cardiograd::evaluation::ranks;
 use cardiograd::evaluation::scores::{self, Scoring};
 use cardiograd::report::colour::{Palette, Style};
 use cardiograd::report::heatmap::{self, Heatmap};
-use cardiograd::report::methods::meaning;
+use cardiograd::report::methods::{meaning, title};
+use cardiograd::report::reproduction::{Named, Reproduction, Verdict};
 use cardiograd::report::svg::Svg;
 use cardiograd::report::{
     StudyResults, against, analysis, chart, curve_chart, error_tables, figures, findings, page, paper, pdf, png, published, rank_chart,
@@ -246,6 +247,7 @@ fn a_worthless_network_is_announced() {
     let test = study.targets[2].metrics.iter_mut().find(|metrics| metrics.split == "test").expect("a test split");
     test.mae = 1.2 * test.mae_of_mean;
     assert!(said(&study));
+    assert_eq!(error_tables::metrics(&study).markdown().matches("(worse than the mean)").count(), 1);
 }
 
 #[test]
@@ -256,12 +258,20 @@ fn figures_of_a_study() {
     assert_eq!(analyses.len(), 6);
     let curves = keep("curves", curve_chart::perturbation_curves(&analyses, false, style));
     // Each curve has its name at its end; bands are asked for.
-    assert_eq!(curves.matches(">SmoothGrad<").count(), 6);
+    // Behind it stands its class.
+    assert_eq!((curves.matches(">SmoothGrad (1)<").count(), curves.matches(">Random (3)<").count()), (6, 6));
+    assert!(figures::curves(&analyses, false, style).caption.contains("best (1), medium (2), poor (3)"));
     assert!(!curves.contains("fill-opacity=\".15\"") && curves.contains("Largest area to 15 points"));
     assert!(curve_chart::perturbation_curves(&analyses, true, style).finish().contains("fill-opacity=\".15\""));
     keep("curves_dark", curve_chart::perturbation_curves(&analyses, true, Style { dark: true, ..style }));
     let ranks = keep("rank_stability", rank_chart::stability(&analyses, style));
     assert_eq!(ranks.matches("<circle").count(), 6 * 10);
+    for analysis in &analyses {
+        for (method, class) in analysis.methods.iter().zip(analysis.classes(analysis.scoring)) {
+            let mark = class.map_or_else(String::new, |class| format!(" ({class})"));
+            assert!(ranks.contains(&format!(">{}{mark}<", title(method))), "{method}{mark}");
+        }
+    }
     keep("predictions", chart::predictions(&study.targets[0], style));
     for analysis in &analyses {
         let drawn = keep("critical_difference", chart::critical_difference(analysis, style).expect("a diagram"));
@@ -367,6 +377,9 @@ fn findings_claim_no_more_than_the_tests() {
         assert_eq!(told.contains("PR interval: over 60 ECGs no winner can be named"), p == 0.5 && first != saliency, "{told}");
         assert_eq!(told.contains("told apart from every other method by Holm's tests"), p == 0.001, "{told}");
     }
+    // What is the same for several targets is one sentence.
+    let told = text(&study, &analyses);
+    assert_eq!(told.matches("SmoothGrad raises the error most").count(), 1, "{told}");
     assert!(
         findings::warnings(&study)[0]
             .contains("its 2000 ECGs are simulated. Networks were trained for 5 epochs, few beside the study's 100")
@@ -439,6 +452,95 @@ fn two_studies_stand_side_by_side() {
     assert!(tables["against_likeness"].rows[0][1].value.expect("a correlation") > 0.8);
 }
 
+/// The study in small held against the published one: every table, verdicts that follow from what was put in, the size said, other studies beside it.
+#[test]
+fn a_study_is_held_against_the_published_one() {
+    const RESAMPLES: usize = 60;
+    let mut study = sample::study(1, 600, 16);
+    // Far from 0, where the published formula divides by small values of either sign.
+    for target in &mut study.targets[4..] {
+        let perturbed = target.perturbation.as_mut().expect("curves");
+        perturbed.truth.iter_mut().for_each(|uv| *uv += 1000.0);
+        perturbed.methods.iter_mut().for_each(|method| method.predictions += 1000.0);
+    }
+    let mut other = sample::study(1, 600, 8);
+    other.provenance.settings[1].1 = "100".into();
+    other.targets.remove(1);
+    let others = [Named { name: "longer".into(), results: other }];
+    let held = Reproduction::new(&study, &others, RESAMPLES).expect("a study of the published targets");
+    let judged = held.judgements();
+    let of = |says: &str| judged.iter().find(|judged| judged.says.starts_with(says)).expect("a sentence");
+    // Made up so that Deconvolution goes with Random, SmoothGrad is steepest everywhere and nobody voted.
+    assert_eq!(of("Deconvolution is at the level").verdict, Verdict::Holds, "{:?}", of("Deconvolution is at the level"));
+    assert_eq!(of("No method is the best").verdict, Verdict::DoesNotHold, "{:?}", of("No method is the best"));
+    assert_eq!(of("Perturbation favours DeepLIFT for the R").verdict, Verdict::DoesNotHold);
+    assert_eq!(of("Perturbation favours SmoothGrad for the PR").verdict, Verdict::Holds);
+    assert_eq!(of("Experts agree more").verdict, Verdict::CannotBeTold);
+    assert!(judged.iter().all(|judged| judged.published.is_none_or(|published| published == Verdict::Holds) && !judged.figure.is_empty()));
+    let all = held.tables();
+    let text = held.document(&all, "cardiograd report out --reproduction R.md", "r");
+    let tables: std::collections::BTreeMap<_, _> = all.into_iter().collect();
+    assert_eq!((tables["table4_cells"].rows.len(), tables["table4_counts"].rows.len(), tables["errors"].rows.len()), (60, 7, 6));
+    // Each cell by hand from the areas of the report's own table.
+    let analyses: Vec<_> = study.targets.iter().filter_map(|target| analysis::perturbation(target, study.scoring, 1)).collect();
+    let cells = tables["table4_cells"].rows.chunks(10).zip(&analyses);
+    let (mut near, mut of_one) = (0, 0);
+    for (rows, analysis) in cells {
+        let (areas, classes) = (analysis.areas_by(Scoring::Paper), analysis.classes(Scoring::Paper));
+        for (m, row) in rows.iter().enumerate() {
+            let there = published::table4(&analysis.methods[m], analysis.target).expect("an area");
+            assert_eq!((row[2].value, row[3].value, row[4].value), (Some(areas[m].value), Some(there), Some(areas[m].value / there)));
+            assert_eq!(row[5].text == "yes", (areas[m].value / there - 1.0).abs() <= 0.25);
+            assert_eq!(row[6].value, classes[m].map(|class| class as f64));
+            near += usize::from(row[5].text == "yes");
+            of_one += usize::from(row[8].text == "yes");
+        }
+    }
+    let sums = tables["table4_counts"].rows.last().expect("sums");
+    assert_eq!([&sums[1], &sums[2], &sums[3]].map(|cell| cell.value), [60.0, near as f64, of_one as f64].map(Some));
+    // With Random and without, and each inside its interval.
+    for (row, analysis) in tables["likeness"].rows.iter().zip(&analyses) {
+        let wanted = [analysis.against_published(true).spearman, analysis.against_published(false).spearman];
+        assert_eq!([row[2].value, row[3].value], wanted);
+        for cell in &row[2..6] {
+            let (_, low, high) = cell.interval.as_ref().expect("an interval");
+            let value = cell.value.expect("a correlation");
+            assert!(*low - 1e-9 <= value && value <= *high + 1e-9 && *low >= -1.0 && *high <= 1.0, "{cell:?}");
+        }
+        assert!(row[7].value <= row[6].value && row[8].value <= row[7].value);
+    }
+    assert_eq!(tables["ablation_settings"].csv(), "Setting,this study,longer\nepochs,12,100\n");
+    assert_eq!(tables["ablation_likeness"].rows.len(), 2);
+    for said in [
+        "**2000 ECGs (source: simulator), 6 networks for median beats, trained for 5 epochs, and 16 ECGs perturbed**",
+        "shows what the program does",
+        "cardiograd study --preset quick -o out\ncardiograd report out --reproduction R.md",
+        &format!("Of 60 cells of Table 4 {near} are within 25 % of the published (the goal is 50)"),
+        "(r/places.svg)",
+        "| this study |",
+    ] {
+        assert!(text.contains(said), "{said:?} is not in {text}");
+    }
+    // Every anchor that a sentence leads to is a heading.
+    let anchors: Vec<String> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("## "))
+        .map(|heading| heading.to_lowercase().replace(' ', "-").replace(|c: char| !c.is_alphanumeric() && c != '-', ""))
+        .collect();
+    assert!(judged.iter().all(|judged| anchors.iter().any(|anchor| anchor == judged.behind.0)), "{anchors:?}");
+    assert!(!text.contains("NaN") && !text.contains("inf ") && text.contains("over 60 bootstrap resamples"));
+    // Without perturbation and heatmaps nothing is made up.
+    let mut bare = study.clone();
+    bare.targets.iter_mut().for_each(|target| target.perturbation = None);
+    let bare = Reproduction::new(&bare, &[], RESAMPLES).expect("a study");
+    assert!(bare.judgements().iter().filter(|judged| judged.published.is_some()).all(|judged| judged.verdict == Verdict::CannotBeTold));
+    let mut foreign = study.clone();
+    foreign.targets.clear();
+    assert!(
+        Reproduction::new(&foreign, &[], RESAMPLES).err().expect("refused").to_string().contains("none of what the published study did")
+    );
+}
+
 #[test]
 fn a_study_goes_to_its_folder_and_comes_back() {
     let study = sample::study(2, 600, 5);
@@ -468,6 +570,21 @@ fn a_study_goes_to_its_folder_and_comes_back() {
     few.targets[0].metrics[0].mae = 1.0;
     few.targets[0].predicted = vec![f64::NAN];
     assert!(store::save(folder.path(), &few).expect_err("refused").to_string().contains("predictions for"));
+    // Curves lie in files of their own, which may be damaged apart from the rest.
+    store::save(folder.path(), &study).expect("saved");
+    let target = &study.targets[0];
+    let method = &target.perturbation.as_ref().expect("curves").methods[0];
+    let path = folder.path().join(format!("curves/{}/{}.npy", target.target, method.method));
+    let mut wrong = method.predictions.clone();
+    wrong[[0, 1]] = f32::NAN;
+    for (curves, hint) in [
+        (wrong.view(), "element 1: is not a finite number"),
+        (method.predictions.slice_axis(ndarray::Axis(1), (..5).into()), "expected shape"),
+    ] {
+        cardiograd::files::npy::write(&path, curves).expect("written");
+        let message = store::load(folder.path()).expect_err("refused").to_string();
+        assert!(message.contains("results.json: perturbation curves of") && message.contains(hint), "{message}");
+    }
     std::fs::write(folder.path().join("results.json"), "{}").expect("written");
     let message = store::load(folder.path()).expect_err("refused").to_string();
     assert!(message.contains("results.json") && !message.contains('\n'), "{message}");

@@ -172,6 +172,57 @@ fn a_study_in_other_colours_and_a_review_of_it() {
     assert!(!folder.join("other").exists());
 }
 
+#[test]
+fn a_finished_study_is_reported_anew_and_held_against_the_published_one() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let folder = folder.path();
+    let mut study = sample::study(1, 80, 6);
+    study.input = InputKind::Median;
+    study.targets.truncate(2);
+    store::save(&folder.join("study"), &study).expect("saved");
+    store::save(&folder.join("second"), &study).expect("saved");
+    let said = works(
+        folder,
+        &[
+            "report",
+            "study",
+            "-o",
+            "anew",
+            "--reproduction",
+            "R.md",
+            "--against",
+            "seed 2=second",
+            "--against",
+            "second",
+            "--resamples",
+            "50",
+        ],
+    );
+    assert!(said.contains("anew/report.html") && said.contains("R.md: of the study's sentences "), "{said}");
+    assert!(folder.join("anew/figures/training.svg").exists() && folder.join("anew/tables/metrics.csv").exists());
+    let text = std::fs::read_to_string(folder.join("R.md")).expect("a document");
+    assert!(
+        text.contains("| Study | Cells |")
+            && text.contains("| seed 2 |")
+            && text.contains("--against 'seed 2=DIR' --against 'second=DIR' --resamples 50")
+    );
+    let sentences = std::fs::read_to_string(folder.join("r/sentences.csv")).expect("a table");
+    assert!(sentences.contains("cannot be told,this study has no areas for the QT interval"), "{sentences}");
+    assert!(folder.join("r/places.svg").exists());
+    let told: serde_json::Value =
+        serde_json::from_str(&works(folder, &["report", "study", "--reproduction", "R.md", "--resamples", "50", "--json"])).expect("JSON");
+    assert_eq!(told["sentences"]["cannot_be_told"].as_u64().map(|n| n > 20), Some(true), "{told}");
+    // The same study, the same bytes.
+    let read = || std::fs::read_to_string(folder.join("R.md")).expect("a document");
+    let once = read();
+    works(folder, &["report", "study", "--reproduction", "R.md", "--resamples", "50", "--threads", "1"]);
+    assert_eq!(once, read());
+    assert!(refused(folder, 2, &["report", "study", "--reproduction", "R.html"]).contains("ends in .md"));
+    assert!(refused(folder, 1, &["report", "nowhere", "-o", "x"]).contains("nowhere/results.json"));
+    assert!(refused(folder, 2, &["report", "study", "-o", "study"]).contains("study"));
+    assert!(!cardiograd(folder, &["report", "study"]).status.success());
+}
+
 /// A model (12, any) → conv → ReLU → mean → linear of `outputs`, scaled so that its answers are of some ms.
 fn model(outputs: usize, target: Option<Target>) -> Model {
     let mut build = Builder::new();

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# How large what is built is, and what memory nine methods on one median beat take by the command. `sizes.sh` builds with --release and prints; with
-# `--hold` what is above its limit is a failure.
+# How large what is built is, what memory nine methods on one median beat take by the command, and that the small command gives the whole one's bytes.
+# `sizes.sh` builds with --release and prints; with `--hold` what is above its limit is a failure.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 hold="${1:-}"
@@ -25,15 +25,35 @@ stripped() {
 }
 
 cargo build --quiet --release --target-dir "$target"
-line "the command, stripped" "$(stripped "$target/release/cardiograd")" 8000000
+cp "$target/release/cardiograd" "$work/cardiograd"
+line "the command, stripped" "$(stripped "$work/cardiograd")" 8000000
+cargo build --quiet --release --no-default-features --features cli-core --bin cardiograd --target-dir "$target"
+cp "$target/release/cardiograd" "$work/small"
+# The place belongs to the whole command.
+rm "$target/release/cardiograd" && cp "$work/cardiograd" "$target/release/cardiograd"
+line "the command of explain, predict, verify, inspect, stripped" "$(stripped "$work/small")" 3000000
 cargo build --quiet --release --manifest-path bindings/Cargo.toml -p cardiograd-c --target-dir "$target"
 line "the shared library for C, stripped" "$(stripped "$target/release/libcardiograd_c.so")" 1500000
 
-program="$target/release/cardiograd"
+program="$work/cardiograd"
 "$program" generate --source simulator -n 30 --seed 1 -o "$work/data" --quiet
 "$program" train "$work/data" --target qrs --input median --preset quick --epochs 1 -o "$work/m.cgm" --quiet
 printf '\223NUMPY\001\000\166\000%-117s\n' "{'descr': '<f4', 'fortran_order': False, 'shape': (1, 12, 600), }" > "$work/x.npy"
 head -c $((128 + 28800)) "$work/data/median.npy" | tail -c 28800 >> "$work/x.npy"
 /usr/bin/time -f %M -o "$work/peak" "$program" explain "$work/m.cgm" --input "$work/x.npy" --method all -o "$work/maps.npz" --quiet
 line "memory of nine methods on one median beat (StevenNet)" "$(($(tail -1 "$work/peak") * 1024))" 60000000
+mv "$work/cardiograd" "$work/whole"
+for which in whole small; do
+    "$work/$which" explain "$work/m.cgm" --input "$work/x.npy" --method all -o "$work/maps_$which.npz" --quiet
+    "$work/$which" predict "$work/m.cgm" --input "$work/x.npy" -o "$work/predictions_$which.npy" --quiet
+done
+cmp "$work/maps_whole.npz" "$work/maps_small.npz"
+cmp "$work/predictions_whole.npy" "$work/predictions_small.npy"
+"$work/small" verify "$work/maps.npz" --quiet
+"$work/small" inspect "$work/m.cgm" --quiet
+if "$work/small" explain "$work/m.cgm" --input "$work/x.npy" --method all -o "$work/page.html" 2> "$work/refusal"; then
+    echo "the small command made a page"
+    exit 1
+fi
+grep -q "without pages and pictures" "$work/refusal"
 [ "$hold" != --hold ] || exit $above

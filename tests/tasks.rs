@@ -86,6 +86,23 @@ fn nothing_wrong_is_merged(folder: &Path) {
     let seventh = std::fs::read(plan.join("done/7.json")).unwrap();
     with("done/6.json", &|_| seventh.clone(), &["task 7", "twice"]);
     with("done/6.json", &instead("judged/pr/000000.npz", "../whole/results.json"), &["task 6", "outside"]);
+    // A record from which a file was left out would let any bytes of that file pass.
+    let without = |file: &'static str| {
+        move |bytes: Vec<u8>| {
+            let mut record: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
+            assert!(record["outputs"].as_object_mut().unwrap().remove(file).is_some(), "{file}: {record}");
+            serde_json::to_vec(&record).unwrap()
+        }
+    };
+    for (record, file) in [
+        ("done/1.json", "data/20-39/rhythm.npy"),
+        ("done/3.json", "dataset/measurements.csv"),
+        ("done/5.json", "models/t_v5.cgm"),
+        ("done/6.json", "judged/pr/000000.npz"),
+        ("done/6.json", "judged/pr/digest"),
+    ] {
+        with(record, &without(file), &["does not list", file]);
+    }
 }
 
 /// Criteria of the challenge are tasks; what they found is what `challenge` finds, and is not asked again.

@@ -7,8 +7,10 @@ use cardiograd::ecg::leads::INDEPENDENT;
 use cardiograd::ecg::simulator::{Settings, Simulator};
 use cardiograd::files::state_dict::{self, StateDict, Tensor, Values};
 use cardiograd::files::{npy, npz};
-use cardiograd::nn::{Examples, Trainer, TrainingData, load_model, onnx};
+use cardiograd::nn::{Examples, Preset, Trainer, TrainingData, load_model, onnx};
 use cardiograd::progress::silent;
+use cardiograd::study::tasks::{Calibration, Done, PLAN, Plan};
+use cardiograd::study::{DataSource, StudySettings};
 use cardiograd::survey::{Key, RaterKey, ScreenKey, View};
 use cardiograd_fuzz::{Draw, training};
 use ndarray::{Array2, Array3, ShapeBuilder};
@@ -40,6 +42,7 @@ fn main() -> Outcome {
     seeds.tables()?;
     seeds.records()?;
     seeds.survey()?;
+    seeds.tasks()?;
     seeds.structure()
 }
 
@@ -254,6 +257,33 @@ impl Seeds {
         all.extend(b"\0survey,rater,screen,choice\nx,r1,s1,a\nx,r1,s2,a\nx,r1,s3,b\n\0");
         all.extend(br#"{"survey":"x","rater":"r2","votes":[{"screen":"s1","choice":"b"},{"screen":"s2","choice":"a"}]}"#);
         self.put("survey", "three", all)
+    }
+
+    /// A plan, the record of its first task, and a claim on it.
+    fn tasks(&self) -> Outcome {
+        let settings = StudySettings { source: DataSource::Simulator { ecgs: 20 }, ..StudySettings::new(Preset::Quick, 1) };
+        let calibration =
+            Calibration { generation_ms: 9.0, joining_ms: 0.1, forward_ms: 0.5, training_ms: 2.0, judging_ms: 90.0, memory_mb: 50.0 };
+        let plan = Plan::new(settings, calibration, 1.0, "/".into(), [Vec::new(), Vec::new()])?;
+        let folder = self.path("tasks", "plan")?;
+        std::fs::create_dir_all(&folder)?;
+        plan.save(&folder)?;
+        let text = std::fs::read(folder.join(PLAN))?;
+        std::fs::remove_dir_all(&folder)?;
+        let done = Done {
+            task: 0,
+            name: "data-0-19".into(),
+            plan: plan.digest()?,
+            program: plan.program.clone(),
+            kernel: "avx2".into(),
+            inputs: BTreeMap::new(),
+            outputs: BTreeMap::from([("data/0-19/dataset.json".to_owned(), "0".repeat(64))]),
+            seconds: 0.5,
+        };
+        let claim = br#"{"host":"a b","process":1,"begun":"1"}"#;
+        let whole = [&text[..], b"\0", &serde_json::to_vec(&done)?, b"\0", claim].concat();
+        self.put("tasks", "done", &whole)?;
+        self.put("tasks", "claimed", [&text[..], b"\0\0", claim].concat())
     }
 
     /// Random bytes: what they mean is made of them.

@@ -11,7 +11,9 @@ use crate::simd::{Isa, Job, Lanes, MAX_WIDTH};
 use crate::spectral::Side;
 
 /// Elements of transposed gradient that a block works on: half of a 32 kB L1.
-pub(crate) const BLOCK: usize = 4096;
+const BLOCK: usize = 4096;
+/// Samples whose products are one chain of a weight gradient, for eight channels of the output at a time, whatever the registers hold.
+pub(crate) const RUN: usize = BLOCK / 8;
 /// Input channels whose products with all taps are one chain of fused additions: the same sums in the same order in both layouts and on every
 /// instruction set, hence the same bytes; and shorter chains lose less.
 pub(crate) const CHAIN: usize = 8;
@@ -354,24 +356,26 @@ impl Job for Weights<'_> {
         let (conv, w, len_out) = (self.conv, V::WIDTH, self.conv.len_out());
         let groups = conv.c_out.div_ceil(w);
         let registers = (groups - self.group).min(2);
-        let step = V::PANEL.min(registers);
         let columns = groups * w;
-        let at_once = BLOCK / (step * w);
+        // Sixteen channels have chains of half the length, if there are more than eight of them; what else is at hand may not show in the bytes.
+        let run = |group: usize| if conv.c_out - group * w / 16 * 16 > 8 { RUN / 2 } else { RUN };
+        let alike = (self.group..self.group + registers).all(|group| run(group) == run(self.group));
+        let step = if alike { V::PANEL.min(registers) } else { 1 };
         // The sample that row (i, j) reads for output 0; rows in vain read the first.
         let offset = |row: usize| {
             if row < self.rows.end { row / conv.kernel * padded_len(conv) + row % conv.kernel * conv.dilation } else { 0 }
         };
         for n in 0..self.examples {
-            for t in (0..len_out).step_by(at_once) {
-                let walk = Operands {
-                    outer: 1,
-                    outer_step: 0,
-                    inner: at_once.min(len_out - t),
-                    inner_step: conv.stride,
-                    b_step: columns,
-                    c_step: columns,
-                };
-                for g in (self.group..self.group + registers).step_by(step) {
+            for g in (self.group..self.group + registers).step_by(step) {
+                for t in (0..len_out).step_by(run(g)) {
+                    let walk = Operands {
+                        outer: 1,
+                        outer_step: 0,
+                        inner: run(g).min(len_out - t),
+                        inner_step: conv.stride,
+                        b_step: columns,
+                        c_step: columns,
+                    };
                     for row in self.rows.clone().step_by(V::ROWS) {
                         // SAFETY: rows up to the next multiple of MAX_ROWS lie in the sums; a band is a multiple of ROWS long or the last, so no
                         // other task writes these; the padded input holds every (i, j) at every t.

@@ -1,7 +1,7 @@
 //! The direct form on blocked activations: as [`crate::direct`], with the input's channels in lanes and the output stored as it is summed.
 
 use crate::Conv1d;
-use crate::direct::{BLOCK, CHAIN, Direct, MAX_ROWS, Operands, panel, stepped};
+use crate::direct::{CHAIN, Direct, MAX_ROWS, Operands, RUN, panel, stepped};
 use crate::scratch::{self, Shared, each};
 use crate::simd::{Isa, Job, Lanes, MAX_WIDTH};
 use crate::through::{Gate, Sink, SinkAt, Source, SourceAt};
@@ -203,8 +203,8 @@ impl Job for TapSums<'_> {
             let (i, j) = (row / conv.kernel, row % conv.kernel);
             if row < taps { (i / w * self.padded + j * conv.dilation) * w + i % w } else { 0 }
         };
-        for first in (0..len_out).step_by(BLOCK / w) {
-            let inner = (BLOCK / w).min(len_out - first);
+        for first in (0..len_out).step_by(RUN) {
+            let inner = RUN.min(len_out - first);
             let walk = Operands { outer: 1, outer_step: 0, inner, inner_step: conv.stride * w, b_step: w, c_step: columns };
             for group in 0..groups {
                 for row in (0..taps).step_by(V::ROWS) {

@@ -1,7 +1,7 @@
 //! Convolution in f64: weights packed once in the form of fewer operations, direct or Toom–Cook, what follows fused at the store.
 //!
 //! y(n, o, t) = φ(b(o) + Σ_c Σ_j w(o·f + p, c, j) · x(n, c, s·q + j − pad)), with t = f·q + p: an ordinary convolution of stride s for f = 1, the
-//! convolution behind an f-fold upsampling by phases for s = 1. Either form gives the same bytes on every instruction set that has fused products,
+//! convolution behind an f-fold upsampling by phases for s = 1. Either form gives the same bytes on every instruction set,
 //! whatever is in the group and on any threads; the two differ by rounding (some 1e-14 of the largest result).
 
 use crate::double_direct::Packed;

@@ -1,9 +1,8 @@
 //! Eight lanes of f64, one register of AVX-512, two of AVX2, four of NEON: the twin of `simd::Lanes` for the convolution in f64.
 //!
-//! The width is the same everywhere, and so are the operations, so the instruction sets give the same bytes; only the portable lanes multiply and add in
-//! two roundings instead of one.
+//! The width is the same everywhere, and so are the operations, so the instruction sets give the same bytes.
 
-use crate::Isa;
+use crate::{Isa, fused};
 
 /// Lanes of a register.
 pub const LANES: usize = 8;
@@ -50,16 +49,20 @@ pub fn dispatch<J: WideJob>(isa: Isa, job: J) {
         #[cfg(target_arch = "aarch64")]
         Isa::Neon if isa.available() => unsafe { arm::neon(job) },
         // SAFETY: the portable lanes need no feature.
-        _ => unsafe { job.run::<Portable>() },
+        #[cfg(test)]
+        _ if isa.imitated() => unsafe { job.run::<Portable<true>>() },
+        // SAFETY: as above.
+        _ => unsafe { job.run::<Portable<false>>() },
     }
 }
 
+/// Plain Rust; in tests also in the blocks of AVX-512.
 #[derive(Clone, Copy)]
-struct Portable([f64; LANES]);
+struct Portable<const PAIRED: bool>([f64; LANES]);
 
 // SAFETY: needs no instruction set; pointers are used within the trait's contract.
-unsafe impl Wide for Portable {
-    const PAIRS: bool = false;
+unsafe impl<const PAIRED: bool> Wide for Portable<PAIRED> {
+    const PAIRS: bool = PAIRED;
     #[inline(always)]
     unsafe fn splat(value: f64) -> Self {
         Portable([value; LANES])
@@ -76,8 +79,11 @@ unsafe impl Wide for Portable {
     }
     #[inline(always)]
     unsafe fn fma(self, a: Self, b: Self) -> Self {
-        // Two roundings: a fused product in software would take 50 times as long.
-        Portable(std::array::from_fn(|l| self.0[l] + a.0[l] * b.0[l]))
+        let mut sum = self.0;
+        for l in 0..LANES {
+            sum[l] = fused::double(a.0[l], b.0[l], sum[l]);
+        }
+        Portable(sum)
     }
     #[inline(always)]
     unsafe fn leaky(self, slope: Self) -> Self {

@@ -5,6 +5,7 @@
 //! The M-point FFT is Stockham's self-sorting form (two buffers in turn), radices 8, 7, 5, 4, 3, 2. Nothing is normalised: [`Fft::forward`] gives
 //! 2·X and [`Fft::inverse`] 2M·x (N·x); callers fold the factors into their weights.
 
+use crate::elementary;
 use crate::simd::Lanes;
 use std::collections::BTreeMap;
 use std::f64::consts::TAU;
@@ -23,7 +24,7 @@ pub struct Fft {
 
 fn turn(part: usize, whole: usize) -> [f32; 2] {
     let angle = TAU * (part % whole) as f64 / whole as f64;
-    [angle.cos() as f32, angle.sin() as f32]
+    [elementary::cos(angle) as f32, elementary::sin(angle) as f32]
 }
 
 /// The radices of M, or `None` if it is 0 or has a prime factor above 7.

@@ -2,13 +2,17 @@
 //!
 //! Tensors are dense and row-major, `(batch, channel, time)`. Every function's contract is stated as mathematics in its documentation.
 //! Every safe function asserts, once a call, the sizes that its registers rely on: a slice that does not fit, or a size that wraps, is a panic.
-//! Results never depend on the number of threads, nor, for the per-example functions, on what else is in the batch.
+//! Results never depend on the number of threads, nor, for the per-example functions, on what else is in the batch, nor on the instruction set: sums
+//! have one order, set by the geometry, products that are added are rounded once everywhere (`fused.rs`), and no function is the platform's ([`elementary`]).
+//! NaN is NaN everywhere, with whatever bits the processor gives it.
 
 mod awake;
 pub mod batch_norm;
 mod bin_gemm;
 pub mod blocked;
 mod blocked_pool;
+#[cfg(test)]
+mod bytes;
 pub mod chain;
 pub mod conv1d;
 mod crew;
@@ -20,7 +24,10 @@ mod double_lanes;
 mod double_signal;
 mod double_tile;
 mod double_toom;
+pub mod elementary;
 mod fft;
+mod fused;
+mod gemm;
 mod mirror;
 pub mod naive;
 mod plan;

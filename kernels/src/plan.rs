@@ -33,9 +33,9 @@ pub struct Choice {
     pub method: Method,
     /// The instruction set.
     pub isa: Isa,
-    /// Register operations of one example directly.
+    /// Operations on registers of eight channels of one example directly.
     pub direct_cost: f64,
-    /// Register operations of one example by the best FFT, where one fits.
+    /// The same by the best FFT, where one fits.
     pub spectral_cost: Option<f64>,
 }
 
@@ -45,30 +45,33 @@ fn lengths() -> &'static [(usize, f64)] {
     LENGTHS.get_or_init(|| (4..=2048).filter_map(|half| Some((half, fft::cost(half)?))).collect())
 }
 
-fn direct_cost(conv: &Conv1d, isa: Isa) -> f64 {
-    DIRECT_WEIGHT * (conv.c_in * conv.kernel * conv.c_out.div_ceil(isa.width()) * conv.len_out()) as f64
+/// Channels to a register in the costs, whatever they are on the machine: the form sets the bytes, so it may follow the geometry alone.
+const WIDTH: usize = 8;
+
+fn direct_cost(conv: &Conv1d) -> f64 {
+    DIRECT_WEIGHT * (conv.c_in * conv.kernel * conv.c_out.div_ceil(WIDTH) * conv.len_out()) as f64
 }
 
-fn spectral_cost(conv: &Conv1d, isa: Isa, tiling: &Tiling, transform: f64) -> f64 {
-    let (groups_in, groups_out) = (conv.c_in.div_ceil(isa.width()), conv.c_out.div_ceil(isa.width()));
+fn spectral_cost(conv: &Conv1d, tiling: &Tiling, transform: f64) -> f64 {
+    let (groups_in, groups_out) = (conv.c_in.div_ceil(WIDTH), conv.c_out.div_ceil(WIDTH));
     let registers = ((tiling.half + 1) * conv.c_in * groups_out) as f64;
     let product = registers * (4.0 * tiling.tiles as f64 + STREAM_WEIGHT);
     product + FFT_WEIGHT * transform * (tiling.tiles * (groups_in + groups_out)) as f64
 }
 
 impl Choice {
-    /// The cheapest form of `conv` on `isa`.
+    /// The cheapest form of `conv`, to be run on `isa`.
     ///
     /// # Panics
     /// If the geometry is none ([`crate::PreparedConv::new`]).
     pub fn new(conv: &Conv1d, isa: Isa) -> Choice {
         conv.check();
-        let direct = direct_cost(conv, isa);
+        let direct = direct_cost(conv);
         let spectral = lengths()
             .iter()
             .filter_map(|(half, transform)| {
                 let tiling = Tiling::new(conv, *half)?;
-                Some((spectral_cost(conv, isa, &tiling, *transform), tiling))
+                Some((spectral_cost(conv, &tiling, *transform), tiling))
             })
             .min_by(|a, b| a.0.total_cmp(&b.0));
         let method = match spectral {

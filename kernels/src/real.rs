@@ -1,6 +1,6 @@
 //! The two number types, and what the kernels ask of them.
 
-use crate::sizes;
+use crate::{gemm, sizes};
 use std::fmt::{Debug, Display};
 use std::iter::Sum;
 use std::ops::{Add, AddAssign, Div, DivAssign, Mul, MulAssign, Neg, Sub, SubAssign};
@@ -41,9 +41,9 @@ pub trait Real:
     fn abs(self) -> Self;
     /// √x.
     fn sqrt(self) -> Self;
-    /// tanh x.
+    /// tanh x, of [`crate::elementary`].
     fn tanh(self) -> Self;
-    /// eˣ.
+    /// eˣ, likewise.
     fn exp(self) -> Self;
     /// Whether the value is neither infinite nor NaN.
     fn is_finite(self) -> bool;
@@ -56,10 +56,11 @@ pub trait Real:
     fn as_f32(slice: &[Self]) -> Option<&[f32]>;
     /// As [`Real::as_f32`].
     fn as_f32_mut(slice: &mut [Self]) -> Option<&mut [f32]>;
-    /// C ← α·A·B + β·C with A (m × k), B (k × n), C (m × n) at the given (row, column) strides.
+    /// C ← α·A·B + β·C with A (m × k), B (k × n), C (m × n) at the given (row, column) strides, α being 1 and β 0 or 1. Terms are summed in order, in
+    /// runs of 256, each a chain of fused products: the same bytes on every instruction set.
     ///
     /// # Panics
-    /// If a matrix does not fit its slice, or two elements of C are one.
+    /// If a matrix does not fit its slice, two elements of C are one, or α or β is another.
     #[allow(clippy::too_many_arguments)]
     fn gemm(
         m: usize,
@@ -97,7 +98,7 @@ fn distinct((rows, cols): (usize, usize), (row_stride, col_stride): (usize, usiz
 }
 
 macro_rules! real {
-    ($t:ty, $name:literal, $gemm:path, $as_f32:expr, $as_f32_mut:expr) => {
+    ($t:ty, $name:literal, $gemm:path, $tanh:path, $exp:path, $as_f32:expr, $as_f32_mut:expr) => {
         impl Real for $t {
             const ZERO: Self = 0.0;
             const ONE: Self = 1.0;
@@ -115,10 +116,10 @@ macro_rules! real {
                 self.sqrt()
             }
             fn tanh(self) -> Self {
-                self.tanh()
+                $tanh(self)
             }
             fn exp(self) -> Self {
-                self.exp()
+                $exp(self)
             }
             fn is_finite(self) -> bool {
                 self.is_finite()
@@ -143,8 +144,13 @@ macro_rules! real {
                 assert!(within(b.0.len(), (k, n), (b.1, b.2)), "B is shorter than its shape");
                 assert!(within(c.0.len(), (m, n), (c.1, c.2)), "C is shorter than its shape");
                 assert!(distinct((m, n), (c.1, c.2)), "the elements of C overlap");
+                // Where another factor would join is a matter of the instruction set.
+                assert!(alpha == 1.0 && (beta == 0.0 || beta == 1.0), "a product with the factors {alpha} and {beta}");
                 if m == 0 || n == 0 {
                     return;
+                }
+                if !gemm::elsewhere() {
+                    return gemm::plain((m, k, n), a, b, beta == 1.0, c);
                 }
                 // Without terms the strides of A and B reach nothing, and are whatever they are.
                 let [a_strides, b_strides] = [(a.1, a.2), (b.1, b.2)].map(|strides| if k == 0 { (0, 0) } else { strides });
@@ -173,5 +179,5 @@ macro_rules! real {
     };
 }
 
-real!(f32, "f32", matrixmultiply::sgemm, Some, Some);
-real!(f64, "f64", matrixmultiply::dgemm, |_| None, |_| None);
+real!(f32, "f32", matrixmultiply::sgemm, libm::tanhf, libm::expf, Some, Some);
+real!(f64, "f64", matrixmultiply::dgemm, libm::tanh, libm::exp, |_| None, |_| None);

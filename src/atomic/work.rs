@@ -1,6 +1,7 @@
 //! Work that takes long: done in a folder beside the output, from where it gets its name when it is whole.
 
 use super::{OutputLock, file_name, folder_of, hand_on, hidden, sweep, sync_folder};
+use crate::intake;
 use crate::{Error, Result};
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -63,7 +64,7 @@ impl WorkFolder {
             fs::create_dir(&folder).map_err(io)?;
         }
         let mark = folder.join(MARK);
-        if !fs::read(&mark).is_ok_and(|text| text == OURS)
+        if !marked(&folder).is_ok_and(|text| text == OURS)
             && let Err(source) = fs::write(&mark, OURS)
         {
             if !continued {
@@ -154,12 +155,17 @@ impl Drop for WorkFolder {
     }
 }
 
+/// What the mark of a folder says, as far as ours goes: a user's folder may hold anything under that name.
+fn marked(folder: &Path) -> Result<Vec<u8>> {
+    intake::start(&folder.join(MARK), OURS.len() as u64 + 1)
+}
+
 /// Whether there is a work folder. What is there under its name and is not ours is an error: it is never written into or removed.
 fn is_there(folder: &Path) -> Result<bool> {
     let Ok(found) = fs::symlink_metadata(folder) else { return Ok(false) };
     let empty = || fs::read_dir(folder).is_ok_and(|mut all| all.next().is_none());
     // A kill may come between making the folder and marking it.
-    if found.is_dir() && (empty() || fs::read(folder.join(MARK)).is_ok_and(|text| OURS.starts_with(&text))) {
+    if found.is_dir() && (empty() || marked(folder).is_ok_and(|text| OURS.starts_with(&text))) {
         return Ok(true);
     }
     Err(Error::Usage(format!("{} is not this program's: move it away, or choose another name for the output", folder.display())))

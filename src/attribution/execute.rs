@@ -5,10 +5,9 @@ use super::extent::Extent;
 use super::recipe::{Recipe, Reduction, Sampler};
 use super::sampler::Points;
 use super::{Explainer, Method, Settings, gradcam, memory};
-use crate::random::{Stage, Stream};
+use crate::random::{Stage, Stream, standard_normal};
 use crate::tape::{Keep, Look, NodeId, Real, RuleSet, Tensor, Want, from_vec, slice};
 use crate::{Error, Result};
-use rand_distr::{Distribution, StandardNormal};
 use rayon::prelude::*;
 use std::sync::OnceLock;
 
@@ -239,7 +238,7 @@ impl<'x, 'a, T: Real> Chunk<'x, 'a, T> {
     /// The control: standard normal values.
     fn random(&self, id: u64) -> Vec<T> {
         let mut rng = Stream::new(self.settings().seed, Stage::RandomMap).target(self.settings().target).ecg(id).rng();
-        (0..self.extent.size()).map(|_| T::of(StandardNormal.sample(&mut rng))).collect()
+        (0..self.extent.size()).map(|_| T::of(standard_normal(&mut rng))).collect()
     }
 }
 

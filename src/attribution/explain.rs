@@ -2,7 +2,7 @@
 
 use super::execute::{Chunk, Walk};
 use super::extent::Extent;
-use super::memory::{self, Portions};
+use super::memory::{self, Needed, Portions};
 use super::{Family, Method, Settings, Sum, gradcam};
 use crate::progress::{Report, Step};
 use crate::tape::{Network, Real, Tensor, from_vec, slice};
@@ -153,8 +153,8 @@ impl<'a, T: Real> Explainer<'a, T> {
         self.settings.check(channels, len)?;
         extent.check(self.settings)?;
         self.network.program().shapes(&extent.examples().iter().map(|example| [&[1], &example[..]].concat()).collect::<Vec<_>>())?;
-        let bytes = memory::bytes(self.network, self.settings, methods, extent);
-        let Portions { batch, at_once } = memory::portions(self.settings.memory, bytes);
+        let needed = memory::needed(self.network, self.settings, methods, extent);
+        let Portions { batch, at_once } = memory::portions(self.settings.memory, &needed);
         let done = AtomicU64::new(0);
         let chunks: Vec<(&[T], &[u64])> = x.chunks((batch * extent.size()).max(1)).zip(ids.chunks(batch)).collect();
         let tell = |more: u64| {
@@ -175,22 +175,22 @@ impl<'a, T: Real> Explainer<'a, T> {
         Ok(gather(singles, methods, extent))
     }
 
-    /// Bytes that one ECG (channels × len) takes while methods look at it, its maps left out, where it is the only input. [`Settings::memory`] is kept to if
-    /// it is no less; else ECGs and samples are taken one at a time.
+    /// What one ECG (channels × len) takes while methods look at it, where it is the only input. [`Settings::memory`] is kept to if it is no less than
+    /// [`Needed::least`] without the weights; else ECGs and samples are taken one at a time.
     ///
     /// # Errors
-    /// [`Error::Usage`] if the network has several inputs ([`Explainer::bytes_beside`]).
-    pub fn bytes(&self, methods: &[Method], channels: usize, len: usize) -> Result<usize> {
-        self.bytes_beside(methods, channels, len, &[])
+    /// [`Error::Usage`] if the network has several inputs ([`Explainer::needed_beside`]).
+    pub fn needed(&self, methods: &[Method], channels: usize, len: usize) -> Result<Needed> {
+        self.needed_beside(methods, channels, len, &[])
     }
 
     /// The same with inputs of these shapes (batch first) beside the ECG, in the program's order.
     ///
     /// # Errors
     /// [`Error::Usage`] if an input is missing or one too many.
-    pub fn bytes_beside(&self, methods: &[Method], channels: usize, len: usize, beside: &[&[usize]]) -> Result<usize> {
+    pub fn needed_beside(&self, methods: &[Method], channels: usize, len: usize, beside: &[&[usize]]) -> Result<Needed> {
         let extent = Extent::new(self.network.program(), (channels, len), beside)?;
-        Ok(memory::bytes(self.network, self.settings, methods, &extent))
+        Ok(memory::needed(self.network, self.settings, methods, &extent))
     }
 
     /// All methods on a few ECGs, which share the forward run on them. `going_on` is called between runs: long work can then be stopped.

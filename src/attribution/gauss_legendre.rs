@@ -1,5 +1,6 @@
 //! Gauss–Legendre quadrature on [0, 1], computed to full f64 precision.
 
+use cardiograd_kernels::elementary;
 use std::f64::consts::PI;
 
 /// The n nodes in increasing order and their weights, which sum to 1; exact for polynomials of degree up to 2n − 1.
@@ -10,7 +11,7 @@ pub fn rule(n: usize) -> (Vec<f64>, Vec<f64>) {
     let mut nodes = vec![0.0; n];
     let mut weights = vec![0.0; n];
     for i in 0..n.div_ceil(2) {
-        let mut t = (PI * (i as f64 + 0.75) / (n as f64 + 0.5)).cos();
+        let mut t = elementary::cos(PI * (i as f64 + 0.75) / (n as f64 + 0.5));
         let mut slope = 0.0;
         for _ in 0..100 {
             let (value, derivative) = legendre(n, t);

@@ -24,12 +24,13 @@ mod settings;
 
 pub use baselines::{mean_ecg, over_baselines};
 pub use execute::Walk;
-#[cfg(feature = "cli")]
+#[cfg(feature = "cli-core")]
 pub(crate) use explain::of_ecg;
 pub use explain::{BesideMaps, Completeness, Explainer, Explanations};
 pub use gradcam::Interpolation;
 pub use lrp::{Epsilon, Flat, Gamma, Halve, Pass, ZPlus};
 pub use meaning::Meaning;
+pub use memory::Needed;
 pub use method::{Method, Own};
 pub use recipe::{Design, Recipe, Reduction, Sampler};
 pub use relu::{Deconvolution, GuidedBackprop};

@@ -1,12 +1,11 @@
 //! Samplers: at which inputs gradients are taken, and with which weights they are summed.
 
 use super::{Baseline, Quadrature, Settings, gauss_legendre};
-use crate::random::{Stage, Stream};
+use crate::random::{Stage, Stream, standard_normal};
 use crate::tape::Real;
 use crate::{Error, Result};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
-use rand_distr::{Distribution, StandardNormal};
 
 /// At which inputs a method looks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,7 +84,7 @@ impl<'a, T: Real> Points<'a, T> {
             }
             None => {
                 let (sigma, rng) = (self.sigma, &mut self.noise);
-                let mut draw = || -> f64 { StandardNormal.sample(rng) };
+                let mut draw = || standard_normal(rng);
                 own.iter().map(|x| *x + T::of(sigma * draw())).collect()
             }
         };

@@ -1,4 +1,4 @@
-//! A result against the same result made again: byte for byte, or within a bound where another kernel made it.
+//! A result against the same result made again, byte for byte; where another version made it, how far the two are apart.
 
 use super::provenance::{Kind, Record, files_of, place};
 use crate::Result;
@@ -11,8 +11,8 @@ use serde_json::Value;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-/// Between kernels f32 sums round differently, and where a ReLU flips on the last bit a gradient moves by 1e-3. A row of an array (one ECG's
-/// map, or curve) may differ by this share of its norm.
+/// Between versions f32 sums may round differently, and where a ReLU flips on the last bit a gradient moves by 1e-3: a row of an array (one ECG's
+/// map, or curve) that rounding explains differs by no more than this share of its norm.
 pub const BOUND_F32: f64 = 1e-2;
 /// The same for f64.
 pub const BOUND_F64: f64 = 1e-8;
@@ -28,7 +28,7 @@ pub struct Difference {
     pub problem: String,
     /// The largest difference of a row as a share of its norm; infinite where arrays cannot be compared.
     pub relative: f64,
-    /// The largest share that another kernel explains; `None` where what differs is no array, and only the same bytes would do.
+    /// The largest share that rounding explains; `None` where what differs is no array, and only the same bytes would do.
     pub bound: Option<f64>,
 }
 

@@ -5,16 +5,15 @@ use super::branches::branches;
 use super::{Check, Worst};
 use crate::Result;
 use crate::evaluation::ranks::larger;
-use crate::random::{Stage, Stream};
+use crate::random::{Stage, Stream, standard_normal};
 use crate::tape::{Builder, Network, NodeId, Op, RuleSet, Tape, Tensor, Want, from_vec, slice};
-use rand_distr::{Distribution, StandardNormal};
 
 /// Directions per ECG.
 pub(super) const DIRECTIONS: u32 = 4;
 
 fn normal(shape: &[usize], stream: Stream) -> Tensor<f64> {
     let mut rng = stream.rng();
-    from_vec(shape, (0..shape.iter().product()).map(|_| StandardNormal.sample(&mut rng)).collect())
+    from_vec(shape, (0..shape.iter().product()).map(|_| standard_normal(&mut rng)).collect())
 }
 
 fn dot(a: &Tensor<f64>, b: &Tensor<f64>) -> f64 {

@@ -4,14 +4,14 @@ use crate::files::digest::sha256;
 use crate::tape::{Network, NodeId, Op, Real, Tensor, slice};
 use crate::{Error, Result};
 
-/// The instruction set that the kernels use in this process: `portable`, `avx2` or `avx512`.
+/// The instruction set that the kernels use in this process: `portable`, `neon`, `avx2` or `avx512`. All give the same bytes.
 pub fn kernel() -> String {
     cardiograd_kernels::Isa::best().to_string()
 }
 
-/// Whether this machine has a kernel of that name.
-pub fn has_kernel(name: &str) -> bool {
-    cardiograd_kernels::Isa::ALL.into_iter().any(|isa| isa.available() && isa.to_string() == name)
+/// Whether there is a kernel of that name, on this machine or another.
+pub fn is_kernel(name: &str) -> bool {
+    cardiograd_kernels::Isa::ALL.into_iter().any(|isa| isa.to_string() == name)
 }
 
 /// The digest of a network's program, in its serialised form.

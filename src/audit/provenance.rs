@@ -39,7 +39,7 @@ impl Digested {
     /// [`Error::Io`].
     pub fn of(role: &str, path: &Path) -> Result<Self> {
         let (manifest, signals) = (path.join(MANIFEST), signals_of(path));
-        let sha256 = if path.is_dir() && (role != "input" || manifest.exists()) {
+        let sha256 = if path.is_dir() && (!["input", "data"].contains(&role) || manifest.exists()) {
             sha256_file(manifest)?
         } else if path.is_dir() || !signals.is_empty() {
             digest_of_list(path, signals)?

@@ -16,12 +16,11 @@ use crate::dataset::{InputKind, Part, TargetKind};
 use crate::evaluation::perturbation::Predictor;
 use crate::evaluation::ranks::{ascending, larger, pearson};
 use crate::progress::{Report, Step};
-use crate::random::Stream;
+use crate::random::{Stream, standard_normal};
 use crate::tape::{Network, RuleSet, from_vec, slice};
 use crate::{Error, Result};
 use ndarray::{Array3, ArrayView2, Axis};
 use rand::RngExt;
-use rand_distr::{Distribution, StandardNormal};
 use rayon::prelude::*;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -193,7 +192,7 @@ impl Bench<'_> {
         if kind == "noise" {
             let mut rng = stream.repeat(Draw::Noise.repeat(0)).rng();
             let sigma = self.settings.radius * range(x);
-            let mut draw = || -> f64 { StandardNormal.sample(&mut rng) };
+            let mut draw = || standard_normal(&mut rng);
             return (0..count).map(|_| x.iter().map(|_| (sigma * draw()) as f32).collect()).collect();
         }
         let mut rng = stream.repeat(Draw::Window.repeat(0)).rng();

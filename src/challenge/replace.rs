@@ -5,8 +5,7 @@
 
 use crate::challenge::settings::{Draw, Settings};
 use crate::evaluation::perturbation::{PerturbationSettings, noise, order};
-use crate::random::Stream;
-use rand_distr::{Distribution, StandardNormal};
+use crate::random::{Stream, standard_normal};
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
@@ -126,8 +125,7 @@ impl<'a> Replacer<'a> {
         let strength = study.strength;
         let normals = || {
             let mut rng = Stream::new(settings.seed, Draw::STAGE).ecg(id).repeat(Draw::Replacement.repeat(kind as u32)).rng();
-            let mut draw = || -> f64 { StandardNormal.sample(&mut rng) };
-            (0..x.len()).map(|_| draw()).collect::<Vec<f64>>()
+            (0..x.len()).map(|_| standard_normal(&mut rng)).collect::<Vec<f64>>()
         };
         let (mut steps, mut places) = (Vec::new(), Vec::new());
         match kind {

@@ -4,6 +4,7 @@
 //! section 3) do for images. None depends on a map's scale, which differs between methods and between networks.
 
 use crate::evaluation::ranks::{larger, spearman};
+use cardiograd_kernels::elementary;
 use ndarray::ArrayView2;
 
 /// Samples of the Gaussian window and its standard deviation (Wang et al. 2004).
@@ -89,7 +90,7 @@ pub fn ssim(a: &[f64], b: &[f64], range: f64) -> Option<f64> {
 
 fn gaussian() -> [f64; WINDOW] {
     let centre = (WINDOW / 2) as f64;
-    let raw: [f64; WINDOW] = std::array::from_fn(|k| (-0.5 * ((k as f64 - centre) / SIGMA).powi(2)).exp());
+    let raw: [f64; WINDOW] = std::array::from_fn(|k| elementary::exp(-0.5 * ((k as f64 - centre) / SIGMA).powi(2)));
     let sum: f64 = raw.iter().sum();
     raw.map(|w| w / sum)
 }

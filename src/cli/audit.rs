@@ -1,5 +1,7 @@
 //! `cardiograd audit`.
 
+use super::given::is_dataset;
+use super::inputs::{Ecgs, InputOptions};
 use super::numbers::{ECGS, RUNS, up_to};
 use super::outputs::{Column, narrowed, one_column};
 use super::places::{Output, Places};
@@ -8,14 +10,16 @@ use super::{Globals, Progress, Tone, print, print_toned};
 use crate::atomic::OutputLock;
 use crate::attribution::Settings;
 use crate::audit::figure::words;
+use crate::audit::provenance::Digested;
 use crate::audit::{About, Certificate, Options, page, prove};
 use crate::dataset::{Dataset, InputKind};
 use crate::ecg::leads::LEADS;
 use crate::files::digest::sha256_file;
-use crate::nn::load_model;
+use crate::nn::{Model, load_model};
 use crate::random::{Stage, Stream};
 use crate::tape::Tensor;
 use crate::{Error, Result};
+use ndarray::{Axis, concatenate};
 use rand::seq::SliceRandom;
 use std::path::PathBuf;
 
@@ -25,8 +29,8 @@ pub struct Args {
     /// The model: the project's own file, or a PyTorch state dict with --arch.
     #[arg(value_parser = super::models::model_path)]
     model: PathBuf,
-    /// The dataset to sample ECGs from.
-    #[arg(long, value_name = "DATASET")]
+    /// The dataset to sample ECGs from; or a recording of any kind, a folder of recordings or an array .npy or .npz.
+    #[arg(long, value_name = "DATASET|RECORDING|X.npy")]
     data: PathBuf,
     /// The network of a state dict: stevennet, standardconv or a program file (.json).
     #[arg(long)]
@@ -37,6 +41,8 @@ pub struct Args {
     /// Which output, from 0 or by its name, of a network with several.
     #[arg(long, value_name = "K|NAME")]
     column: Option<Column>,
+    #[command(flatten)]
+    inputs: InputOptions,
     /// ECGs to look at.
     #[arg(short = 'n', long = "ecgs", value_name = "N", default_value_t = 3, value_parser = up_to::<ECGS>)]
     ecgs: usize,
@@ -77,13 +83,33 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     let earlier = args.certificate.as_deref().map(Certificate::read).transpose()?;
     let _lock = args.output.as_deref().map(OutputLock::beside).transpose()?;
     let model = load_model(&args.model, args.arch.as_deref())?;
-    let data = Dataset::open(&args.data)?;
-    let kind = args.input.or(model.input).unwrap_or(InputKind::Median);
-    let ids = sample(data.len(), args.ecgs, args.seed)?;
-    let example = [LEADS.len(), kind.samples()];
+    let input = args.input.or(model.input);
+    let (example, ids, x, digest) = match is_dataset(&args.data) {
+        true if args.inputs.any() => {
+            let what = "is a dataset, which says itself what its ECGs are: options of ECGs are for recordings and arrays";
+            return Err(Error::Usage(format!("{} {what}", args.data.display())));
+        }
+        true => {
+            let data = Dataset::open(&args.data)?;
+            let kind = input.unwrap_or(InputKind::Median);
+            let ids = sample(data.len(), args.ecgs, args.seed)?;
+            let x = data.inputs(&ids, kind)?;
+            ([LEADS.len(), kind.samples()], ids, x, data.digest().to_owned())
+        }
+        false => {
+            let ecgs = Ecgs::open(&args.data, &Model { input, ..model.clone() }, &args.inputs)?;
+            let rows = sample(ecgs.len(), args.ecgs, args.seed)?;
+            let chosen = rows.iter().map(|row| ecgs.batch(*row..row + 1)).collect::<Result<Vec<_>>>()?;
+            let views: Vec<_> = chosen.iter().map(|ecg| ecg.view()).collect();
+            let x = concatenate(Axis(0), &views).map_err(|error| Error::Data(error.to_string()))?;
+            let numbers = rows.into_iter().flat_map(|row| ecgs.numbers(row..row + 1)).collect();
+            ecgs.tell(globals);
+            (ecgs.example(), numbers, x.mapv(|uv| uv as f32), Digested::of("data", &args.data)?.sha256)
+        }
+    };
     let column = one_column(&model, &example, args.column.as_ref())?;
     let model = narrowed(model, &example, column)?;
-    let x = Tensor::from(data.inputs(&ids, kind)?.into_dyn());
+    let x = Tensor::from(x.into_dyn());
     let ids: Vec<u64> = ids.into_iter().map(|id| id as u64).collect();
     let options = Options { seed: args.seed, tolerance: args.tolerance, most_steps: args.steps };
     let progress = Progress::new(globals.quiet);
@@ -92,7 +118,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     if let Some(earlier) = &earlier {
         certificate.hold_against(earlier);
     }
-    certificate.about = Some(about(args, &data)?);
+    certificate.about = Some(about(args, digest)?);
     let text = serde_json::to_string_pretty(&certificate).map_err(|error| Error::Data(format!("writing the certificate: {error}")))?;
     if let Some(path) = &args.output {
         forget(path)?;
@@ -140,7 +166,7 @@ fn tell(certificate: &Certificate) -> Result<()> {
 }
 
 /// Where and when the audit is made.
-fn about(args: &Args, data: &Dataset) -> Result<About> {
+fn about(args: &Args, digest: String) -> Result<About> {
     // As records have it: where the certificate goes is no part of it.
     let (words, _) = options(super::words())?;
     let words: Vec<String> = words.into_iter().filter(|word| !word.starts_with("--page=")).collect();
@@ -148,7 +174,7 @@ fn about(args: &Args, data: &Dataset) -> Result<About> {
         model: args.model.display().to_string(),
         model_sha256: sha256_file(&args.model)?,
         dataset: args.data.display().to_string(),
-        dataset_sha256: data.digest().to_owned(),
+        dataset_sha256: digest,
         date: today(),
         command: format!("cardiograd audit {}", words.join(" ")),
     })

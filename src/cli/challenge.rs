@@ -11,14 +11,14 @@ use crate::atomic::{self, AtomicFolder};
 use crate::attribution::catalogue::{LeftOut, able};
 use crate::attribution::{Method, Settings as AttributionSettings};
 use crate::challenge::{About, Challenged, Criterion, Settings, Subject, challenge, json, left, summary, summary_words, write};
-use crate::dataset::{Dataset, InputKind, Split, Target};
+use crate::dataset::{Dataset, InputKind, Split};
 use crate::files::digest::sha256_file;
 use crate::intake::{self, Most};
 use crate::nn::Model;
 use crate::study::tasks::merge::lend;
 use crate::study::tasks::work::CHALLENGED;
 use crate::study::tasks::{StudyPlan, check};
-use crate::study::{DataSource, StudySettings};
+use crate::study::{DataSource, NetworkOutput, StudySettings};
 use crate::{Error, Result};
 use std::path::{Path, PathBuf};
 
@@ -151,12 +151,14 @@ impl Work {
     }
 }
 
+const KEPT: Most = Most { bytes: 1 << 24, of: "the mark of an unfinished challenge" };
+
 /// Where findings and networks are kept until the challenge is done: not among the results, so that nothing of another challenge gets there. What was
 /// kept of a challenge of other models or settings is removed.
 fn kept(folder: &AtomicFolder, about: &About, methods: &[Method]) -> Result<PathBuf> {
     let (done, mark) = (folder.beside("done"), folder.beside("done.json"));
     let text = serde_json::json!({ "about": about, "methods": methods }).to_string();
-    if done.exists() && std::fs::read_to_string(&mark).is_ok_and(|found| found != text) {
+    if done.exists() && intake::text(&mark, KEPT).is_ok_and(|found| found != text) {
         std::fs::remove_dir_all(&done).map_err(|source| Error::io(&done, source))?;
     }
     atomic::write(&mark, text.as_bytes())?;
@@ -171,7 +173,7 @@ fn take(tasks: &Path, kept: &Path) -> Result<()> {
     }
     check(tasks, &plan, &crate::progress::silent)?;
     let found = tasks.join(CHALLENGED);
-    let folders = plan.settings.targets.iter().map(|target| format!("values/{target}")).chain(["networks".into()]);
+    let folders = plan.settings.outputs()?.into_iter().map(|output| format!("values/{}", output.target)).chain(["networks".into()]);
     folders.into_iter().try_for_each(|folder| lend(&found.join(&folder), &kept.join(&folder)))
 }
 
@@ -233,17 +235,18 @@ impl Args {
         if self.options.any() {
             return Err(Error::Usage("--arch, --target, --input and --column belong to models, which need --data".into()));
         }
+        let outputs = study.outputs()?;
         let named = |name: &str| {
-            let found = study.targets.iter().copied().find(|target| target.name() == name.trim());
+            let found = outputs.iter().copied().find(|output| output.target.name() == name.trim());
             found.ok_or_else(|| Error::Usage(format!("{} has no network for {name}", folder.display())))
         };
         let mut targets = match self.targets.as_deref() {
-            Some(list) => list.split(',').map(named).collect::<Result<Vec<Target>>>()?,
-            None => study.targets.clone(),
+            Some(list) => list.split(',').map(named).collect::<Result<Vec<NetworkOutput>>>()?,
+            None => outputs.clone(),
         };
-        targets.sort();
+        targets.sort_by_key(|output| output.target);
         if let Some(pair) = targets.windows(2).find(|pair| pair[0] == pair[1]) {
-            return Err(Error::Usage(format!("'{}' is listed twice", pair[0])));
+            return Err(Error::Usage(format!("'{}' is listed twice", pair[0].target)));
         }
         let data = match &study.source {
             DataSource::Dataset(path) => path.clone(),
@@ -254,11 +257,12 @@ impl Args {
             dataset = dataset.read_labels(&labels.path, labels.pass_unknown)?;
         }
         let split = dataset.split_by(study.further.split, study.seed())?;
-        let one = |target: &Target| {
-            let path = folder.join("models").join(format!("{target}.cgm"));
-            let model = Model::load(&path)?;
+        let one = |output: &NetworkOutput| {
+            let path = output.model(folder);
+            let model = output.narrowed_model(Model::load(&path)?)?;
             let digest = format!("sha256:{}", sha256_file(&path)?);
-            let loaded = Loaded { name: target.name().into(), model, target: *target, input: study.input, digest, column: 0 };
+            let NetworkOutput { target, column, .. } = *output;
+            let loaded = Loaded { name: target.name().into(), model, target, input: study.input, digest, column };
             Ok(Subjected { loaded, split: split.clone() })
         };
         let models = targets.iter().map(one).collect::<Result<Vec<_>>>()?;

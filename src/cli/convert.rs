@@ -58,6 +58,8 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
         return Err(Error::Usage("--weights is for our own model file only: name it OUT.cgm".into()));
     }
     if convert_recording::is_recording(&args.output) {
+        // The header and the samples are one recording: nobody else may write either.
+        let _locks = convert_recording::files(&args.output).iter().map(OutputLock::beside).collect::<Result<Vec<_>>>()?;
         return convert_recording::run(&args.input, &args.output, &args.said, globals);
     }
     let _lock = OutputLock::beside(&args.output)?;

@@ -91,14 +91,20 @@ pub struct Args {
     /// The seed of all draws.
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// A ceiling for the memory of ECGs, maps and runs in work, MB, beyond that of the model and its weights made ready; results do not depend on it.
-    /// Where one ECG takes more, it says how much.
-    #[arg(long, value_name = "MB", default_value_t = 512, value_parser = up_to::<MEGABYTES>)]
-    memory: usize,
+    /// A ceiling for the memory of everything but the program itself (some 40 MB), MB: weights, weights made ready, ECGs, maps and runs in work. Where
+    /// one ECG takes more, it says how much; results do not depend on it [default: 512 beside the weights].
+    #[arg(long, value_name = "MB", value_parser = up_to::<MEGABYTES>)]
+    memory: Option<usize>,
 }
 
 /// Runs the command, and records where the maps come from.
 pub fn run(args: &Args, globals: &Globals) -> Result<()> {
+    if !cfg!(feature = "cli") && (page::wanted(&args.output) || ending(&args.output).is_some()) {
+        return Err(Error::Usage(format!(
+            "{}: this program is built without pages and pictures: write maps as .npz",
+            args.output.display()
+        )));
+    }
     if page::wanted(&args.output) && !args.beside.is_empty() {
         return Err(Error::Usage("a page shows networks of one input: write maps as .npz".into()));
     }
@@ -178,7 +184,7 @@ impl Args {
         Ok(Settings {
             draws: self.draws.as_deref().map(read_axes::<Array3<f64>, 3>).transpose()?,
             coefficients: self.coefficients.as_deref().map(|path| Ok(read_axes::<Array1<f64>, 1>(path)?.to_vec())).transpose()?,
-            memory: self.memory.saturating_mul(1 << 20),
+            memory: self.memory.unwrap_or(USUAL).saturating_mul(1 << 20),
             ..self.methods.settings(model, self.seed, samples)?
         })
     }
@@ -288,18 +294,26 @@ fn portion<T: Real>(
     let in_hand = channels * samples * (size_of::<f64>() + size_of::<T>() + maps);
     let shapes: Vec<Vec<usize>> = beside.inputs().map(|(_, shape)| [&[1], shape].concat()).collect();
     let shapes: Vec<&[usize]> = shapes.iter().map(Vec::as_slice).collect();
-    let running = Explainer::new(network, settings)?.bytes_beside(methods, channels, samples, &shapes)?;
-    let ceiling = args.memory.saturating_mul(MB);
-    let needed = in_hand.saturating_add(running);
-    if needed > ceiling {
-        let needed = needed.div_ceil(MB);
-        let text = format!("one ECG of {channels} × {samples} takes {needed} MB with these methods: give --memory {needed}");
-        return Err(Error::Usage(format!("--memory {}: {text}, or fewer methods at a time", args.memory)));
+    let needed = Explainer::new(network, settings)?.needed_beside(methods, channels, samples, &shapes)?;
+    // Weights as the network has them and as they are made ready; where no ceiling is asked for, that for the work is beside them.
+    let weights: usize = network.parameters().values().map(|value| value.len() * size_of::<T>()).sum::<usize>() + needed.weights;
+    let ceiling = args.memory.map_or(USUAL * MB, |memory| memory.saturating_mul(MB).saturating_sub(weights));
+    let running = needed.least() - needed.weights;
+    let work = in_hand.saturating_add(running);
+    if work > ceiling {
+        let (whole, ready) = (work.saturating_add(weights).div_ceil(MB), weights.div_ceil(MB));
+        let asked = args.memory.map_or(format!("--memory {USUAL} beside the weights"), |memory| format!("--memory {memory}"));
+        let takes =
+            format!("one ECG of {channels} × {samples} takes {} MB with these methods, the weights made ready {ready}", work.div_ceil(MB));
+        return Err(Error::Usage(format!("{asked}: {takes}: give --memory {whole}, or fewer methods at a time")));
     }
     let rows = (ceiling.saturating_sub(running.max(ceiling / 4 * 3)) / in_hand.max(1)).clamp(1, MOST_ROWS);
     settings.memory = ceiling - rows * in_hand;
     Ok(rows)
 }
+
+/// The ceiling for ECGs, maps and runs in work where none is asked for, MB.
+const USUAL: usize = 512;
 
 /// The most ECGs that are in hand at a time, and that a kill may lose.
 const MOST_ROWS: usize = 256;
@@ -307,7 +321,7 @@ const MOST_ROWS: usize = 256;
 /// Everything that the maps depend on, as a digest: the options, whatever the output, the memory and the places of files are called, the bytes of the
 /// files, the program and its kernel.
 fn key(args: &Args) -> Result<String> {
-    let mut bare = Args { output: PathBuf::new(), memory: 0, ..args.clone() };
+    let mut bare = Args { output: PathBuf::new(), memory: None, ..args.clone() };
     let mut inputs = String::new();
     for (role, mut input) in bare.files().inputs {
         inputs += &format!("{role} {}\n", Digested::of(role, &input.path())?.sha256);

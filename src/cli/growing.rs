@@ -7,6 +7,7 @@ use crate::atomic::WorkFolder;
 use crate::attribution::{Completeness, Method};
 use crate::files::npy::Element;
 use crate::files::npz_rows::{Mark, NpzRows, Planned};
+use crate::intake::{self, Most};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::fs::{File, OpenOptions};
@@ -16,6 +17,7 @@ use std::time::{Duration, Instant};
 
 /// The journal's name in the work folder.
 const JOURNAL: &str = "journal";
+const LONGEST: Most = Most { bytes: 1 << 34, of: "the journal of an unfinished run" };
 /// A kill loses what was done since the last line of the journal: about so long, and at least one portion.
 const EVERY: Duration = Duration::from_secs(1);
 
@@ -150,7 +152,7 @@ impl Growing {
 
 /// What the journal of a run with this head holds: its length up to the last whole line, how far that run was, and what it had to tell.
 fn read(path: &Path, head: &str, outputs: usize) -> Option<(u64, Mark, Vec<Told>)> {
-    let text = std::fs::read_to_string(path).ok()?;
+    let text = intake::text(path, LONGEST).ok()?;
     let mut length = head.len();
     let (mut mark, mut told) = (None, vec![Told::default(); outputs]);
     for line in text.strip_prefix(head)?.split_inclusive('\n').take_while(|line| line.ends_with('\n')) {

@@ -96,6 +96,13 @@ impl InputOptions {
         InputOptions { unit, rate, leads, ..InputOptions::default() }
     }
 
+    /// Whether anything is said.
+    pub fn any(&self) -> bool {
+        let InputOptions { unit, rate, leads, rows, kind, network_rate, length, any_length, any_amplitude, skip_unreadable } = self;
+        let said = unit.is_some() || rate.is_some() || !leads.is_empty() || rows.is_some() || kind.is_some() || network_rate.is_some();
+        said || length.is_some() || *any_length || *any_amplitude || *skip_unreadable
+    }
+
     fn given(&self) -> Result<Given> {
         for (option, rate) in [("--rate", self.rate), ("--network-rate", self.network_rate)] {
             if let Some(rate) = rate.filter(|rate| !RATES.contains(rate)) {
@@ -299,11 +306,9 @@ impl Ecgs {
                     12 => LEADS.map(str::to_owned).to_vec(),
                     _ => numbered(),
                 };
-                let stem = self.path.file_stem().unwrap_or_default().to_string_lossy();
                 let id = |row: usize| match own.as_ref().and_then(|axes| axes.ids.get(global(row))) {
                     Some(id) => id.clone(),
-                    None if self.total == 1 => stem.to_string(),
-                    None => format!("{stem}:{}", global(row)),
+                    None => self.place(row),
                 };
                 let said = Some(options.leads.clone()).filter(|leads| leads.len() == channels);
                 let leads = said.or_else(|| own.as_ref().map(|axes| axes.leads.clone())).filter(|leads| leads.len() == channels);
@@ -316,6 +321,17 @@ impl Ecgs {
                 })
             }
         }
+    }
+
+    /// An array's ECG by the file and its number there.
+    fn place(&self, row: usize) -> String {
+        let stem = self.path.file_stem().unwrap_or_default().to_string_lossy();
+        if self.total == 1 { stem.into_owned() } else { format!("{stem}:{}", self.rows.at(row)) }
+    }
+
+    /// The id of one of those taken.
+    pub fn id(&self, row: usize) -> String {
+        self.axes.as_ref().and_then(|axes| axes.ids.get(row)).cloned().unwrap_or_else(|| self.place(row))
     }
 
     /// The shape of one ECG.

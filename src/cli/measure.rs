@@ -46,7 +46,8 @@ pub struct Args {
     /// Write the median beats here, (N, 12, 600) µV; zeros where an ECG could not be measured.
     #[arg(long, value_name = "MEDIANS.npy")]
     medians: Option<PathBuf>,
-    /// Measure long recordings (WFDB or .npy, from 5 s to days) in windows of so many seconds (5 to 600), a row each under the id NAME@START.
+    /// Measure long recordings (from 5 s to days) in windows of so many seconds (5 to 600), a row each under the id NAME@START. WFDB, EDF, ISHNE and
+    /// .npy are read window by window; other kinds, and WFDB in segments or packed (FLAC), are held in memory one at a time.
     #[arg(long, value_name = "SECONDS", value_parser = windows::seconds)]
     window: Option<f64>,
     #[command(flatten)]
@@ -152,11 +153,18 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     let thresholds: Thresholds = args.thresholds.parse()?;
     let given = args.said.given()?;
     if let Some(seconds) = args.window {
-        let recordings = windows::open(&args.inputs, given, seconds)?;
+        let (recordings, passed_over) = windows::open(&args.inputs, given, seconds, args.taking.skip_unreadable)?;
         let mut sink = Sink::new(args, globals)?;
+        sink.passed_over = passed_over;
+        let columns = args.taking.columns();
         let progress = Progress::new(globals.quiet || sink.text);
-        windows::each(recordings, seconds, &thresholds, &progress, &mut |id, measured| {
-            sink.take(id, measured, &vec![String::new(); args.taking.columns().len()], json!({}))?;
+        windows::each(recordings, seconds, &thresholds, &progress, &mut |id, measured, notes| {
+            // What a file says is of all of it; what was done to read it is said of every window.
+            let field = |name: &String| if name == "file_notes" { notes.join("; ") } else { String::new() };
+            let fields: Vec<String> = columns.iter().map(field).collect();
+            let said = if notes.is_empty() { json!({}) } else { json!({ "file_notes": notes.join("; ") }) };
+            notes.iter().for_each(|note| *sink.notes.entry(note.clone()).or_default() += 1);
+            sink.take(id, measured, &fields, said)?;
             Ok(!(sink.only_prints() && unread()))
         })?;
         progress.finish();

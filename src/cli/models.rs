@@ -5,13 +5,14 @@ use super::console::complain;
 use super::labels::{LabelOptions, targets};
 use super::outputs::{Column, columns, narrowed};
 use super::provenance::{Input, program_file};
-use crate::dataset::{Dataset, InputKind, Part, Split, SplitBy, Target};
+use crate::dataset::{Dataset, InputKind, Part, Place, Row, Split, SplitBy, Target, TargetKind, Transform};
 use crate::ecg::leads::LEADS;
 use crate::files::digest::sha256_file;
 use crate::nn::{Loss, Model, load_model};
 use crate::report::findings::words_for_the_mean;
 use crate::{Error, Result};
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
 /// The file of a model that is named on the command line: a path, or the name of a shipped model.
 pub(super) fn model_path(name: &str) -> std::result::Result<PathBuf, std::convert::Infallible> {
@@ -73,6 +74,11 @@ impl ModelOptions {
         self.labels.put(Dataset::open(path)?, globals)
     }
 
+    /// Puts the labels that are given beside what is known of ECGs.
+    pub fn labelled(&self, facts: Dataset, globals: &Globals) -> Result<Dataset> {
+        self.labels.put(facts, globals)
+    }
+
     /// Reads models, each with the output asked for, or with every one as a model of its own.
     pub fn load_all<'a>(&self, paths: impl IntoIterator<Item = &'a PathBuf>, dataset: &Dataset) -> Result<Vec<Loaded>> {
         let mut all = Vec::new();
@@ -86,6 +92,34 @@ impl ModelOptions {
     pub fn load(&self, path: &Path, dataset: &Dataset) -> Result<Vec<Loaded>> {
         let whole = self.load_any(path, dataset)?;
         let example = [LEADS.len(), whole.input.samples()];
+        self.each(whole, path, example)
+    }
+
+    /// A model by itself, looking at what it says, or at what is asked for where it says nothing.
+    pub fn load_alone(&self, path: &Path) -> Result<Model> {
+        let model = load_model(path, self.arch.as_deref())?;
+        let input = match (self.input, model.input) {
+            (None, None) => None,
+            (asked, own) => Some(chosen("input", path, asked, own)?),
+        };
+        Ok(Model { input, ..model })
+    }
+
+    /// The outputs asked for of a model that looks at examples of a shape, with what is known of ECGs that are in no dataset: their values need not be.
+    pub fn load_given(&self, path: &Path, model: Model, example: [usize; 2], facts: &Dataset) -> Result<Vec<Loaded>> {
+        let target = match self.asked_target(path, &model, facts)? {
+            Some(target) => target,
+            None => Target::own(UNNAMED.clone())?,
+        };
+        if self.labels.any() {
+            facts.check_target(target)?;
+        }
+        let whole = Self::whole(path, model.input.unwrap_or(InputKind::Rhythm), model, target, &example)?;
+        self.each(whole, path, example)
+    }
+
+    /// The outputs asked for, each as a model of one output.
+    fn each(&self, whole: Loaded, path: &Path, example: [usize; 2]) -> Result<Vec<Loaded>> {
         let of_file = |error: Error| match error {
             Error::Usage(what) => Error::Usage(format!("{}: {what}", path.display())),
             other => Error::format(path, other.to_string()),
@@ -131,13 +165,26 @@ impl ModelOptions {
     /// Reads a model of as many outputs as its target has.
     pub fn load_any(&self, path: &Path, dataset: &Dataset) -> Result<Loaded> {
         let model = load_model(path, self.arch.as_deref())?;
-        let asked = self.target.as_deref().map(|list| Target::several(&targets(list, self.loss, dataset)?)).transpose()?;
-        // With --column, --target says what that output predicts.
-        let own = model.target.filter(|own| !(asked.is_some() && own.width() > 1));
-        let target = chosen("target", path, asked, own)?;
+        let target = self.asked_target(path, &model, dataset)?;
+        let target = target.ok_or_else(|| Error::Usage(format!("{}: the file does not say its target: --target", path.display())))?;
         let input = chosen("input", path, self.input, model.input)?;
         dataset.check_target(target)?;
-        let columns = model.network.program().columns(&[LEADS.len(), input.samples()]);
+        Self::whole(path, input, model, target, &[LEADS.len(), input.samples()])
+    }
+
+    /// What a model predicts, by itself or as is asked; `None` where neither says.
+    fn asked_target(&self, path: &Path, model: &Model, dataset: &Dataset) -> Result<Option<Target>> {
+        let asked = self.target.as_deref().map(|list| Target::several(&targets(list, self.loss, dataset)?)).transpose()?;
+        // With --column, --target says what that output predicts.
+        match (asked, model.target.filter(|own| !(asked.is_some() && own.width() > 1))) {
+            (None, None) => Ok(None),
+            (asked, own) => chosen("target", path, asked, own).map(Some),
+        }
+    }
+
+    /// A model whose network must have as many outputs as its target.
+    fn whole(path: &Path, input: InputKind, model: Model, target: Target, example: &[usize; 2]) -> Result<Loaded> {
+        let columns = model.network.program().columns(example);
         let columns = columns.map_err(|error| Error::format(path, error.to_string()))?;
         if columns != target.width() && target.width() > 1 {
             let what = format!("{}: the network has {columns} outputs, '{target}' needs {}", path.display(), target.width());
@@ -162,6 +209,18 @@ impl ModelOptions {
         program_file(&mut self.arch).into_iter().chain(self.labels.file()).collect()
     }
 }
+
+/// What a network predicts of which nobody says what that is.
+static UNNAMED: LazyLock<Row> = LazyLock::new(|| Row {
+    name: "output".into(),
+    title: "the network's output".into(),
+    unit: String::new(),
+    kind: TargetKind::Regression,
+    column: "output".into(),
+    transform: Transform::None,
+    classes: Vec::new(),
+    place: Place::Unknown,
+});
 
 /// What the file says, or what was asked for where it says nothing.
 fn chosen<T: PartialEq + Copy>(what: &str, path: &Path, asked: Option<T>, own: Option<T>) -> Result<T> {

@@ -49,6 +49,11 @@ pub(super) fn targets(model: &Model) -> Vec<Target> {
     model.outputs().unwrap_or_default()
 }
 
+/// What one output of a model predicts, where it says so.
+pub(super) fn output(model: &Model, column: usize) -> Option<Target> {
+    targets(model).get(column).copied().or(model.target)
+}
+
 /// The outputs that a command is about, for examples of a shape (without the batch axis).
 ///
 /// # Errors

@@ -1,13 +1,17 @@
 //! `cardiograd perturb`.
 
+use super::console::complain;
+use super::given::{Given, Subject, is_dataset, subjects};
+use super::inputs::InputOptions;
 use super::method_options::{left_out_json, tell_left_out};
 use super::models::{Loaded, ModelOptions, names_differ, warn_if_worse_than_mean};
 use super::numbers::{ECGS, ROUNDS, up_to};
 use super::provenance::{Files, Input, Recorded, record_at, tell_of_earlier_work};
 use super::{Globals, Progress, print};
-use crate::atomic::AtomicFolder;
+use crate::atomic::{self, AtomicFolder};
 use crate::attribution::catalogue::{LeftOut, able};
 use crate::attribution::{Method, Settings as AttributionSettings};
+use crate::audit::provenance::Digested;
 use crate::dataset::{Dataset, InputKind, Part};
 use crate::evaluation::perturbation::PerturbationSettings;
 use crate::evaluation::scores::Scoring;
@@ -15,9 +19,11 @@ use crate::files::npz::NpzWriter;
 use crate::nn::Examples;
 use crate::progress::Report;
 use crate::report::study_tables::named;
+use crate::report::tables::{Cell, Table};
 use crate::study::{Judge, Perturbed, area_table, scorings, write_area_tables};
 use crate::{Error, Result};
-use ndarray::Array1;
+use ndarray::{Array1, Array3};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// Arguments of `cardiograd perturb`.
@@ -26,8 +32,10 @@ pub struct Args {
     /// Models: the project's own files, or PyTorch state dicts with --arch, --target and --input.
     #[arg(required = true, value_parser = super::models::model_path)]
     models: Vec<PathBuf>,
-    /// The dataset; ECGs are taken from its test part.
-    #[arg(long, value_name = "DATASET")]
+    /// The dataset, of which ECGs are taken from the test part; or a recording of any kind, a folder of recordings or an array .npy or .npz, of which
+    /// all are taken. Those with a value of what is predicted, measured or in the labels, are scored by it; where none has one, by the change of the
+    /// prediction.
+    #[arg(long, value_name = "DATASET|RECORDING|X.npy")]
     data: PathBuf,
     /// Methods separated by commas, or `all`: the nine and `random`.
     #[arg(long, short, value_name = "LIST")]
@@ -43,6 +51,8 @@ pub struct Args {
     seed: u64,
     #[command(flatten)]
     options: ModelOptions,
+    #[command(flatten)]
+    inputs: InputOptions,
     /// The folder of the results; it must not exist. A killed run is continued by running it again.
     #[arg(long, short, value_name = "DIR")]
     output: PathBuf,
@@ -82,19 +92,96 @@ fn curves_of(args: &Args, globals: &Globals) -> Result<(AtomicFolder, Vec<Pertur
     if args.ecgs == 0 {
         return Err(Error::Usage("no ECG asked for: -n takes a number from 1".into()));
     }
+    if !is_dataset(&args.data) {
+        let mut subjects = subjects(&args.models, &args.data, &args.options, &args.inputs, globals)?;
+        subjects.sort_by_key(|subject| subject.loaded.target);
+        let works = subjects.iter().map(|subject| Work::given(subject, args, globals)).collect::<Result<Vec<_>>>()?;
+        let made = judged(args, &methods, &works, globals)?;
+        write_ids(made.0.partial(), &subjects, &works)?;
+        return Ok(made);
+    }
+    if args.inputs.any() {
+        let what = "is a dataset, which says itself what its ECGs are: options of ECGs are for recordings and arrays";
+        return Err(Error::Usage(format!("{} {what}", args.data.display())));
+    }
     let dataset = args.options.dataset(&args.data, globals)?;
     let mut subjects = args.options.load_all(&args.models, &dataset)?;
     subjects.sort_by_key(|subject| subject.target);
-    names_differ(subjects.iter().map(|subject| subject.name.as_str()))?;
-    let programs = subjects.iter().map(|subject| subject.model.network.program());
-    let (methods, left_out) = able(&methods, args.method != "all", programs, &AttributionSettings::default())?;
-    tell_left_out(&left_out, globals);
     let kinds: Vec<InputKind> = subjects.iter().map(|subject| subject.input).collect();
+    let works = subjects.iter().map(|subject| Work::of_dataset(subject, args, &dataset)).collect::<Result<Vec<_>>>()?;
     dataset.check_arrays(&args.data, &kinds)?;
+    judged(args, &methods, &works, globals)
+}
+
+/// What is perturbed with one network.
+struct Work<'a> {
+    loaded: &'a Loaded,
+    inputs: Box<dyn Fn(&[usize]) -> Result<Array3<f32>> + Sync + 'a>,
+    /// The ECGs, by their numbers in the dataset, file or folder, and the values of what is predicted; NaN where none of them is known.
+    ecgs: Vec<usize>,
+    truth: Vec<f64>,
+    /// The deviation of those of the training part; NaN where it is not known.
+    sd: f64,
+    /// What tells these ECGs from others.
+    identity: String,
+}
+
+impl<'a> Work<'a> {
+    /// The test part of a dataset.
+    fn of_dataset(loaded: &'a Loaded, args: &Args, dataset: &'a Dataset) -> Result<Self> {
+        let split = loaded.split(dataset, Some(loaded.split_seed(args.seed)))?;
+        let mut test = Examples::of(dataset, &split, Part::Test, loaded.target);
+        test.ecgs.truncate(args.ecgs);
+        test.values.truncate(args.ecgs);
+        if test.is_empty() {
+            let what = format!("{}: no ECG of the test part has a value for {}", args.data.display(), loaded.target);
+            return Err(Error::Data(what));
+        }
+        let train = Examples::of(dataset, &split, Part::Train, loaded.target).values;
+        let input = loaded.input;
+        Ok(Work {
+            loaded,
+            inputs: Box::new(move |ecgs| dataset.inputs(ecgs, input)),
+            ecgs: test.ecgs,
+            truth: test.values,
+            sd: crate::study::deviation(&train),
+            identity: format!("{:?}", dataset.manifest().map(|manifest| &manifest.digests)),
+        })
+    }
+
+    /// ECGs that are in no dataset: those of which the value is known, or all where it is of none.
+    fn given(Subject { loaded, given }: &'a Subject, args: &Args, globals: &Globals) -> Result<Self> {
+        let (given, target): (&Given, _) = (given, loaded.target);
+        let numbers = given.ecgs.numbers(0..given.ecgs.len());
+        let value = |row: usize| given.facts.target(row, target).filter(|value| value.is_finite());
+        let mut known: Vec<(usize, f64)> = numbers.iter().enumerate().filter_map(|(row, number)| Some((*number, value(row)?))).collect();
+        if known.is_empty() {
+            if args.options.any_labels() && !target.is_measurement() {
+                return Err(Error::Data(format!("{}: the labels have a value for {target} of none of its ECGs", args.data.display())));
+            }
+            if !globals.quiet {
+                complain(format_args!("note: no value of {target} is known for these ECGs: the change of the prediction is scored\n"));
+            }
+            known = numbers.into_iter().map(|number| (number, f64::NAN)).collect();
+        }
+        known.truncate(args.ecgs);
+        let (ecgs, truth) = known.into_iter().unzip();
+        let digest = Digested::of("data", &args.data)?.sha256;
+        let identity = format!("{digest} {:?}", args.inputs);
+        Ok(Work { loaded, inputs: Box::new(|ecgs| given.inputs(ecgs)), ecgs, truth, sd: f64::NAN, identity })
+    }
+}
+
+/// The curves of everything that is to be perturbed.
+fn judged(args: &Args, methods: &[Method], works: &[Work<'_>], globals: &Globals) -> Result<(AtomicFolder, Vec<Perturbed>, Vec<LeftOut>)> {
+    names_differ(works.iter().map(|work| work.loaded.name.as_str()))?;
+    let programs = works.iter().map(|work| work.loaded.model.network.program());
+    let (methods, left_out) = able(methods, args.method != "all", programs, &AttributionSettings::default())?;
+    tell_left_out(&left_out, globals);
     let folder = AtomicFolder::resume(&args.output)?;
     // Curves are written at the end: what an earlier run has left of them may be of other models or methods.
     folder.empty()?;
-    match fill(args, &methods, &dataset, &subjects, &folder, globals) {
+    match fill(args, &methods, works, &folder, globals) {
         // What a kill or a full disk leaves is gone on with; what was asked wrongly leaves nothing.
         Err(error) if !folder.is_continued() && !matches!(error, Error::Io { .. }) => {
             folder.discard();
@@ -102,28 +189,21 @@ fn curves_of(args: &Args, globals: &Globals) -> Result<(AtomicFolder, Vec<Pertur
         }
         outcome => {
             let networks = outcome?;
-            subjects.iter().for_each(|subject| warn_if_worse_than_mean(&subject.model, globals));
+            works.iter().for_each(|work| warn_if_worse_than_mean(&work.loaded.model, globals));
             Ok((folder, networks, left_out))
         }
     }
 }
 
 /// Perturbs every model and writes curves and tables.
-fn fill(
-    args: &Args,
-    methods: &[Method],
-    dataset: &Dataset,
-    subjects: &[Loaded],
-    folder: &AtomicFolder,
-    globals: &Globals,
-) -> Result<Vec<Perturbed>> {
+fn fill(args: &Args, methods: &[Method], works: &[Work<'_>], folder: &AtomicFolder, globals: &Globals) -> Result<Vec<Perturbed>> {
     let progress = Progress::new(globals.quiet);
     let mut networks = Vec::new();
-    for subject in subjects {
-        let mut found = perturbed(args, methods, dataset, subject, folder, &|step| progress.step(step))?;
-        write_curves(&folder.partial().join("curves").join(&subject.name), &found)?;
-        if subjects.iter().filter(|other| other.target == subject.target).count() == 1 {
-            found.name = subject.target.name().into();
+    for work in works {
+        let mut found = perturbed(args, methods, work, folder, &|step| progress.step(step))?;
+        write_curves(&folder.partial().join("curves").join(&work.loaded.name), &found)?;
+        if works.iter().filter(|other| other.loaded.target == work.loaded.target).count() == 1 {
+            found.name = work.loaded.target.name().into();
         }
         networks.push(found);
     }
@@ -131,51 +211,45 @@ fn fill(
     Ok(networks)
 }
 
-fn perturbed(
-    args: &Args,
-    methods: &[Method],
-    dataset: &Dataset,
-    subject: &Loaded,
-    folder: &AtomicFolder,
-    report: Report<'_>,
-) -> Result<Perturbed> {
-    let Loaded { name, model, target, input, digest, column } = subject;
-    let split = subject.split(dataset, Some(subject.split_seed(args.seed)))?;
-    let mut test = Examples::of(dataset, &split, Part::Test, *target);
-    test.ecgs.truncate(args.ecgs);
-    test.values.truncate(args.ecgs);
-    if test.is_empty() {
-        return Err(Error::Data(format!("{}: no ECG of the test part has a value for {target}", args.data.display())));
-    }
-    let inputs = |ecgs: &[usize]| dataset.inputs(ecgs, *input);
+fn perturbed(args: &Args, methods: &[Method], work: &Work<'_>, folder: &AtomicFolder, report: Report<'_>) -> Result<Perturbed> {
+    let Loaded { name, model, target, digest, column, .. } = work.loaded;
     let attribution =
         AttributionSettings { seed: args.seed, target: target.index().wrapping_add(*column as u32), ..AttributionSettings::default() };
     let perturbation = PerturbationSettings { iterations: args.iterations, seed: args.seed, ..PerturbationSettings::default() };
     let judge = Judge {
         network: &model.network,
-        inputs: &inputs,
+        inputs: &*work.inputs,
         methods,
         attribution: &attribution,
         perturbation: &perturbation,
         kept: &[],
-        perturbed: &test.ecgs,
+        perturbed: &work.ecgs,
     };
     // One output of a network has a place of its own in the cache, and draws of its own as `explain` makes them.
-    let identity = format!(
-        "{digest}{} {:?}",
-        if *column > 0 { format!(" output {column}") } else { String::new() },
-        dataset.manifest().map(|manifest| &manifest.digests)
-    );
+    let output = if *column > 0 { format!(" output {column}") } else { String::new() };
+    let identity = format!("{digest}{output} {}", work.identity);
     let judged = judge.run(&folder.beside(format!("{name}.cache")), &identity, &format!("perturbing {name}"), report)?;
-    let train = Examples::of(dataset, &split, Part::Train, *target).values;
     Ok(Perturbed {
         name: name.clone(),
-        ecgs: test.ecgs.iter().map(|ecg| *ecg as u64).collect(),
-        truth: test.values,
-        sd: crate::study::deviation(&train),
+        ecgs: work.ecgs.iter().map(|ecg| *ecg as u64).collect(),
+        truth: work.truth.clone(),
+        sd: work.sd,
         kind: target.kind(),
         methods: judged.curves.into_iter().map(|(method, curves)| (method.to_string(), curves)).collect(),
     })
+}
+
+/// Which ECGs the numbers are.
+fn write_ids(folder: &Path, subjects: &[Subject], works: &[Work<'_>]) -> Result<()> {
+    let mut ids: BTreeMap<usize, String> = BTreeMap::new();
+    for (subject, work) in subjects.iter().zip(works) {
+        let ecgs = &subject.given.ecgs;
+        let numbers = ecgs.numbers(0..ecgs.len()).into_iter().enumerate();
+        ids.extend(numbers.filter(|(_, number)| work.ecgs.contains(number)).map(|(row, number)| (number, ecgs.id(row))));
+    }
+    let mut table = Table::new("ECGs", ["ecg", "id"]);
+    table.rows.extend(ids.into_iter().map(|(number, id)| vec![Cell::number(number as f64, 0), Cell::text(id)]));
+    atomic::write(folder.join("ecgs.csv"), table.csv().as_bytes())
 }
 
 /// One `.npz` per method: `predictions` (n, iterations + 1), `truth` (n), `ecgs` (n).
@@ -211,7 +285,11 @@ fn tell(args: &Args, networks: &[Perturbed], left_out: &[LeftOut], globals: &Glo
         }
         return print(format!("{told:#}"));
     }
-    print(format!("Area under the error curve to iteration 15, {} as in table4.csv:", named(first)))?;
+    let what = match networks.iter().all(Perturbed::is_unknown) {
+        true => "Area under the curve of the prediction's change |f(x′) − f(x)| to iteration 15, as in table4.csv:".to_owned(),
+        false => format!("Area under the error curve to iteration 15, {} as in table4.csv:", named(first)),
+    };
+    print(what)?;
     table.plain().lines().try_for_each(print)?;
     let excluded: usize = networks.iter().map(|network| network.excluded().len()).sum();
     let ecgs: Vec<String> = networks.iter().map(|network| format!("{} {}", network.ecgs.len(), network.name)).collect();

@@ -30,27 +30,49 @@ impl Command {
     /// Where the command reads and writes.
     pub(super) fn places(&self) -> Places {
         match self {
+            #[cfg(feature = "cli")]
             Command::Study(args) => Places::recorded(args, |path| Output::Folder(path, Vec::new())),
+            #[cfg(feature = "cli")]
             Command::Plan(args) => args.places(),
+            #[cfg(feature = "cli")]
             Command::Merge(args) => args.places(),
+            #[cfg(feature = "cli")]
             Command::Bench(args) => args.places(),
+            #[cfg(feature = "cli")]
             Command::Generate(args) => args.places(),
+            #[cfg(feature = "cli")]
             Command::Measure(args) => args.places(),
+            #[cfg(feature = "cli")]
             Command::Import(args) => args.places(),
+            #[cfg(feature = "cli")]
             Command::Train(args) => args.places(),
             Command::Predict(args) => Places::recorded(args, Output::File),
             Command::Explain(args) => Places::recorded(args, Output::File),
+            #[cfg(feature = "cli")]
             Command::Trace(args) => Places::recorded(args, Output::NewFolder),
+            #[cfg(feature = "cli")]
             Command::Perturb(args) => Places::recorded(args, Output::NewFolder),
+            #[cfg(feature = "cli")]
             Command::Audit(args) => args.places(),
+            #[cfg(feature = "cli")]
             Command::Challenge(args) => args.places(),
+            #[cfg(feature = "cli")]
             Command::Convert(args) => args.places(),
+            #[cfg(feature = "cli")]
             Command::Export(args) => args.places(),
+            #[cfg(feature = "cli")]
             Command::Render(args) => args.places(),
+            #[cfg(feature = "cli")]
+            Command::Report(args) => args.places(),
+            #[cfg(feature = "cli")]
             Command::Survey(args) => args.places(),
+            #[cfg(feature = "cli")]
             Command::Models(args) => args.places(),
+            #[cfg(feature = "cli")]
             Command::Evaluate(args) => args.places(),
-            Command::Run(_) | Command::Status(_) | Command::Verify(_) | Command::Inspect(_) => Places::default(),
+            #[cfg(feature = "cli")]
+            Command::Run(_) | Command::Status(_) => Places::default(),
+            Command::Verify(_) | Command::Inspect(_) => Places::default(),
         }
     }
 }

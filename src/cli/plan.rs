@@ -161,8 +161,9 @@ fn tell(settings: &StudySettings, calibration: &MachineCalibration, tasks: &[Tas
             .sum::<usize>() as f64
     });
     let points = 12.0 * settings.input.samples() as f64;
-    let maps = settings.targets.len() as f64 * settings.methods.len() as f64 * settings.heatmap_ecgs as f64 * points * 4.0;
-    let curves = (settings.targets.len() * settings.methods.len() * settings.perturb_ecgs * (settings.iterations + 1) * 4) as f64;
+    let outputs = settings.outputs()?.len();
+    let maps = outputs as f64 * settings.methods.len() as f64 * settings.heatmap_ecgs as f64 * points * 4.0;
+    let curves = (outputs * settings.methods.len() * settings.perturb_ecgs * (settings.iterations + 1) * 4) as f64;
     // A dataset lies there in parts and joined; an ECG of 10 s takes more memory than a beat.
     let disk = 2.0 * ecgs * ECG_BYTES + maps + 2.0 * curves + settings.targets.len() as f64 * 4.0 * 7e6;
     let memory = calibration.memory_mb + if settings.input == InputKind::Rhythm { 500.0 } else { 0.0 };

@@ -13,7 +13,7 @@ use crate::dataset::InputKind;
 use crate::ecg::Measurements;
 use crate::ecg::axes::Axes;
 use crate::ecg::leads::{INDEPENDENT, LEADS, RATE, twelve};
-use crate::evaluation::scores::{Scoring, scores, usable};
+use crate::evaluation::scores::{END, Scoring, area, scores, usable};
 use crate::files::atomic::{self, OutputLock};
 use crate::files::npy::{self, NpyArray};
 use crate::files::npz;
@@ -391,10 +391,9 @@ fn curves(files: &[PathBuf], bands: bool, style: Style) -> Result<Svg> {
         return Err(Error::Data("no ECG of these curves can be scored: measured values are 0 or predictions are not finite".into()));
     }
     let scored: Vec<Array2<f64>> = views.iter().map(|view| scores(*view, &truth, 1.0, scoring, &rows)).collect();
-    let names = read.into_iter().map(|curve| curve.0).collect();
-    Ok(curve_chart::curve_panels(
-        &[LabelledCurves { title: format!("{} ECGs", rows.len()), scoring, methods: names, curves: analysis::curves(&scored, scoring, 1) }],
-        bands,
-        style,
-    ))
+    let methods: Vec<String> = read.into_iter().map(|curve| curve.0).collect();
+    let curves = analysis::curves(&scored, scoring, 1);
+    let classes = analysis::classes(&methods, &curves.iter().map(|curve| area(&curve.mean, END)).collect::<Vec<f64>>());
+    let panel = LabelledCurves { title: format!("{} ECGs", rows.len()), scoring, methods, curves, classes };
+    Ok(curve_chart::curve_panels(&[panel], bands, style))
 }

@@ -2,12 +2,16 @@
 
 use crate::ecg::read::wfdb;
 use crate::files::digest::sha256_file;
+use crate::intake::{self, Most};
 use crate::{Error, Result};
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
+
+/// A line of some 150 bytes a recording.
+const TAKEN: Most = Most { bytes: 1 << 34, of: "the list of what an import took" };
 
 /// A file of a recording: the recording's number, the digest (empty for a file that could not be read), and the path.
 type Line = (usize, String, PathBuf);
@@ -27,7 +31,7 @@ impl Taken {
     /// [`Error::Data`] naming a file that changed; [`Error::Io`]; [`Error::Format`] for a damaged list.
     pub fn open(path: PathBuf, done: usize) -> Result<Self> {
         let io = |source| Error::io(&path, source);
-        let text = if done == 0 { String::new() } else { std::fs::read_to_string(&path).map_err(io)? };
+        let text = if done == 0 { String::new() } else { intake::text(&path, TAKEN)? };
         let (mut files, mut kept) = (BTreeMap::new(), String::new());
         // A kill may have cut the last line; what is behind the recordings dealt with was about to be taken.
         for line in text.split_inclusive('\n').filter(|line| line.ends_with('\n')) {

@@ -7,7 +7,7 @@ use super::provenance::{OUTPUT, Recorded, options};
 use super::{Arguments, Command, Globals, Tone, explain, perturb, predict, print, print_toned, study, trace, train};
 use crate::atomic::WorkFolder;
 use crate::audit::compare::{BOUND_F32, Difference, compare};
-use crate::audit::digest::{has_kernel, kernel};
+use crate::audit::digest::{is_kernel, kernel};
 use crate::audit::provenance::{Finding, Kind, Record, record_of};
 use crate::{Error, Result};
 use clap::Parser;
@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 
 /// Exit codes, for `--help`.
 const EXIT_CODES: &str = "Exit code 0: made again and the same. 1: verified to be different; each finding is a line. 2: wrong usage. 3: not verified, since it could \
-                          not be compared: inputs gone, made by another version, on a kernel that this machine has not, or by a command that fails now. \
+                          not be compared: inputs gone, made by another version, or by a command that fails now. Any machine can tell: every kernel gives the same bytes. \
                           With --digests, 0 says that the digests are as recorded and no more: whoever changes a result can change its record.";
 
 /// Arguments of `cardiograd verify`.
@@ -63,8 +63,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
 }
 
 fn verdict(args: &Args, record: &Record, globals: &Globals) -> Result<Verdict> {
-    let elsewhere = !args.digests && record.kernel != kernel() && has_kernel(&record.kernel);
-    let mut verdict = if elsewhere { on_its_kernel(args, record, globals)? } else { verify(args, record, globals)? };
+    let mut verdict = verify(args, record, globals)?;
     verdict.findings.sort_by_key(|finding| finding.kind);
     Ok(verdict)
 }
@@ -152,44 +151,6 @@ fn some(findings: &[&String]) -> String {
     if more == 0 { few.join("; ") } else { format!("{}; and {more} more", few.join("; ")) }
 }
 
-/// The verdict of this program started anew on the kernel of the record: a process keeps the kernel that it starts with.
-fn on_its_kernel(args: &Args, record: &Record, globals: &Globals) -> Result<Verdict> {
-    let program = std::env::current_exe().map_err(|source| Error::io("this program", source))?;
-    let mut command = std::process::Command::new(&program);
-    command.env("CARDIOGRAD_KERNEL", &record.kernel).arg("verify").arg("--json");
-    for (option, paths) in [("--model", &args.model), ("--input", &args.input), ("--data", &args.data)] {
-        for path in paths {
-            command.arg(option).arg(path);
-        }
-    }
-    if let Some(path) = &args.record {
-        command.arg("--record").arg(path);
-    }
-    if let Some(threads) = globals.threads {
-        command.arg("--threads").arg(threads.to_string());
-    }
-    let output = command.arg("--").arg(&args.result).output().map_err(|source| Error::io(&program, source))?;
-    let error = || String::from_utf8_lossy(&output.stderr).lines().last().unwrap_or_default().trim_start_matches("cardiograd: ").to_owned();
-    let told: serde_json::Value = match serde_json::from_slice(&output.stdout) {
-        Ok(told) => told,
-        Err(_) if output.status.code() == Some(2) => return Err(Error::Usage(error())),
-        Err(_) => return Err(Error::Data(format!("on the kernel {}: {}", record.kernel, error()))),
-    };
-    let list = |name: &str| -> Vec<String> { serde_json::from_value(told[name].clone()).unwrap_or_default() };
-    let kind = |name: &str| match name {
-        "changed" => Kind::Changed,
-        "missing" => Kind::Missing,
-        "extra" => Kind::Extra,
-        _ => Kind::Record,
-    };
-    let findings: Vec<Finding> = list("kinds").iter().zip(list("problems")).map(|(name, text)| Finding::new(kind(name), text)).collect();
-    let mut verdict = Verdict { findings, reasons: list("not_compared"), notes: list("notes"), kernel: record.kernel.clone() };
-    if told["outcome"] != verdict.outcome(args) {
-        verdict.reasons.push(format!("what was found on the kernel {} was not understood", record.kernel));
-    }
-    Ok(verdict)
-}
-
 fn find(args: &Args) -> Result<Record> {
     if !args.result.exists() {
         return Err(Error::Data(format!("there is no result {}", args.result.display())));
@@ -237,9 +198,6 @@ fn verify(args: &Args, record: &Record, globals: &Globals) -> Result<Verdict> {
         verdict.findings.extend(outputs);
         return Ok(verdict);
     }
-    if !record.kernel.is_empty() && record.kernel != kernel() {
-        verdict.reasons.push(format!("it was made on the kernel {:?}, which this machine has not; this is {}", record.kernel, kernel()));
-    }
     if record.version != VERSION {
         verdict.reasons.push(format!("it was made by {:?}, this is {VERSION}: the same bytes cannot be asked for", record.version));
     }
@@ -284,9 +242,13 @@ impl Making<'_> {
         let (files, seed) = match command {
             Command::Explain(args) => known(args),
             Command::Predict(args) => known(args),
+            #[cfg(feature = "cli")]
             Command::Train(args) => known(args),
+            #[cfg(feature = "cli")]
             Command::Perturb(args) => known(args),
+            #[cfg(feature = "cli")]
             Command::Study(args) => known(args),
+            #[cfg(feature = "cli")]
             Command::Trace(args) => known(args),
             _ => {
                 return Err(Error::Unverified(format!(
@@ -347,6 +309,9 @@ impl Making<'_> {
             if given != record.arguments {
                 say(format!("its options are not as {} writes them", record.command));
             }
+            if !is_kernel(&record.kernel) {
+                say(format!("{:?} is no kernel", record.kernel));
+            }
         }
         if record.outputs.is_empty() {
             say("it names no file of the result".to_owned());
@@ -368,9 +333,13 @@ impl Making<'_> {
         match command {
             Command::Explain(args) => explain::make(&self.moved(args, &again), &quiet)?,
             Command::Predict(args) => predict::make(&self.moved(args, &again), &quiet)?,
+            #[cfg(feature = "cli")]
             Command::Trace(args) => trace::make(&self.moved(args.named(), &again))?,
+            #[cfg(feature = "cli")]
             Command::Train(args) => train::make(&self.moved(args, &again), &quiet)?,
+            #[cfg(feature = "cli")]
             Command::Perturb(args) => perturb::make(&self.moved(args, &again), &quiet)?,
+            #[cfg(feature = "cli")]
             Command::Study(args) => {
                 study::lend(&self.args.result, &again)?;
                 study::make(&self.moved(args, &again), &quiet)?;
@@ -390,17 +359,13 @@ impl Making<'_> {
         args
     }
 
-    /// What the differences say. On another kernel, or by another version, only what is farther apart than kernels explain is known to be
-    /// different, and nothing is known to be the same.
+    /// What the differences say. By another version nothing is known to be the same, or to be different.
     fn judge(&self, differences: &[Difference], outputs: Vec<Finding>, verdict: &mut Verdict) {
         let comparable = verdict.reasons.is_empty();
-        let same_version = self.record.version == VERSION;
-        let beyond = |d: &Difference| d.bound.is_some_and(|bound| d.relative > bound);
-        let wrong = |d: &&Difference| comparable || (same_version && (d.kind != Kind::Changed || beyond(d)));
         // What both say is said once: of a file that is new, and of one that is gone.
         let twice = |finding: &Finding| matches!(finding.kind, Kind::Extra) || finding.text.ends_with("it is not there");
         verdict.findings.extend(outputs.into_iter().filter(|finding| !comparable || !twice(finding)));
-        verdict.findings.extend(differences.iter().filter(wrong).map(|d| {
+        verdict.findings.extend(differences.iter().filter(|_| comparable).map(|d| {
             let place = if d.place.is_empty() { "the result" } else { d.place.as_str() };
             let text = match d.kind {
                 Kind::Changed => format!("{place}, made again: {}", d.problem),
@@ -415,7 +380,9 @@ impl Making<'_> {
         }));
         if comparable {
             let note = if self.record.command == "study" { " from its own dataset and models, which were not made again" } else { "" };
-            verdict.notes.push(format!("made again on {}{note}: the same bytes", verdict.kernel));
+            let from = &self.record.kernel;
+            let made_on = if *from == verdict.kernel { String::new() } else { format!(" (made on {from})") };
+            verdict.notes.push(format!("made again on {}{made_on}{note}: the same bytes", verdict.kernel));
         } else {
             let most =
                 differences.iter().filter(|d| d.bound.is_some()).fold(0.0, |most, d| crate::evaluation::ranks::larger(most, d.relative));
@@ -423,7 +390,7 @@ impl Making<'_> {
                 (true, _) => "the same bytes".to_owned(),
                 (false, other) => {
                     let tables = if other { "; tables and pictures differ, and are not compared" } else { "" };
-                    format!("rows differ by up to {most:.1e} of their norm, {BOUND_F32:.0e} being what kernels explain{tables}")
+                    format!("rows differ by up to {most:.1e} of their norm, {BOUND_F32:.0e} being what rounding explains{tables}")
                 }
             };
             verdict.reasons.push(format!("made again on {} by {VERSION}: {far}", verdict.kernel));

@@ -28,21 +28,25 @@ pub(super) fn seconds(text: &str) -> std::result::Result<f64, String> {
     }
 }
 
-/// Opens the recordings of the inputs to be read in windows.
+/// Opens the recordings of the inputs to be read in windows; with them why others were passed over, if they may be.
 ///
 /// # Errors
 /// As [`Windows::open`]; [`Error::Usage`] for two recordings of one name.
-pub(super) fn open(inputs: &[PathBuf], given: Given, seconds: f64) -> Result<Vec<Windows>> {
-    let mut all = Vec::new();
-    for path in files(inputs)? {
-        all.append(&mut Windows::open(&path, given.clone(), seconds)?);
+pub(super) fn open(inputs: &[PathBuf], given: Given, seconds: f64, skip: bool) -> Result<(Vec<Windows>, Vec<String>)> {
+    let (mut all, mut passed_over) = (Vec::new(), Vec::new());
+    for path in inputs {
+        let mut refused = |error: Error| {
+            passed_over.push(error.to_string());
+            if skip { Ok(()) } else { Err(error) }
+        };
+        all.append(&mut Windows::open_some(path, given.clone(), seconds, &mut refused)?);
     }
     let mut seen = HashSet::new();
     if let Some(twice) = all.iter().find(|windows| !seen.insert(windows.id().to_owned())) {
         let text = format!("two recordings are called '{}': measure them apart, every row needs an id of its own", twice.id());
         return Err(Error::Usage(text));
     }
-    Ok(all)
+    Ok((all, passed_over))
 }
 
 /// Measures every window and hands it on in order, under the id `NAME@START` (START in s), until `take` wants no more.
@@ -54,7 +58,7 @@ pub(super) fn each(
     seconds: f64,
     thresholds: &Thresholds,
     progress: &Progress,
-    take: &mut dyn FnMut(&str, &Measured) -> Result<bool>,
+    take: &mut dyn FnMut(&str, &Measured, &[String]) -> Result<bool>,
 ) -> Result<()> {
     let total: usize = all.iter().map(Windows::count).sum();
     let chunk = (IN_FLIGHT / seconds).ceil() as usize;
@@ -71,11 +75,13 @@ pub(super) fn each(
                 break;
             }
             let path = windows.path();
-            let measured: Vec<(f64, Measured)> =
-                some.into_par_iter().map(|window| Ok((window.start, one(&window, path, thresholds)?))).collect::<Result<_>>()?;
-            for (start, measured) in &measured {
+            let measured: Vec<(f64, Measured, Vec<String>)> = some
+                .into_par_iter()
+                .map(|window| one(&window, path, thresholds).map(|(measured, notes)| (window.start, measured, notes)))
+                .collect::<Result<_>>()?;
+            for (start, measured, notes) in &measured {
                 // A start that is no whole number of seconds keeps its fraction.
-                if !take(&format!("{}@{start}", windows.id()), measured)? {
+                if !take(&format!("{}@{start}", windows.id()), measured, notes)? {
                     return Ok(());
                 }
                 done += 1;
@@ -86,40 +92,16 @@ pub(super) fn each(
     Ok(())
 }
 
-fn one(window: &Window, path: &Path, thresholds: &Thresholds) -> Result<Measured> {
+/// The measurements of a window, and what was done to read it.
+fn one(window: &Window, path: &Path, thresholds: &Thresholds) -> Result<(Measured, Vec<String>)> {
     match window.recording.rhythm(path) {
         // In whole µV, as a dataset holds it.
-        Ok((rhythm, _)) => Ok(measure(&Rhythm::new(rhythm.into_samples().mapv(f32::round))?, thresholds)),
+        Ok((rhythm, notes)) => Ok((measure(&Rhythm::new(rhythm.into_samples().mapv(f32::round))?, thresholds), notes)),
         // One bad stretch does not end a day.
         Err(Error::Format { problem, .. }) => {
             let measurements = Measurements { rejected: Some(format!("unusable: {problem}")), ..Measurements::default() };
-            Ok(Measured { measurements, median: Array2::zeros((12, BEAT)) })
+            Ok((Measured { measurements, median: Array2::zeros((12, BEAT)) }, Vec::new()))
         }
         Err(error) => Err(error),
     }
-}
-
-/// The files of the inputs, those of a folder (its `.hea` records) by name.
-fn files(inputs: &[PathBuf]) -> Result<Vec<PathBuf>> {
-    let mut all = Vec::new();
-    for input in inputs {
-        if !input.is_dir() {
-            all.push(input.clone());
-            continue;
-        }
-        let io = |source| Error::io(input, source);
-        let mut records = Vec::new();
-        for entry in std::fs::read_dir(input).map_err(io)? {
-            let path = entry.map_err(io)?.path();
-            if path.extension().is_some_and(|end| end == "hea") {
-                records.push(path);
-            }
-        }
-        if records.is_empty() {
-            return Err(Error::Usage(format!("{}: there is no .hea file in this folder, and --window reads those", input.display())));
-        }
-        records.sort();
-        all.append(&mut records);
-    }
-    Ok(all)
 }

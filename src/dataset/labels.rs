@@ -112,7 +112,7 @@ impl Labels {
         let texts = self.column(&asked.column)?;
         let kind = match (&asked.transform, kind) {
             (Transform::None, Some(kind)) => kind,
-            (Transform::None, None) => contents(texts),
+            (Transform::None, None) => contents(&asked.column, texts)?,
             (_, None | Some(TargetKind::Binary)) => TargetKind::Binary,
             _ => return Err(Error::Usage(format!("'{request}' is a matter of yes or no: --loss bce, or none named"))),
         };
@@ -187,8 +187,9 @@ impl Request {
     }
 }
 
+/// A number that f32, in which networks compute, can hold.
 fn number(text: &str) -> Option<f64> {
-    text.parse().ok().filter(|value: &f64| value.is_finite())
+    text.parse().ok().filter(|value: &f64| (*value as f32).is_finite())
 }
 
 fn yes_or_no(text: &str) -> Option<f64> {
@@ -205,6 +206,9 @@ fn read(text: &str, row: &Row) -> std::result::Result<Option<f64>, String> {
     if text.is_empty() {
         return Ok(None);
     }
+    if is_no_number(text) {
+        return Err(format!("'{text}' is no value"));
+    }
     let found = match (&row.transform, row.kind) {
         (Transform::Equals(wanted), _) => Some(f64::from(u8::from(text == wanted))),
         (Transform::Above(limit), _) => number(text).zip(number(limit)).map(|(value, limit)| f64::from(u8::from(value > limit))),
@@ -220,15 +224,28 @@ fn read(text: &str, row: &Row) -> std::result::Result<Option<f64>, String> {
     found.map(Some).ok_or_else(|| format!("'{text}' is {}", wanted()))
 }
 
+/// Whether a text is what programs write where a number should have been (`nan`, `-inf`): neither a number nor the name of a class.
+fn is_no_number(text: &str) -> bool {
+    text.parse().is_ok_and(|value: f64| !value.is_finite()) && !text.starts_with(|first: char| first.is_ascii_digit())
+}
+
 /// What a column's texts are by themselves.
-fn contents(texts: &[Box<str>]) -> TargetKind {
-    let there = || texts.iter().filter(|text| !text.is_empty());
-    if there().all(|text| yes_or_no(text).is_some()) {
-        TargetKind::Binary
-    } else if there().all(|text| number(text).is_some()) {
-        TargetKind::Regression
-    } else {
-        TargetKind::MultiClass
+///
+/// # Errors
+/// [`Error::Usage`] where some are numbers and some are not: one text among numbers would make classes of all of them.
+fn contents(column: &str, texts: &[Box<str>]) -> Result<TargetKind> {
+    let there = || texts.iter().enumerate().filter(|(_, text)| !text.is_empty());
+    if there().all(|(_, text)| yes_or_no(text).is_some()) {
+        return Ok(TargetKind::Binary);
+    }
+    match (there().find(|(_, text)| number(text).is_none()), there().find(|(_, text)| number(text).is_some())) {
+        (None, _) => Ok(TargetKind::Regression),
+        (Some(_), None) => Ok(TargetKind::MultiClass),
+        (Some((ecg, text)), Some((_, number))) => {
+            let found = format!("column '{column}' has numbers ('{number}') and texts ('{text}', ECG {ecg} of the dataset)");
+            let ask = "--loss cross_entropy takes each as a class; of numbers a missing one is an empty field";
+            Err(Error::Usage(format!("{found}: {ask}")))
+        }
     }
 }
 
@@ -393,11 +410,24 @@ mod tests {
         says("agee", None, "no column 'agee': they have age, lbbb");
         says("age", Some(TargetKind::Binary), "ECG 0 of the dataset: '40' is neither 0 nor 1");
         says("odd", Some(TargetKind::Regression), "ECG 1 of the dataset: 'x' is not a number");
+        says("odd", None, "'odd' has numbers ('1') and texts ('x', ECG 1 of the dataset)");
         says("none", None, "every ECG of the dataset lacks it");
         says("qrs", None, "'qrs' is a measurement's name");
         says("age>old", None, "limit 'old' is not a number");
         says("kind=lbbb", Some(TargetKind::Regression), "yes or no");
         says("lbbb[mm]", None, "only numbers have a unit");
         assert!(Labels::new(2, vec![("a".into(), vec!["1".into()])]).is_err());
+        // What should have been a number is no class, and not "no" either.
+        for text in ["nan", "NaN", "-inf", "Infinity"] {
+            let labels = Labels::new(3, vec![("age".into(), ["1", "2", text].map(str::to_owned).to_vec())]).unwrap();
+            for (request, kind) in
+                [("age", None), ("age", Some(TargetKind::Regression)), ("age", Some(TargetKind::MultiClass)), ("age=1", None)]
+            {
+                let error = labels.define(request, kind).unwrap_err().to_string();
+                assert!(error.contains(&format!("'{text}'")), "{request}: {error}");
+            }
+        }
+        let beyond = Labels::new(2, vec![("age".into(), ["1", "1e39"].map(str::to_owned).to_vec())]).unwrap();
+        assert!(beyond.define("age", Some(TargetKind::Regression)).is_err(), "networks compute in f32");
     }
 }

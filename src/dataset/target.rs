@@ -318,6 +318,14 @@ impl Target {
         self.classes().iter().map(one).collect()
     }
 
+    /// The name of the target of which this is one class, where it is.
+    pub fn class_of(self) -> Option<&'static str> {
+        match &self.row().transform {
+            Transform::Equals(class) if self.kind() == TargetKind::Class => self.name().strip_suffix(&format!("_{}", file_name(class))),
+            _ => None,
+        }
+    }
+
     /// The number that keys random streams; never changes: the place of a measurement, a checksum of a label's name.
     pub fn index(self) -> u32 {
         if self.is_measurement() { self.0 } else { 1 << 31 | key(self.name()) }

@@ -5,11 +5,10 @@
 //! iteration and the repeat, and is common to all methods and targets: methods are compared on the same noise.
 
 use crate::progress::{Report, Step};
-use crate::random::{Stage, Stream};
+use crate::random::{Stage, Stream, standard_normal};
 use crate::tape::{Network, Tensor, from_vec};
 use crate::{Error, Result};
 use ndarray::{Array2, ArrayView2, ArrayView3, Axis};
-use rand_distr::{Distribution, StandardNormal};
 use rayon::prelude::*;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -89,8 +88,7 @@ pub fn noise<'a>(x: impl IntoIterator<Item = &'a f32>, id: u64, settings: &Pertu
     });
     let sigma = settings.strength * (high - low);
     let mut rng = Stream::new(settings.seed, Stage::Perturbation).ecg(id).repeat(settings.repeat).rng();
-    let mut draw = || -> f64 { StandardNormal.sample(&mut rng) };
-    (0..settings.iterations).map(|_| sigma * draw()).collect()
+    (0..settings.iterations).map(|_| sigma * standard_normal(&mut rng)).collect()
 }
 
 /// Predictions while the points of heatmaps are perturbed: for each method's maps (N, C, L) of the ECGs `x` (N, C, L), an array

@@ -55,6 +55,25 @@ pub fn spearman(a: &[f64], b: &[f64]) -> Option<f64> {
     pearson(&ascending(a), &ascending(b))
 }
 
+/// Kendall's τ-b, with ties (Kendall 1945). `None` as for [`pearson`], and where a value is not a number. It looks at every pair: for few values.
+pub fn kendall(a: &[f64], b: &[f64]) -> Option<f64> {
+    let n = a.len().min(b.len());
+    if a[..n].iter().chain(&b[..n]).any(|value| value.is_nan()) {
+        return None;
+    }
+    let order = |x: f64, y: f64| x.partial_cmp(&y).map_or(0, |order| order as i32);
+    let (mut both, mut of_a, mut of_b) = (0, 0, 0);
+    for i in 0..n {
+        for j in i + 1..n {
+            let (x, y) = (order(a[i], a[j]), order(b[i], b[j]));
+            both += x * y;
+            of_a += x * x;
+            of_b += y * y;
+        }
+    }
+    (of_a > 0 && of_b > 0).then(|| f64::from(both) / (f64::from(of_a) * f64::from(of_b)).sqrt())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -71,6 +90,18 @@ mod tests {
         assert_eq!(spearman(&[1.0, 2.0, 3.0], &[9.0, 4.0, 1.0]), Some(-1.0));
         assert_eq!(pearson(&[1.0, 1.0], &[1.0, 2.0]), None);
         assert_eq!(spearman(&[1.0, f64::NAN, 3.0], &[1.0, 2.0, 3.0]), None);
+    }
+
+    #[test]
+    fn taus_are_scipys() {
+        // scipy.stats.kendalltau 1.17 (variant b).
+        let (a, b) = ([12.0, 2.0, 1.0, 12.0, 2.0, 7.5], [1.0, 4.0, 7.0, 1.0, 0.0, 7.0]);
+        assert!((kendall(&a, &b).unwrap() - -0.3076923076923077).abs() < 1e-12, "{:?}", kendall(&a, &b));
+        assert_eq!(
+            [kendall(&[1.0, 2.0, 3.0], &[2.0, 4.0, 6.0]), kendall(&[1.0, 2.0], &[3.0, 3.0]), kendall(&[f64::NAN, 1.0], &[1.0, 2.0])],
+            [Some(1.0), None, None]
+        );
+        assert_eq!(kendall(&[1.0], &[1.0]), None);
     }
 
     #[test]

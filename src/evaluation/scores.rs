@@ -5,6 +5,7 @@ use super::classes::placements;
 use super::ranks::descending;
 use crate::dataset::TargetKind;
 use crate::{Error, Result};
+use cardiograd_kernels::elementary;
 use ndarray::{Array2, ArrayView1, ArrayView2, Axis};
 use serde::{Deserialize, Serialize};
 
@@ -103,7 +104,7 @@ impl Scoring {
     /// standard deviation of the target. NaN for [`Scoring::Auroc`], which no prediction has alone.
     pub fn value(self, truth: f64, first: f64, now: f64, sd: f64) -> f64 {
         let towards_wrong = |first: f64, now: f64| if truth > 0.5 { first - now } else { now - first };
-        let probability = |logit: f64| 1.0 / (1.0 + (-logit).exp());
+        let probability = |logit: f64| 1.0 / (1.0 + elementary::exp(-logit));
         match self {
             Scoring::Logit => towards_wrong(first, now),
             Scoring::Probability => towards_wrong(probability(first), probability(now)),
@@ -155,9 +156,10 @@ pub fn scores(predictions: ArrayView2<'_, f32>, truth: &[f64], sd: f64, scoring:
     })
 }
 
-/// Why a row cannot be scored on every method; `None` where it can. `methods` are (n, iterations + 1) each.
+/// Why a row cannot be scored on every method; `None` where it can. A NaN is a value that nobody knows, of which the change of the prediction can still be
+/// scored. `methods` are (n, iterations + 1) each.
 pub fn exclusion(truth: f64, methods: &[ArrayView2<'_, f32>], row: usize, scoring: Scoring) -> Option<&'static str> {
-    if !truth.is_finite() {
+    if !truth.is_finite() && !(truth.is_nan() && scoring == Scoring::Change) {
         Some("the measured value is not finite")
     } else if truth == 0.0 && !scoring.is_of_classes() {
         Some("the measured value is 0: a percentage of it is infinite")
@@ -267,7 +269,7 @@ mod tests {
         let truth = [1.0, 1.0, 0.0, 0.0];
         let of = |scoring| curves(&truth, 1.0, &[predictions.view()], scoring).remove(0);
         assert_eq!(of(Scoring::Logit), [0.0, (1.5 + 1.0) / 4.0]);
-        let p = |logit: f64| 1.0 / (1.0 + (-logit).exp());
+        let p = |logit: f64| 1.0 / (1.0 + elementary::exp(-logit));
         assert!((of(Scoring::Probability)[1] - (p(2.0) - p(0.5) + p(1.0) - p(0.0)) / 4.0).abs() < 1e-12);
         assert_eq!(of(Scoring::Auroc), [0.0, 1.0 - 2.5 / 4.0]);
         assert!(curves(&[1.0; 4], 1.0, &[predictions.view()], Scoring::Auroc)[0][0].is_nan());

@@ -1,5 +1,7 @@
 //! Upper tails of the χ² and F distributions, and a quantile of Student's t, for degrees of freedom that are whole numbers.
 
+use cardiograd_kernels::elementary::{exp, ln, ln_1p};
+
 /// Upper tail of the χ² distribution with `freedom` degrees of freedom.
 pub fn chi_square_tail(x: f64, freedom: f64) -> f64 {
     match x {
@@ -48,10 +50,10 @@ fn beta(a: f64, b: f64, x: f64, y: f64) -> f64 {
 }
 
 fn beta_fraction(a: f64, b: f64, x: f64, y: f64) -> f64 {
-    let ln_x = if x < 0.5 { x.ln() } else { (-y).ln_1p() };
-    let ln_y = if y < 0.5 { y.ln() } else { (-x).ln_1p() };
+    let ln_x = if x < 0.5 { ln(x) } else { ln_1p(-y) };
+    let ln_y = if y < 0.5 { ln(y) } else { ln_1p(-x) };
     let (low, high) = if a < b { (a, b) } else { (b, a) };
-    let front = (a * ln_x + b * ln_y + ln_gamma_ratio(high, low) - ln_gamma(low)).exp() / a;
+    let front = exp(a * ln_x + b * ln_y + ln_gamma_ratio(high, low) - ln_gamma(low)) / a;
     let tiny = 1e-300;
     let (mut c, mut d) = (1.0, 1.0 / near(1.0 - (a + b) * x / (a + 1.0), tiny));
     let mut h = d;
@@ -74,7 +76,7 @@ fn beta_fraction(a: f64, b: f64, x: f64, y: f64) -> f64 {
 
 /// The regularised upper incomplete gamma function Q(a, x), by its series or its continued fraction (DLMF 8.11.4, 8.9.2).
 fn gamma_tail(a: f64, x: f64) -> f64 {
-    let front = (a * x.ln() - x - ln_gamma(a)).exp();
+    let front = exp(a * ln(x) - x - ln_gamma(a));
     if x < a + 1.0 {
         let (mut term, mut sum, mut k) = (1.0 / a, 1.0 / a, a);
         while term > sum * 1e-17 {
@@ -109,9 +111,9 @@ fn near(value: f64, tiny: f64) -> f64 {
 
 /// ln Γ for the halves and wholes that degrees of freedom need, by Γ(a + 1) = a Γ(a).
 fn ln_gamma(a: f64) -> f64 {
-    let (mut at, mut sum) = if (2.0 * a).round() as i64 % 2 == 0 { (1.0, 0.0) } else { (0.5, 0.5 * std::f64::consts::PI.ln()) };
+    let (mut at, mut sum) = if (2.0 * a).round() as i64 % 2 == 0 { (1.0, 0.0) } else { (0.5, 0.5 * ln(std::f64::consts::PI)) };
     while at < a - 1e-9 {
-        sum += f64::ln(at);
+        sum += ln(at);
         at += 1.0;
     }
     sum
@@ -123,16 +125,16 @@ fn ln_gamma_ratio(a: f64, b: f64) -> f64 {
     const FAR: f64 = 40.0;
     const HALF: [f64; 7] = [1.0, -1.0 / 8.0, 1.0 / 128.0, 5.0 / 1024.0, -21.0 / 32_768.0, -399.0 / 262_144.0, 869.0 / 4_194_304.0];
     let steps = b.floor() as usize;
-    let whole: f64 = (0..steps).map(|k| (a + k as f64).ln()).sum();
+    let whole: f64 = (0..steps).map(|k| ln(a + k as f64)).sum();
     if b.fract() < 0.25 {
         return whole;
     }
     // Γ(z + ½)/Γ(z), from far out back to z = a + steps.
     let z = a + steps as f64;
     let out = (FAR - z).max(0.0).ceil() as usize;
-    let back: f64 = (0..out).map(|k| ((z + k as f64) / (z + 0.5 + k as f64)).ln()).sum();
+    let back: f64 = (0..out).map(|k| ln((z + k as f64) / (z + 0.5 + k as f64))).sum();
     let far = z + out as f64;
-    whole + back + 0.5 * far.ln() + HALF.iter().rev().fold(0.0, |sum, term| sum / far + term).ln()
+    whole + back + 0.5 * ln(far) + ln(HALF.iter().rev().fold(0.0, |sum, term| sum / far + term))
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use super::model_file::{StoredTensor, restore, store};
 use crate::tape::{Gradients, Network, NodeId, Parameters, Tensor, slice, zeros};
 use crate::{Error, Result};
+use cardiograd_kernels::elementary;
 use cardiograd_kernels::training::AdamStep;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -45,7 +46,7 @@ impl Adam {
     /// A parameter on which the output does not depend stays.
     pub fn step(&mut self, network: &mut Network<f32>, gradients: &Gradients<f32>, learning_rate: f64, beta1: f64) {
         self.steps += 1;
-        let power = |beta: f64| 1.0 - beta.powf(self.steps as f64);
+        let power = |beta: f64| 1.0 - elementary::pow(beta, self.steps as f64);
         let step = AdamStep {
             size: (learning_rate / power(beta1)) as f32,
             root: power(BETA2).sqrt() as f32,

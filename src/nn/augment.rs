@@ -1,11 +1,11 @@
 //! What is done to training ECGs so that a network does not rely on accidents of a recording. Each ECG and epoch has draws of its own, whatever
 //! the batch or the thread.
 
-use crate::random::{Stage, Stream};
+use crate::random::{Stage, Stream, standard_normal};
 use crate::{Error, Result};
+use cardiograd_kernels::elementary;
 use ndarray::ArrayViewMut2;
 use rand::RngExt;
-use rand_distr::{Distribution, Normal};
 use serde::{Deserialize, Serialize};
 use std::f64::consts::TAU;
 use std::str::FromStr;
@@ -90,13 +90,13 @@ impl Augment {
         }
         if self.wander {
             for (mut lead, [size, frequency, phase]) in ecg.outer_iter_mut().zip(slow) {
-                lead.iter_mut().enumerate().for_each(|(at, value)| *value += (size * (TAU * frequency * at as f64 + phase).sin()) as f32);
+                lead.iter_mut()
+                    .enumerate()
+                    .for_each(|(at, value)| *value += (size * elementary::sin(TAU * frequency * at as f64 + phase)) as f32);
             }
         }
-        if self.noise
-            && let Ok(normal) = Normal::new(0.0, sd)
-        {
-            ecg.iter_mut().for_each(|value| *value += normal.sample(&mut rng) as f32);
+        if self.noise {
+            ecg.iter_mut().for_each(|value| *value += (sd * standard_normal(&mut rng)) as f32);
         }
         if self.lead_dropout {
             dropped.into_iter().filter(|lead| *lead < leads).for_each(|lead| ecg.row_mut(lead).fill(0.0));

@@ -112,6 +112,11 @@ struct Packed {
     values: Vec<f32>,
 }
 
+/// ⌊log₂ x⌋ of a number above 0, from its bits: in f64 none of f32 is subnormal.
+fn power_of_two(x: f32) -> i32 {
+    (f64::from(x).to_bits() >> 52) as i32 - 1023
+}
+
 impl Packed {
     fn new(StoredTensor { name, shape, values }: StoredTensor) -> Result<Self> {
         let largest = values.iter().fold(0f32, |most, v| if v.abs() > most || v.is_nan() { v.abs() } else { most });
@@ -121,7 +126,7 @@ impl Packed {
         if values.len() <= SMALL {
             return Ok(Packed { name, shape, exponent: 0, halves: Vec::new(), values });
         }
-        let power = if largest > 0.0 { f64::from(largest).log2().floor() as i32 } else { 0 };
+        let power = if largest > 0.0 { power_of_two(largest) } else { 0 };
         let exponent = power - TOP;
         // By f64, in which the scale and every product are exact.
         let halves = values.iter().map(|v| to_half((f64::from(*v) * 2f64.powi(-exponent)) as f32)).collect();

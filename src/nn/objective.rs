@@ -4,6 +4,7 @@ use super::data::Examples;
 use super::settings::ClassWeights;
 use crate::dataset::{Target, TargetKind};
 use crate::{Error, Result};
+use cardiograd_kernels::elementary;
 use std::ops::Range;
 
 /// The loss of a target's columns.
@@ -109,20 +110,20 @@ impl Column {
 
 /// 1 / (1 + e⁻ᶻ).
 pub fn sigmoid(logit: f64) -> f64 {
-    1.0 / (1.0 + (-logit).exp())
+    1.0 / (1.0 + elementary::exp(-logit))
 }
 
 /// ln(1 + eᶻ), without overflow.
 fn softplus(logit: f64) -> f64 {
-    logit.max(0.0) + (-logit.abs()).exp().ln_1p()
+    logit.max(0.0) + elementary::ln_1p(elementary::exp(-logit.abs()))
 }
 
 /// The softmax of logits, and the logarithm of the sum of their exponentials.
 pub(super) fn softmax(logits: &[f32]) -> (Vec<f64>, f64) {
     let largest = logits.iter().fold(f64::NEG_INFINITY, |largest, logit| largest.max(f64::from(*logit)));
-    let exponentials: Vec<f64> = logits.iter().map(|logit| (f64::from(*logit) - largest).exp()).collect();
+    let exponentials: Vec<f64> = logits.iter().map(|logit| elementary::exp(f64::from(*logit) - largest)).collect();
     let sum: f64 = exponentials.iter().sum();
-    (exponentials.into_iter().map(|value| value / sum).collect(), largest + sum.ln())
+    (exponentials.into_iter().map(|value| value / sum).collect(), largest + elementary::ln(sum))
 }
 
 fn class_weights(target: Target, values: impl Iterator<Item = f64>, weights: ClassWeights) -> Result<Vec<f64>> {

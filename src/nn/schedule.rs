@@ -1,6 +1,7 @@
 //! The learning rate from step to step and epoch to epoch.
 
 use super::settings::{Schedule, TrainSettings};
+use cardiograd_kernels::elementary;
 use serde::{Deserialize, Serialize};
 use std::f64::consts::PI;
 
@@ -60,7 +61,7 @@ fn one_cycle(largest: f64, step: u64, total: u64) -> (f64, f64) {
     let first = largest / 25.0;
     let last = first / 1e4;
     let (turn, end, at) = (0.3 * total as f64 - 1.0, total as f64 - 1.0, step as f64);
-    let cosine = |from: f64, to: f64, share: f64| to + (from - to) / 2.0 * (1.0 + (PI * share).cos());
+    let cosine = |from: f64, to: f64, share: f64| to + (from - to) / 2.0 * (1.0 + elementary::cos(PI * share));
     if at <= turn {
         let share = if turn > 0.0 { at / turn } else { 1.0 };
         (cosine(first, largest, share), cosine(0.95, 0.85, share))

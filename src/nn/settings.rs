@@ -194,7 +194,7 @@ impl TrainSettings {
     }
 
     /// Refuses what makes no sense.
-    pub(super) fn check(&self) -> Result<()> {
+    pub(crate) fn check(&self) -> Result<()> {
         let wrong = |what: String| Err(Error::Usage(what));
         if self.epochs == 0 || self.batch == 0 {
             return wrong(format!("{} epochs of batches of {}: both must be at least 1", self.epochs, self.batch));

@@ -59,6 +59,8 @@ pub struct LabelledCurves {
     pub methods: Vec<String>,
     /// Their curves.
     pub curves: Vec<Curve>,
+    /// Their classes as [`class`] tells them, by the areas under what is drawn.
+    pub classes: Vec<Option<usize>>,
 }
 
 /// The rank of one method over bootstrap resamples of ECGs.
@@ -112,7 +114,7 @@ pub fn perturbation(results: &TargetResults, scoring: Scoring, seed: u64) -> Opt
 }
 
 /// The same results with the methods in the study's order.
-fn sorted(results: &PerturbationResults) -> PerturbationResults {
+pub(super) fn sorted(results: &PerturbationResults) -> PerturbationResults {
     let mut names: Vec<String> = results.methods.iter().map(|method| method.method.clone()).collect();
     super::methods::sort(&mut names);
     let mut sorted = results.clone();
@@ -181,6 +183,18 @@ pub fn class(area: f64, random: f64, winner: f64) -> Option<usize> {
     })
 }
 
+/// The class of each method by its area.
+pub fn classes(methods: &[String], areas: &[f64]) -> Vec<Option<usize>> {
+    let random = methods.iter().zip(areas).find(|(method, _)| *method == "random").map_or(f64::NAN, |(_, area)| *area);
+    let winner = areas.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    areas.iter().map(|area| class(*area, random, winner)).collect()
+}
+
+/// A class as it stands behind a method's name or an area: ` (1)`; nothing where there is none.
+pub fn class_mark(class: Option<usize>) -> String {
+    class.map_or_else(String::new, |class| format!(" ({class})"))
+}
+
 impl PerturbationAnalysis {
     /// Its panel of Figure 7.
     pub fn panel(&self) -> LabelledCurves {
@@ -189,6 +203,7 @@ impl PerturbationAnalysis {
             scoring: self.scoring,
             methods: self.methods.clone(),
             curves: self.curves.clone(),
+            classes: self.classes(self.scoring),
         }
     }
 
@@ -199,10 +214,7 @@ impl PerturbationAnalysis {
 
     /// The class of each method by one scoring, as [`class`] tells it.
     pub fn classes(&self, scoring: Scoring) -> Vec<Option<usize>> {
-        let areas = self.areas_by(scoring);
-        let random = self.methods.iter().position(|method| method == "random").map_or(f64::NAN, |at| areas[at].value);
-        let winner = areas.iter().map(|area| area.value).fold(f64::NEG_INFINITY, f64::max);
-        areas.iter().map(|area| class(area.value, random, winner)).collect()
+        classes(&self.methods, &self.areas_by(scoring).iter().map(|area| area.value).collect::<Vec<f64>>())
     }
 
     /// Whether the ranking is the same for every end from 10 to 25, as the study found.

@@ -7,6 +7,7 @@ use super::results::TargetResults;
 use super::svg::{Anchor, Svg, Type, num, plain};
 use crate::dataset::Target;
 use crate::evaluation::compare::groups;
+use cardiograd_kernels::elementary;
 
 /// A frame with linear axes.
 #[derive(Clone, Copy, Debug)]
@@ -55,7 +56,7 @@ pub fn steps((low, high): (f64, f64), count: usize) -> Vec<f64> {
     if raw <= 0.0 || !raw.is_finite() {
         return vec![low];
     }
-    let power = 10f64.powf(raw.log10().floor());
+    let power = elementary::pow(10.0, elementary::log10(raw).floor());
     let step = [1.0, 2.0, 5.0, 10.0].into_iter().map(|m| m * power).find(|step| *step >= raw * 0.999).unwrap_or(power * 10.0);
     let first = (low / step - 1e-9).ceil() as i64;
     let last = (high / step + 1e-9).floor() as i64;
@@ -65,7 +66,7 @@ pub fn steps((low, high): (f64, f64), count: usize) -> Vec<f64> {
 /// A value of an axis, with the decimals that tell it from its neighbours.
 fn label(value: f64, all: &[f64]) -> String {
     let step = all.windows(2).map(|pair| pair[1] - pair[0]).fold(f64::INFINITY, f64::min);
-    let digits = if step.is_finite() { (-(step * 1.001).log10().floor()).clamp(0.0, 8.0) as usize } else { 2 };
+    let digits = if step.is_finite() { (-elementary::log10(step * 1.001).floor()).clamp(0.0, 8.0) as usize } else { 2 };
     if value.abs() >= 1e6 { super::lane::short(value) } else { plain(value, digits) }
 }
 

@@ -4,6 +4,7 @@
 //! the blue of Okabe and Ito, which stay apart for every common colour-vision deficiency.
 
 use crate::{Error, Result};
+use cardiograd_kernels::elementary;
 use std::str::FromStr;
 
 /// Red, green and blue, 0–255.
@@ -163,7 +164,7 @@ pub fn contrast(a: Rgb, b: Rgb) -> f64 {
 fn luminance(colour: Rgb) -> f64 {
     let linear = colour.map(|c| {
         let c = f64::from(c) / 255.0;
-        if c <= 0.04045 { c / 12.92 } else { ((c + 0.055) / 1.055).powf(2.4) }
+        if c <= 0.04045 { c / 12.92 } else { elementary::pow((c + 0.055) / 1.055, 2.4) }
     });
     0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 }

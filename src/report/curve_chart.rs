@@ -1,6 +1,6 @@
 //! Figure 7: curves of perturbation, each with its name at its end, to be read in print and without colour.
 
-use super::analysis::{LabelledCurves, PerturbationAnalysis};
+use super::analysis::{Curve, LabelledCurves, PerturbationAnalysis, class_mark};
 use super::chart::{Axes, ends};
 use super::colour::{Style, series};
 use super::methods::{short, title};
@@ -8,13 +8,13 @@ use super::svg::{Svg, Type, num, polyline};
 use crate::evaluation::scores::{END, area};
 
 /// Size of a panel where there are several, and where there is one.
-const PANEL: (f64, f64) = (420.0, 290.0);
+const PANEL: (f64, f64) = (436.0, 290.0);
 const SINGLE: (f64, f64) = (720.0, 420.0);
 /// Space left of the curves, above, below, and right of them for names.
 const LEFT: f64 = 56.0;
 const HEAD: f64 = 27.0;
 const FOOT: f64 = 43.0;
-const NAMES: f64 = 78.0;
+const NAMES: f64 = 94.0;
 /// Distance of names.
 const LINE: f64 = 11.5;
 
@@ -31,10 +31,11 @@ pub fn curve_panels(panels: &[LabelledCurves], bands: bool, style: Style) -> Svg
     let scoring = panels.first().map(|one| one.scoring).unwrap_or_default();
     let first: Vec<String> = panels.iter().filter_map(steepest).collect();
     let name = format!(
-        "Region perturbation: {} against the number of perturbed points, by method{}. Largest area to {END} points: {}",
+        "Region perturbation: {} against the number of perturbed points, by method{}. Largest area to {END} points: {}{}",
         scoring.title(),
         if bands { ", with 95 % bootstrap bands" } else { "" },
-        first.join("; ")
+        first.join("; "),
+        if panels.iter().flat_map(|panel| &panel.classes).any(Option::is_some) { ". Classes: best (1), medium (2), poor (3)" } else { "" }
     );
     let mut svg = Svg::new(columns as f64 * width + 10.0, rows as f64 * height, name, style.inks().ground);
     for (i, one) in panels.iter().enumerate() {
@@ -80,16 +81,17 @@ fn panel(svg: &mut Svg, one: &LabelledCurves, frame: (f64, f64, f64, f64), bands
 /// The methods' names at the ends of their curves, apart by a line where curves end together.
 fn names(svg: &mut Svg, one: &LabelledCurves, axes: &Axes, style: Style) {
     let (left, top, width, height) = axes.frame;
-    let ends = one.methods.iter().zip(&one.curves).filter_map(|(method, curve)| Some((method, axes.at(0.0, *curve.mean.last()?).1)));
-    let mut ends: Vec<(&String, f64)> = ends.filter(|end| end.1.is_finite()).collect();
+    let class = |m: usize| class_mark(one.classes.get(m).copied().flatten());
+    let end = |(m, curve): (usize, &Curve)| Some((&one.methods[m], axes.at(0.0, *curve.mean.last()?).1, class(m)));
+    let mut ends: Vec<(&String, f64, String)> = one.curves.iter().enumerate().filter_map(end).filter(|end| end.1.is_finite()).collect();
     ends.sort_by(|a, b| a.1.total_cmp(&b.1));
     let places = apart(&ends.iter().map(|end| end.1).collect::<Vec<_>>(), LINE, (top + 4.0, top + height));
     let right = left + width;
-    for ((method, end), place) in ends.into_iter().zip(places) {
+    for ((method, end, class), place) in ends.into_iter().zip(places) {
         let (colour, dashes) = series(method);
         let d = format!("M{} {}L{} {}h10", num(right), num(end), num(right + 8.0), num(place));
         svg.path(&d, &format!("fill=\"none\" stroke=\"{colour}\" stroke-width=\"1.3\" stroke-dasharray=\"{dashes}\""));
-        svg.text(right + 20.0, place + 3.5, Type::new(10.0, style.inks().ink), short(method));
+        svg.text(right + 20.0, place + 3.5, Type::new(10.0, style.inks().ink), &(short(method).to_owned() + &class));
     }
 }
 

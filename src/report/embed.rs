@@ -10,7 +10,7 @@ use super::heatmap::heaviest;
 use super::lane::fiducials;
 use super::methods::{is_signed, title};
 use super::one_ecg::{Accounts, Contributions, frontal_axis, qtcf};
-use super::results::{StudyResults, TargetResults};
+use super::results::{Prediction, StudyResults, TargetResults};
 use super::scale::{LEVELS, averaged, scale};
 use super::svg::plain;
 use super::words;
@@ -81,7 +81,7 @@ pub fn embed(results: &StudyResults, methods: &[String], start: (usize, i64)) ->
         "ends": methods.iter().map(|m| words::ends(meaning_of(m))).collect::<Vec<_>>(),
         "sentences": methods.iter().map(|m| meaning_of(m).map_or("", |meaning| meaning.sentence())).collect::<Vec<_>>(),
         "colourWords": { "rdbu": said(methods, Palette::RdBu), "safe": said(methods, Palette::Safe) },
-        "array": if results.input == InputKind::Median { "dataset/median.npy" } else { "dataset/rhythm.npy" },
+        "array": format!("{}/{}.npy", if is_given(results) { "DATASET" } else { "dataset" }, results.input),
         "scales": scales, "scalesAveraged": scales_averaged, "signed": signed,
         "colours": { "rdbu": colours(Palette::RdBu), "safe": colours(Palette::Safe) },
     });
@@ -152,18 +152,43 @@ fn said(methods: &[String], palette: Palette) -> Vec<String> {
 }
 
 fn describe_ecgs(results: &StudyResults) -> Vec<Value> {
-    // The number of an ECG in the study's own dataset is its name there.
-    let own = ["simulator", "pulse2pulse"].contains(&results.data.source.as_str());
+    // The number of an ECG in the study's own dataset is its name there; of a given one it is known from the predictions.
+    let own = ["simulator", "pulse2pulse"].contains(&results.data.source.as_str()) && !is_given(results);
+    let kept = kept(results);
     let one = |(i, id): (usize, &String)| {
         let measured = &results.ecgs.measurements[i];
         let median = results.input == InputKind::Median;
         let marks = if median { fiducials(measured) } else { Vec::new() };
-        let values: Vec<Option<f64>> = results.targets.iter().map(|target| target.target.value(measured)).collect();
+        let label = |target: &TargetResults| Some(prediction(target, *kept.get(i)?)?.truth);
+        let value = |target: &TargetResults| if target.target.is_measurement() { target.target.value(measured) } else { label(target) };
+        let values: Vec<Option<f64>> = results.targets.iter().map(value).collect();
         let axis = median.then(|| frontal_axis(results.ecgs.inputs.index_axis(Axis(0), i), measured)).flatten();
-        let number = id.parse::<usize>().ok().filter(|_| own).map(|number| number.to_string());
+        let number = match own {
+            true => id.parse::<usize>().ok().map(|number| number.to_string()),
+            false => kept.get(i).map(u64::to_string),
+        };
         json!({ "id": id, "fiducials": marks, "values": values, "cart": cart(measured, axis), "number": number })
     };
     results.ecgs.ids.iter().enumerate().map(one).collect()
+}
+
+/// Whether the ECGs are of a dataset that was given, which does not lie in the study's folder.
+fn is_given(results: &StudyResults) -> bool {
+    results.provenance.command.contains(" --data ")
+}
+
+/// The numbers of the kept ECGs in their dataset: the first of the test part that have every target. Nothing where predictions do not tell them.
+fn kept(results: &StudyResults) -> Vec<u64> {
+    let Some((first, others)) = results.targets.split_first() else { return Vec::new() };
+    let has = |target: &TargetResults, ecg: u64| target.test.iter().any(|p| p.ecg == ecg);
+    let all = first.test.iter().map(|p| p.ecg).filter(|ecg| others.iter().all(|other| has(other, *ecg)));
+    let kept: Vec<u64> = all.take(results.ecgs.ids.len()).collect();
+    if kept.len() == results.ecgs.ids.len() { kept } else { Vec::new() }
+}
+
+/// What was predicted of an ECG of the test part.
+fn prediction(target: &TargetResults, ecg: u64) -> Option<&Prediction> {
+    target.test.iter().find(|p| p.ecg == ecg)
 }
 
 /// The head of an ECG in one line, as on an ECG cart.
@@ -181,10 +206,20 @@ fn cart(measured: &Measurements, axis: Option<f64>) -> String {
 }
 
 fn describe_targets(results: &StudyResults) -> Vec<Value> {
+    let kept = kept(results);
     let one = |target: &TargetResults| {
         let name = target.target.name();
-        json!({ "title": target.target.title(), "unit": target.target.unit(), "predicted": target.predicted, "name": name,
-                "model": format!("models/{name}.cgm"), "warning": worse_than_mean(target) })
+        let mut told = json!({ "title": target.target.title(), "unit": target.target.unit(), "predicted": target.predicted, "name": name,
+                "model": format!("models/{name}.cgm"), "warning": worse_than_mean(target) });
+        if let Some(network) = target.target.class_of() {
+            told["model"] = format!("models/{network}.cgm --column {name}").into();
+        }
+        if !target.target.is_regression() {
+            let probability = |ecg: &u64| Some(target.pair(prediction(target, *ecg)?).1);
+            told["label"] = true.into();
+            told["probability"] = json!(kept.iter().map(probability).collect::<Vec<_>>());
+        }
+        told
     };
     results.targets.iter().map(one).collect()
 }

@@ -2,15 +2,17 @@
 //!
 //! *Measured* is what this program read off the ECG and what networks are trained on; *exact* is what a simulator put in.
 
+use super::findings::beside_the_mean;
 use super::published;
 use super::results::{Prediction, StudyResults, TargetResults};
 use super::study_tables::{column, digits};
 use super::tables::{Cell, Table};
-use crate::dataset::Target;
+use crate::dataset::{Target, TargetKind};
 use crate::evaluation::classes::Scored;
 use crate::evaluation::errors::{self, Detection, WorstShare};
-use crate::evaluation::worth::{with_intervals, yes_or_no};
+use crate::evaluation::worth::{one_of_several, with_intervals, yes_or_no};
 use crate::nn::probabilities;
+use cardiograd_kernels::elementary;
 
 /// ECGs listed for each target.
 pub const LISTED: usize = 5;
@@ -21,6 +23,9 @@ pub fn metrics(results: &StudyResults) -> Table {
     let mut header = vec!["Target", "Split", "ECGs", "MAE", "RMSE", "MAE of the mean", "RMSE of the mean", "Study's MAE", "Study's RMSE"];
     let exact = results.targets.iter().any(|target| target.metrics.iter().any(|m| m.exact.is_some()));
     let mut caption = "Prediction errors against measured values, in the target's unit".to_owned();
+    if results.targets.iter().any(|target| !target.target.is_regression()) {
+        caption += "; of yes or no, and of classes, of probabilities against 0 and 1";
+    }
     if exact {
         header.extend(["MAE against exact", "RMSE against exact", "MAE of the measurement", "RMSE of the measurement"]);
         caption +=
@@ -29,16 +34,21 @@ pub fn metrics(results: &StudyResults) -> Table {
     let mut table = Table::new(caption, header);
     for target in &results.targets {
         let published = published::test_errors(target.target);
+        let digits = if target.target.is_regression() { 2 } else { 3 };
         for split in &target.metrics {
             let theirs = published.filter(|_| split.split == "test");
             let mut row = vec![
                 Cell::text(column(target.target)),
                 Cell::text(&split.split),
                 Cell::number(split.n as f64, 0),
-                Cell::number(split.mae, 2).with(if split.is_worse_than_mean() { " (no better than the mean)" } else { "" }),
-                Cell::number(split.rmse, 2),
-                Cell::number(split.mae_of_mean, 2),
-                Cell::number(split.rmse_of_mean, 2),
+                Cell::number(split.mae, digits).with(&if split.is_worse_than_mean() {
+                    format!(" ({})", beside_the_mean(split.mae, split.mae_of_mean))
+                } else {
+                    String::new()
+                }),
+                Cell::number(split.rmse, digits),
+                Cell::number(split.mae_of_mean, digits),
+                Cell::number(split.rmse_of_mean, digits),
                 Cell::maybe(theirs.map(|t| t.0), 2),
                 Cell::maybe(theirs.map(|t| t.1), 2),
             ];
@@ -86,6 +96,31 @@ pub fn classes(results: &StudyResults) -> Table {
     table
 }
 
+/// What the networks that tell several classes apart are worth on the test split; empty where there is none.
+pub fn several(results: &StudyResults) -> Table {
+    let caption = "How the networks tell one of several classes on the test split: the share that is right, and means over classes of the area under the ROC curve and of \
+                   F1, with 95 % bootstrap intervals over ECGs";
+    let mut table = Table::new(caption, ["Label", "Classes", "ECGs", "Accuracy", "AUROC", "F1"]);
+    let mut done: Vec<&str> = Vec::new();
+    for first in results.targets.iter().filter(|target| target.target.kind() == TargetKind::Class) {
+        let row = first.target.row();
+        if done.contains(&row.column.as_str()) {
+            continue;
+        }
+        done.push(&row.column);
+        let same = |target: &&TargetResults| target.target.kind() == TargetKind::Class && target.target.row().column == row.column;
+        let classes: Vec<Vec<Scored>> = results.targets.iter().filter(same).map(TargetResults::scored).collect();
+        let right = |at: usize| classes.iter().position(|class| class.get(at).is_some_and(|one| one.0));
+        let odds = |at: usize| classes.iter().filter_map(|class| class.get(at).map(|one| one.1)).collect();
+        let rows: Vec<(usize, Vec<f64>)> = (0..first.test.len()).filter_map(|at| Some((right(at)?, odds(at)))).collect();
+        let figures = with_intervals(&rows, None, results.provenance.seed, one_of_several);
+        let mut cells = vec![Cell::text(&row.column), Cell::number(classes.len() as f64, 0), Cell::number(rows.len() as f64, 0)];
+        cells.extend(figures.iter().map(|figure| Cell::estimate(figure.estimate, 3)));
+        table.rows.push(cells);
+    }
+    table
+}
+
 /// A limit that clinicians know.
 struct Threshold {
     target: Target,
@@ -105,7 +140,7 @@ const THRESHOLDS: [Threshold; 4] = [
 
 /// QT / ∛RR (Fridericia 1920), RR in seconds.
 fn fridericia(qt: f64, rate_bpm: f64) -> f64 {
-    qt / (60.0 / rate_bpm).cbrt()
+    qt / elementary::cbrt(60.0 / rate_bpm)
 }
 
 impl Threshold {
@@ -204,7 +239,9 @@ impl TargetResults {
     /// The same of one ECG.
     pub(super) fn pair(&self, p: &Prediction) -> (f64, f64) {
         let (truth, predicted) = p.pair();
-        (truth, probabilities(self.target.kind(), &[predicted])[0])
+        // One class of several is predicted by its log-odds.
+        let kind = if self.target.kind() == TargetKind::Class { TargetKind::Binary } else { self.target.kind() };
+        (truth, probabilities(kind, &[predicted])[0])
     }
 
     /// Labels and probabilities of yes, of a target of yes or no.

@@ -156,13 +156,24 @@ pub fn all(results: &StudyResults, analyses: &[PerturbationAnalysis], style: Sty
 pub fn curves(analyses: &[PerturbationAnalysis], bands: bool, style: Style) -> Figure {
     let scoring = analyses.first().map(|a| a.scoring).unwrap_or_default();
     let caption = format!(
-        "Region perturbation: the error {} while the points that a heatmap ranks first are perturbed one by one, over {} ECGs{}. Steeper is better.",
+        "Region perturbation: the error {} while the points that a heatmap ranks first are perturbed one by one, over {} ECGs{}. Steeper is better.{}",
         named_of(analyses),
         counts(analyses),
-        if bands { ", with 95 % bootstrap bands" } else { "" }
+        if bands { ", with 95 % bootstrap bands" } else { "" },
+        classed(analyses)
     );
     let name = format!("figure7_perturbation_{scoring}{}", if bands { "_bands" } else { "" });
     Figure::new(name, caption, curve_chart::perturbation_curves(analyses, bands, style))
+}
+
+/// What the numbers behind methods' names are, where there are any.
+fn classed(analyses: &[PerturbationAnalysis]) -> &'static str {
+    let any = analyses.iter().any(|a| a.classes(a.scoring).iter().any(Option::is_some));
+    if any {
+        " Behind a name the study's class: best (1), medium (2), poor (3), thirds of the range of areas from Random to the winner."
+    } else {
+        ""
+    }
 }
 
 /// How the networks were trained.
@@ -182,8 +193,9 @@ pub fn stability(analyses: &[PerturbationAnalysis], style: Style) -> Figure {
     let scoring = analyses.first().map(|a| a.scoring).unwrap_or_default();
     let caption = format!(
         "Rank of each method by the area under its curve, {} (dot: to iteration 15; dark line: range over every end from 10 to 25; wide bar: 95 % of \
-         bootstrap resamples of ECGs). 1 is best.",
-        named_of(analyses)
+         bootstrap resamples of ECGs). 1 is best.{}",
+        named_of(analyses),
+        classed(analyses)
     );
     Figure::new(format!("rank_stability_{scoring}"), caption, rank_chart::stability(analyses, style))
 }

@@ -62,14 +62,19 @@ pub fn words_for_the_mean(mae: f64, mae_of_mean: f64, unit: &str) -> String {
         let times = mae_of_mean / mae;
         return format!("{} times nearer than predicting the mean", plain(times, if times < 2.0 { 2 } else { 1 }));
     }
-    let how = if mae > mae_of_mean { "worse than" } else { "no better than" };
+    let how = beside_the_mean(mae, mae_of_mean);
     let unit = if unit.is_empty() { String::new() } else { format!(" {unit}") };
     format!(
-        "the network is {how} the mean: its mean absolute error is {}{unit}, that of always predicting the training mean {}{unit}. Its heatmaps explain a \
+        "the network is {how}: its mean absolute error is {}{unit}, that of always predicting the training mean {}{unit}. Its heatmaps explain a \
          prediction that is wrong",
         plain(mae, 2),
         plain(mae_of_mean, 2)
     )
+}
+
+/// The words for an error that is not below that of predicting the mean.
+pub(super) fn beside_the_mean(mae: f64, mae_of_mean: f64) -> &'static str {
+    if mae > mae_of_mean { "worse than the mean" } else { "no better than the mean" }
 }
 
 /// Every finding, in the order of the report's sections.
@@ -81,7 +86,7 @@ pub fn findings(results: &StudyResults, analyses: &[PerturbationAnalysis]) -> Ve
     all.extend(outliers(results));
     all.extend(calibrated(results));
     all.extend(limits(results));
-    all.extend(analyses.iter().filter_map(best));
+    all.extend(best(analyses));
     all.extend(everywhere(analyses));
     all.extend(control(analyses));
     all.extend(ends(analyses));
@@ -209,28 +214,39 @@ fn listed(names: &[&str]) -> String {
     }
 }
 
-fn best(analysis: &PerturbationAnalysis) -> Option<Finding> {
+/// Which methods raise the error most, targets of which the same is found in one sentence.
+fn best(analyses: &[PerturbationAnalysis]) -> Vec<Finding> {
+    let mut found: Vec<(String, Vec<&str>)> = Vec::new();
+    for analysis in analyses {
+        let Some(text) = best_of(analysis) else { continue };
+        match found.iter_mut().find(|one| one.0 == text) {
+            Some((_, targets)) => targets.push(analysis.target.title()),
+            None => found.push((text, vec![analysis.target.title()])),
+        }
+    }
+    let said =
+        |(text, targets): (String, Vec<&str>)| finding(format!("{}: {text}", targets.join(", ")), "differ", "Do the methods differ?");
+    found.into_iter().map(said).collect()
+}
+
+/// The same of one target.
+fn best_of(analysis: &PerturbationAnalysis) -> Option<String> {
     let comparison = analysis.comparison.as_ref()?;
-    let (what, alike) = (analysis.target.title(), analysis.best());
-    let text = if comparison.f_p >= 0.05 {
+    let alike = analysis.best();
+    Some(if comparison.f_p >= 0.05 {
         format!(
-            "{what}: perturbation of {} ECGs finds no difference between the methods (Iman and Davenport's p = {:.2}).",
+            "perturbation of {} ECGs finds no difference between the methods (Iman and Davenport's p = {:.2}).",
             analysis.ecgs, comparison.f_p
         )
     } else if let [only] = alike[..] {
-        format!(
-            "{what}: over {} ECGs {} raises the error most, told apart from every other method by Holm's tests.",
-            analysis.ecgs,
-            title(only)
-        )
+        format!("over {} ECGs {} raises the error most, told apart from every other method by Holm's tests.", analysis.ecgs, title(only))
     } else {
         format!(
-            "{what}: over {} ECGs no winner can be named; {} have the best ranks and no test tells the others of them apart from the first.",
+            "over {} ECGs no winner can be named; {} have the best ranks and no test tells the others of them apart from the first.",
             analysis.ecgs,
             listed(&alike)
         )
-    };
-    Some(finding(text, "differ", "Do the methods differ?"))
+    })
 }
 
 /// The methods among the best of every target.

@@ -9,6 +9,7 @@ use crate::attribution::Meaning;
 use crate::ecg::Measurements;
 use crate::ecg::axes::Axes;
 use crate::ecg::leads::{LEADS, RATE, V5};
+use cardiograd_kernels::elementary;
 use ndarray::{ArrayView1, ArrayView2};
 
 /// What one heatmap picture shows.
@@ -222,7 +223,7 @@ fn range(lead: ArrayView1<'_, f32>) -> (f64, f64) {
 
 /// The largest of 1, 2 and 5 times a power of ten that is not above `uv`.
 fn round_voltage(uv: f64) -> f64 {
-    let power = 10f64.powf(uv.max(1.0).log10().floor());
+    let power = elementary::pow(10.0, elementary::log10(uv.max(1.0)).floor());
     [5.0, 2.0, 1.0].into_iter().map(|m| m * power).find(|v| *v <= uv.max(1.0) * (1.0 + 1e-9)).unwrap_or(power)
 }
 

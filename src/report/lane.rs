@@ -9,6 +9,7 @@ use super::words::ends;
 use crate::Result;
 use crate::attribution::Meaning;
 use crate::ecg::Measurements;
+use cardiograd_kernels::elementary;
 use ndarray::ArrayView2;
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -203,7 +204,7 @@ pub fn short(value: f64) -> String {
         let raised: String = exponent.chars().map(superscript).collect();
         return format!("{mantissa}·10{raised}");
     }
-    let digits = (2 - size.log10().floor() as i32).clamp(0, 6) as usize;
+    let digits = (2 - elementary::log10(size).floor() as i32).clamp(0, 6) as usize;
     format!("{value:.digits$}").replace('-', "−")
 }
 

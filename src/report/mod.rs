@@ -21,6 +21,7 @@ pub mod pdf;
 pub mod png;
 pub mod published;
 pub mod rank_chart;
+pub mod reproduction;
 mod resampled;
 pub mod results;
 pub mod scale;

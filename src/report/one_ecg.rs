@@ -15,9 +15,9 @@ use super::svg::{escape, plain};
 use super::words;
 use crate::Result;
 use crate::attribution::Meaning;
-use crate::dataset::Target;
+use crate::dataset::{Target, TargetKind};
 use crate::ecg::Measurements;
-use crate::nn::Near;
+use crate::nn::{Near, probabilities};
 use ndarray::{Array2, ArrayView2};
 use std::fmt::Write;
 
@@ -153,6 +153,15 @@ fn answers(one: &OneEcg<'_>) -> String {
     let answer = &one.answer;
     let known = |m: &Option<Measurements>| answer.target.and_then(|target| target.value(m.as_ref()?));
     let mut rows = vec![("Predicted".to_owned(), one.said(answer.predicted), String::new())];
+    let kind = answer.target.map_or(TargetKind::Regression, Target::kind);
+    if kind == TargetKind::Binary {
+        let chance = |logit: f64| plain(probabilities(kind, &[logit])[0], 3);
+        rows.push((
+            "Probability".into(),
+            chance(answer.predicted),
+            format!("of yes, 1 / (1 + e^−logit); on a flat line {}", chance(answer.flat)),
+        ));
+    }
     for (name, value) in [("Measured", known(&one.measured)), ("In the file", known(&one.carried)), ("Exact", known(&one.exact))] {
         let Some(value) = value else { continue };
         let off = answer.predicted - value;
@@ -164,12 +173,15 @@ fn answers(one: &OneEcg<'_>) -> String {
     }
     rows.push(("On a flat line".into(), one.said(answer.flat), "the network's answer to twelve leads of zeros".into()));
     if let Some(errors) = answer.errors {
+        // Of classes errors are those of probabilities.
+        let (of, said): (_, &dyn Fn(f64) -> String) =
+            if kind == TargetKind::Regression { ("", &|value| one.said(value)) } else { (" of the probability", &|value| plain(value, 3)) };
         let beside = format!(
-            "mean absolute error on its {} test ECGs; always answering the training mean errs by {}",
+            "mean absolute error{of} on its {} test ECGs; always answering the training mean errs by {}",
             errors.n,
-            one.said(errors.mae_of_mean)
+            said(errors.mae_of_mean)
         );
-        rows.push(("Usual error".into(), one.said(errors.mae), beside));
+        rows.push(("Usual error".into(), said(errors.mae), beside));
     }
     if let Some(near) = answer.near {
         let side = match near.bias {

@@ -59,11 +59,13 @@ fn script(page: &mut String, results: &StudyResults, methods: &[String]) {
 
 fn head(results: &StudyResults) -> String {
     let targets: Vec<&str> = results.targets.iter().map(|target| target.target.title()).collect();
+    let networks = results.targets.iter().map(|target| target.target.class_of().unwrap_or(target.target.name()));
+    let networks = networks.collect::<std::collections::BTreeSet<_>>().len();
     let summary = format!(
         "{} ECGs from {}; {} the {} ({}); {} explanation methods; heatmaps of {} ECGs kept. Seed {}.",
         results.data.ecgs,
         results.data.source,
-        if results.targets.len() == 1 { "one network that reads".into() } else { format!("{} networks that read", results.targets.len()) },
+        if networks == 1 { "one network that reads".into() } else { format!("{networks} networks that read") },
         if results.input == crate::dataset::InputKind::Median { "median beat" } else { "10-s recording" },
         targets.join(", "),
         results.methods().len(),
@@ -208,14 +210,25 @@ fn models(page: &mut String, results: &StudyResults, style: Style) {
     table(page, &error_tables::metrics(results));
     if results.targets.iter().any(|target| !target.target.is_regression()) {
         *page += "<h3 id=\"classes\">Yes or no</h3>";
+        let several = error_tables::several(results);
+        if !several.rows.is_empty() {
+            *page += "<p>A network that tells several classes apart is looked at class by class: each against all others, by its softmax probability. Its heatmaps \
+                      explain the logit of that class.</p>";
+            table(page, &several);
+        }
         table(page, &error_tables::classes(results));
     }
-    *page += "<h3 id=\"agreement\">Agreement</h3>";
-    table(page, &error_tables::agreement(results));
-    *page += "<h3 id=\"thresholds\">Limits</h3>";
-    table(page, &error_tables::thresholds(results));
+    let numbers = results.targets.iter().any(|target| target.target.is_regression());
+    if numbers {
+        *page += "<h3 id=\"agreement\">Agreement</h3>";
+        table(page, &error_tables::agreement(results));
+        *page += "<h3 id=\"thresholds\">Limits</h3>";
+        table(page, &error_tables::thresholds(results));
+    }
     *page += "<h3 id=\"worst\">Largest errors</h3>";
-    table(page, &error_tables::worst_shares(results));
+    if numbers {
+        table(page, &error_tables::worst_shares(results));
+    }
     table(page, &error_tables::worst(results));
     figures::training(results, style).into_iter().for_each(|training| figure(page, training));
     results.targets.iter().filter(|target| !target.test.is_empty()).for_each(|target| figure(page, figures::predictions(target, style)));
@@ -226,9 +239,14 @@ fn data(page: &mut String, results: &StudyResults) {
     *page += "<section id=\"data\"><h2>Data</h2>";
     let _ = write!(
         page,
-        "<p>{} ECGs, source: {}. An ECG that lacks a measurement is left out for that target only.</p>",
+        "<p>{} ECGs, source: {}. An ECG that lacks a measurement is left out for that target only.{}</p>",
         results.data.ecgs,
-        escape(&results.data.source)
+        escape(&results.data.source),
+        if results.targets.iter().all(|target| target.target.is_regression()) {
+            ""
+        } else {
+            " Of a label of yes or no the mean is the share of yes."
+        }
     );
     table(page, &tables::data(results));
     if !results.data.rejected.is_empty() {

@@ -1,6 +1,6 @@
 //! How firm ranks are: each method's rank with its range over the ends of the area and its interval over resamples of ECGs.
 
-use super::analysis::PerturbationAnalysis;
+use super::analysis::{PerturbationAnalysis, class_mark};
 use super::colour::{Style, series};
 use super::methods::title;
 use super::svg::{Svg, Type, plain};
@@ -12,9 +12,9 @@ const LINE: f64 = 19.0;
 const HEAD: f64 = 30.0;
 const FOOT: f64 = 40.0;
 /// Space for the methods' names.
-const NAMES: f64 = 132.0;
+const NAMES: f64 = 150.0;
 /// Width of a panel with its names.
-const WIDTH: f64 = 336.0;
+const WIDTH: f64 = 354.0;
 
 /// One panel per target, up to three in a row; methods from the best rank down. A wide bar is the 95 % interval over bootstrap resamples of
 /// ECGs, a dark line the range over ends 10 to 25, a dot the rank to iteration 15; all by the study's scoring.
@@ -62,12 +62,18 @@ fn panel(svg: &mut Svg, analysis: &PerturbationAnalysis, (left, top): (f64, f64)
     svg.text(x + width / 2.0, bottom + 28.0, Type::new(10.0, inks.muted).middle(), &format!("rank (1 is best), {} ECGs", analysis.ecgs));
     let curves: Vec<Vec<f64>> = analysis.curves.iter().map(|curve| curve.mean.clone()).collect();
     let ends = ranks_by_end(&curves);
+    let classes = analysis.classes(analysis.scoring);
     let mut order: Vec<usize> = (0..count).collect();
     order.sort_by(|a, b| analysis.stability[*a].rank.total_cmp(&analysis.stability[*b].rank));
     for (line, m) in order.into_iter().enumerate() {
         let (firm, colour) = (analysis.stability[m], series(&analysis.methods[m]).0);
         let middle = y + LINE * (line as f64 + 0.5);
-        svg.text(x - 12.0, middle + 4.0, Type::new(10.5, inks.ink).end(), title(&analysis.methods[m]));
+        svg.text(
+            x - 12.0,
+            middle + 4.0,
+            Type::new(10.5, inks.ink).end(),
+            &(title(&analysis.methods[m]).to_owned() + &class_mark(classes[m])),
+        );
         let bar = (at(firm.low) - 3.0, at(firm.high) + 3.0);
         svg.rect(bar.0, middle - 5.0, bar.1 - bar.0, 10.0, &format!("fill=\"{colour}\" fill-opacity=\".3\" rx=\"3\""));
         let (low, high) = ends.iter().fold((firm.rank, firm.rank), |(low, high), (_, ranks)| (low.min(ranks[m]), high.max(ranks[m])));

@@ -199,7 +199,7 @@ pub struct Prediction {
     pub ecg: u64,
     /// The measured value.
     pub truth: f64,
-    /// The network's.
+    /// The network's; of yes or no the logit, of one class of several the log-odds of its softmax probability.
     pub predicted: f64,
     /// The exact value, where the dataset knows it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -344,10 +344,13 @@ impl TargetResults {
         if perturbation.truth.len() != n {
             return Err(Error::shape(format!("measured values of the ECGs perturbed for {}", self.target), n, perturbation.truth.len()));
         }
+        let points = perturbation.methods.first().map_or(0, |method| method.predictions.ncols());
         for MethodCurves { method, predictions } in &perturbation.methods {
-            if predictions.nrows() != n {
-                return Err(Error::shape(format!("perturbation curves of {method} for {}", self.target), n, predictions.nrows()));
+            let at = format!("perturbation curves of {method} for {}", self.target);
+            if predictions.dim() != (n, points) {
+                return Err(Error::shape(at, (n, points), predictions.dim()));
             }
+            finite(&at, predictions.iter())?;
         }
         Ok(())
     }

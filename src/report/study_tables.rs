@@ -1,7 +1,7 @@
 //! The tables of perturbation: Table 4 in every scoring, ranks, differences, correlations, experts against perturbation.
 //! Those of the networks' errors are in [`super::error_tables`].
 
-use super::analysis::PerturbationAnalysis;
+use super::analysis::{PerturbationAnalysis, class_mark};
 use super::methods::{short, title};
 use super::published;
 use super::results::StudyResults;
@@ -49,7 +49,9 @@ pub fn any_published(analyses: &[PerturbationAnalysis]) -> bool {
 pub fn data(results: &StudyResults) -> Table {
     let mut table = Table::new("Measurements of the ECGs", ["Measurement", "ECGs", "Mean", "SD", "Minimum", "Median", "Maximum"]);
     for d in &results.data.targets {
-        let numbers = [d.mean, d.sd, d.min, d.median, d.max].map(|value| Cell::number(value, 1));
+        // Of yes or no the mean is the share of yes.
+        let digits = if d.target.is_regression() { 1 } else { 3 };
+        let numbers = [d.mean, d.sd, d.min, d.median, d.max].map(|value| Cell::number(value, digits));
         table.rows.push([Cell::text(column(d.target)), Cell::number(d.n as f64, 0)].into_iter().chain(numbers).collect());
     }
     table
@@ -71,8 +73,7 @@ pub fn table4(analyses: &[PerturbationAnalysis], scoring: Scoring) -> Table {
         let cell = |a: &PerturbationAnalysis| {
             let Some(at) = a.methods.iter().position(|name| *name == method) else { return Cell::text("–") };
             let area = a.areas_by(scoring)[at];
-            let class = a.classes(scoring)[at].map_or_else(String::new, |class| format!(" ({class})"));
-            Cell::estimate(Some(area), digits(area.value)).with(&class)
+            Cell::estimate(Some(area), digits(area.value)).with(&class_mark(a.classes(scoring)[at]))
         };
         table.rows.push(std::iter::once(Cell::text(title(&method))).chain(analyses.iter().map(cell)).collect());
     }

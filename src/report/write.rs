@@ -69,6 +69,7 @@ fn all_tables(results: &StudyResults, analyses: &[PerturbationAnalysis]) -> Vec<
     all.push(("agreement".into(), error_tables::agreement(results)));
     if results.targets.iter().any(|target| !target.target.is_regression()) {
         all.push(("classes".into(), error_tables::classes(results)));
+        all.extend(Some(("several_classes".into(), error_tables::several(results))).filter(|(_, table)| !table.rows.is_empty()));
     }
     all.push(("thresholds".into(), error_tables::thresholds(results)));
     all.push(("worst_ecgs".into(), error_tables::worst(results)));

@@ -96,18 +96,18 @@ fn generated(path: PathBuf, settings: &StudySettings, report: Report<'_>) -> Res
 }
 
 /// What the report says of the data.
-pub(super) fn describe(dataset: &Dataset, settings: &StudySettings) -> DataDescription {
+pub(super) fn describe(dataset: &Dataset, settings: &StudySettings) -> Result<DataDescription> {
     let mut reasons: BTreeMap<String, usize> = BTreeMap::new();
     for reason in dataset.records().iter().filter_map(|record| record.measurements.rejected.as_ref()) {
         *reasons.entry(reason.clone()).or_default() += 1;
     }
     let given = dataset.manifest().map_or("dataset", |manifest| manifest.origin.source.as_str());
-    DataDescription {
+    Ok(DataDescription {
         source: given.to_owned(),
         ecgs: dataset.len(),
         rejected: reasons.into_iter().collect(),
-        targets: settings.targets.iter().filter_map(|target| distribution(dataset, *target)).collect(),
-    }
+        targets: settings.outputs()?.iter().filter_map(|output| distribution(dataset, output.target)).collect(),
+    })
 }
 
 fn distribution(dataset: &Dataset, target: Target) -> Option<Distribution> {

@@ -5,6 +5,7 @@
 
 mod data;
 mod judge;
+mod outputs;
 mod pipeline;
 mod settings;
 mod tables;
@@ -13,6 +14,7 @@ mod training;
 
 pub use data::deviation;
 pub use judge::{Judge, Judged};
+pub use outputs::NetworkOutput;
 pub use pipeline::run;
 pub use settings::{DataSource, LabelTable, StudySettings};
 pub use tables::{Perturbed, area_table, exclusions_table, metrics_table, rank_table, scorings, write_area_tables};

@@ -2,6 +2,7 @@
 
 use super::data::{self, Data};
 use super::judge::{Judge, Judged};
+use super::outputs::{NetworkOutput, class_errors, log_odds};
 use super::tables::{Perturbed, metrics_table, write_area_tables};
 use super::{StudySettings, training};
 use crate::attribution::Method;
@@ -11,7 +12,7 @@ use crate::evaluation::errors;
 use crate::files::atomic::{self, OutputLock};
 use crate::files::{digest::sha256_file, npy};
 use crate::intake::{self, Most};
-use crate::nn::{Examples, load_program, predict_ecgs};
+use crate::nn::{Examples, load_program, predict_ecgs, predict_outputs};
 use crate::progress::Report;
 use crate::report::error_tables::LISTED;
 use crate::report::findings::words_for_the_mean;
@@ -29,6 +30,7 @@ use std::path::Path;
 
 /// What tells a study's folder from any other.
 const MARK: &str = "study.json";
+const STUDY: Most = Most { bytes: 1 << 24, of: "the mark of a study" };
 
 /// Runs a study in `folder`, under its lock. Stages that are finished there, of the same settings and inputs, are not repeated.
 /// `notice` is told in one line each what has been done. What is refused leaves a study that is there as it was, byte for byte.
@@ -54,7 +56,7 @@ pub fn run(folder: &Path, settings: &StudySettings, report: Report<'_>, notice: 
     for target in &settings.targets {
         let (results, model) = study.target(*target, notice)?;
         digests.push((format!("models/{target}.cgm"), model));
-        targets.push(results);
+        targets.extend(results);
     }
     let results = study.results(targets, digests)?;
     // What is replaced now may be of other data or another version: a record is written when all is there.
@@ -97,7 +99,7 @@ pub(super) fn mark_new(folder: &Path, settings: &StudySettings) -> Result<()> {
 /// Makes a study of other settings one of these, now that nothing is left to be refused: what a record says of it holds no longer.
 fn take(folder: &Path, mark: &str) -> Result<()> {
     let path = folder.join(MARK);
-    if std::fs::read(&path).is_ok_and(|found| found == mark.as_bytes()) {
+    if intake::text(&path, STUDY).is_ok_and(|found| found == mark) {
         return Ok(());
     }
     atomic::remove_if_there(&record_of(folder))?;
@@ -134,12 +136,11 @@ struct Study<'a> {
 }
 
 impl Study<'_> {
-    /// One target: network, heatmaps, perturbation. The second part is the digest of the model.
-    fn target(&self, target: Target, notice: &dyn Fn(&str)) -> Result<(TargetResults, String)> {
-        let dataset = &self.data.dataset;
+    /// One target: network, and for each of its outputs heatmaps and perturbation. The second part is the digest of the model.
+    fn target(&self, target: Target, notice: &dyn Fn(&str)) -> Result<(Vec<TargetResults>, String)> {
         let network = training::network(self.folder, self.settings, self.program, self.data, self.split, target, self.report)?;
         let provenance = network.model.provenance.as_ref();
-        let mut metrics: Vec<SplitMetrics> = provenance.map_or(Vec::new(), |about| {
+        let metrics: Vec<SplitMetrics> = provenance.map_or(Vec::new(), |about| {
             let one = |m: &crate::nn::Metrics| SplitMetrics {
                 split: m.part.to_string(),
                 n: m.n,
@@ -156,33 +157,79 @@ impl Study<'_> {
             let beside = words_for_the_mean(test.mae, test.mae_of_mean, unit);
             notice(&format!("{target}: test MAE {:.2} {unit}, RMSE {:.2} {unit}; {beside}", test.mae, test.rmse));
         }
-        let examples = Examples::of(dataset, self.split, Part::Test, target);
+        let model = format!("sha256:{}", sha256_file(&network.path)?);
+        let epochs = provenance.map_or_else(Vec::new, |about| about.epochs.clone());
+        let mut all = Vec::new();
+        for (output, (test, metrics)) in
+            NetworkOutput::of(target)?.into_iter().zip(self.predictions(target, &network.model.network, metrics)?)
+        {
+            let examples = Examples::of(&self.data.dataset, self.split, Part::Test, output.target);
+            let count = examples.len().min(self.settings.perturb_ecgs);
+            let (ecgs, truth) = (&examples.ecgs[..count], &examples.values[..count]);
+            let own = output.narrowed(network.model.network.clone())?;
+            let judged = self.judge(&output, &own, &format!("{model}{} {}", output.mark(), self.data.digest), ecgs)?;
+            all.push(TargetResults {
+                target: output.target,
+                metrics,
+                epochs: epochs.clone(),
+                test,
+                predicted: judged.predicted,
+                maps: judged.maps.into_iter().map(|(method, maps)| MethodMaps { method: method.to_string(), maps }).collect(),
+                perturbation: Some(self.perturbation(output.target, ecgs, truth, judged.curves)),
+            });
+        }
+        Ok((all, model))
+    }
+
+    /// What a network predicts of the test part, and its errors, for each of its outputs; `metrics` are those of a network of one output. A class is
+    /// predicted by the log-odds of its probability.
+    fn predictions(
+        &self,
+        target: Target,
+        network: &crate::tape::Network<f32>,
+        mut metrics: Vec<SplitMetrics>,
+    ) -> Result<Vec<(Vec<Prediction>, Vec<SplitMetrics>)>> {
+        let dataset = &self.data.dataset;
         let inputs = |ecgs: &[usize]| dataset.inputs(ecgs, self.settings.input);
         let label = format!("predicting {target}");
-        let predicted = predict_ecgs(&network.model.network, &inputs, &examples.ecgs, &label, self.report)?;
-        let test = examples.ecgs.iter().zip(&examples.values).zip(predicted);
-        let test = test.map(|((ecg, truth), predicted)| {
-            let rate_bpm = dataset.target(*ecg, Target::Rate).filter(|_| target == Target::Qt);
-            Prediction { ecg: *ecg as u64, truth: *truth, predicted, exact: dataset.exact(*ecg, target), rate_bpm }
-        });
-        let test: Vec<Prediction> = test.collect();
-        if let Some(metrics) = metrics.iter_mut().find(|m| m.split == "test") {
-            metrics.exact = ExactErrors::of(test.iter().map(|p| (p.exact, p.truth, p.predicted)));
+        if target.width() == 1 {
+            let examples = Examples::of(dataset, self.split, Part::Test, target);
+            let predicted = predict_ecgs(network, &inputs, &examples.ecgs, &label, self.report)?;
+            let test = examples.ecgs.iter().zip(&examples.values).zip(predicted);
+            let test = test.map(|((ecg, truth), predicted)| {
+                let rate_bpm = dataset.target(*ecg, Target::Rate).filter(|_| target == Target::Qt);
+                Prediction { ecg: *ecg as u64, truth: *truth, predicted, exact: dataset.exact(*ecg, target), rate_bpm }
+            });
+            let test: Vec<Prediction> = test.collect();
+            if let Some(metrics) = metrics.iter_mut().find(|m| m.split == "test") {
+                metrics.exact = ExactErrors::of(test.iter().map(|p| (p.exact, p.truth, p.predicted)));
+            }
+            return Ok(vec![(test, metrics)]);
         }
-        let model = format!("sha256:{}", sha256_file(&network.path)?);
-        let count = examples.len().min(self.settings.perturb_ecgs);
-        let (ecgs, truth) = (&examples.ecgs[..count], &examples.values[..count]);
-        let judged = self.judge(target, &network.model.network, &format!("{model} {}", self.data.digest), ecgs)?;
-        let results = TargetResults {
-            target,
-            metrics,
-            epochs: provenance.map_or_else(Vec::new, |about| about.epochs.clone()),
-            test,
-            predicted: judged.predicted,
-            maps: judged.maps.into_iter().map(|(method, maps)| MethodMaps { method: method.to_string(), maps }).collect(),
-            perturbation: Some(self.perturbation(target, ecgs, truth, judged.curves)),
-        };
-        Ok((results, model))
+        let (outputs, columns) = (NetworkOutput::of(target)?, (0..target.width()).collect::<Vec<_>>());
+        let mut all = vec![(Vec::new(), Vec::new()); outputs.len()];
+        for part in Part::ALL {
+            let ecgs = Examples::of(dataset, self.split, part, target).ecgs;
+            let odds = log_odds(&predict_outputs(network, &columns, &inputs, &ecgs, &label, self.report)?, columns.len());
+            for (output, (test, metrics)) in outputs.iter().zip(&mut all) {
+                let own: Vec<f64> = odds.iter().copied().skip(output.column).step_by(columns.len()).collect();
+                let is = |ecg: &usize| dataset.target(*ecg, output.target).unwrap_or(f64::NAN);
+                let truth: Vec<f64> = ecgs.iter().map(is).collect();
+                let share = data::mean(&Examples::of(dataset, self.split, Part::Train, output.target).values);
+                metrics.push(class_errors(part.name(), &own, &truth, share));
+                if part == Part::Test {
+                    let one = |((ecg, truth), predicted): ((&usize, &f64), &f64)| Prediction {
+                        ecg: *ecg as u64,
+                        truth: *truth,
+                        predicted: *predicted,
+                        exact: None,
+                        rate_bpm: None,
+                    };
+                    *test = ecgs.iter().zip(&truth).zip(&own).map(one).collect();
+                }
+            }
+        }
+        Ok(all)
     }
 
     fn perturbation(
@@ -211,10 +258,10 @@ impl Study<'_> {
     }
 
     /// Heatmaps and perturbation of one network: from the folder if they are of this study, else done.
-    fn judge(&self, target: Target, network: &crate::tape::Network<f32>, identity: &str, ecgs: &[usize]) -> Result<Judged> {
-        let settings = self.settings;
+    fn judge(&self, output: &NetworkOutput, network: &crate::tape::Network<f32>, identity: &str, ecgs: &[usize]) -> Result<Judged> {
+        let (settings, target) = (self.settings, output.target);
         let inputs = |ecgs: &[usize]| self.data.dataset.inputs(ecgs, settings.input);
-        let (attribution, perturbation) = (settings.attribution(target), settings.perturbation());
+        let (attribution, perturbation) = (settings.attribution(output), settings.perturbation());
         let judge = Judge {
             network,
             inputs: &inputs,
@@ -297,7 +344,7 @@ impl Study<'_> {
             },
             input: self.settings.input,
             scoring: self.settings.scoring,
-            data: data::describe(dataset, self.settings),
+            data: data::describe(dataset, self.settings)?,
             ecgs: Ecgs {
                 ids: self.kept.iter().map(|ecg| dataset.records()[*ecg].id.clone()).collect(),
                 inputs,

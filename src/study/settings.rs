@@ -1,5 +1,6 @@
 //! What a study is made of: the settings, and the presets.
 
+use super::NetworkOutput;
 use crate::attribution::{Method, Settings as AttributionSettings};
 use crate::dataset::{InputKind, Place, SplitBy, Target, Transform};
 use crate::ecg::leads::LEADS;
@@ -106,9 +107,10 @@ impl StudySettings {
         }
     }
 
-    /// How methods are set for a target's network.
-    pub fn attribution(&self, target: Target) -> AttributionSettings {
-        AttributionSettings { seed: self.seed(), target: target.index(), ..AttributionSettings::default() }
+    /// How methods are set for an output of a network.
+    pub fn attribution(&self, output: &NetworkOutput) -> AttributionSettings {
+        let target = output.target.index().wrapping_add(output.column as u32);
+        AttributionSettings { seed: self.seed(), target, ..AttributionSettings::default() }
     }
 
     /// How ECGs are perturbed.
@@ -138,10 +140,22 @@ impl StudySettings {
         if self.perturb_ecgs == 0 || self.heatmap_ecgs == 0 {
             return wrong("a study needs at least one ECG to perturb and one to draw");
         }
-        if let Some(wide) = self.targets.iter().find(|target| target.width() != 1) {
-            let what = "a study explains one output a network: name its classes, COLUMN=CLASS, one by one";
-            return Err(Error::Usage(format!("'{wide}' has {} outputs: {what}", wide.width())));
+        // Settings come from files too.
+        self.training.check()?;
+        let generated = match &self.source {
+            DataSource::Simulator { ecgs } | DataSource::Pulse2pulse { ecgs, .. } => *ecgs,
+            DataSource::Dataset(_) => 0,
+        };
+        if let Some(many) = [self.perturb_ecgs, self.heatmap_ecgs, generated].into_iter().find(|ecgs| *ecgs > MOST_ECGS) {
+            return Err(Error::Usage(format!("{many} ECGs: a study takes at most {MOST_ECGS}")));
         }
+        let twice = |names: Vec<&'static str>| (1..names.len()).find(|at| names[..*at].contains(&names[*at])).map(|at| names[at]);
+        let doubled = twice(self.targets.iter().map(|target| target.name()).collect())
+            .or_else(|| twice(self.methods.iter().map(|method| method.name()).collect()));
+        if let Some(name) = doubled {
+            return Err(Error::Usage(format!("'{name}' is listed twice")));
+        }
+        self.check_outputs()?;
         let points = LEADS.len() * self.input.samples();
         if self.iterations > points {
             return Err(Error::Usage(format!("{} points to perturb: an ECG of this input has {points}", self.iterations)));
@@ -152,6 +166,14 @@ impl StudySettings {
             ))),
             _ => Ok(()),
         }
+    }
+
+    /// The scorings by which targets of each kind are ranked.
+    fn scorings(&self) -> String {
+        let mut own: Vec<&str> = self.targets.iter().map(|target| self.scoring.for_kind(target.kind()).name()).collect();
+        own.sort_by_key(|name| *name != self.scoring.name());
+        own.dedup();
+        own.join(" ")
     }
 
     /// The settings by name, in the order in which a person would read them.
@@ -179,8 +201,7 @@ impl StudySettings {
             ("ECGs with heatmaps", self.heatmap_ecgs.to_string()),
             ("ECGs perturbed", self.perturb_ecgs.to_string()),
             ("points perturbed", self.iterations.to_string()),
-            ("scoring", self.scoring.to_string()),
-            ("kernel", cardiograd_kernels::Isa::best().to_string()),
+            ("scoring", self.scorings()),
         ];
         let further = Some(("further", self.further.to_string())).filter(|(_, words)| !words.is_empty());
         let labels = self.labels.as_ref().map(|_| ("labels", "a table of one's own".to_owned()));
@@ -240,6 +261,8 @@ fn request(target: Target) -> String {
     }
 }
 
+/// The most ECGs of any part of a study, as of a dataset: no number of a file overflows or asks for ever.
+const MOST_ECGS: usize = 100_000_000;
 /// Fewer ECGs leave a part of the split empty.
 const LEAST_ECGS: usize = 10;
 /// The quick preset's sizes: every target beats predicting the mean threefold, the whole takes minutes. The ECGs perturbed are those drawn.

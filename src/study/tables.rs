@@ -16,9 +16,9 @@ pub struct Perturbed {
     pub name: String,
     /// The ECGs (n), as indices in their dataset.
     pub ecgs: Vec<u64>,
-    /// Their measured values (n).
+    /// Their measured values (n); NaN where nobody knows any of them.
     pub truth: Vec<f64>,
-    /// Standard deviation of the target over the training part.
+    /// Standard deviation of the target over the training part; NaN where it is not known.
     pub sd: f64,
     /// What kind of value is predicted, by which it is scored.
     pub kind: TargetKind,
@@ -47,9 +47,17 @@ impl Perturbed {
         self.methods.iter().map(|(_, curves)| curves.view()).collect()
     }
 
-    /// The scorings of its kind.
-    pub fn scorings(&self) -> &'static [Scoring] {
-        Scoring::of(self.kind)
+    /// The scorings of its kind; only that of the change where no value is known, and none by a deviation that is not.
+    pub fn scorings(&self) -> Vec<Scoring> {
+        if self.is_unknown() {
+            return vec![Scoring::Change];
+        }
+        Scoring::of(self.kind).iter().copied().filter(|scoring| *scoring != Scoring::PerSd || !self.sd.is_nan()).collect()
+    }
+
+    /// Whether nobody knows the value of any of the ECGs.
+    pub fn is_unknown(&self) -> bool {
+        !self.truth.is_empty() && self.truth.iter().all(|value| value.is_nan())
     }
 
     /// Area to iteration 15 of each method, by one scoring; NaN where no ECG can be scored, and by a scoring of another kind.
@@ -96,7 +104,7 @@ pub fn rank_table(networks: &[Perturbed]) -> Table {
     let header = ["target", "scoring", "end"].into_iter().map(str::to_owned).chain(methods.iter().map(|(name, _)| name.clone()));
     let mut table = Table::new("Rank by area to each end", header);
     for network in networks {
-        for &scoring in network.scorings() {
+        for scoring in network.scorings() {
             for (end, ranks) in ranks_by_end(&curves(&network.truth, network.sd, &network.views(), scoring)) {
                 let row = [Cell::text(&network.name), Cell::text(scoring.name()), Cell::number(end as f64, 0)];
                 table.rows.push(row.into_iter().chain(ranks.iter().map(|rank| Cell::number(*rank, 1))).collect());

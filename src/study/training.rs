@@ -2,8 +2,10 @@
 
 use super::StudySettings;
 use super::data::Data;
+use super::outputs::program_for;
 use crate::dataset::{Part, Split, Target};
-use crate::nn::{Examples, Model, Start, TrainingData, TrainingFiles, initialise, predict_ecgs};
+use crate::ecg::leads::LEADS;
+use crate::nn::{Examples, Model, Start, TrainingData, TrainingFiles, initialise, predict_ecgs, predict_outputs};
 use crate::progress::Report;
 use crate::tape::{Network, Program};
 use crate::{Error, Result};
@@ -19,8 +21,20 @@ pub(super) fn check(settings: &StudySettings, program: &Program, data: &Data, sp
             return Err(Error::Data(format!("no ECG of the {part} part has a value for {target}: the study cannot be made on this data")));
         }
     }
-    let network = Network::<f32>::new(program.clone(), initialise(program, settings.seed(), 0)?)?;
-    predict_ecgs(&network, &inputs, &split.part(Part::Test)[..1], "trying the network", &crate::progress::silent).map(drop)
+    let one = &split.part(Part::Test)[..1];
+    let example = [LEADS.len(), settings.input.samples()];
+    let mut widths: Vec<(usize, Target)> = settings.targets.iter().map(|target| (target.width(), *target)).collect();
+    widths.sort_by_key(|(width, _)| *width);
+    widths.dedup_by_key(|(width, _)| *width);
+    for (width, target) in widths {
+        let program = program_for(program, target, &example)?;
+        let network = Network::<f32>::new(program.clone(), initialise(&program, settings.seed(), 0)?)?;
+        match width {
+            1 => predict_ecgs(&network, &inputs, one, "trying the network", &crate::progress::silent)?,
+            _ => predict_outputs(&network, &(0..width).collect::<Vec<_>>(), &inputs, one, "trying the network", &crate::progress::silent)?,
+        };
+    }
+    Ok(())
 }
 
 /// A trained network and the file that holds it.
@@ -45,6 +59,7 @@ pub(super) fn network(
     let [train, validation, test] = Part::ALL.map(|part| Examples::of(&data.dataset, split, part, target));
     let inputs = |ecgs: &[usize]| data.dataset.inputs(ecgs, settings.input);
     let examples = TrainingData { target, input: settings.input, inputs: &inputs, train: &train, validation: &validation, test: &test };
-    let model = files.train(program, examples, &settings.training(), &data.digest, Start::Reuse, report)?;
+    let program = program_for(program, target, &[LEADS.len(), settings.input.samples()])?;
+    let model = files.train(&program, examples, &settings.training(), &data.digest, Start::Reuse, report)?;
     Ok(TrainedNetwork { model, path: files.model })
 }

@@ -2,6 +2,7 @@
 
 use super::account::Measure;
 use crate::tape::{Network, Node, NodeId, OpClass, OpKind, Program, Real, slice};
+use cardiograd_kernels::elementary;
 
 /// The formula of a node, its sizes and settings filled in.
 pub fn formula(program: &Program, id: NodeId, shapes: &[Vec<usize>]) -> String {
@@ -57,7 +58,7 @@ pub fn number(value: f64) -> String {
     let text = if value == 0.0 || !value.is_finite() {
         format!("{value}")
     } else if (0.01..100_000.0).contains(&size) {
-        let decimals = (3 - size.log10().floor() as i32).clamp(0, 6) as usize;
+        let decimals = (3 - elementary::log10(size).floor() as i32).clamp(0, 6) as usize;
         let text = format!("{value:.decimals$}");
         if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
     } else {

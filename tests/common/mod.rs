@@ -2,6 +2,7 @@
 //! derivatives by finite differences, which know nothing of the tape's own.
 #![allow(dead_code, missing_docs)]
 
+pub mod more_ops;
 pub mod own_ops;
 
 use cardiograd::tape::{

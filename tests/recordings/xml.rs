@@ -3,7 +3,6 @@
 use super::*;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use cardiograd::ecg::Measurements;
 use std::io::Write as _;
 
 fn base64_of(values: &[i64]) -> String {
@@ -147,9 +146,11 @@ pub fn schiller() -> String {
     };
     let leads: String = LEADS.iter().zip(&values).map(lead).collect();
     format!(
-        "<examdescript><patdata><id>ID4711Q</id><lastname>Secret</lastname></patdata><eventdata><event><wavedata><type>ECG_AVERAGES</type></wavedata>\
+        "<com.xiriuz.sema.xml.schillerEDI.SchillerEDI><patdata><id>ID4711Q</id><lastname>Secret</lastname></patdata><examdescript/><eventdata><event>\
+         <annotation_global><name>HR</name><value>61</value><name>PQ</name><value>152</value></annotation_global>\
+         <wavedata><type>ECG_AVERAGES</type></wavedata>\
          <wavedata><type>ECG_RHYTHMS</type><resolution><samplerate><value>500</value><exponent>1</exponent></samplerate>\
-         <yres><unitperbit>5</unitperbit><units>uV</units></yres></resolution>{leads}</wavedata></event></eventdata></examdescript>"
+         <yres><unitperbit>5</unitperbit><units>uV</units></yres></resolution>{leads}</wavedata></event></eventdata></com.xiriuz.sema.xml.schillerEDI.SchillerEDI>"
     )
 }
 
@@ -226,11 +227,8 @@ fn ecgs_in_xml_of_other_makers() {
         assert!(!notes.iter().any(|note| note.contains("gains")), "{name}: {notes:?}");
         assert_eq!((recording.patient.id.as_deref(), recording.patient.name.as_deref()), (Some("ID4711Q"), Some("Secret")), "{name}");
         let fields = recording.file_fields();
-        if *name == "schiller.xml" {
-            assert_eq!(recording.labels, None::<Measurements>);
-        } else {
-            assert_eq!((fields[0].as_str(), fields[3].as_str(), fields[7].as_str()), ("152", "61", "-30"), "{name}");
-        }
+        let axis = if *name == "schiller.xml" { "" } else { "-30" };
+        assert_eq!((fields[0].as_str(), fields[3].as_str(), fields[7].as_str()), ("152", "61", axis), "{name}");
         // Cut anywhere it is refused.
         for share in [3, 17, 60, 97] {
             refusal(&put(&to, name, &text[..text.len() * share / 100]));
@@ -252,5 +250,71 @@ fn ecgs_in_xml_of_other_makers() {
     ] {
         let text = refusal(&put(&to, name, text.replace(from, with)));
         assert!(text.contains(hint), "{text}");
+    }
+}
+
+/// The beats that carts write beside the rhythm are kept as ours are, at whatever rate and place they have them; a broken one loses no rhythm.
+#[test]
+fn beats_that_makers_carry() {
+    let to = folder();
+    // A QRS of 80 ms, in steps of 5 and 2.5 µV, at 1000 Hz, its peak 500 ms from the beginning.
+    let wave = |step: f64| -> Vec<i64> {
+        (0..1200).map(|t| (1000.0 / step * (-((t as f64 - 500.0) / 20.0).powi(2)).exp()).round() as i64).collect()
+    };
+    let text = |values: &[i64]| values.iter().map(i64::to_string).collect::<Vec<_>>().join(",");
+    let each = |one: &dyn Fn(&str) -> String| LEADS.iter().map(|name| one(name)).collect::<String>();
+    let beats = [
+        (
+            philips("", &packed("16", &stored(5.0).concat(), 1)),
+            "</waveforms>",
+            format!(
+                "<repbeats dataencoding=\"Base64\" samplespersec=\"1000\" resolution=\"5\">{}</repbeats></waveforms>",
+                each(&|name| format!("<repbeat leadname=\"{name}\">{}</repbeat>", base64_of(&wave(5.0))))
+            ),
+        ),
+        (
+            cardiosoft(),
+            "</RestingECGMeasurements>",
+            format!(
+                "<MedianSamples><SampleRate units=\"Hz\">1000</SampleRate><Resolution units=\"uVperLsb\">5</Resolution>{}</MedianSamples></RestingECGMeasurements>",
+                each(&|name| format!("<WaveformData lead=\"{name}\">{}</WaveformData>", text(&wave(5.0))))
+            ),
+        ),
+        (
+            mortara(),
+            "QRS_AXIS=\"-30\"/>",
+            format!(
+                "QRS_AXIS=\"-30\">{}</TYPICAL_CYCLE>",
+                each(&|name| format!(
+                    "<TYPICAL_CYCLE_CHANNEL BITS=\"16\" FORMAT=\"SIGNED\" UNITS_PER_MV=\"400\" DURATION=\"1200\" SAMPLE_FREQ=\"1000\" NAME=\"{name}\" \
+                     ENCODING=\"BASE64\" DATA=\"{}\"/>",
+                    base64_of(&wave(2.5))
+                ))
+            ),
+        ),
+        (
+            schiller(),
+            "<wavedata><type>ECG_AVERAGES</type></wavedata>",
+            format!(
+                "<wavedata><type>ECG_AVERAGES</type><resolution><samplerate><value>1000</value><exponent>1</exponent></samplerate><yres>\
+                 <unitperbit>5</unitperbit><units>uV</units></yres></resolution>{}</wavedata>",
+                each(&|name| format!("<channel><name>{name}</name><data>{}</data></channel>", text(&wave(5.0))))
+            ),
+        ),
+    ];
+    for (file, place, with) in &beats {
+        assert!(file.contains(place), "{place}");
+        let recording = read(&put(&to, "beat.xml", file.replacen(place, with, 1)));
+        let beat = recording.median.unwrap_or_else(|| panic!("{place}: {:?}", recording.notes));
+        let peak = (0..600).max_by(|a, b| beat[[1, *a]].total_cmp(&beat[[1, *b]])).unwrap();
+        assert!(peak.abs_diff(240) <= 10 && (beat[[1, peak]] - 1000.0).abs() < 60.0, "{place}: {} µV at {peak}", beat[[1, peak]]);
+        assert!(
+            recording.notes.iter().any(|note| note.contains("representative beat resampled from 1000 to 500 Hz")),
+            "{:?}",
+            recording.notes
+        );
+        let broken = read(&put(&to, "beat.xml", file.replacen(place, &with.replace("\"V3\"", "\"V33\"").replace(">V3<", ">V33<"), 1)));
+        assert!(broken.median.is_none() && broken.leads.len() == 12, "{place}");
+        assert!(broken.notes.iter().any(|note| note.contains("lead V3 is not in it")), "{:?}", broken.notes);
     }
 }

@@ -1,5 +1,6 @@
 //! `cardiograd explain … -o PAGE.html`: one ECG on one page.
 
+use super::super::outputs::output;
 use super::super::provenance::{forget, options};
 use super::super::recordings::Ready;
 use super::super::{Globals, print};
@@ -8,7 +9,7 @@ use super::one::Shown;
 use crate::attribution::{Family, Meaning, Method, Settings, Sum};
 use crate::audit::digest::kernel;
 use crate::audit::provenance::Digested;
-use crate::dataset::{InputKind, Part};
+use crate::dataset::{InputKind, Part, Target};
 use crate::ecg::Measurements;
 use crate::ecg::leads::LEADS;
 use crate::files::digest::sha256_file;
@@ -52,6 +53,7 @@ fn made<T: Real>(network: &Network<T>, args: &Args, model: &Model, globals: &Glo
     let beginning = Beginning::of(&answers, &shown.settings, shown.several, ecg, flat)?;
     let is_beat = samples == InputKind::Median.samples();
     let Ready { measured, beat, carried, exact, .. } = &shown.ready;
+    let target = output(model, shown.settings.output);
     let one = OneEcg {
         name: shown.name(args),
         ecg: ecg.view(),
@@ -59,7 +61,7 @@ fn made<T: Real>(network: &Network<T>, args: &Args, model: &Model, globals: &Glo
         measured: measured.clone(),
         carried: carried.clone(),
         exact: exact.clone(),
-        answer: Answer { target: model.target, predicted: shown.predicted, flat, errors: errors(model), near: near(model, &shown) },
+        answer: Answer { target, predicted: shown.predicted, flat, errors: errors(model, target), near: near(model, &shown) },
         maps: shown.maps.iter().map(|(method, map)| beginning.map(*method, map.clone(), &shown.settings)).collect(),
         about: about(args, &shown)?,
     };
@@ -142,8 +144,10 @@ impl Beginning {
 }
 
 /// The errors on the model's test set.
-fn errors(model: &Model) -> Option<TestErrors> {
-    let test = model.provenance.as_ref()?.metrics(Part::Test)?;
+fn errors(model: &Model, target: Option<Target>) -> Option<TestErrors> {
+    let about = model.provenance.as_ref()?;
+    let of_one = about.outputs.iter().filter(|output| Some(output.target) == target).flat_map(|output| &output.metrics);
+    let test = about.metrics.iter().chain(of_one).find(|metrics| metrics.part == Part::Test)?;
     (test.n > 0).then_some(TestErrors { n: test.n, mae: test.mae, mae_of_mean: test.mae_of_mean })
 }
 

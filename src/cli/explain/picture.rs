@@ -1,5 +1,6 @@
 //! `cardiograd explain … -o PICTURE.png|svg|pdf`: one ECG with its maps as a picture.
 
+use super::super::outputs::output;
 use super::super::pictures::{Drawing, Layout, Mapped, bytes};
 use super::super::provenance::forget;
 use super::super::{Globals, print};
@@ -22,8 +23,10 @@ pub(super) fn run(args: &Args, ending: &str, globals: &Globals) -> Result<()> {
         Precision::F64 => Shown::of::<f64>(&model.network.cast(), args, &model, globals)?,
     };
     let name = shown.name(args);
-    let said = format!("{} {}", plain(shown.predicted, 1), model.unit());
-    let what = model.target.map_or("predicted", Target::title);
+    let target = output(&model, shown.settings.output);
+    let unit = target.map_or(model.unit(), Target::unit);
+    let said = format!("{} {unit}", plain(shown.predicted, 1));
+    let what = target.map_or("predicted", Target::title);
     let mapped = |(method, values): &(crate::attribution::Method, ndarray::Array2<f64>)| {
         let row = method.row();
         Mapped {
@@ -42,7 +45,7 @@ pub(super) fn run(args: &Args, ending: &str, globals: &Globals) -> Result<()> {
         axes: shown.axes.as_ref(),
         maps: &maps,
         title: format!("{name}: {what} {}", said.trim_end()),
-        unit: model.unit(),
+        unit,
         // Fiducials are those of the median beat.
         fiducials: shown.ready.measured.as_ref().filter(|_| shown.ready.ecg.ncols() == InputKind::Median.samples()),
         layout: Layout::Leads,

@@ -30,7 +30,8 @@ pub fn detect(level: &[Frame]) -> Vec<usize> {
     peaks
 }
 
-/// Velocity over leads, each lead divided by the median of its 1-s maxima so that no lead rules; a silent lead counts nothing.
+/// Velocity over leads, each lead divided by the median of its 1-s maxima so that no lead rules; a silent lead counts nothing, and none counts more than the second
+/// most moved one: a beat is seen in several leads, what a loose electrode does in one.
 fn normalised_velocity(band: &[Frame]) -> Vec<f64> {
     let slope = |t: usize, lead: usize| band[t + 1][lead] - band[t - 1][lead];
     let inner = 1..band.len() - 1;
@@ -44,7 +45,14 @@ fn normalised_velocity(band: &[Frame]) -> Vec<f64> {
     });
     let mut speed = vec![0.0; band.len()];
     for t in inner {
-        speed[t] = (0..8).map(|lead| (slope(t, lead) * weights[lead]).powi(2)).sum::<f64>().sqrt();
+        let (mut sum, mut most, mut second) = (0.0, 0.0f64, 0.0f64);
+        for (lead, weight) in weights.iter().enumerate() {
+            let energy = (slope(t, lead) * weight).powi(2);
+            sum += energy;
+            second = second.max(energy.min(most));
+            most = most.max(energy);
+        }
+        speed[t] = (sum - most + second).sqrt();
     }
     speed
 }
@@ -137,24 +145,32 @@ pub fn rate(beats: &Aligned) -> f64 {
     60.0 * RATE * (beats.all.len() - 1) as f64 / span as f64
 }
 
-/// The RR interval that the previous T wave is judged by, samples: the mean one, or, where beats are irregular (successive intervals typically
+/// The RR interval of the dominant rhythm, samples: the mean one or, where premature beats come in between, the mean of those from one dominant beat to the next.
+pub fn rr_usual(beats: &Aligned) -> f64 {
+    let own = |beat: &usize| beats.kept.contains(beat);
+    let undisturbed: Vec<f64> = beats.all.windows(2).filter(|pair| pair.iter().all(own)).map(|pair| (pair[1] - pair[0]) as f64).collect();
+    let mean = 60.0 * RATE / rate(beats);
+    let inner = beats.all.len().saturating_sub(2);
+    if undisturbed.len() < 2 || beats.kept.len() >= inner { mean } else { undisturbed.iter().sum::<f64>() / undisturbed.len() as f64 }
+}
+
+/// The RR interval that the previous T wave is judged by, samples: the usual one, or, where beats are irregular (successive intervals typically
 /// differ by more than 8 %, as in fibrillation), the shortest before a dominant beat, since T then ends at
 /// another place in every beat.
-pub fn rr_before(beats: &Aligned) -> f64 {
+pub fn rr_before(beats: &Aligned, usual: f64) -> f64 {
     let pairs = || beats.all.windows(2).map(|pair| ((pair[1] - pair[0]) as f64, pair[1]));
     let all: Vec<f64> = pairs().map(|(rr, _)| rr).collect();
     let mut steps: Vec<f64> = all.windows(2).map(|pair| (pair[1] - pair[0]).abs()).collect();
     let mut before: Vec<f64> = pairs().filter(|(_, beat)| beats.kept.contains(beat)).map(|(rr, _)| rr).collect();
     before.sort_unstable_by(f64::total_cmp);
     let irregular = !steps.is_empty() && middle(&mut steps) > 0.08 * middle(&mut all.clone());
-    if irregular && !before.is_empty() { before[0] } else { 60.0 * RATE / rate(beats) }
+    if irregular && !before.is_empty() { before[0] } else { usual }
 }
 
-/// The RR interval that leaves T its room, samples: the mean one, or, where beats are irregular, the shortest after a dominant beat.
-pub fn rr_after(beats: &Aligned) -> f64 {
-    let mean = 60.0 * RATE / rate(beats);
+/// The RR interval that leaves T its room, samples: the usual one, or, where beats are irregular, the shortest after a dominant beat.
+pub fn rr_after(beats: &Aligned, usual: f64) -> f64 {
     let after = beats.all.windows(2).filter(|pair| beats.kept.contains(&pair[0])).map(|pair| (pair[1] - pair[0]) as f64);
-    mean.min(after.fold(f64::INFINITY, f64::min).max(0.7 * mean))
+    usual.min(after.fold(f64::INFINITY, f64::min).max(0.7 * usual))
 }
 
 /// Samples of the alignment window before and after a beat's point, and the step at which it is looked at.

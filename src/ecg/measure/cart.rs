@@ -24,8 +24,13 @@ pub fn corrected(qt: f64, rate: f64) -> [f64; 4] {
 }
 
 /// Amplitudes of P, Q, R, S, R′, S′, T, T′, J, J + 60 and J + 80 ms in the twelve leads, µV. The beat stands at zero at QRS onset.
-pub fn amplitudes(beat: &[Frame], found: &Delineation) -> [[Option<f64>; 11]; 12] {
+/// Nothing of leads that are dead or follow from dead ones.
+pub fn amplitudes(beat: &[Frame], found: &Delineation, dead: &[bool; 8]) -> [[Option<f64>; 11]; 12] {
     PRINTED.map(|lead| {
+        let is_dead = if lead < 8 { dead[lead] } else { dead[0] || dead[1] };
+        if is_dead {
+            return [None; 11];
+        }
         let values: Vec<f64> = beat.iter().map(|frame| in_lead(frame, lead)).collect();
         in_one_lead(&values, found)
     })

@@ -33,7 +33,7 @@ pub struct Spread {
 /// The RR intervals that a beat stands in, samples.
 #[derive(Clone, Copy, Debug)]
 pub struct Rr {
-    /// The mean one.
+    /// The mean one of the dominant rhythm.
     pub mean: f64,
     /// The one that the previous T wave is judged by.
     pub before: f64,
@@ -58,21 +58,36 @@ impl Delineation {
     }
 }
 
+/// What a beat stands in.
+#[derive(Clone, Copy, Debug)]
+pub struct Around {
+    /// Its RR intervals.
+    pub rr: Rr,
+    /// Where the stimulus is over that its QRS answers, a sample of the beat; `None` where the ventricles are not paced.
+    pub stimulus: Option<usize>,
+}
+
 /// All waves of a beat whose leads count by `weights`.
 ///
 /// # Errors
 /// Why QRS cannot be delineated.
-pub fn delineate(beat: &[Frame], weights: &Frame, rr: Rr, thresholds: &Thresholds) -> Result<Delineation, String> {
+pub fn delineate(beat: &[Frame], weights: &Frame, around: Around, thresholds: &Thresholds) -> Result<Delineation, String> {
+    let Around { rr, stimulus } = around;
     let mut weighed = quality::weigh(beat, weights);
     let smooth = qrs::smooth(&weighed);
     let together = qrs::delineate(&smooth, thresholds)?;
     let (qrs, qrs_spread) = qrs_leads::settle(&smooth, &together, thresholds);
+    let qrs = qrs::with_late_wave(&smooth, qrs, thresholds);
+    let qrs = match stimulus {
+        Some(over) => qrs::answer(&smooth, &qrs, over, thresholds),
+        None => qrs,
+    };
     super::zero_at(&mut weighed, qrs.onset);
     let (for_p, for_t) = (p_wave::smooth(&weighed), t_wave::smooth(&weighed));
     let t = t_wave::delineate(&for_t, &qrs, rr.after, thresholds);
     let p = p_wave::delineate(&for_p, &qrs, t.as_ref().map(|t| t.end), rr.before, thresholds);
     let p_leads = p.as_ref().and_then(|p| p_leads::delineate(&for_p, p, &qrs, thresholds));
-    let p = p.map(|p| PWave { onset: p_leads.map_or(p.onset, |leads| first_onset(p.onset, leads.at)), ..p });
+    let p = p.map(|p| PWave { onset: p_leads.map_or(p.onset, |leads| first_onset(p.onset, leads.at, p.offset)), ..p });
     let next_p = p.as_ref().map_or(f64::INFINITY, |p| p.onset as f64 + rr.after - 4.0).min(qrs.onset as f64 + rr.after - 40.0) as usize;
     let rest = level_at_rest(&weighed, p.as_ref(), t.as_ref());
     let t = t_wave::last_flank(&for_t, &qrs, next_p, rest.as_ref(), thresholds).or(t);
@@ -148,11 +163,12 @@ const LATER: f64 = 6.0;
 const EARLIER: f64 = 10.0;
 
 /// P onset between what all leads together and what the single ones say.
-fn first_onset(together: usize, leads: f64) -> usize {
+fn first_onset(together: usize, leads: f64, offset: usize) -> usize {
     let later = leads - together as f64;
     match later {
         _ if later > LATER => together,
-        _ if later < -EARLIER => leads as usize,
+        _ if later < -EARLIER && offset as f64 - leads <= p_wave::LONGEST_P as f64 => leads as usize,
+        _ if later < -EARLIER => together,
         _ => ((leads + together as f64) / 2.0).round() as usize,
     }
 }

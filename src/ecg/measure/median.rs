@@ -60,23 +60,49 @@ fn centre(values: &mut [f64]) -> f64 {
 /// median, but what one beat has of them the others do not have.
 pub fn repeats(level: &[Frame], points: &[usize], beat: &[Frame], weights: &Frame, from: usize, to: usize) -> bool {
     let centred = |frames: &[Frame]| weighed(&centred(frames), weights);
-    let energy: f64 = centred(&beat[from..=to]).iter().map(|frame| dot(frame, frame)).sum();
-    let parts: Vec<Vec<Frame>> =
+    let usual = centred(&beat[from..=to]);
+    let energies = energies(&usual);
+    let energy: f64 = energies.iter().sum();
+    let mut parts: Vec<Vec<Frame>> =
         points.iter().map(|&point| part(level, point, from, to + 1)).filter(|window| window.len() == to + 1 - from).map(centred).collect();
     if parts.len() < 3 || energy <= 0.0 {
         return false;
     }
+    let disturbed = silence_disturbed(&mut parts, &usual, energy);
     let others = (parts.len() - 1) as f64;
     let sum: Vec<Frame> =
         (0..=to - from).map(|t| mean(&parts.iter().map(|part| part[t]).collect::<Vec<_>>()).map(|x| x * (others + 1.0))).collect();
-    let share = |part: &Vec<Frame>| {
+    let share = |(part, disturbed): (&Vec<Frame>, &[bool; 8])| {
         let along: f64 = sum.iter().zip(part).map(|(sum, own)| dot(&minus(sum, own), own)).sum();
-        along / (others * energy)
+        let seen: f64 = energies.iter().zip(disturbed).filter(|(_, disturbed)| !**disturbed).map(|(energy, _)| energy).sum();
+        if seen > 0.0 { along / (others * seen) } else { 0.0 }
     };
-    let mut shares: Vec<f64> = parts.iter().map(share).collect();
+    let mut shares: Vec<f64> = parts.iter().zip(&disturbed).map(share).collect();
     let usual = middle(&mut shares);
     let present = shares.iter().filter(|&&share| share > 0.4).count();
     usual > 0.5 && present as f64 >= 0.7 * shares.len() as f64
+}
+
+/// The energy of each lead.
+fn energies(frames: &[Frame]) -> Frame {
+    std::array::from_fn(|lead| frames.iter().map(|frame| frame[lead] * frame[lead]).sum())
+}
+
+/// In one beat a lead is disturbed, as by a loose electrode, if it lies this much further from the usual beat than it mostly does, and this share of the energy of
+/// all leads.
+const DISTURBED: (f64, f64) = (16.0, 0.25);
+
+/// Sets leads to zero in the beats in which they are disturbed, and says which.
+fn silence_disturbed(parts: &mut [Vec<Frame>], usual: &[Frame], energy: f64) -> Vec<[bool; 8]> {
+    let apart = |part: &Vec<Frame>| energies(&part.iter().zip(usual).map(|(own, usual)| minus(own, usual)).collect::<Vec<_>>());
+    let distances: Vec<Frame> = parts.iter().map(apart).collect();
+    let mostly: Frame = std::array::from_fn(|lead| middle(&mut distances.iter().map(|beat| beat[lead]).collect::<Vec<_>>()));
+    let disturbed = |beat: &Frame| std::array::from_fn(|lead| beat[lead] > (DISTURBED.0 * mostly[lead]).max(DISTURBED.1 * energy));
+    let disturbed: Vec<[bool; 8]> = distances.iter().map(disturbed).collect();
+    for (part, disturbed) in parts.iter_mut().zip(&disturbed) {
+        part.iter_mut().for_each(|frame| frame.iter_mut().zip(disturbed).filter(|(_, off)| **off).for_each(|(x, _)| *x = 0.0));
+    }
+    disturbed
 }
 
 fn weighed(frames: &[Frame], weights: &Frame) -> Vec<Frame> {

@@ -26,10 +26,11 @@ mod uncertainty;
 
 pub use thresholds::Thresholds;
 
-use delineation::{Delineation, Rr};
+use delineation::{Around, Delineation, Rr};
+use pacing::Paced;
 
 use super::filter::{Biquad, Frame, zero_phase};
-use super::leads::{RATE, twelve};
+use super::leads::{INDEPENDENT, RATE, twelve};
 use super::{Further, Measurements, Rhythm};
 use ndarray::Array2;
 
@@ -71,7 +72,7 @@ fn try_measure(rhythm: &Rhythm, thresholds: &Thresholds) -> Result<Measured, Str
     let recording = prepare(rhythm)?;
     let mut shown = show(&recording, thresholds)?;
     let judged = judge(&recording, &mut shown, thresholds)?;
-    let mut measurements = measurements(&shown, recording.rate);
+    let mut measurements = measurements(&shown, &recording);
     measurements.further = Some(Box::new(further(&recording, &shown, &judged, measurements.qt_ms)));
     let eight = Array2::from_shape_fn((8, BEAT), |(lead, t)| shown.beat[t][lead] as f32);
     Ok(Measured { measurements, median: twelve(eight.view()) })
@@ -79,6 +80,8 @@ fn try_measure(rhythm: &Rhythm, thresholds: &Thresholds) -> Result<Measured, Str
 
 /// A recording without hum, stimuli and wander, and its beats.
 struct Recording {
+    /// Leads without signal; they are zero.
+    dead: [bool; 8],
     raw: Vec<Frame>,
     level: Vec<Frame>,
     pulses: Vec<pacing::Pulse>,
@@ -89,18 +92,20 @@ struct Recording {
 
 fn prepare(rhythm: &Rhythm) -> Result<Recording, String> {
     let mut raw = rhythm.frames();
-    quality::check_recording(&raw)?;
+    let mut dead = quality::check_recording(&raw)?;
     if mains::remove(&mut raw) {
-        quality::check_recording(&raw)?;
+        dead = quality::check_recording(&raw)?;
     }
+    raw.iter_mut().for_each(|frame| frame.iter_mut().zip(&dead).filter(|(_, dead)| **dead).for_each(|(x, _)| *x = 0.0));
     let pulses = pacing::find(&raw);
     pacing::remove(&mut raw, &pulses);
     let level = zero_phase(&raw, &[Biquad::high_pass(0.5, RATE)], 1000);
     let peaks = beats::detect(&level);
     let beats = beats::align(&level, &peaks)?;
     let rate = beats::rate(&beats);
-    let rr = Rr { mean: 60.0 * RATE / rate, before: beats::rr_before(&beats), after: beats::rr_after(&beats) };
-    Ok(Recording { raw, level, pulses, beats, rate, rr })
+    let usual = beats::rr_usual(&beats);
+    let rr = Rr { mean: usual, before: beats::rr_before(&beats, usual), after: beats::rr_after(&beats, usual) };
+    Ok(Recording { dead, raw, level, pulses, beats, rate, rr })
 }
 
 /// The median beat, where its beats stand in the recording, how much its leads count, and its waves.
@@ -109,49 +114,68 @@ struct Shown {
     beat: Vec<Frame>,
     weights: Frame,
     found: Delineation,
+    paced: Paced,
 }
 
 /// A first median finds where QRS begins and where its peak lies; the second one is built around both.
 fn show(recording: &Recording, thresholds: &Thresholds) -> Result<Shown, String> {
-    let Recording { level, beats, rr, .. } = recording;
+    let Recording { dead, level, beats, rr, .. } = recording;
     let first = median::median(level, &beats.kept, None)?;
-    let weights = quality::weights(level, &beats.kept, &first);
+    let weights = quality::weights(level, &beats.kept, &first, dead);
     let found = qrs::delineate(&qrs::smooth(&quality::weigh(&first, &weights)), thresholds)?;
     let shift = found.peak as isize - R_AT as isize;
     let points: Vec<usize> = beats.kept.iter().filter_map(|&r| r.checked_add_signed(shift)).collect();
     let onset = found.onset.saturating_add_signed(-shift);
-    let mut beat = median::median(level, &points, Some(onset))?;
-    let weights = quality::weights(level, &points, &beat);
-    let found = delineation::delineate(&beat, &weights, *rr, thresholds)?;
-    quality::check_beat(&beat, &found.qrs)?;
-    zero_at(&mut beat, found.qrs.onset);
-    Ok(Shown { points, beat, weights, found })
+    let beat = median::median(level, &points, Some(onset))?;
+    let weights = quality::weights(level, &points, &beat, dead);
+    let found = delineation::delineate(&beat, &weights, Around { rr: *rr, stimulus: None }, thresholds)?;
+    let mut shown = Shown { points, beat, weights, found, paced: Paced::default() };
+    shown.find_pacing(recording, thresholds)?;
+    quality::check_beat(&shown.beat, &shown.found.qrs)?;
+    zero_at(&mut shown.beat, shown.found.qrs.onset);
+    Ok(shown)
 }
 
-/// What is paced, how sure the measurements are, and why some are empty.
+impl Shown {
+    /// Whether the beat is paced; if its ventricles are, its QRS is delineated again, behind the stimulus.
+    fn find_pacing(&mut self, recording: &Recording, thresholds: &Thresholds) -> Result<(), String> {
+        let Recording { raw, level, pulses, rr, .. } = recording;
+        let Shown { points, beat, weights, found, paced } = self;
+        *paced = pacing::of_beats(pulses, points, found.qrs.onset);
+        let wide = (found.qrs.offset - found.qrs.onset) as f64 * MS >= pacing::WIDE;
+        let p = |found: &Delineation| found.p.as_ref().is_some_and(|p| median::repeats(level, points, beat, weights, p.onset, p.offset));
+        // Small stimuli are believed only before what a paced beat looks like.
+        if !paced.ventricles && wide && !p(found) {
+            paced.over = pacing::small(raw, points, found.qrs.onset);
+            paced.ventricles = paced.over.is_some();
+        }
+        if paced.over.is_some() {
+            *found = delineation::delineate(beat, weights, Around { rr: *rr, stimulus: paced.over }, thresholds)?;
+        }
+        Ok(())
+    }
+}
+
+/// How sure the measurements are, and why some are empty.
 struct Judged {
-    paced: pacing::Paced,
     sure: uncertainty::Uncertainty,
     notes: Vec<String>,
 }
 
 /// Empties what is not there, cannot be, or cannot be trusted.
 fn judge(recording: &Recording, shown: &mut Shown, thresholds: &Thresholds) -> Result<Judged, String> {
-    let Recording { raw, level, pulses, rr, .. } = recording;
-    let Shown { points, beat, weights, found } = shown;
+    let Recording { dead, level, rr, .. } = recording;
+    let Shown { points, beat, weights, found, paced } = shown;
     let mut notes = Vec::new();
-    let mut paced = pacing::of_beats(pulses, points, found.qrs.onset);
+    notes.extend(INDEPENDENT.iter().zip(dead).filter(|(_, dead)| **dead).map(|(name, _)| format!("lead {name} is flat and left out")));
     if !paced.ventricles {
         quality::check_leads(beat, &found.qrs, found.p.as_ref())?;
     }
     found.p = found.p.filter(|p| median::repeats(level, points, beat, weights, p.onset, p.offset));
-    // Small stimuli are believed only before what a paced beat looks like.
-    let wide = (found.qrs.offset - found.qrs.onset) as f64 * MS >= pacing::WIDE;
-    paced.ventricles |= wide && found.p.is_none() && pacing::small(raw, points, found.qrs.onset);
     let no_p = paced.ventricles && !paced.atria;
     let atria = delineation::atria(beat, weights, found, *rr, thresholds);
     plausible::check(found, &atria, *rr, no_p, &mut notes);
-    let sure = uncertainty::of(level, points, beat, weights, found, *rr, thresholds);
+    let sure = uncertainty::of(level, points, beat, weights, found, Around { rr: *rr, stimulus: paced.over }, thresholds);
     if sure.instead.iter().any(Option::is_some) && (found.p.is_some() || found.t.is_some()) {
         found.put(sure.instead);
         plausible::check(found, &atria, *rr, no_p, &mut notes);
@@ -167,21 +191,22 @@ fn judge(recording: &Recording, shown: &mut Shown, thresholds: &Thresholds) -> R
     }
     match qrs {
         Some(reason) => Err(format!("QRS cannot be told from its surroundings: {reason}")),
-        None => Ok(Judged { paced, sure, notes }),
+        None => Ok(Judged { sure, notes }),
     }
 }
 
-fn measurements(shown: &Shown, rate: f64) -> Measurements {
+fn measurements(shown: &Shown, recording: &Recording) -> Measurements {
     let Delineation { qrs, p, t, .. } = &shown.found;
     let (r_v5, j_v5, t_v5) = amplitudes(|at| shown.beat[at][V5], &shown.found);
+    let v5 = !recording.dead[V5];
     Measurements {
         pr_ms: p.as_ref().map(|p| (qrs.onset - p.onset) as f64 * MS),
         qrs_ms: Some((qrs.offset - qrs.onset) as f64 * MS),
         qt_ms: t.as_ref().map(|t| (t.end - qrs.onset) as f64 * MS),
-        rate_bpm: Some(rate),
-        r_v5_uv: Some(r_v5),
-        j_v5_uv: Some(j_v5),
-        t_v5_uv: t_v5,
+        rate_bpm: Some(recording.rate),
+        r_v5_uv: v5.then_some(r_v5),
+        j_v5_uv: v5.then_some(j_v5),
+        t_v5_uv: t_v5.filter(|_| v5),
         p_onset: p.as_ref().map(|p| p.onset as f64),
         p_offset: p.as_ref().map(|p| p.offset as f64),
         qrs_onset: Some(qrs.onset as f64),
@@ -193,11 +218,12 @@ fn measurements(shown: &Shown, rate: f64) -> Measurements {
 }
 
 fn further(recording: &Recording, shown: &Shown, judged: &Judged, qt_ms: Option<f64>) -> Further {
-    let Recording { level, beats, rate, .. } = recording;
+    let Recording { dead, level, beats, rate, .. } = recording;
     let Shown { points, beat, found, .. } = shown;
     let Delineation { qrs, p, t, .. } = found;
     let quality = uncertainty::lead_quality(level, points, beat, found);
     let used = points.len() as f64;
+    let limbs = !dead[0] && !dead[1];
     let kept = |at: usize, there: bool| judged.sure.errors[at].filter(|_| there);
     Further {
         errors: [
@@ -205,25 +231,25 @@ fn further(recording: &Recording, shown: &Shown, judged: &Judged, qt_ms: Option<
             kept(1, true),
             kept(2, t.is_some()),
             Some(cart::rate_error(beats, *rate)),
-            kept(3, true),
-            kept(4, true),
-            kept(5, t.is_some()),
+            kept(3, !dead[V5]),
+            kept(4, !dead[V5]),
+            kept(5, t.is_some() && !dead[V5]),
         ],
         quality: Some(shape::middle(&mut quality.to_vec()) * (used / (beats.all.len() as f64 - 2.0).max(used))),
         notes: judged.notes.join("; "),
         beats_found: Some(beats.all.len() as f64),
         beats_used: Some(used),
-        rhythm: cart::rhythm(beat, beats, found, judged.paced, *rate).into(),
+        rhythm: cart::rhythm(beat, beats, found, shown.paced, *rate).into(),
         p_ms: p.as_ref().map(|p| (p.offset - p.onset) as f64 * MS),
         t_ms: t.as_ref().zip(cart::t_onset(beat, found)).map(|(t, onset)| (t.end - onset) as f64 * MS),
         qtc_ms: qt_ms.map_or([None; 4], |qt| cart::corrected(qt, *rate).map(Some)),
         axes: [
-            p.as_ref().and_then(|p| cart::axis(beat, p.onset, p.offset, true)),
-            cart::axis(beat, qrs.onset, qrs.offset, false),
-            t.as_ref().and_then(|t| cart::axis(beat, t.begin, t.end, false)),
+            p.as_ref().filter(|_| limbs).and_then(|p| cart::axis(beat, p.onset, p.offset, true)),
+            cart::axis(beat, qrs.onset, qrs.offset, false).filter(|_| limbs),
+            t.as_ref().filter(|_| limbs).and_then(|t| cart::axis(beat, t.begin, t.end, false)),
         ],
         lead_quality: quality.map(Some),
-        leads: Some(cart::amplitudes(beat, found)),
+        leads: Some(cart::amplitudes(beat, found, dead)),
     }
 }
 
@@ -305,6 +331,39 @@ mod tests {
         }
     }
 
+    /// One dead lead, or one that comes loose now and then, is left out: the others say what there is.
+    #[test]
+    fn a_dead_or_loose_lead_is_left_out() {
+        let ecg = Simulator::new(Settings::default(), 12).simulate(0);
+        let close = |found: &Measurements, case: &str| {
+            for (name, a, b) in
+                [("PR", found.pr_ms, ecg.truth.pr_ms), ("QRS", found.qrs_ms, ecg.truth.qrs_ms), ("QT", found.qt_ms, ecg.truth.qt_ms)]
+            {
+                let (a, b) = (a.unwrap_or_else(|| panic!("{case}: no {name}: {:?} {:?}", found.rejected, found.further)), b.unwrap());
+                assert!((a - b).abs() < 25.0, "{case}, {name}: {a} for {b}");
+            }
+        };
+        for lead in 0..8 {
+            let mut samples = ecg.rhythm.samples().to_owned();
+            samples.row_mut(lead).fill(12.0);
+            let Measured { measurements: found, median } = measure(&Rhythm::new(samples).unwrap(), &Thresholds::default());
+            close(&found, INDEPENDENT[lead]);
+            let further = found.further.as_ref().unwrap();
+            assert!(further.notes.contains(&format!("lead {} is flat", INDEPENDENT[lead])), "{}", further.notes);
+            assert_eq!(found.r_v5_uv.is_some(), lead != V5);
+            assert_eq!(further.axes[1].is_some(), lead > 1);
+            let row = if lead < 2 { lead } else { lead + 4 };
+            assert!(further.leads.unwrap()[row].iter().all(Option::is_none), "{:?}", further.leads.unwrap()[row]);
+            assert!(median.row(row).iter().all(|&x| x == 0.0));
+
+            let mut samples = ecg.rhythm.samples().to_owned();
+            for (from, level) in [(400, 2500.0), (2100, -1800.0), (3900, 900.0)] {
+                (from..from + 450).for_each(|t| samples[[lead, t]] = level + (t * t % 97) as f32);
+            }
+            close(&measure(&Rhythm::new(samples).unwrap(), &Thresholds::default()).measurements, &format!("{} loose", INDEPENDENT[lead]));
+        }
+    }
+
     #[test]
     fn what_cannot_be_measured_says_why() {
         let ecg = Simulator::new(Settings::default(), 12).simulate(0);
@@ -312,7 +371,7 @@ mod tests {
         let samples = ecg.rhythm.samples().to_owned();
         assert_eq!(reason(samples.clone()), None);
         let mut flat = samples.clone();
-        flat.row_mut(4).fill(12.0);
+        (4..7).for_each(|lead| flat.row_mut(lead).fill(12.0));
         assert!(reason(flat).unwrap().contains("flat lead V3"));
         assert!(reason(samples.mapv(|x| x.clamp(-150.0, 1e9) * 20.0)).unwrap().contains("saturation"));
         assert!(reason(Array2::zeros((8, 5000))).unwrap().contains("flat lead I"));

@@ -97,7 +97,7 @@ fn last_hump(heights: &[f64], highest: usize, to: usize) -> usize {
 /// The furthest that P begins before its peak, samples (170 ms).
 const LONGEST: usize = 85;
 /// No P wave lasts longer, samples (180 ms).
-const LONGEST_P: usize = 90;
+pub const LONGEST_P: usize = 90;
 /// A flank before the steepest counts if it has this share of its velocity, and this multiple of the lowest velocity around …
 const FLANK: f64 = 0.45;
 const FLANK_NOISE: f64 = 3.0;
@@ -106,6 +106,9 @@ const FLANK_REACH: usize = 20;
 const FLANK_COSINE: f64 = 0.5;
 /// A valley counts once the velocity (26-ms mean) is down to this share of the flank's.
 const VALLEY: f64 = 0.6;
+
+/// Up to this multiple of the lowest velocity the leads are as calm.
+const CALM: f64 = 1.5;
 
 /// The share of P's height within which the leads are at rest.
 const RESTS: f64 = 0.35;
@@ -124,7 +127,10 @@ fn first_flank(
     let even = moving_mean(speed, 13);
     let floor = moving_mean(&speed[from..=rise], 21).iter().fold(f64::INFINITY, |a: f64, &b| a.min(b));
     // P begins at rest: where the leads still stand away from their calmest level before it, a hump of a notched P has gone before.
-    let calm = (from..rise).fold(from, |best, t| if even[t] < even[best] { t } else { best });
+    // The crest of a U wave is calm too: of what is about as calm, rest is where the leads have come down furthest.
+    let calmest = even[argmin(&even, from, rise.max(from + 1))];
+    let low = |t: &usize| dot(&smooth[*t], unit);
+    let calm = (from..rise).filter(|&t| even[t] <= CALM * calmest).min_by(|a, b| low(a).total_cmp(&low(b))).unwrap_or(from);
     let rest = mean(&smooth[calm.saturating_sub(8)..=calm + 8]);
     let rests = |t: usize| t <= calm || dot(&minus(&smooth[t], &rest), unit) < RESTS * 8.0f64.sqrt() * size;
     let enough = (FLANK * speed[rise]).max(FLANK_NOISE * floor);

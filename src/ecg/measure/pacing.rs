@@ -100,6 +100,8 @@ pub struct Paced {
     pub atria: bool,
     /// A stimulus stands before QRS.
     pub ventricles: bool,
+    /// Where the usual stimulus before QRS is over, a sample of the median beat; at most 24 ms after its edge, since the heart goes on under a longer one.
+    pub over: Option<usize>,
 }
 
 /// A stimulus before each beat keeps its place within these many samples (12 ms) …
@@ -113,21 +115,22 @@ const INSIDE: usize = 5;
 /// Whether the beats follow stimuli. `beats` have their R peak, at sample [`super::R_AT`] of the median beat, at these samples of the recording;
 /// QRS begins at `onset` of the median beat.
 pub fn of_beats(pulses: &[Pulse], beats: &[usize], onset: usize) -> Paced {
-    let lead_of = |beat: usize, from: usize, to: usize| {
+    let before = |beat: usize, from: usize, to: usize| {
         let begins = (beat + onset + INSIDE).saturating_sub(super::R_AT);
-        pulses.iter().rev().map(|pulse| begins.wrapping_sub(pulse.from)).find(|before| (from..=to).contains(before))
+        let lead = |pulse: &Pulse| begins.wrapping_sub(pulse.from);
+        pulses.iter().rev().find(|pulse| (from..=to).contains(&lead(pulse))).map(|pulse| (lead(pulse), pulse.to - pulse.from))
     };
+    // How long before QRS the usual stimulus begins, and how long it lasts.
     let kept = |from: usize, to: usize| {
-        let mut leads: Vec<usize> = beats.iter().filter_map(|&beat| lead_of(beat, from, to)).collect();
-        if leads.is_empty() {
-            return false;
-        }
+        let mut leads: Vec<(usize, usize)> = beats.iter().filter_map(|&beat| before(beat, from, to)).collect();
         leads.sort_unstable();
-        let usual = leads[leads.len() / 2];
-        let same = leads.iter().filter(|lead| lead.abs_diff(usual) <= KEEPS).count();
-        same >= OF_BEATS.1 && same as f64 >= OF_BEATS.0 * beats.len() as f64
+        let usual = *leads.get(leads.len() / 2)?;
+        let same = leads.iter().filter(|lead| lead.0.abs_diff(usual.0) <= KEEPS).count();
+        (same >= OF_BEATS.1 && same as f64 >= OF_BEATS.0 * beats.len() as f64).then_some(usual)
     };
-    Paced { atria: kept(BEFORE.0 + INSIDE + 1, BEFORE.1), ventricles: kept(0, BEFORE.0 + INSIDE) }
+    let ventricles = kept(0, BEFORE.0 + INSIDE);
+    let over = ventricles.map(|(lead, lasts)| (onset + INSIDE).saturating_sub(lead) + lasts.min(3 * SPREAD));
+    Paced { atria: kept(BEFORE.0 + INSIDE + 1, BEFORE.1).is_some(), ventricles: ventricles.is_some(), over }
 }
 
 /// A small stimulus moves the leads out and back at once this many times as much, in energy, as what comes before it, and as what stands 8 ms beside it.
@@ -137,21 +140,23 @@ pub const WIDE: f64 = 116.0;
 /// It is looked for so many samples before QRS onset, and compared with what lies before that.
 const SMALL_WITHIN: (usize, usize) = (20, 70);
 
-/// Whether stimuli too small to be seen in a single beat, as of bipolar electrodes, stand before QRS: in the middle one of the beats, sample by sample.
-pub fn small(frames: &[Frame], beats: &[usize], onset: usize) -> bool {
+/// Where stimuli too small to be seen in a single beat, as of bipolar electrodes, are over before QRS, a sample of the median beat, if there are any: looked for
+/// in the middle one of the beats, sample by sample.
+pub fn small(frames: &[Frame], beats: &[usize], onset: usize) -> Option<usize> {
     let (near, far) = SMALL_WITHIN;
     let first = |beat: usize| (beat + onset).checked_sub(super::R_AT + far);
     let whole: Vec<usize> =
         beats.iter().filter_map(|&beat| first(beat)).filter(|&from| from > 8 && from + far + 16 < frames.len()).collect();
     if whole.len() < OF_BEATS.1 {
-        return false;
+        return None;
     }
     // Beats are aligned to a sample or two.
     let about = |from: usize, t: usize| (t - 1..=t + 1).map(|t| out_and_back(frames, from + t)).fold(0.0, f64::max);
     let usual: Vec<f64> = (1..far + 8).map(|t| middle(&mut whole.iter().map(|&from| about(from, t)).collect::<Vec<_>>())).collect();
     let floor = usual[..far - near - 4].iter().sum::<f64>() / (far - near - 4) as f64;
     let most = (far - near..far + 3).fold(far - near, |best, t| if usual[t] > usual[best] { t } else { best });
-    usual[most] > SMALL.0 * floor && usual[most] > SMALL.1 * usual[most - 4].max(usual[most + 4])
+    let stands_out = usual[most] > SMALL.0 * floor && usual[most] > SMALL.1 * usual[most - 4].max(usual[most + 4]);
+    stands_out.then(|| (onset + most + SPREAD).saturating_sub(far))
 }
 
 /// How much the leads go out and come back within one sample, or two: the bend at a sample against those on either side of it. A wave that begins bends but once.

@@ -1,6 +1,6 @@
 //! QRS onset and offset on the median beat.
 
-use super::shape::{argmax, argmin, magnitude, minus, moving_mean, velocity};
+use super::shape::{argmax, argmin, magnitude, mean, minus, moving_mean, velocity};
 use super::{BEAT, R_AT, Thresholds};
 use crate::ecg::filter::{Biquad, Frame, zero_phase};
 use crate::ecg::leads::RATE;
@@ -56,6 +56,35 @@ pub fn delineate(smooth: &[Frame], thresholds: &Thresholds) -> Result<Qrs, Strin
     Ok(Qrs { onset, peak, offset, noise, speed: speed[top] })
 }
 
+/// The muscle answers a stimulus within so many samples (60 ms) of its end, …
+const ANSWERS: usize = 30;
+/// … after a valley of the velocity that is the lowest of so many samples on either side (6 ms) and below this share of the fastest, …
+const BEFORE_ANSWER: (usize, f64) = (3, 0.35);
+/// … at which the leads are back at the level that they had so many samples (52 to 36 ms) before the stimulus was over, but for this share of the height of QRS: what a
+/// stimulus leaves goes back to where it came from, and QRS does not.
+const BACK: (usize, usize, f64) = (26, 18, 0.1);
+
+/// QRS of a paced beat: it begins where the muscle answers, not with what a stimulus leaves behind, which fades until then. `over`: where the stimulus is over.
+pub fn answer(smooth: &[Frame], qrs: &Qrs, over: usize, thresholds: &Thresholds) -> Qrs {
+    let speed = velocity(smooth);
+    let (beside, share) = BEFORE_ANSWER;
+    let to = (over + ANSWERS).min(qrs.offset.saturating_sub(LASTS));
+    if over < beside || over >= to || qrs.onset > to {
+        return *qrs;
+    }
+    let fastest = (to..=qrs.offset).map(|t| speed[t]).fold(0.0, f64::max);
+    let lowest = |&t: &usize| speed[t] < share * fastest && (t - beside..=t + beside).all(|beside| speed[beside] >= speed[t]);
+    let level = mean(&smooth[over.saturating_sub(BACK.0)..=over.saturating_sub(BACK.1)]);
+    let away = |t: usize| magnitude(&minus(&smooth[t], &level));
+    let back = |&t: &usize| away(t) < BACK.2 * away(qrs.peak);
+    let valley = (over..to).filter(lowest).filter(back).min_by(|&a, &b| speed[a].total_cmp(&speed[b]));
+    let onset = valley.map_or(over, |valley| {
+        let threshold = (thresholds.qrs_onset * fastest).max(SEGMENT * speed[valley]);
+        (valley..to + LASTS).find(|&t| speed[t] > threshold).map_or(valley, |t| t - 1)
+    });
+    if onset > qrs.onset { Qrs { onset, ..*qrs } } else { *qrs }
+}
+
 /// Where QRS can end without doubt, samples after its largest velocity (130 ms).
 const LATEST: usize = 65;
 /// A segment that slopes is told from QRS at this multiple of its own velocity.
@@ -87,6 +116,35 @@ fn last_flank(speed: &[f64], top: usize, end: usize, threshold: f64) -> usize {
         end = (over..over + LATE_LASTS).find(|&t| speed[t] < threshold).unwrap_or(over + LATE_LASTS);
     }
     end
+}
+
+/// A wave behind QRS belongs to it if it has its crest within so many samples (70 ms) of where QRS had come to rest, …
+const LATE_CREST: usize = 35;
+/// … is at least so high, µV and as a share of the height of QRS, …
+const LATE_SIZE: (f64, f64) = (30.0, 0.03);
+/// … and is back within so many samples of the crest (50 ms) and of that rest (96 ms), but for a share of its height: T lasts longer.
+const LATE_BACK: (usize, usize, f64) = (25, 48, 0.3);
+
+/// QRS with a low r′ of right bundle branch block behind it: slower than any share of the fastest flank, but out and back sooner than T.
+pub fn with_late_wave(smooth: &[Frame], qrs: Qrs, thresholds: &Thresholds) -> Qrs {
+    let end = qrs.offset;
+    let away = |t: usize| magnitude(&minus(&smooth[t], &smooth[end]));
+    let highest = |from: usize, to: usize| (from..to).fold(from, |best, t| if away(t) > away(best) { t } else { best });
+    let crest = highest(end, end + LATE_CREST);
+    let inside = crest > end + 4 && crest + 1 < end + LATE_CREST;
+    if end > qrs.onset + REACH || !inside || away(crest) < LATE_SIZE.0.max(LATE_SIZE.1 * away(highest(qrs.onset, end))) {
+        return qrs;
+    }
+    let (within, lasts, rest) = LATE_BACK;
+    let low = |&t: &usize| away(t) < rest * away(crest);
+    let Some(back) = (crest..(crest + within).min(end + lasts)).find(low) else { return qrs };
+    // What swings on is no wave that ends.
+    if !(back..back + 10).all(|t| away(t) < 0.5 * away(crest)) {
+        return qrs;
+    }
+    let speed = velocity(&smooth[..back + LATE_LASTS + 2]);
+    let threshold = (thresholds.qrs_offset * qrs.speed).max(1.8 * qrs.noise);
+    Qrs { offset: (back..back + LATE_LASTS).find(|&t| speed[t] < threshold).unwrap_or(back), ..qrs }
 }
 
 /// The velocity of noise alone: the lowest 40-ms mean outside QRS.

@@ -1,7 +1,7 @@
 //! QRS onset and offset in single leads, and what they agree on: as a cardiologist sees it, lead by lead.
 
 use super::qrs::Qrs;
-use super::shape::{Consensus, argmax, in_lead, spread, velocity};
+use super::shape::{Consensus, argmax, in_lead, leads_of, spread, velocity};
 use super::{BEAT, Thresholds};
 use crate::ecg::filter::Frame;
 
@@ -27,7 +27,7 @@ const NEAR: f64 = 12.0;
 
 /// QRS settled between all leads together and the single ones, and how far the latter are apart at onset and offset, samples.
 pub fn settle(smooth: &[Frame], qrs: &Qrs, thresholds: &Thresholds) -> (Qrs, Option<(f64, f64)>) {
-    let (mut onsets, mut offsets): (Vec<f64>, Vec<f64>) = (0..12).filter_map(|lead| ends(smooth, lead, qrs, thresholds)).unzip();
+    let (mut onsets, mut offsets): (Vec<f64>, Vec<f64>) = leads_of(smooth).filter_map(|lead| ends(smooth, lead, qrs, thresholds)).unzip();
     if onsets.len() < FEWEST {
         return (*qrs, None);
     }

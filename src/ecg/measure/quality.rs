@@ -14,8 +14,12 @@ const FLAT: f64 = 8.0;
 /// Beyond this no body-surface potential goes, µV.
 const IMPOSSIBLE: f64 = 30_000.0;
 
-/// Flat leads, saturation, impossible voltages.
-pub fn check_recording(frames: &[Frame]) -> Result<(), String> {
+/// So many flat leads are left out; a recording with more is refused.
+const FLAT_LEADS: usize = 2;
+
+/// Saturation, impossible voltages, and which leads are flat.
+pub fn check_recording(frames: &[Frame]) -> Result<[bool; 8], String> {
+    let (mut dead, mut first) = ([false; 8], None);
     for (lead, name) in INDEPENDENT.iter().enumerate() {
         let values = || frames.iter().map(move |frame| frame[lead]);
         let (low, high) = values().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), x| (low.min(x), high.max(x)));
@@ -27,7 +31,9 @@ pub fn check_recording(frames: &[Frame]) -> Result<(), String> {
             flat += usize::from(high - low < FLAT);
         }
         if 2 * flat > all {
-            return Err(format!("flat lead {name}: no signal in {flat} of {all} seconds"));
+            dead[lead] = true;
+            first.get_or_insert_with(|| format!("flat lead {name}: no signal in {flat} of {all} seconds"));
+            continue;
         }
         if high - low > IMPOSSIBLE {
             return Err(format!("lead {name} spans {:.0} mV: not a body-surface ECG in µV", (high - low) / 1000.0));
@@ -41,7 +47,11 @@ pub fn check_recording(frames: &[Frame]) -> Result<(), String> {
             }
         }
     }
-    Ok(())
+    let count = dead.iter().filter(|&&dead| dead).count();
+    match first {
+        Some(first) if count > FLAT_LEADS => Err(format!("{first}; {} more leads are flat, too", count - 1)),
+        _ => Ok(dead),
+    }
 }
 
 /// The longest run of samples at one value.
@@ -69,8 +79,8 @@ pub fn check_beat(beat: &[Frame], qrs: &Qrs) -> Result<(), String> {
 }
 
 /// How much each lead counts in finding onsets and ends: a lead whose noise in the median beat, or whose beats' scatter about it, is more than [`NOISY`] times
-/// that of the middle lead counts as if it were that. Amplitudes are never read from leads so turned down.
-pub fn weights(level: &[Frame], points: &[usize], beat: &[Frame]) -> Frame {
+/// that of the middle lead counts as if it were that, and a dead one not at all. Amplitudes are never read from leads so turned down.
+pub fn weights(level: &[Frame], points: &[usize], beat: &[Frame], dead: &[bool; 8]) -> Frame {
     let noises: [f64; 8] = std::array::from_fn(|lead| {
         // Second differences over 4 ms: waves are smooth on that scale, noise is not.
         let mut bends: Vec<f64> = beat.windows(5).map(|w| (w[0][lead] - 2.0 * w[2][lead] + w[4][lead]).abs()).collect();
@@ -78,7 +88,10 @@ pub fn weights(level: &[Frame], points: &[usize], beat: &[Frame]) -> Frame {
     });
     let scatters = scatters(level, points, beat);
     let count = |sizes: &[f64; 8], lead: usize| {
-        let usual = middle(&mut sizes.to_vec());
+        if dead[lead] {
+            return 0.0;
+        }
+        let usual = middle(&mut sizes.iter().zip(dead).filter(|(_, dead)| !**dead).map(|(size, _)| *size).collect::<Vec<_>>());
         if sizes[lead] > NOISY * usual { NOISY * usual / sizes[lead] } else { 1.0 }
     };
     std::array::from_fn(|lead| count(&noises, lead) * count(&scatters, lead))

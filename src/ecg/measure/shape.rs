@@ -1,6 +1,7 @@
 //! Small tools on runs of frames: velocity, levels, projections.
 
 use crate::ecg::filter::Frame;
+use std::ops::Range;
 
 /// The spatial velocity: the RMS over leads of the central difference, µV a sample; same length, ends repeated.
 pub fn velocity(frames: &[Frame]) -> Vec<f64> {
@@ -84,6 +85,12 @@ pub fn in_lead(frame: &Frame, lead: usize) -> f64 {
         11 => frame[1] - frame[0] / 2.0,
         lead => frame[lead],
     }
+}
+
+/// The leads of the twelve that a beat shows: without those that follow from a limb lead that is zero throughout, being dead.
+pub fn leads_of(beat: &[Frame]) -> Range<usize> {
+    let alive = |lead: usize| beat.iter().any(|frame| frame[lead] != 0.0);
+    0..if alive(0) && alive(1) { 12 } else { 8 }
 }
 
 /// What single leads say of one fiducial: where they put it together, and how far they are apart, samples.

@@ -4,7 +4,7 @@
 //! wave swings well past the level at rest, the phase that follows.
 
 use super::qrs::Qrs;
-use super::shape::{Consensus, argmax, in_lead, spread};
+use super::shape::{Consensus, argmax, in_lead, leads_of, spread};
 use super::{BEAT, Thresholds};
 use crate::ecg::filter::Frame;
 
@@ -23,7 +23,7 @@ const FEWEST: usize = 4;
 pub fn delineate(smooth: &[Frame], qrs: &Qrs, rest: &Frame, about: usize, limit: usize, thresholds: &Thresholds) -> Option<Consensus> {
     let limit = limit.min(BEAT - 15);
     let mut ends: Vec<f64> =
-        (0..12).filter_map(|lead| end(&over_rest(smooth, rest, lead), qrs.offset + 40, about, limit, thresholds)).collect();
+        leads_of(smooth).filter_map(|lead| end(&over_rest(smooth, rest, lead), qrs.offset + 40, about, limit, thresholds)).collect();
     if ends.len() < FEWEST {
         return None;
     }

@@ -1,6 +1,6 @@
 //! How sure the measurements of one ECG are: the delete-a-group jackknife over its beats, and how far its leads are apart.
 
-use super::delineation::{Delineation, Rr, delineate};
+use super::delineation::{Around, Delineation, delineate};
 use super::{MS, R_AT, Thresholds, V5, median};
 use crate::ecg::filter::Frame;
 
@@ -65,7 +65,7 @@ pub fn of(
     beat: &[Frame],
     weights: &Frame,
     found: &Delineation,
-    rr: Rr,
+    around: Around,
     thresholds: &Thresholds,
 ) -> Uncertainty {
     let mut parts: Vec<[Option<f64>; 6]> = Vec::new();
@@ -74,7 +74,7 @@ pub fn of(
         for left_out in 0..groups {
             let others: Vec<usize> = points.iter().enumerate().filter(|(at, _)| at % groups != left_out).map(|(_, &point)| point).collect();
             let part = median::median(level, &others, Some(found.qrs.onset)).ok().and_then(|beat| {
-                let found = delineate(&beat, weights, rr, thresholds).ok()?;
+                let found = delineate(&beat, weights, around, thresholds).ok()?;
                 Some(quantities(&beat, &found))
             });
             parts.push(part.unwrap_or_default());

@@ -4,14 +4,8 @@ use super::carried::Printed;
 use super::xml::{self, Outcome, child, children, find, numbers};
 use super::{Block, Lead, Patient, Recording, Unit, named};
 use crate::Result;
-use crate::ecg::leads::{INDEPENDENT, RATE, twelve};
-use crate::ecg::measure::{BEAT, R_AT};
-use ndarray::Array2;
 use roxmltree::Node;
 use std::path::Path;
-
-/// How far the R peak of a representative beat may lie from where our median beats have it, samples.
-const R_NEAR: usize = 8;
 
 /// Reads an aECG file. Of several rhythm series the one with the most leads is taken.
 ///
@@ -43,10 +37,7 @@ fn parse(root: Node<'_, '_>) -> Outcome<Recording> {
     for node in beats {
         let mut own = Recording::default();
         if let Some(beat) = sequences(node, &mut own)?.into_iter().next() {
-            match median(&beat) {
-                Ok(median) => recording.median = Some(median),
-                Err(why) => recording.notes.push(format!("representative beat passed over: {why}")),
-            }
+            recording.take_beat(Ok(beat));
         }
     }
     recording.labels = printed(root).labels();
@@ -126,28 +117,6 @@ fn samples(value: Node<'_, '_>) -> Outcome<Vec<f64>> {
     let origin = if child(value, "origin").is_some() { amount("origin")? } else { 0.0 };
     let digits = child(value, "digits").and_then(|node| node.text()).ok_or("digits are not there")?;
     Ok(numbers(digits)?.into_iter().map(|digit| origin + digit * scale).collect())
-}
-
-/// The beat as ours are: 600 samples at 500 Hz with the R peak where it belongs.
-fn median(beat: &Block) -> Outcome<Array2<f32>> {
-    if beat.rate != RATE {
-        return Err(format!("it is sampled at {} Hz, ours at {RATE}", beat.rate));
-    }
-    let mut eight = Array2::zeros((8, BEAT));
-    for (row, name) in INDEPENDENT.iter().enumerate() {
-        let lead = beat.leads.iter().find(|lead| lead.name == *name).ok_or(format!("lead {name} is not in it"))?;
-        if lead.samples.len() != BEAT {
-            return Err(format!("it has {} samples, ours {BEAT}", lead.samples.len()));
-        }
-        eight.row_mut(row).iter_mut().zip(&lead.samples).for_each(|(to, from)| *to = *from as f32);
-    }
-    let all = twelve(eight.view());
-    let speed = |t: usize| (0..8).map(|lead| (eight[[lead, t]] - eight[[lead, t - 1]]).abs()).sum::<f32>();
-    let steepest = (1..BEAT).fold(1, |best, t| if speed(t) > speed(best) { t } else { best });
-    match steepest.abs_diff(R_AT) <= 4 * R_NEAR {
-        true => Ok(all),
-        false => Err(format!("its QRS lies at sample {steepest}, ours at {R_AT}")),
-    }
 }
 
 /// The global measurements among the annotations.

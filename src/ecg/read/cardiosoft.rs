@@ -31,6 +31,9 @@ fn parse(root: Node<'_, '_>) -> Outcome<Recording> {
     if find(root, "FullDisclosureData").is_some() {
         recording.notes.push("full disclosure passed over".into());
     }
+    if let Some(node) = find(root, "MedianSamples") {
+        recording.take_beat(strip(node, &mut Recording::default()));
+    }
     recording.labels = find(root, "RestingECGMeasurements").and_then(|node| printed(node).labels());
     Ok(recording)
 }

@@ -116,7 +116,7 @@ pub(super) static KINDS: &[Kind] = &[
     Kind {
         name: "Schiller XML",
         extensions: &["xml"],
-        sniff: |start| start.root() == "examdescript",
+        sniff: |start| schiller::is_root(start.root()),
         reader: One(|path, _| schiller::read(path)),
         folders: Yes,
     },

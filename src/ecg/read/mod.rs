@@ -2,6 +2,7 @@
 
 pub mod aecg;
 mod arrays;
+mod beat;
 mod bytes;
 mod calibration;
 pub mod cardiosoft;
@@ -187,6 +188,18 @@ impl Recording {
             }
             None => self.pass_over(name, "no lead that is known"),
         }
+    }
+
+    /// That every sample is a voltage or (NaN) missing: a gain near 0 makes infinities, which f32 makes of far smaller numbers too.
+    pub(crate) fn check_finite(&self) -> std::result::Result<(), String> {
+        let blocks = self.blocks.iter().flat_map(|block| &block.leads);
+        for lead in self.leads.iter().chain(blocks) {
+            if let Some(at) = lead.samples.iter().position(|x| (*x as f32).is_infinite()) {
+                let value = lead.samples[at];
+                return Err(format!("lead {}, sample {at}: {value:e} is not a voltage: the gain is not what the file says", lead.name));
+            }
+        }
+        Ok(())
     }
 
     /// Notes a signal that is not read, and why.

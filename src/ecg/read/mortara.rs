@@ -45,8 +45,28 @@ fn parse(root: Node<'_, '_>) -> Outcome<Recording> {
         return Err("none of its channels is a lead by name".into());
     }
     recording.take_blocks(blocks);
+    let cycle = child(root, "TYPICAL_CYCLE").into_iter().flat_map(|node| children(node, "TYPICAL_CYCLE_CHANNEL")).collect::<Vec<_>>();
+    if !cycle.is_empty() {
+        recording.take_beat(typical(&cycle));
+    }
     recording.labels = printed(root).labels();
     Ok(recording)
+}
+
+/// The typical cycle, written as the channels are.
+fn typical(channels: &[Node<'_, '_>]) -> Outcome<Block> {
+    let mut block = Block { leads: Vec::new(), rate: 0.0 };
+    for node in channels {
+        let Some(lead) = node.attribute("NAME").and_then(named) else { continue };
+        let (samples, rate) = channel(*node).map_err(|problem| format!("lead {}: {problem}", lead.name))?;
+        if !block.leads.is_empty() && rate != block.rate {
+            return Err("its leads have different rates".into());
+        }
+        let sign = if lead.negated { -1.0 } else { 1.0 };
+        block.rate = rate;
+        block.leads.push(Lead::new(lead.name, samples.into_iter().map(|x| x * sign).collect()));
+    }
+    Ok(block)
 }
 
 fn number(node: Node<'_, '_>, name: &str) -> Outcome<f64> {

@@ -2,7 +2,7 @@
 
 use super::carried::Printed;
 use super::xli;
-use super::xml::{self, Outcome, child, field, find, numbers};
+use super::xml::{self, Outcome, child, children, field, find, numbers};
 use super::{Block, Lead, Patient, Recording, named};
 use crate::Result;
 use base64::Engine;
@@ -54,6 +54,9 @@ fn parse(root: Node<'_, '_>) -> Outcome<Recording> {
         }
     }
     recording.take_blocks(vec![block]);
+    if let Some(beats) = find(root, "repbeats") {
+        recording.take_beat(representative(beats));
+    }
     let codes = root.descendants().filter(|node| node.tag_name().name() == "statementcode").filter_map(|node| node.text());
     // The cart's interpretation and the confirmed one repeat each other.
     for code in codes.map(str::trim).filter(|code| !code.is_empty() && code.len() <= 20) {
@@ -108,6 +111,27 @@ fn stored(waves: Node<'_, '_>, count: usize, announced: Option<usize>) -> Outcom
             parts(values, count, announced)
         }
     }
+}
+
+/// The representative beats, a lead each, in plain base64.
+fn representative(node: Node<'_, '_>) -> Outcome<Block> {
+    let amount = |names: [&str; 2]| names.iter().find_map(|name| attribute(node, name)).filter(|value| *value > 0.0);
+    let rate = amount(["samplespersec", "samplespersecond"]).ok_or("its rate is not there")?;
+    let step = amount(["resolution", "signalresolution"]).ok_or("its resolution is not there")?;
+    if !node.attribute("dataencoding").is_none_or(|encoding| encoding.eq_ignore_ascii_case("base64")) || packing(node).is_some() {
+        return Err("its samples are not in plain base64".into());
+    }
+    let mut leads = Vec::new();
+    for beat in children(node, "repbeat") {
+        let Some(lead) = beat.attribute("leadname").and_then(named) else { continue };
+        let data = find(beat, "waveform").unwrap_or(beat).text().unwrap_or_default();
+        let text: String = data.split_whitespace().collect();
+        let bytes = STANDARD.decode(text).map_err(|error| format!("lead {} is not base64: {error}", lead.name))?;
+        let step = if lead.negated { -step } else { step };
+        let samples = bytes.chunks_exact(2).map(|pair| f64::from(i16::from_le_bytes([pair[0], pair[1]])) * step);
+        leads.push(Lead::new(lead.name, samples.collect()));
+    }
+    Ok(Block { leads, rate })
 }
 
 /// Lead after lead.

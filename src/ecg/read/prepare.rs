@@ -189,13 +189,23 @@ fn check_scale(eight: &Array2<f64>) -> std::result::Result<(), String> {
         .map(|row| row.iter().fold(f64::NEG_INFINITY, |a, &b| a.max(b)) - row.iter().fold(f64::INFINITY, |a, &b| a.min(b)))
         .collect();
     spans.sort_by(f64::total_cmp);
-    match spans[4] {
+    let scale = match spans[4] {
         span if span > 0.0 && span < 20.0 => {
             Err(format!("the leads span {span:.3} µV, too little for an ECG: is the file in mV? say so with --unit mV"))
         }
         span if span > 100_000.0 => {
-            Err(format!("the leads span {:.0} mV, too much for an ECG: the unit or the gain is not what the file says", span / 1e3))
+            let span = if span < 1e9 { format!("{:.0} mV", span / 1e3) } else { format!("{span:.0e} µV") };
+            Err(format!("the leads span {span}, too much for an ECG: the unit or the gain is not what the file says"))
         }
         _ => Ok(()),
+    };
+    scale?;
+    let farthest = eight.iter().fold(0f64, |most, x| most.max(x.abs()));
+    if farthest > FARTHEST_UV {
+        return Err(format!("the leads lie {farthest:.0e} µV from zero, where no electrode is: the baseline is not what the file says"));
     }
+    Ok(())
 }
+
+/// The farthest from zero that a sample may lie: some thirty times the offset of a bad electrode. In f32, in which ECGs are held, it is still a µV.
+const FARTHEST_UV: f64 = 1e7;

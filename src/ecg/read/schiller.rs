@@ -1,5 +1,6 @@
-//! Schiller XML ("examdescript", of SEMA and the MS and AT devices): the rhythm among its wave data.
+//! Schiller XML ("SchillerEDI" of SEMA, written by the MS and AT devices): the rhythm and the averaged beat among its wave data, global measurements.
 
+use super::carried::Printed;
 use super::xml::{self, Outcome, child, children, field, numbers, value};
 use super::{Block, Lead, Patient, Recording, Unit, named};
 use crate::Result;
@@ -14,6 +15,11 @@ pub fn read(path: impl AsRef<Path>) -> Result<Recording> {
     xml::read(path.as_ref(), parse)
 }
 
+/// Whether a document of this root is one: SEMA writes `com.xiriuz.sema.xml.schillerEDI.SchillerEDI`.
+pub(super) fn is_root(name: &str) -> bool {
+    name.ends_with("SchillerEDI") || name == "examdescript"
+}
+
 fn parse(root: Node<'_, '_>) -> Outcome<Recording> {
     let waves: Vec<Node> = root.descendants().filter(|node| node.tag_name().name() == "wavedata").collect();
     if waves.is_empty() {
@@ -23,16 +29,45 @@ fn parse(root: Node<'_, '_>) -> Outcome<Recording> {
     let mut blocks = Vec::new();
     for node in waves {
         let kind = field(node, "type").unwrap_or_default().to_uppercase();
-        match kind.starts_with("ECG_RHYTHM") {
-            true => blocks.push(rhythm(node, &mut recording)?),
-            false => recording.notes.push(format!("wave data '{}' passed over", crate::error::one_line(&kind, 40))),
+        match kind.as_str() {
+            rhythms if rhythms.starts_with("ECG_RHYTHM") => blocks.push(rhythm(node, &mut recording)?),
+            "ECG_AVERAGES" => recording.take_beat(rhythm(node, &mut Recording::default())),
+            _ => recording.notes.push(format!("wave data '{}' passed over", crate::error::one_line(&kind, 40))),
         }
     }
     if blocks.iter().all(|block| block.leads.is_empty()) {
         return Err("there is no wave data of type ECG_RHYTHMS with leads".into());
     }
     recording.take_blocks(blocks);
+    recording.labels = printed(root).labels();
     Ok(recording)
+}
+
+/// Names and values among the global annotations, in pairs: of the names only those that can mean one thing are taken, and of values only those in ms or
+/// beats per minute, where they say.
+fn printed(root: Node<'_, '_>) -> Printed {
+    let mut pairs: Vec<(String, f64)> = Vec::new();
+    for node in root.descendants().filter(|node| node.tag_name().name() == "annotation_global") {
+        let mut name = None;
+        for part in node.children().filter(Node::is_element) {
+            let text = part.text().unwrap_or_default().trim();
+            match part.tag_name().name() {
+                "name" => name = Some(text.to_uppercase()),
+                "value" => pairs.extend(name.take().zip(text.parse::<f64>().ok().filter(|value| value.is_finite()))),
+                // A unit stands behind its value.
+                "unit" | "units" if !["ms", "bpm", "/min", "1/min", ""].contains(&text.to_lowercase().as_str()) => drop(pairs.pop()),
+                _ => {}
+            }
+        }
+    }
+    let get = |names: &[&str]| pairs.iter().find(|(name, _)| names.contains(&name.as_str())).map(|(_, value)| *value);
+    Printed {
+        rate_bpm: get(&["HR", "HEARTRATE", "HEART RATE"]),
+        pr_ms: get(&["PQ", "PR", "PQ INTERVAL", "PR INTERVAL"]),
+        qrs_ms: get(&["QRS", "QRS DURATION"]),
+        qt_ms: get(&["QT", "QT INTERVAL"]),
+        ..Printed::default()
+    }
 }
 
 fn rhythm(node: Node<'_, '_>, to: &mut Recording) -> Outcome<Block> {

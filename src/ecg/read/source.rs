@@ -230,6 +230,7 @@ impl Source {
             Items::Many(many) => many.read(index),
         };
         let recording = read.map_err(|error| error.of_file(self.path(index)))?;
+        recording.check_finite().map_err(|problem| Error::format(self.path(index), problem))?;
         Ok(Recording { id: self.id(index), ..recording })
     }
 }

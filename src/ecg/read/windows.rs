@@ -4,17 +4,24 @@ use super::kinds::Kind;
 use super::prepare::limb;
 use super::ranged::Ranged;
 use super::wfdb::Stream;
-use super::{Given, Lead, Recording, Unit, edf, ishne, stem};
-use crate::ecg::SHORTEST;
+use super::{Given, Lead, Recording, Source, Unit, edf, ishne, stem};
 use crate::ecg::leads::{INDEPENDENT, LEADS, RATE};
+use crate::ecg::{LOWEST, SHORTEST};
 use crate::files::npy::NpyRows;
 use crate::{Error, Result};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 enum Samples {
     Wfdb(Stream),
     Ranged(Box<dyn Ranged>),
+    /// A recording that is read whole, when its first window is asked for.
+    Whole {
+        source: Arc<Source>,
+        at: usize,
+        read: Option<Box<Recording>>,
+    },
     /// One ECG of an array; where its samples begin, elements from the array's first.
     Array {
         rows: NpyRows,
@@ -45,40 +52,62 @@ pub struct Window {
 }
 
 impl Windows {
-    /// The recordings of a file, in windows of `seconds`: one of a WFDB record (`.hea`), an EDF or an ISHNE file, one an
-    /// ECG of an array (`.npy`). What is left behind the
+    /// The recordings of a file or a folder, in windows of `seconds`. WFDB records, EDF, ISHNE and arrays (`.npy`) are read window by window, however long
+    /// they are; of other kinds, and of WFDB records that are packed, in segments or skewed, one recording is in memory at a time. What is left behind the
     /// last whole window is a window of its own if it is long enough for an ECG, else the end of the last one.
     ///
     /// # Errors
-    /// For another kind of file, leads that do not make an ECG, a rate that cannot be used, or less than 5 s.
+    /// As [`Source::open`]; leads that do not make an ECG, a rate that cannot be used, or less than 5 s.
     pub fn open(path: &Path, given: Given, seconds: f64) -> Result<Vec<Self>> {
-        let extension = path.extension().and_then(|end| end.to_str()).unwrap_or_default().to_lowercase();
-        match extension.as_str() {
-            "npy" => Self::of_array(path, given, seconds),
-            "hea" | "dat" | "" => Self::of_record(&path.with_extension("hea"), seconds).map(|one| vec![one]),
-            _ => match Kind::of(path)?.map(Kind::name) {
-                Some("EDF") => Self::of_stream(path, Box::new(edf::Stream::open(path, &given)?), seconds).map(|one| vec![one]),
-                Some("ISHNE") => Self::of_stream(path, Box::new(ishne::Stream::open(path)?), seconds).map(|one| vec![one]),
-                _ => {
-                    Err(Error::Usage(format!("{}: windows are read from WFDB records (.hea), EDF, ISHNE and .npy arrays", path.display())))
-                }
-            },
+        Self::open_some(path, given, seconds, &mut Err)
+    }
+
+    /// The same, where `refused` is asked about each recording that cannot be used: to pass over it, or to stop.
+    ///
+    /// # Errors
+    /// As [`Source::open`]; what `refused` gives.
+    pub fn open_some(path: &Path, given: Given, seconds: f64, refused: &mut dyn FnMut(Error) -> Result<()>) -> Result<Vec<Self>> {
+        if path.extension().is_some_and(|end| end.eq_ignore_ascii_case("npy")) {
+            return Self::of_array(path, given, seconds);
         }
+        let source = Arc::new(Source::open(path, given.clone())?);
+        let mut all = Vec::new();
+        for at in 0..source.len() {
+            match Self::of_recording(&source, at, &given, seconds) {
+                Ok(windows) => all.push(windows),
+                Err(error) => refused(error)?,
+            }
+        }
+        Ok(all)
     }
 
-    fn of_stream(path: &Path, stream: Box<dyn Ranged>, seconds: f64) -> Result<Self> {
+    fn of_recording(source: &Arc<Source>, at: usize, given: &Given, seconds: f64) -> Result<Self> {
+        let (path, id) = (source.path(at), source.id(at));
         let refuse = |problem: String| Error::format(path, problem);
-        stream.check().map_err(refuse)?;
-        check_leads(&stream.lead_names()).map_err(refuse)?;
-        let (rate, total) = (stream.rate(), stream.samples());
-        Self::new(path, stem(path), rate, total, seconds, Samples::Ranged(stream))
-    }
-
-    fn of_record(path: &Path, seconds: f64) -> Result<Self> {
-        let stream = Stream::open(path)?;
-        check_leads(&stream.lead_names()).map_err(|problem| Error::format(path, problem))?;
-        let (rate, total) = (stream.rate(), stream.samples());
-        Self::new(path, stem(path), rate, total, seconds, Samples::Wfdb(stream))
+        let kind = if path.is_dir() { None } else { Kind::of(path)?.map(Kind::name) };
+        let ranged: Option<Box<dyn Ranged>> = match kind {
+            Some("EDF") => Some(Box::new(edf::Stream::open(path, given)?)),
+            Some("ISHNE") => Some(Box::new(ishne::Stream::open(path)?)),
+            _ => None,
+        };
+        if let Some(stream) = ranged {
+            stream.check().map_err(refuse)?;
+            check_leads(&stream.lead_names()).map_err(refuse)?;
+            let (rate, total) = (stream.rate(), stream.samples());
+            return Self::new(path, id, rate, total, seconds, Samples::Ranged(stream));
+        }
+        let record = path.extension().is_some_and(|end| end == "hea");
+        if let Some(stream) = record.then(|| Stream::open(path)).transpose()?.flatten() {
+            check_leads(&stream.lead_names()).map_err(refuse)?;
+            let (rate, total) = (stream.rate(), stream.samples());
+            return Self::new(path, id, rate, total, seconds, Samples::Wfdb(stream));
+        }
+        // Read to see what it is, and again when its turn comes.
+        let whole = source.read(at)?;
+        let names: Vec<&str> = whole.leads.iter().map(|lead| lead.name.as_str()).collect();
+        check_leads(&names).map_err(refuse)?;
+        let total = whole.leads.iter().map(|lead| lead.samples.len()).min().unwrap_or(0);
+        Self::new(path, id, whole.rate, total, seconds, Samples::Whole { source: source.clone(), at, read: None })
     }
 
     fn of_array(path: &Path, given: Given, seconds: f64) -> Result<Vec<Self>> {
@@ -104,8 +133,8 @@ impl Windows {
 
     fn new(path: &Path, id: String, rate: f64, total: usize, seconds: f64, samples: Samples) -> Result<Self> {
         let refuse = |problem: String| Err(Error::format(path, problem));
-        if !(250.0..=1000.0).contains(&rate) {
-            return refuse(format!("the recording is sampled at {rate} Hz: rates from 250 to 1000 Hz can be used"));
+        if !(LOWEST..=1000.0).contains(&rate) {
+            return refuse(format!("the recording is sampled at {rate} Hz: rates from {LOWEST} to 1000 Hz can be used"));
         }
         let lasts = total as f64 / rate;
         if lasts < SHORTEST {
@@ -145,8 +174,26 @@ impl Windows {
         }
         let part = self.part(self.next);
         self.next += 1;
-        let start = part.start as f64 / self.rate;
+        let (start, last) = (part.start as f64 / self.rate, self.next == self.count());
+        let mut notes = Vec::new();
         let leads = match &mut self.samples {
+            Samples::Whole { source, at, read } => {
+                let whole = match read {
+                    Some(whole) => whole,
+                    None => read.insert(Box::new(source.read(*at)?)),
+                };
+                notes.clone_from(&whole.notes);
+                let leads = whole.leads.iter().map(|lead| {
+                    let cut = "was cut off since it was opened";
+                    let samples = lead.samples.get(part.clone()).ok_or_else(|| Error::format(&self.path, cut))?;
+                    Ok(Lead::new(lead.name.clone(), samples.to_vec()))
+                });
+                let leads = leads.collect::<Result<_>>()?;
+                if last {
+                    *read = None;
+                }
+                leads
+            }
             Samples::Wfdb(stream) => stream.take(part.len())?,
             Samples::Ranged(stream) => stream.leads(part).map_err(|problem| Error::format(&self.path, problem))?,
             Samples::Array { rows, first, names, factor } => {
@@ -157,7 +204,7 @@ impl Windows {
                 names.iter().enumerate().map(lead).collect::<Result<_>>()?
             }
         };
-        Ok(Some(Window { start, recording: Recording { id: self.id.clone(), leads, rate: self.rate, ..Recording::default() } }))
+        Ok(Some(Window { start, recording: Recording { id: self.id.clone(), leads, rate: self.rate, notes, ..Recording::default() } }))
     }
 }
 

@@ -18,6 +18,7 @@ pub fn write(path: &Path, recording: &Recording) -> Result<Vec<String>> {
     if length == 0 || recording.leads.iter().any(|lead| lead.samples.len() != length) {
         return Err(Error::Data(format!("{}: no leads of one length to write", recording.id)));
     }
+    recording.check_finite().map_err(|problem| Error::Data(format!("{}: {problem}", recording.id)))?;
     let names = || recording.leads.iter().map(|lead| lead.name.clone()).collect();
     match path.extension().and_then(|end| end.to_str()).unwrap_or_default() {
         "hea" => wfdb::write(path, recording).map(|()| names()),

@@ -37,7 +37,7 @@ pub(super) fn refuse(path: &Path) -> Result<Recording> {
         let name = root.tag_name().name();
         Err(format!(
             "the root element is {name}, none that is known: RestingECG (MUSE), AnnotatedECG (HL7 aECG), \
-                    restingecgdata (Philips), CardiologyXML (CardioSoft), ECG (Mortara), examdescript (Schiller)"
+                    restingecgdata (Philips), CardiologyXML (CardioSoft), ECG (Mortara), SchillerEDI (Schiller)"
         ))
     })
 }

@@ -3,6 +3,7 @@
 use super::attributes::Attributes;
 use super::proto::NodeProto;
 use super::tensor::{Array, MOST, Values, array};
+use cardiograd_kernels::elementary;
 use std::path::Path;
 
 /// What a node with known inputs gives; `None` for an op that is not computed here. Absent optional inputs are `None`.
@@ -336,7 +337,7 @@ fn two(op: &str, a: &Array, b: &Array) -> Result<Array, String> {
             "Mul" => x * y,
             "Div" => x / y,
             "Mod" => x % y,
-            "Pow" => x.powf(y),
+            "Pow" => elementary::pow(x, y),
             "Min" => {
                 if y < x {
                     y

@@ -4,6 +4,7 @@ use super::OneEcg;
 use crate::dataset::Target;
 use crate::ecg::Measurements;
 use crate::report::svg::{escape, plain};
+use cardiograd_kernels::elementary;
 use ndarray::ArrayView2;
 use std::fmt::Write;
 
@@ -16,7 +17,7 @@ const NO_DIRECTION: f64 = 1000.0;
 /// The QT interval corrected for rate by Fridericia's formula, ms.
 pub fn qtcf(measured: &Measurements) -> Option<f64> {
     let rr = 60.0 / measured.rate_bpm?;
-    Some(measured.qt_ms? / rr.cbrt())
+    Some(measured.qt_ms? / elementary::cbrt(rr))
 }
 
 /// The direction of the mean QRS vector in the frontal plane, degrees from −180 to 180, from the net areas of I and aVF between QRS onset and
@@ -29,7 +30,7 @@ pub fn frontal_axis(beat: ArrayView2<'_, f32>, measured: &Measurements) -> Optio
     let area = |lead: usize| (from..to).map(|t| f64::from(beat[[lead, t]])).sum::<f64>();
     // aVF, an augmented lead, is √3/2 as strong as I for a vector of one length.
     let (x, y) = (area(I), area(AVF) * 2.0 / 3f64.sqrt());
-    (x.hypot(y) > NO_DIRECTION).then(|| y.atan2(x).to_degrees())
+    (elementary::hypot(x, y) > NO_DIRECTION).then(|| elementary::atan2(y, x).to_degrees())
 }
 
 /// The measurements as a table, with the exact values below them where they are known.

@@ -197,7 +197,10 @@
     const { e, t } = state(), ecg = meta.ecgs[e], target = meta.targets[t];
     const value = ecg.values[t], predicted = target.predicted[e];
     const number = v => v === null || v === undefined ? 'not measured' : `${v.toFixed(1)} ${target.unit}`;
-    byId('facts').textContent = `ECG ${ecg.id}: measured ${target.title} ${number(value)}` + (predicted === undefined ? '.' : `, predicted ${number(predicted)}.`);
+    const label = value === null || value === undefined ? 'not labelled' : value > 0.5 ? 'labelled yes' : 'labelled no';
+    const known = target.label ? `${target.title}: ${label}` : `measured ${target.title} ${number(value)}`;
+    const chance = target.label && typeof target.probability[e] === 'number' ? ` (probability ${target.probability[e].toFixed(3)})` : '';
+    byId('facts').textContent = `ECG ${ecg.id}: ${known}` + (predicted === undefined ? '.' : `, predicted ${number(predicted)}${chance}.`);
     byId('cart').textContent = ecg.cart;
     byId('warning').textContent = target.warning || ''; byId('warning').hidden = !target.warning;
     byId('page').hidden = !ecg.number; byId('command').textContent = `cardiograd explain ${target.model} --input ${meta.array} --ecg ${ecg.number} --method all -o ecg${ecg.number}-${target.name}.html`;
@@ -211,10 +214,11 @@
   function order() {
     const { t } = state(), target = meta.targets[t], chosen = pick.ecg.value, byError = pick.order.value === 'error';
     const known = v => v !== null && v !== undefined;
-    const error = e => known(meta.ecgs[e].values[t]) && known(target.predicted[e]) ? Math.abs(target.predicted[e] - meta.ecgs[e].values[t]) : -1;
+    const predicted = target.label ? target.probability : target.predicted;
+    const error = e => known(meta.ecgs[e].values[t]) && known(predicted[e]) ? Math.abs(predicted[e] - meta.ecgs[e].values[t]) : -1;
     const places = [...meta.ecgs.keys()];
     if (byError) places.sort((a, b) => error(b) - error(a));
-    const off = e => byError && error(e) >= 0 ? `, off by ${error(e).toFixed(1)} ${target.unit}` : '';
+    const off = e => byError && error(e) >= 0 ? `, off by ${target.label ? error(e).toFixed(3) : `${error(e).toFixed(1)} ${target.unit}`}` : '';
     pick.ecg.replaceChildren(...places.map(e => new Option('ECG ' + meta.ecgs[e].id + off(e), e)));
     pick.ecg.value = chosen;
   }

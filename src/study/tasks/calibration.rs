@@ -2,12 +2,12 @@
 
 use crate::attribution::Settings as AttributionSettings;
 use crate::challenge::{Criterion, Settings as ChallengeSettings};
-use crate::dataset::Part;
+use crate::dataset::{Part, Target};
 use crate::ecg::measure::Thresholds;
 use crate::nn::{Examples, TrainSettings, Trainer, TrainingData, initialise, load_program, predict_ecgs};
 use crate::progress::silent;
 use crate::study::judge::Judge;
-use crate::study::{StudySettings, data};
+use crate::study::{NetworkOutput, StudySettings, data};
 use crate::tape::Network;
 use crate::{Error, Result};
 use ndarray::{Array3, Axis};
@@ -35,7 +35,24 @@ pub struct MachineCalibration {
 /// ECGs that are generated, and in a batch.
 const ECGS: usize = 32;
 
+/// The longest that anything of it may take, ms: a century.
+const LONGEST: f64 = 3e12;
+
 impl MachineCalibration {
+    /// Refuses what is no time: files hold calibrations.
+    ///
+    /// # Errors
+    /// [`Error::Data`] naming the figure.
+    pub(super) fn check(&self) -> Result<()> {
+        let MachineCalibration { generation_ms, joining_ms, forward_ms, training_ms, judging_ms, memory_mb } = *self;
+        let all = [generation_ms, joining_ms, forward_ms, training_ms, judging_ms, memory_mb];
+        let names = ["generation_ms", "joining_ms", "forward_ms", "training_ms", "judging_ms", "memory_mb"];
+        match all.iter().zip(names).find(|(figure, _)| !(0.0..=LONGEST).contains(*figure)) {
+            Some((figure, name)) => Err(Error::Data(format!("a calibration with {name} {figure:e}: none takes so long"))),
+            None => Ok(()),
+        }
+    }
+
     /// Training ECGs of a study, and what its other parts take of predictions, in trainings of one ECG.
     pub(super) fn train_share(&self, settings: &StudySettings) -> f64 {
         let ecgs = super::list::ecgs(settings).unwrap_or(0) as f64;
@@ -94,7 +111,8 @@ pub fn calibrate(settings: &StudySettings) -> Result<MachineCalibration> {
     // The first run compiles plans.
     predict_ecgs(&network, &inputs, &ecgs, "", &silent)?;
     let forward_ms = timed(ECGS, || predict_ecgs(&network, &inputs, &ecgs, "", &silent).map(drop))?;
-    let target = settings.targets[0];
+    // How long it takes does not depend on what is predicted, as long as that is a number.
+    let target = settings.targets.iter().copied().find(|target| target.is_regression()).unwrap_or(Target::Qt);
     let examples = Examples { ecgs: ecgs.clone(), values: ecgs.iter().map(|ecg| 100.0 + *ecg as f64).collect() };
     let few = Examples { ecgs: ecgs[..1].to_vec(), values: examples.values[..1].to_vec() };
     let data = TrainingData { target, input: settings.input, inputs: &inputs, train: &examples, validation: &few, test: &few };
@@ -102,7 +120,8 @@ pub fn calibrate(settings: &StudySettings) -> Result<MachineCalibration> {
     let mut trainer = Trainer::new(&program, data, &TrainSettings { epochs: 2, ..settings.training() })?;
     trainer.epoch(&silent)?;
     let training_ms = timed(ECGS, || trainer.epoch(&silent))?;
-    let (attribution, perturbation): (AttributionSettings, _) = (settings.attribution(target), settings.perturbation());
+    let (attribution, perturbation): (AttributionSettings, _) =
+        (settings.attribution(&NetworkOutput { network: target, column: 0, target }), settings.perturbation());
     let few = &ecgs[..2];
     let judge = Judge {
         network: &network,

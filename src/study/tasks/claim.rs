@@ -4,6 +4,7 @@
 //! [`BEAT`]; one that has not been written to for [`DEAD`], by the clock of the folder's own file system, or whose process on this machine is gone, is
 //! taken over by renaming it away. Two may then, rarely, do the same task: both make the same bytes under temporary names, so nothing is lost.
 
+use crate::intake::{self, Most};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File, OpenOptions};
@@ -19,6 +20,9 @@ pub(super) const CLAIMS: &str = "claims";
 const BEAT: Duration = Duration::from_secs(20);
 /// A claim without one for so long is nobody's.
 const DEAD: Duration = Duration::from_secs(180);
+
+/// A sign of life takes a byte: a year of them.
+const CLAIM: Most = Most { bytes: 1 << 21, of: "the claim of a task" };
 
 /// What a claim says.
 #[derive(Debug, Serialize, Deserialize, PartialEq)]
@@ -43,8 +47,8 @@ impl Owner {
 
 /// The name of this machine and of its boot, as far as the system tells them.
 fn host() -> String {
-    let read = |path: &str| fs::read_to_string(path).unwrap_or_default().trim().to_owned();
-    format!("{} {}", read("/proc/sys/kernel/hostname"), read("/proc/sys/kernel/random/boot_id"))
+    let read = |name: &str| fs::read_to_string(format!("/proc/sys/kernel/{name}")).unwrap_or_default().trim().to_owned();
+    format!("{} {}", read("hostname"), read("random/boot_id"))
 }
 
 /// When a process of this machine began; `None` if there is none.
@@ -65,6 +69,9 @@ pub(super) struct Claim {
 
 impl Claim {
     /// Claims a task; `None` while it is another's.
+    ///
+    /// # Errors
+    /// [`Error::Format`] where something lies in the claim's place that is none, which is left there; [`Error::Io`].
     pub fn take(folder: &Path, id: usize) -> Result<Option<Self>> {
         let claims = folder.join(CLAIMS);
         fs::create_dir_all(&claims).map_err(|source| Error::io(&claims, source))?;
@@ -73,7 +80,7 @@ impl Claim {
             match OpenOptions::new().write(true).create_new(true).open(&path) {
                 Ok(file) => return Self::hold(path, file).map(Some),
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-                    if !is_dead(&claims, &path) {
+                    if !is_dead(&claims, &path)? {
                         return Ok(None);
                     }
                     // One of those who see that it is dead gets it away; the others find that it is gone, or a new one.
@@ -113,22 +120,35 @@ impl Drop for Claim {
 }
 
 /// Whether a task is claimed by somebody who lives.
-pub(super) fn is_claimed(folder: &Path, id: usize) -> bool {
+///
+/// # Errors
+/// As [`Claim::take`].
+pub(super) fn is_claimed(folder: &Path, id: usize) -> Result<bool> {
     let claims = folder.join(CLAIMS);
     let path = claims.join(id.to_string());
-    path.exists() && !is_dead(&claims, &path)
+    Ok(path.exists() && !is_dead(&claims, &path)?)
 }
 
-fn is_dead(claims: &Path, path: &Path) -> bool {
-    let Ok(text) = fs::read_to_string(path) else { return false };
-    if serde_json::from_str::<Owner>(text.trim_end()).is_ok_and(|owner| owner.is_gone()) {
-        return true;
+/// Whether a claim is nobody's any more. What is no claim of ours, whole or begun, is a user's: it is neither taken over nor waited for.
+fn is_dead(claims: &Path, path: &Path) -> Result<bool> {
+    let text = match intake::text(path, CLAIM) {
+        // It went between the look and the reading.
+        Err(Error::Io { source, .. }) if source.kind() == ErrorKind::NotFound => return Ok(false),
+        text => text?,
+    };
+    match serde_json::from_str::<Owner>(text.trim_end()) {
+        Ok(owner) if owner.is_gone() => return Ok(true),
+        // An owner that was cut off while it wrote.
+        Err(error) if !error.is_eof() => {
+            return Err(Error::format(path, "lies where the claim of a task is expected, and is none: move it elsewhere"));
+        }
+        _ => (),
     }
     let beat = fs::metadata(path).and_then(|about| about.modified());
-    match (beat, now(claims)) {
+    Ok(match (beat, now(claims)) {
         (Ok(beat), Some(now)) => now.duration_since(beat).is_ok_and(|silent| silent > DEAD),
         _ => false,
-    }
+    })
 }
 
 /// The time by the clock of a folder's file system.
@@ -148,10 +168,10 @@ mod tests {
     fn a_task_is_one_s_and_comes_free() {
         let root = tempfile::tempdir().unwrap();
         let claim = Claim::take(root.path(), 3).unwrap().expect("it is free");
-        assert!(is_claimed(root.path(), 3) && !is_claimed(root.path(), 4));
+        assert!(is_claimed(root.path(), 3).unwrap() && !is_claimed(root.path(), 4).unwrap());
         assert!(Claim::take(root.path(), 3).unwrap().is_none());
         drop(claim);
-        assert!(!is_claimed(root.path(), 3));
+        assert!(!is_claimed(root.path(), 3).unwrap());
         assert!(fs::read_dir(root.path().join(CLAIMS)).unwrap().next().is_none());
     }
 
@@ -164,7 +184,7 @@ mod tests {
         let write = |owner: &Owner| fs::write(claims.join("0"), serde_json::to_string(owner).unwrap()).unwrap();
         // Another process under the number of this one, and one that is not there.
         write(&Owner { begun: "1".into(), ..Owner::me() });
-        assert!(!is_claimed(root.path(), 0));
+        assert!(!is_claimed(root.path(), 0).unwrap());
         write(&Owner { process: 4_000_000_000, ..Owner::me() });
         drop(Claim::take(root.path(), 0).unwrap().expect("its owner is dead"));
         // Another machine's lives while it is written to.
@@ -173,6 +193,39 @@ mod tests {
         let old = std::time::SystemTime::now() - 2 * DEAD;
         File::options().write(true).open(claims.join("0")).unwrap().set_modified(old).unwrap();
         assert!(Claim::take(root.path(), 0).unwrap().is_some());
+    }
+
+    /// However old, and whatever it is: it is named and left, and nothing waits for it.
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn what_is_no_claim_is_somebody_s() {
+        let root = tempfile::tempdir().unwrap();
+        let claims = root.path().join(CLAIMS);
+        fs::create_dir(&claims).unwrap();
+        let age = |name: &str| {
+            let old = std::time::SystemTime::now() - 2 * DEAD;
+            File::options().write(true).open(claims.join(name)).unwrap().set_modified(old).unwrap();
+        };
+        for (text, taken) in
+            [("my thesis", false), ("[1]", false), ("{\"host\":\"a\",\"process\":1}", false), ("", true), ("{\"host\":\"a", true)]
+        {
+            fs::write(claims.join("0"), text).unwrap();
+            age("0");
+            match Claim::take(root.path(), 0) {
+                Ok(claim) => assert!(taken && claim.is_some(), "{text:?}"),
+                Err(error) => {
+                    assert!(!taken && error.to_string().contains("claims/0: lies where the claim"), "{error}");
+                    assert!(is_claimed(root.path(), 0).is_err());
+                    assert_eq!(fs::read_to_string(claims.join("0")).unwrap(), text);
+                }
+            }
+            let _ = fs::remove_file(claims.join("0"));
+        }
+        let pipe = std::process::Command::new("mkfifo").arg(claims.join("1")).status();
+        if pipe.is_ok_and(|status| status.success()) {
+            let error = Claim::take(root.path(), 1).map(|_| ()).unwrap_err().to_string();
+            assert!(error.contains("is a pipe"), "{error}");
+        }
     }
 
     #[test]

@@ -2,8 +2,9 @@
 
 use super::claim::{CLAIMS, is_claimed};
 use super::list::{StudyPlan, Task, program};
+use super::work;
 use crate::atomic;
-use crate::audit::digest::kernel;
+use crate::audit::digest::{is_kernel, kernel};
 use crate::files::digest::sha256_file;
 use crate::intake::{self, Most};
 use crate::{Error, Result};
@@ -27,7 +28,7 @@ pub struct Done {
     pub plan: String,
     /// The program that did it.
     pub program: String,
-    /// The kernel that it was done with: another's results may differ in their last bits.
+    /// The kernel that it was done with; all give the same bytes.
     pub kernel: String,
     /// Digests of the data and the network that it went out from.
     pub inputs: BTreeMap<String, String>,
@@ -85,7 +86,7 @@ impl Done {
     }
 
     /// What is wrong with the record and what it tells of, in words; nothing if all is as it was left.
-    pub(super) fn faults(&self, folder: &Path, plan: &str, task: &Task, kernel: &str) -> Vec<String> {
+    pub(super) fn faults(&self, folder: &Path, plan: &str, task: &Task) -> Vec<String> {
         let mut faults = Vec::new();
         let name = task.name();
         if self.name != name || self.plan != plan {
@@ -94,13 +95,23 @@ impl Done {
         if self.program != program() {
             faults.push(format!("task {} ({name}): done by {}, this is {}", task.id, self.program, program()));
         }
-        if self.kernel != kernel {
-            faults.push(format!("task {} ({name}): done with the kernel {}, others with {kernel}", task.id, self.kernel));
+        if !is_kernel(&self.kernel) {
+            faults.push(format!("task {} ({name}): done with the kernel {}, which is none", task.id, self.kernel));
+        }
+        // What it left is known from the task, not from the record, in which a file could be left out.
+        match work::left(folder, task) {
+            Ok(files) => {
+                let unlisted = files.iter().filter(|file| !self.outputs.contains_key(&file.display().to_string()));
+                faults.extend(unlisted.map(|file| format!("task {} ({name}): its record does not list {}", task.id, file.display())));
+            }
+            Err(error) => faults.push(format!("task {} ({name}): {error}", task.id)),
         }
         for (file, digest) in &self.outputs {
-            let inside = Path::new(file).components().all(|part| matches!(part, std::path::Component::Normal(_)));
+            if !Path::new(file).components().all(|part| matches!(part, std::path::Component::Normal(_))) {
+                faults.push(format!("task {} ({name}): its record names a file outside of the plan's folder", task.id));
+                continue;
+            }
             match sha256_file(folder.join(file)) {
-                _ if !inside => faults.push(format!("task {} ({name}): its record names a file outside of the plan's folder", task.id)),
                 Ok(found) if found == *digest => {}
                 Ok(_) => faults.push(format!("task {} ({name}): the bytes of {file} have changed", task.id)),
                 Err(error) => faults.push(format!("task {} ({name}): {error}", task.id)),
@@ -164,7 +175,7 @@ pub fn states(folder: &Path, plan: &StudyPlan) -> Result<Vec<State>> {
         open.push(open[task.id] + usize::from(record.is_none()));
         all.push(match record {
             Some(record) => State::Done(record.seconds),
-            None if claims.contains(&id) && is_claimed(folder, task.id) => State::Running,
+            None if claims.contains(&id) && is_claimed(folder, task.id)? => State::Running,
             None if failed.contains(&id) => State::Failed(intake::text(&folder.join(FAILED).join(&id), RECORD)?),
             None if open[task.needs.end] > open[task.needs.start] => State::Waiting,
             None => State::Ready,

@@ -7,7 +7,7 @@ use crate::dataset::Target;
 use crate::files::digest::sha256;
 use crate::intake::{self, Most};
 use crate::study::judge::CHUNK;
-use crate::study::{DataSource, StudySettings};
+use crate::study::{DataSource, NetworkOutput, StudySettings};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::fmt::Write;
@@ -68,10 +68,10 @@ pub enum Work {
     Join,
     /// Trains the network of a target.
     Train(Target),
-    /// Explains and perturbs the test ECGs of these chunks of 16 with the network of a target; chunks beyond the last ECG are nothing to do.
-    Judge(Target, Range<usize>),
-    /// Asks a criterion of the challenge of the heatmaps of a target's network.
-    Challenge(Target, Criterion),
+    /// Explains and perturbs the test ECGs of these chunks of 16 with an output of a target's network; chunks beyond the last ECG are nothing to do.
+    Judge(NetworkOutput, Range<usize>),
+    /// Asks a criterion of the challenge of the heatmaps of an output of a target's network.
+    Challenge(NetworkOutput, Criterion),
 }
 
 /// Tasks that must be done before one can begin.
@@ -98,8 +98,8 @@ impl Task {
             Work::Data(ecgs) => format!("data-{}", span(ecgs)),
             Work::Join => "dataset".into(),
             Work::Train(target) => format!("train-{target}"),
-            Work::Judge(target, chunks) => format!("judge-{target}-{}", span(chunks)),
-            Work::Challenge(target, criterion) => format!("challenge-{target}-{criterion}"),
+            Work::Judge(output, chunks) => format!("judge-{}-{}", output.target, span(chunks)),
+            Work::Challenge(output, criterion) => format!("challenge-{}-{criterion}", output.target),
         }
     }
 
@@ -128,6 +128,7 @@ impl StudyPlan {
         words: [Vec<String>; 2],
     ) -> Result<Self> {
         settings.check()?;
+        calibration.check()?;
         let fit = |each: f64, most: usize| ((seconds / each.max(1e-9)) as usize).clamp(1, most.max(1));
         let ecgs = ecgs(&settings).unwrap_or(1);
         let data = fit(calibration.generation_ms / 1e3, ecgs);
@@ -162,7 +163,9 @@ impl StudyPlan {
 
     fn count(&self) -> usize {
         let data = ecgs(&self.settings).map_or(0, |ecgs| ecgs.div_ceil(self.sizes.data) + 1);
-        data + self.settings.targets.len() * (1 + most_chunks(&self.settings).div_ceil(self.sizes.chunks) + self.challenge.len())
+        let each = most_chunks(&self.settings).div_ceil(self.sizes.chunks).saturating_add(self.challenge.len());
+        let judging = self.settings.outputs().map_or(0, |outputs| outputs.len()).saturating_mul(each);
+        data.saturating_add(self.settings.targets.len()).saturating_add(judging)
     }
 
     /// The tasks, in the order of their stages: a task needs earlier ones only.
@@ -188,14 +191,19 @@ impl StudyPlan {
         let training = times.training_ms * settings.training.epochs as f64 * times.train_share(settings);
         let trained: Vec<usize> = settings.targets.iter().map(|target| add(Work::Train(*target), dataset.clone(), training)).collect();
         for (target, network) in settings.targets.iter().zip(trained.iter().copied()) {
-            for piece in pieces(most_chunks(settings), chunks) {
-                let ms = (piece.len() * CHUNK) as f64 * times.judging_ms;
-                add(Work::Judge(*target, piece), network..network + 1, ms);
+            // Settings whose outputs cannot be told are refused before.
+            for output in NetworkOutput::of(*target).unwrap_or_default() {
+                for piece in pieces(most_chunks(settings), chunks) {
+                    let ms = (piece.len() * CHUNK) as f64 * times.judging_ms;
+                    add(Work::Judge(output, piece), network..network + 1, ms);
+                }
             }
         }
         for (target, network) in settings.targets.iter().zip(trained) {
-            for criterion in &self.challenge {
-                add(Work::Challenge(*target, *criterion), network..network + 1, times.challenge_ms(*criterion, settings, training));
+            for output in NetworkOutput::of(*target).unwrap_or_default() {
+                for criterion in &self.challenge {
+                    add(Work::Challenge(output, *criterion), network..network + 1, times.challenge_ms(*criterion, settings, training));
+                }
             }
         }
         tasks
@@ -213,19 +221,28 @@ impl StudyPlan {
     /// Writes the plan and the table of its tasks into a folder.
     ///
     /// # Errors
-    /// [`Error::Usage`] if the folder holds another plan; [`Error::Io`].
+    /// [`Error::Usage`] if the folder holds another plan, or anything else; [`Error::Io`].
     pub fn save(&self, folder: &Path) -> Result<()> {
         let path = folder.join(PLAN);
-        if path.exists() && StudyPlan::load(folder)? != *self {
-            return Err(Error::Usage(format!("{} holds another plan: choose another folder", folder.display())));
+        if path.exists() {
+            if StudyPlan::load(folder)? != *self {
+                return Err(Error::Usage(format!("{} holds another plan: choose another folder", folder.display())));
+            }
+        } else if std::fs::read_dir(folder)
+            .map_err(|source| Error::io(folder, source))?
+            .flatten()
+            .any(|entry| !atomic::is_ours(&entry.file_name()))
+        {
+            return Err(Error::Usage(format!("{} holds something other than a plan: choose another folder", folder.display())));
         }
         let mut table = "id,name,stage,needs,seconds\n".to_owned();
         for task in self.tasks() {
             let needs = if task.needs.is_empty() { String::new() } else { format!("{}-{}", task.needs.start, task.needs.end - 1) };
             let _ = writeln!(table, "{},{},{},{needs},{:.1}", task.id, task.name(), task.stage(), task.seconds);
         }
-        atomic::write(folder.join(TABLE), table.as_bytes())?;
-        atomic::write(path, self.text()?.as_bytes())
+        // The plan first: with it the folder is a plan's, whatever comes between.
+        atomic::write(path, self.text()?.as_bytes())?;
+        atomic::write(folder.join(TABLE), table.as_bytes())
     }
 
     /// The plan in a folder.
@@ -244,7 +261,7 @@ impl StudyPlan {
         if plan.program != program() {
             return Err(Error::Usage(format!("{}: planned by {}, this is {}: plan it again", path.display(), plan.program, program())));
         }
-        plan.settings.check()?;
+        plan.settings.check().and_then(|()| plan.calibration.check()).map_err(|error| Error::format(&path, error.to_string()))?;
         if plan.sizes.data == 0 || plan.sizes.chunks == 0 || plan.count() > MOST_TASKS {
             return Err(Error::format(&path, "its tasks have no size, or there are too many"));
         }
@@ -267,7 +284,7 @@ pub(super) fn ecgs(settings: &StudySettings) -> Option<usize> {
 
 /// Chunks of ECGs that are judged at most: those drawn may be others than those perturbed.
 fn most_chunks(settings: &StudySettings) -> usize {
-    (settings.heatmap_ecgs + settings.perturb_ecgs).div_ceil(CHUNK)
+    settings.heatmap_ecgs.saturating_add(settings.perturb_ecgs).div_ceil(CHUNK)
 }
 
 #[cfg(test)]
@@ -322,5 +339,33 @@ mod tests {
         let text = std::fs::read_to_string(folder.path().join(PLAN)).unwrap();
         std::fs::write(folder.path().join(PLAN), text.replace("\"data\":", "\"dat\":")).unwrap();
         assert!(StudyPlan::load(folder.path()).unwrap_err().to_string().contains("unknown field"));
+    }
+
+    /// What a study's command refuses, a file does not bring in; no number wraps into a small one.
+    #[test]
+    fn settings_of_a_plan_are_those_of_a_study() {
+        let folder = tempfile::tempdir().unwrap();
+        plan(20, 5, 1.0).save(folder.path()).unwrap();
+        let path = folder.path().join(PLAN);
+        let whole: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
+        for (place, value, hint) in [
+            ("/settings/heatmap_ecgs", serde_json::json!(u64::MAX), "ECGs"),
+            ("/settings/perturb_ecgs", serde_json::json!(u64::MAX), "ECGs"),
+            ("/settings/source/simulator/ecgs", serde_json::json!(u64::MAX), "ECGs"),
+            ("/settings/targets", serde_json::json!(["pr", "pr"]), "'pr' is listed twice"),
+            ("/settings/methods", serde_json::json!(["saliency", "saliency"]), "'saliency' is listed twice"),
+            ("/settings/training/epochs", serde_json::json!(0), "epochs"),
+            ("/settings/training/learning_rate", serde_json::json!(-1.0), "learning rate"),
+            ("/sizes/data", serde_json::json!(0), "no size"),
+            ("/sizes/chunks", serde_json::json!(0), "no size"),
+            ("/calibration/training_ms", serde_json::json!(-5.0), "training_ms -5"),
+            ("/calibration/memory_mb", serde_json::json!(1e308), "memory_mb 1e308"),
+        ] {
+            let mut changed = whole.clone();
+            *changed.pointer_mut(place).unwrap() = value;
+            std::fs::write(&path, changed.to_string()).unwrap();
+            let error = StudyPlan::load(folder.path()).unwrap_err().to_string();
+            assert!(error.contains("plan.json: ") && error.contains(hint) && !error.contains('\n'), "{place}: {error}");
+        }
     }
 }

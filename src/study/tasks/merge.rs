@@ -17,7 +17,7 @@ const TOLD: usize = 5;
 /// Makes the study of a plan, in `out`, of what its tasks left in `folder`: byte for byte what [`crate::study::run`] makes.
 ///
 /// # Errors
-/// [`Error::Data`] that names every task that is missing, of another plan, program or kernel, or whose files have changed: then nothing is written.
+/// [`Error::Data`] that names every task that is missing, of another plan or program, or whose files have changed: then nothing is written.
 /// As [`crate::study::run`].
 pub fn merge(folder: &Path, plan: &StudyPlan, out: &Path, report: Report<'_>, notice: &dyn Fn(&str)) -> Result<StudyResults> {
     let tasks = check(folder, plan, report)?;
@@ -32,26 +32,23 @@ pub fn merge(folder: &Path, plan: &StudyPlan, out: &Path, report: Report<'_>, no
     for part in [Some("models"), generated.then_some(DATASET)].into_iter().flatten() {
         lend(&folder.join(part), &out.join(part))?;
     }
-    for target in &plan.settings.targets {
-        lend(&folder.join(JUDGED).join(target.name()), &out.join("cache").join(target.name()))?;
+    for output in plan.settings.outputs()? {
+        lend(&folder.join(JUDGED).join(output.target.name()), &out.join("cache").join(output.target.name()))?;
     }
     pipeline::run(out, &plan.settings, report, notice)
 }
 
-/// The tasks of a plan, when every one is done once, of this plan, by one program and one kernel, and its files are as it left them.
+/// The tasks of a plan, when every one is done once, of this plan, by one program, and its files are as it left them.
 ///
 /// # Errors
 /// [`Error::Data`] that names every task of which that is not so.
 pub fn check(folder: &Path, plan: &StudyPlan, report: Report<'_>) -> Result<Vec<Task>> {
     let tasks = plan.tasks();
     let digest = plan.digest()?;
-    let (mut faults, mut kernel) = (Vec::new(), None);
+    let mut faults = Vec::new();
     for task in &tasks {
         match Done::load(folder, task.id) {
-            Ok(Some(done)) => {
-                let kernel = kernel.get_or_insert_with(|| done.kernel.clone());
-                faults.extend(done.faults(folder, &digest, task, kernel));
-            }
+            Ok(Some(done)) => faults.extend(done.faults(folder, &digest, task)),
             Ok(None) => faults.push(format!("task {} ({}) is not done", task.id, task.name())),
             Err(error) => faults.push(error.to_string()),
         }

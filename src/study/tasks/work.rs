@@ -6,7 +6,7 @@ use super::list::{StudyPlan, Task, Work, ecgs};
 use crate::atomic;
 use crate::attribution::Settings as AttributionSettings;
 use crate::attribution::catalogue::able;
-use crate::challenge::{Criterion, Settings, Subject, challenge, left};
+use crate::challenge::{Criterion, Settings, Subject, challenge};
 use crate::dataset::{Part, Target, generate_range, join_folders};
 use crate::ecg::measure::Thresholds;
 use crate::files::digest::sha256_file;
@@ -14,7 +14,7 @@ use crate::nn::{Examples, Model, load_program};
 use crate::progress::Report;
 use crate::study::data::{self, DATASET, Data};
 use crate::study::judge::Judge;
-use crate::study::{StudySettings, pipeline, training};
+use crate::study::{NetworkOutput, StudySettings, pipeline, training};
 use crate::{Error, Result};
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -94,8 +94,8 @@ impl Worker<'_> {
             Work::Data(range) => self.data(range),
             Work::Join => self.join(tasks),
             Work::Train(target) => self.train(*target),
-            Work::Judge(target, chunks) => self.judge(plan, *target, chunks),
-            Work::Challenge(target, criterion) => self.challenge(*target, *criterion),
+            Work::Judge(output, chunks) => self.judge(plan, output, chunks),
+            Work::Challenge(output, criterion) => self.challenge(output, *criterion),
         }
     }
 
@@ -135,19 +135,20 @@ impl Worker<'_> {
         let split = data.dataset.split_by(self.settings.further.split, self.settings.seed())?;
         training::network(self.folder, self.settings, &program, &data, &split, target, self.report)?;
         let inputs = BTreeMap::from([("dataset".to_owned(), data.digest)]);
-        Ok((inputs, ["", ".last"].map(|which| PathBuf::from(format!("models/{target}{which}.cgm"))).to_vec()))
+        Ok((inputs, models(target)))
     }
 
-    fn judge(&self, plan: &StudyPlan, target: Target, chunks: &Range<usize>) -> Result<Made> {
+    fn judge(&self, plan: &StudyPlan, output: &NetworkOutput, chunks: &Range<usize>) -> Result<Made> {
+        let target = output.target;
         let data = self.dataset()?;
         let split = data.dataset.split_by(self.settings.further.split, self.settings.seed())?;
-        let path = self.folder.join("models").join(format!("{target}.cgm"));
-        let (model, network) = (format!("sha256:{}", sha256_file(&path)?), Model::load(&path)?.network);
+        let path = output.model(self.folder);
+        let (model, network) = (format!("sha256:{}", sha256_file(&path)?), output.narrowed(Model::load(&path)?.network)?);
         let (kept, examples) =
             (pipeline::kept(&data.dataset, &split, self.settings), Examples::of(&data.dataset, &split, Part::Test, target));
         let ecgs = &examples.ecgs[..examples.len().min(self.settings.perturb_ecgs)];
         let inputs = |ecgs: &[usize]| data.dataset.inputs(ecgs, self.settings.input);
-        let (attribution, perturbation) = (plan.settings.attribution(target), plan.settings.perturbation());
+        let (attribution, perturbation) = (plan.settings.attribution(output), plan.settings.perturbation());
         let judge = Judge {
             network: &network,
             inputs: &inputs,
@@ -160,7 +161,7 @@ impl Worker<'_> {
         let folder = Path::new(JUDGED).join(target.name());
         std::fs::create_dir_all(self.folder.join(&folder)).map_err(|source| Error::io(self.folder.join(&folder), source))?;
         let mark = folder.join("digest");
-        let digest = judge.digest(&format!("{model} {}", data.digest));
+        let digest = judge.digest(&format!("{model}{} {}", output.mark(), data.digest));
         if !self.folder.join(&mark).exists() {
             atomic::write(self.folder.join(&mark), digest.as_bytes())?;
         }
@@ -176,11 +177,11 @@ impl Worker<'_> {
         Ok((BTreeMap::from([("dataset".to_owned(), data.digest), ("model".to_owned(), model)]), outputs))
     }
 
-    fn challenge(&self, target: Target, criterion: Criterion) -> Result<Made> {
+    fn challenge(&self, output: &NetworkOutput, criterion: Criterion) -> Result<Made> {
         let Data { dataset, digest } = self.dataset()?;
         let split = dataset.split_by(self.settings.further.split, self.settings.seed())?;
-        let path = self.folder.join("models").join(format!("{target}.cgm"));
-        let (model_digest, model) = (format!("sha256:{}", sha256_file(&path)?), Model::load(&path)?);
+        let (path, target) = (output.model(self.folder), output.target);
+        let (model_digest, model) = (format!("sha256:{}", sha256_file(&path)?), output.narrowed_model(Model::load(&path)?)?);
         let (mut methods, _) = able(&self.settings.methods, false, [model.network.program()], &AttributionSettings::default())?;
         methods.sort();
         let subject = Subject {
@@ -195,9 +196,38 @@ impl Worker<'_> {
         };
         challenge(&subject, &methods, &[criterion], &Settings::default(), &self.folder.join(CHALLENGED), self.report)?;
         let inputs = BTreeMap::from([("dataset".to_owned(), digest), ("model".to_owned(), model_digest)]);
-        let files = left(target.name(), criterion, Settings::default().seeds);
-        Ok((inputs, files.iter().map(|file| Path::new(CHALLENGED).join(file)).collect()))
+        Ok((inputs, findings(output, criterion)))
     }
+}
+
+/// The files that a task must have left, below the plan's folder, and those beside them that the study would take for its own.
+///
+/// # Errors
+/// [`Error::Io`] where a folder is not there.
+pub(super) fn left(folder: &Path, task: &Task) -> Result<Vec<PathBuf>> {
+    Ok(match &task.work {
+        Work::Data(range) => files_of(folder, &shard(range))?,
+        Work::Join => files_of(folder, Path::new(DATASET))?,
+        Work::Train(target) => models(*target),
+        Work::Judge(output, chunks) => {
+            let judged = Path::new(JUDGED).join(output.target.name());
+            // Chunks beyond the last ECG leave nothing.
+            let parts = chunks.clone().map(|chunk| judged.join(Judge::part_name(chunk))).filter(|part| folder.join(part).exists());
+            std::iter::once(judged.join("digest")).chain(parts).collect()
+        }
+        Work::Challenge(output, criterion) => findings(output, *criterion),
+    })
+}
+
+/// The files of a criterion's findings, and of the networks that it compares with.
+fn findings(output: &NetworkOutput, criterion: Criterion) -> Vec<PathBuf> {
+    let files = crate::challenge::left(output.target.name(), criterion, Settings::default().seeds);
+    files.iter().map(|file| Path::new(CHALLENGED).join(file)).collect()
+}
+
+/// The files of the network of a target: the best weights, the last.
+fn models(target: Target) -> Vec<PathBuf> {
+    ["", ".last"].map(|which| PathBuf::from(format!("models/{target}{which}.cgm"))).to_vec()
 }
 
 /// The folder of the ECGs of a range.
@@ -211,7 +241,10 @@ fn files_of(root: &Path, folder: &Path) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for entry in std::fs::read_dir(&place).map_err(|source| Error::io(&place, source))? {
         let entry = entry.map_err(|source| Error::io(&place, source))?;
-        files.push(folder.join(entry.file_name()));
+        // What a killed worker left half written is no result.
+        if !atomic::is_ours(&entry.file_name()) {
+            files.push(folder.join(entry.file_name()));
+        }
     }
     files.sort();
     Ok(files)

@@ -22,7 +22,7 @@ pub(super) fn zip<T: Real>(a: &Tensor<T>, b: &Tensor<T>, f: impl Fn(T, T) -> T +
 
 /// 1 / (1 + e⁻ˣ) without overflow on either side.
 pub(super) fn sigmoid<T: Real>(x: T) -> T {
-    let small = (-x.abs()).exp();
+    let small = T::exp(-x.abs());
     let at_positive = T::ONE / (T::ONE + small);
     if x < T::ZERO { small * at_positive } else { at_positive }
 }

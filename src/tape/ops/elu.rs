@@ -4,18 +4,19 @@ use super::Piece;
 use super::definitions::Elu;
 use super::function::Function;
 use crate::tape::Real;
+use cardiograd_kernels::elementary;
 
 impl Function for Elu {
     fn value<T: Real>(&self, x: T) -> T {
-        if x > T::ZERO { x } else { T::of(self.alpha * x.f64().exp_m1()) }
+        if x > T::ZERO { x } else { T::of(self.alpha * elementary::exp_m1(x.f64())) }
     }
 
     fn slope<T: Real>(&self, x: T) -> T {
-        if x > T::ZERO { T::ONE } else { T::of(self.alpha) * x.exp() }
+        if x > T::ZERO { T::ONE } else { T::of(self.alpha) * T::exp(x) }
     }
 
     fn defined(&self, x: f64) -> f64 {
-        if x > 0.0 { x } else { self.alpha * (x.exp() - 1.0) }
+        if x > 0.0 { x } else { self.alpha * (elementary::exp(x) - 1.0) }
     }
 
     fn formula(&self) -> String {

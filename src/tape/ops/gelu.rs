@@ -3,6 +3,7 @@
 use super::definitions::Gelu;
 use super::function::Function;
 use crate::tape::Real;
+use cardiograd_kernels::elementary;
 use std::f64::consts::{FRAC_1_SQRT_2, PI};
 
 /// The cubic term of the approximation.
@@ -20,7 +21,7 @@ fn erf(x: f64) -> f64 {
         sum += term;
         n += 1.0;
     }
-    2.0 / PI.sqrt() * (-x * x).exp() * sum
+    2.0 / PI.sqrt() * elementary::exp(-x * x) * sum
 }
 
 impl Gelu {
@@ -28,10 +29,10 @@ impl Gelu {
     fn gate(&self, x: f64) -> (f64, f64) {
         if self.approximate {
             let factor = (2.0 / PI).sqrt();
-            let tanh = (factor * (x + CUBIC * x * x * x)).tanh();
+            let tanh = elementary::tanh(factor * (x + CUBIC * x * x * x));
             return (0.5 * (1.0 + tanh), 0.5 * (1.0 - tanh * tanh) * factor * (1.0 + 3.0 * CUBIC * x * x));
         }
-        (0.5 * (1.0 + erf(x * FRAC_1_SQRT_2)), (-0.5 * x * x).exp() / (2.0 * PI).sqrt())
+        (0.5 * (1.0 + erf(x * FRAC_1_SQRT_2)), elementary::exp(-0.5 * x * x) / (2.0 * PI).sqrt())
     }
 }
 
@@ -51,10 +52,10 @@ impl Function for Gelu {
     fn defined(&self, x: f64) -> f64 {
         if self.approximate {
             let z = 2.0 * (2.0 / PI).sqrt() * (x + CUBIC * x.powi(3));
-            return x / (1.0 + (-z).exp());
+            return x / (1.0 + elementary::exp(-z));
         }
         let (steps, end) = (20_000, x.clamp(-10.0, 10.0));
-        let density = |t: f64| (-0.5 * t * t).exp() / (2.0 * PI).sqrt();
+        let density = |t: f64| elementary::exp(-0.5 * t * t) / (2.0 * PI).sqrt();
         let weight = |at: usize| if at == 0 || at == steps { 1.0 } else { [2.0, 4.0][at % 2] };
         let sum: f64 = (0..=steps).map(|at| weight(at) * density(end * at as f64 / steps as f64)).sum();
         x * (0.5 + sum * end / (3 * steps) as f64)

@@ -10,6 +10,7 @@ use super::recurrent::{
 use super::{Arithmetic, Context, Element, Initial, OpClass, OpDefinition, Problem, Values};
 use crate::Result;
 use crate::tape::{Real, Saved, Site, Tensor, from_vec, slice};
+use cardiograd_kernels::elementary;
 
 /// The gates' places in a row.
 const GATES: usize = 3;
@@ -90,7 +91,7 @@ impl Gru {
             for (at, part) in new.into_iter().enumerate() {
                 let (n, k) = (at / hidden, at % hidden);
                 sums[gate(n, N, k)] += part;
-                gates[gate(n, N, k)] = sums[gate(n, N, k)].tanh();
+                gates[gate(n, N, k)] = T::tanh(sums[gate(n, N, k)]);
                 let (z, new) = (gates[gate(n, Z, k)], gates[gate(n, N, k)]);
                 h[at] = (T::ONE - z) * new + z * h[at];
             }
@@ -271,7 +272,7 @@ impl OpDefinition for Gru {
             let mut gate = |gate: usize, j: usize| {
                 let (x, s) = (from_x(gate * hidden + j), from_h(gate * hidden + j, &h));
                 loud = loud.max(x.scale + s.scale);
-                1.0 / (1.0 + (-x.value - s.value).exp())
+                1.0 / (1.0 + elementary::exp(-x.value - s.value))
             };
             let r: Vec<f64> = (0..hidden).map(|j| gate(R, j)).collect();
             let z: Vec<f64> = (0..hidden).map(|j| gate(Z, j)).collect();
@@ -279,7 +280,7 @@ impl OpDefinition for Gru {
             let new = |j: usize| {
                 let s =
                     if self.linear_before_reset { r[j] * from_h(N * hidden + j, &h).value } else { from_h(N * hidden + j, &reset).value };
-                (from_x(N * hidden + j).value + s).tanh()
+                elementary::tanh(from_x(N * hidden + j).value + s)
             };
             h = (0..hidden).map(|j| (1.0 - z[j]) * new(j) + z[j] * h[j]).collect();
         }

@@ -10,6 +10,7 @@ use super::recurrent::{
 use super::{Arithmetic, Context, Element, Initial, OpClass, OpDefinition, Problem, Values};
 use crate::Result;
 use crate::tape::{Real, Saved, Site, Tensor, from_vec, slice};
+use cardiograd_kernels::elementary;
 
 /// The gates' places in a row.
 const GATES: usize = 4;
@@ -63,12 +64,12 @@ fn run<T: Real>(sizes: Sizes, x: &[T], inputs: &[&Tensor<T>]) -> Run<T> {
             for gate in [I, F, O] {
                 gates[place(gate)] = sigmoid(sums[place(gate)]);
             }
-            gates[place(G)] = sums[place(G)].tanh();
+            gates[place(G)] = T::tanh(sums[place(G)]);
             let last = if step > 0 { cells[past.start + at] } else { first[1][at] };
             let cell = gates[place(F)] * last + gates[place(I)] * gates[place(G)];
             cells[step * state + at] = cell;
-            bent_cells[step * state + at] = cell.tanh();
-            states[step * state + at] = gates[place(O)] * cell.tanh();
+            bent_cells[step * state + at] = T::tanh(cell);
+            states[step * state + at] = gates[place(O)] * T::tanh(cell);
         }
     }
     Run { sums, gates, cells, bent_cells, states, first }
@@ -228,9 +229,9 @@ impl OpDefinition for Lstm {
             };
             let sums: Vec<f64> = (0..GATES * hidden).map(&mut sum).collect();
             for j in 0..hidden {
-                let gate = |gate: usize| 1.0 / (1.0 + (-sums[gate * hidden + j]).exp());
-                c[j] = gate(F) * c[j] + gate(I) * sums[G * hidden + j].tanh();
-                h[j] = gate(O) * c[j].tanh();
+                let gate = |gate: usize| 1.0 / (1.0 + elementary::exp(-sums[gate * hidden + j]));
+                c[j] = gate(F) * c[j] + gate(I) * elementary::tanh(sums[G * hidden + j]);
+                h[j] = gate(O) * elementary::tanh(c[j]);
             }
         }
         Element::of_scale(h[k], 1.0 + loud)

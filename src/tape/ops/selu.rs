@@ -4,21 +4,22 @@ use super::Piece;
 use super::definitions::Selu;
 use super::function::Function;
 use crate::tape::Real;
+use cardiograd_kernels::elementary;
 
 const ALPHA: f64 = 1.673_263_242_354_377_2;
 const LAMBDA: f64 = 1.050_700_987_355_480_5;
 
 impl Function for Selu {
     fn value<T: Real>(&self, x: T) -> T {
-        if x > T::ZERO { T::of(LAMBDA) * x } else { T::of(LAMBDA * ALPHA * x.f64().exp_m1()) }
+        if x > T::ZERO { T::of(LAMBDA) * x } else { T::of(LAMBDA * ALPHA * elementary::exp_m1(x.f64())) }
     }
 
     fn slope<T: Real>(&self, x: T) -> T {
-        if x > T::ZERO { T::of(LAMBDA) } else { T::of(LAMBDA * ALPHA) * x.exp() }
+        if x > T::ZERO { T::of(LAMBDA) } else { T::of(LAMBDA * ALPHA) * T::exp(x) }
     }
 
     fn defined(&self, x: f64) -> f64 {
-        LAMBDA * if x > 0.0 { x } else { ALPHA * (x.exp() - 1.0) }
+        LAMBDA * if x > 0.0 { x } else { ALPHA * (elementary::exp(x) - 1.0) }
     }
 
     fn formula(&self) -> String {

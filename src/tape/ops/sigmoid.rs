@@ -4,6 +4,7 @@ use super::definitions::Sigmoid;
 use super::{Arithmetic, Context, Element, OpClass, OpDefinition, Problem, Values, elementwise};
 use crate::Result;
 use crate::tape::{Real, Saved, Site, Tensor};
+use cardiograd_kernels::elementary;
 
 impl<T: Real> Arithmetic<T> for Sigmoid {
     fn forward(&self, inputs: &[&Tensor<T>], _shape: &[usize], _context: &Context<'_, T>) -> Problem<(Tensor<T>, Saved)> {
@@ -29,6 +30,6 @@ impl OpDefinition for Sigmoid {
     }
 
     fn element(&self, inputs: &[Values<'_>], _shape: &[usize], at: usize) -> Element {
-        Element::of_scale(1.0 / (1.0 + (-inputs[0].data[at]).exp()), 1.0)
+        Element::of_scale(1.0 / (1.0 + elementary::exp(-inputs[0].data[at])), 1.0)
     }
 }

@@ -4,6 +4,7 @@ use super::definitions::Silu;
 use super::elementwise::sigmoid;
 use super::function::Function;
 use crate::tape::Real;
+use cardiograd_kernels::elementary;
 
 impl Function for Silu {
     fn value<T: Real>(&self, x: T) -> T {
@@ -16,7 +17,7 @@ impl Function for Silu {
     }
 
     fn defined(&self, x: f64) -> f64 {
-        x / (1.0 + (-x).exp())
+        x / (1.0 + elementary::exp(-x))
     }
 
     fn formula(&self) -> String {

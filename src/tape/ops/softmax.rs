@@ -4,6 +4,7 @@ use super::definitions::Softmax;
 use super::{Arithmetic, Context, Element, OpClass, OpDefinition, Problem, Values, lines};
 use crate::Result;
 use crate::tape::{Real, Saved, Site, Tensor, from_vec, slice};
+use cardiograd_kernels::elementary;
 
 impl<T: Real> Arithmetic<T> for Softmax {
     /// In f64, with the largest taken off first, so that nothing overflows.
@@ -13,7 +14,7 @@ impl<T: Real> Arithmetic<T> for Softmax {
         for (outer, inner) in (0..own.outer).flat_map(|outer| (0..own.inner).map(move |inner| (outer, inner))) {
             let at = |along: usize| own.at(outer, along, inner);
             let most = (0..own.size).fold(f64::NEG_INFINITY, |most, along| most.max(x[at(along)].f64()));
-            let exponential = |along: usize| (x[at(along)].f64() - most).exp();
+            let exponential = |along: usize| elementary::exp(x[at(along)].f64() - most);
             let sum: f64 = (0..own.size).map(exponential).sum();
             (0..own.size).for_each(|along| y[at(along)] = T::of(exponential(along) / sum));
         }
@@ -60,7 +61,7 @@ impl OpDefinition for Softmax {
         let own = lines::of(shape, self.axis);
         let (outer, along, inner) = own.index(at);
         let x = |along: usize| inputs[0].data[own.at(outer, along, inner)];
-        let sum: f64 = (0..own.size).map(|other| (x(other) - x(along)).exp()).sum();
+        let sum: f64 = (0..own.size).map(|other| elementary::exp(x(other) - x(along))).sum();
         Element::of_scale(1.0 / sum, 1.0)
     }
 }

@@ -4,12 +4,13 @@ use super::definitions::Softplus;
 use super::elementwise::sigmoid;
 use super::function::Function;
 use crate::tape::Real;
+use cardiograd_kernels::elementary;
 
 impl Function for Softplus {
     /// Without overflow on either side.
     fn value<T: Real>(&self, x: T) -> T {
         let x = x.f64();
-        let bend = (-(self.beta * x).abs()).exp().ln_1p() / self.beta;
+        let bend = elementary::ln_1p(elementary::exp(-(self.beta * x).abs())) / self.beta;
         T::of(if x < 0.0 { bend } else { x + bend })
     }
 
@@ -19,7 +20,7 @@ impl Function for Softplus {
 
     fn defined(&self, x: f64) -> f64 {
         let z = self.beta * x;
-        if z > 700.0 { x } else { (1.0 + z.exp()).ln() / self.beta }
+        if z > 700.0 { x } else { elementary::ln(1.0 + elementary::exp(z)) / self.beta }
     }
 
     fn formula(&self) -> String {

@@ -4,6 +4,7 @@ use super::definitions::Tanh;
 use super::{Arithmetic, Context, Element, OpClass, OpDefinition, Problem, Values, elementwise};
 use crate::Result;
 use crate::tape::{Real, Saved, Site, Tensor};
+use cardiograd_kernels::elementary;
 
 impl<T: Real> Arithmetic<T> for Tanh {
     fn forward(&self, inputs: &[&Tensor<T>], _shape: &[usize], _context: &Context<'_, T>) -> Problem<(Tensor<T>, Saved)> {
@@ -29,6 +30,6 @@ impl OpDefinition for Tanh {
     }
 
     fn element(&self, inputs: &[Values<'_>], _shape: &[usize], at: usize) -> Element {
-        Element::of_scale(inputs[0].data[at].tanh(), 1.0)
+        Element::of_scale(elementary::tanh(inputs[0].data[at]), 1.0)
     }
 }

@@ -3,8 +3,9 @@
 use super::pool::Pools;
 use super::schedule::{Back, Forward, Schedule};
 use super::steps::{ConvStep, Layout, Step, StepOp, Steps};
-use crate::tape::{Lowering, Network, Node, NodeId, OpKind, Program, Real, slice};
+use crate::tape::{Lowering, Network, Node, NodeId, OpKind, Program, Real, Tensor, slice};
 use cardiograd_kernels::{Conv1d, Isa};
+use std::any::Any;
 use std::sync::OnceLock;
 
 /// A compiled program.
@@ -182,6 +183,12 @@ impl<'a, T: Real> Compiler<'a, T> {
         T::as_f32(slice(self.network.parameter(id))).map(<[f32]>::to_vec)
     }
 
+    /// A parameter itself, if it is in f32: a plan holds no copy of the weights that its network has.
+    fn shared(&self, id: NodeId) -> Option<Tensor<f32>> {
+        let parameter: &dyn Any = self.network.parameter(id);
+        parameter.downcast_ref::<Tensor<f32>>().cloned()
+    }
+
     /// A node that is a step by itself.
     fn plain(&mut self, id: NodeId, lowering: &Lowering) -> Option<Step> {
         let node = self.node(id);
@@ -278,7 +285,7 @@ impl<'a, T: Real> Compiler<'a, T> {
         };
         nodes.iter().for_each(|node| self.done[node.0] = true);
         let y = addition.map_or(last, |(next, _)| next).0;
-        let weights = self.values(node.inputs[1])?;
+        let weights = self.shared(node.inputs[1])?;
         let step = ConvStep { node: id, norm, conv, weights, bias, affine, forward: OnceLock::new(), adjoint: OnceLock::new() };
         let (op, add) = (StepOp::Conv(Box::new(step)), addition.map(|(_, other)| other.0));
         Some(Step { op, x: node.inputs[0].0, y, add, relu, nodes, chains: (false, false) })

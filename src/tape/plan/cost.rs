@@ -1,17 +1,31 @@
-//! What a planned run takes of memory.
+//! What runs take of memory, by plan or on the tape.
 
 use super::compile::Plan;
 use super::execute::Keep;
+use super::needs::Needs;
 use super::steps::StepOp;
-use crate::tape::{Network, Real, RuleSet};
+use crate::tape::{Network, Node, Op, Real, RuleSet};
+use cardiograd_kernels::{Conv1d, Isa};
 
 /// What a run of one example takes, bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RunBytes {
     /// While it goes forward or back, beyond what is kept.
     pub running: usize,
+    /// Of that, what a thread keeps for its next run.
+    pub scratch: usize,
     /// From the way forward to the way back.
     pub kept: usize,
+    /// What is made of the parameters, in both directions, for as long as the network lives.
+    pub prepared: usize,
+    /// Whether a plan makes the run.
+    pub planned: bool,
+}
+
+/// The weights of all, and the most working memory that one of them takes, bytes.
+fn together<T>(all: impl Iterator<Item = Needs>) -> (usize, usize) {
+    let bytes = |count: usize| count.saturating_mul(size_of::<T>());
+    all.fold((0, 0), |(weights, scratch), needs| (bytes(needs.weights).saturating_add(weights), bytes(needs.scratch).max(scratch)))
 }
 
 impl Plan {
@@ -24,8 +38,14 @@ impl Plan {
             Keep::Signs => self.steps.size_of(*layout) / self.steps.isa.width() * size_of::<u16>(),
         });
         let pooled = self.steps.list.iter().filter(|step| matches!(step.op, StepOp::Max(..))).map(|step| self.steps.size(step.x) * element);
+        let convolutions = || self.steps.list.iter().filter_map(|step| step.op.convolution());
+        let isa = self.steps.isa;
+        let both = move |conv: Conv1d| std::iter::once(conv).chain(conv.adjoint()).map(move |conv| Needs::of(&conv, isa));
+        let (weights, scratch) = together::<f32>(convolutions().flat_map(|step| both(step.conv)));
+        let copies = convolutions().map(|step| step.weights.len()).sum::<usize>() * element;
         // Buffers are kept for the next run and grow to the largest value that ever was in them; one more is in work.
-        RunBytes { running: (most + 1) * largest * element, kept: relus.chain(pooled).sum() }
+        let running = ((most + 1) * largest * element).saturating_add(scratch);
+        RunBytes { running, scratch, kept: relus.chain(pooled).sum(), prepared: weights.saturating_add(copies), planned: true }
     }
 }
 
@@ -41,8 +61,20 @@ impl<T: Real> Network<T> {
         }
         // Every value stays until the way back is done, and there each has a gradient for a while.
         let shapes = self.program().shapes(&shapes).unwrap_or_default();
-        let nodes = shapes.iter().zip(self.program().nodes()).filter(|(_, node)| !node.inputs.is_empty());
-        let values = nodes.map(|(shape, _)| shape.iter().product::<usize>()).sum::<usize>() * size_of::<T>();
-        RunBytes { running: values, kept: values }
+        let nodes = || shapes.iter().zip(self.program().nodes()).filter(|(_, node)| !node.inputs.is_empty());
+        let values = nodes().map(|(shape, _)| shape.iter().product::<usize>()).sum::<usize>() * size_of::<T>();
+        let double = size_of::<T>() > size_of::<f32>();
+        let convolutions = nodes().filter_map(|(_, node)| geometry(node, &shapes));
+        let (prepared, scratch) = together::<T>(convolutions.map(|conv| Needs::prepared(&conv, Isa::best(), double)));
+        RunBytes { running: values.saturating_add(scratch), scratch, kept: values, prepared, planned: false }
+    }
+}
+
+/// The geometry of a convolution among nodes of these shapes.
+fn geometry(node: &Node, shapes: &[Vec<usize>]) -> Option<Conv1d> {
+    let &Op::Conv1d { stride, dilation, padding: (pad_left, pad_right) } = &node.op else { return None };
+    match (&shapes[node.inputs[0].0][..], &shapes[node.inputs[1].0][..]) {
+        (&[_, c_in, len_in], &[c_out, _, kernel]) => Some(Conv1d { c_in, c_out, len_in, kernel, stride, dilation, pad_left, pad_right }),
+        _ => None,
     }
 }

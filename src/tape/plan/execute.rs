@@ -4,7 +4,7 @@ use super::compile::Plan;
 use super::pool::Pool;
 use super::schedule::{Forward, Place, Route};
 use super::steps::{ConvStep, Step, StepOp};
-use crate::tape::dense;
+use crate::tape::{dense, slice};
 use cardiograd_kernels::blocked::{self, Finish, FusedConv, Gate};
 use cardiograd_kernels::chain::{self, Link};
 use cardiograd_kernels::{Buffer, team};
@@ -88,11 +88,11 @@ fn once<V>(cell: &OnceLock<V>, make: impl FnOnce() -> V) -> &V {
 
 impl ConvStep {
     pub(super) fn forward(&self, plan: &Plan) -> &FusedConv {
-        once(&self.forward, || FusedConv::forward(self.conv, &self.weights, plan.steps.isa, None))
+        once(&self.forward, || FusedConv::forward(self.conv, slice(&self.weights), plan.steps.isa, None))
     }
 
     pub(super) fn adjoint(&self, plan: &Plan) -> Option<&FusedConv> {
-        once(&self.adjoint, || FusedConv::adjoint(self.conv, &self.weights, plan.steps.isa, None)).as_ref()
+        once(&self.adjoint, || FusedConv::adjoint(self.conv, slice(&self.weights), plan.steps.isa, None)).as_ref()
     }
 }
 

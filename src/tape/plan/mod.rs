@@ -11,6 +11,7 @@ mod back;
 mod compile;
 mod cost;
 mod execute;
+mod needs;
 mod pool;
 mod schedule;
 mod step;

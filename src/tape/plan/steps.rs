@@ -1,6 +1,6 @@
 //! The steps of a plan as data: what each does, what it reads and writes, and how values lie in memory.
 
-use crate::tape::NodeId;
+use crate::tape::{NodeId, Tensor};
 use cardiograd_kernels::blocked::{self, FusedConv};
 use cardiograd_kernels::{Conv1d, Isa, chain};
 use std::ops::RangeInclusive;
@@ -76,7 +76,8 @@ pub(super) struct ConvStep {
     /// The batch norm.
     pub norm: Option<NodeId>,
     pub conv: Conv1d,
-    pub weights: Vec<f32>,
+    /// The network's own tensor.
+    pub weights: Tensor<f32>,
     pub bias: Option<Vec<f32>>,
     /// Scale and shift of the batch norm.
     pub affine: Option<(Vec<f32>, Vec<f32>)>,

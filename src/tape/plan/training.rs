@@ -203,14 +203,14 @@ impl TrainConv {
             _ => return Ok(None),
         };
         let needs_adjoint = step.x != plan.steps.input;
-        let adjoint = FusedConv::adjoint(conv.conv, &conv.weights, plan.steps.isa, None).filter(|_| needs_adjoint);
+        let adjoint = FusedConv::adjoint(conv.conv, slice(&conv.weights), plan.steps.isa, None).filter(|_| needs_adjoint);
         if needs_adjoint && adjoint.is_none() {
             return Err(Untrainable);
         }
         let width = plan.steps.isa.width();
         let padded = conv.conv.c_out.next_multiple_of(width);
         Ok(Some(TrainConv {
-            forward: FusedConv::forward(conv.conv, &conv.weights, plan.steps.isa, None),
+            forward: FusedConv::forward(conv.conv, slice(&conv.weights), plan.steps.isa, None),
             adjoint,
             gradient: WeightGradient::new(conv.conv, plan.steps.isa, None),
             v: Buffer::default(),

@@ -1,4 +1,4 @@
-//! What Parquet's pages are packed by: Snappy, gzip, or nothing; and how small numbers (levels, places in a dictionary) stand in them.
+//! What Parquet's pages are packed by: Snappy, gzip, Zstandard, or nothing; and how small numbers (levels, places in a dictionary) stand in them.
 //!
 //! Formats: `google/snappy/format_description.txt`; `parquet-format/Encodings.md` (RLE and bit-packed hybrid).
 
@@ -6,12 +6,21 @@ use super::thrift::varint;
 use crate::ecg::read::bytes::{Bytes, Found};
 use std::io::Read;
 
+/// Said of a codec that is not read, where this build leaves one out.
+const ZSTD: &str = if cfg!(feature = "zstd") { "" } else { " (Zstandard is, with the feature zstd)" };
+
+/// The largest window of Zstandard that is held for a page that is smaller itself, bytes.
+#[cfg(feature = "zstd")]
+const WINDOW: u64 = 8 << 20;
+
 /// How a column's pages are packed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Codec {
     None,
     Snappy,
     Gzip,
+    #[cfg(feature = "zstd")]
+    Zstandard,
 }
 
 impl Codec {
@@ -21,13 +30,15 @@ impl Codec {
             0 => Codec::None,
             1 => Codec::Snappy,
             2 => Codec::Gzip,
+            #[cfg(feature = "zstd")]
+            6 => Codec::Zstandard,
             other => {
                 let name = ["", "", "", "LZO", "Brotli", "LZ4", "Zstandard", "LZ4"]
                     .get(usize::try_from(other).unwrap_or(0))
                     .copied()
                     .unwrap_or("");
                 return Err(format!(
-                    "its pages are packed by {name} (codec {other}), which is not read: write it with compression snappy, gzip or none"
+                    "its pages are packed by {name} (codec {other}), which is not read{ZSTD}: write it with compression snappy, gzip or none"
                 ));
             }
         })
@@ -42,6 +53,15 @@ impl Codec {
                 let mut all = Vec::new();
                 let read = flate2::read::MultiGzDecoder::new(bytes).take(length as u64 + 1).read_to_end(&mut all);
                 read.map_err(|error| format!("a page cannot be inflated: {error}"))?;
+                all
+            }
+            #[cfg(feature = "zstd")]
+            Codec::Zstandard => {
+                let mut all = Vec::new();
+                let window = (length as u64).max(WINDOW);
+                let page = ruzstd::decoding::StreamingDecoder::new_with_max_window_size(bytes, window)
+                    .map_err(|error| format!("a page is no Zstandard: {error}"))?;
+                page.take(length as u64 + 1).read_to_end(&mut all).map_err(|error| format!("a page cannot be unpacked: {error}"))?;
                 all
             }
         };
@@ -140,6 +160,17 @@ mod tests {
             (&[1, 0xfc, 255, 255, 255, 255], 1),
         ] {
             assert!(Codec::Snappy.unpack(bytes, length).is_err(), "{bytes:?}");
+        }
+        #[cfg(feature = "zstd")]
+        {
+            // A frame of six bytes: as they are, and one of them repeated (RFC 8878, 3.1.1).
+            let plain = [0x28, 0xb5, 0x2f, 0xfd, 0x20, 6, 0x31, 0, 0, b'a', b'b', b'a', b'b', b'a', b'b'];
+            let run = [0x28, 0xb5, 0x2f, 0xfd, 0x20, 6, 0x33, 0, 0, b'a'];
+            assert_eq!(Codec::of(6).unwrap().unpack(&plain, 6).unwrap(), b"ababab");
+            assert_eq!(Codec::Zstandard.unpack(&run, 6).unwrap(), b"aaaaaa");
+            for (bytes, length) in [(&plain[..], 5), (&plain[..], 7), (&plain[..12], 6), (&plain[..4], 6), (&[0x28, 0xb5][..], 6)] {
+                assert!(Codec::Zstandard.unpack(bytes, length).is_err(), "{bytes:?}");
+            }
         }
         // A run of four 5s, then 0 … 7 in three bits each (the example of the format's description).
         let bytes = [8, 5, 3, 0x88, 0xc6, 0xfa];

@@ -267,10 +267,12 @@ fn length(format: Format, bytes: u64, width: usize, announced: Option<usize>) ->
     }
 }
 
-/// The header's first value and 16-bit sum, where given, tell a truncated, reordered or foreign signal file.
+/// The header's first value and 16-bit sum, where given, tell a truncated, reordered or foreign signal file. A first sample that is missing has no value to
+/// compare: headers say 0 there.
 fn check_first(signal: &Signal, found: i64) -> std::result::Result<(), String> {
     let name = &signal.description;
-    match signal.first.filter(|first| *first != found) {
+    let missing = signal.format.missing() == Some(found);
+    match signal.first.filter(|first| *first != found && !missing) {
         Some(first) => {
             Err(format!("signal {name} begins with {found} where the header says {first}: truncated, reordered or another record's file"))
         }

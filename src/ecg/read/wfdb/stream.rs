@@ -27,21 +27,17 @@ pub struct Stream {
 }
 
 impl Stream {
-    /// Opens the record whose header is at `path` (`.hea`).
+    /// Opens the record whose header is at `path` (`.hea`); `None` for one that only reading it whole gives: in segments, packed, with skewed signals or
+    /// several samples a frame.
     ///
     /// # Errors
-    /// If the header cannot be understood, a file is shorter than it says, or the record is one that only reading it whole gives: in segments, packed,
-    /// with skewed signals or several samples a frame.
-    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+    /// If the header cannot be understood, or a file is shorter than it says.
+    pub fn open(path: impl AsRef<Path>) -> Result<Option<Self>> {
         let path = path.as_ref();
         let header = open(path)?;
-        let refuse =
-            |problem: &str| Error::format(path, format!("{problem}: windows of it cannot be read, without --window it is read whole"));
-        if !header.segments.is_empty() {
-            return Err(refuse("the record has several segments"));
-        }
-        if header.signals.iter().any(|signal| signal.per_frame != 1 || signal.skew != 0 || !signal.format.is_direct()) {
-            return Err(refuse("its signals are packed as a whole, skewed, or of several samples a frame"));
+        let direct = |signal: &Signal| signal.per_frame == 1 && signal.skew == 0 && signal.format.is_direct();
+        if !header.segments.is_empty() || !header.signals.iter().all(direct) {
+            return Ok(None);
         }
         let mut groups: Vec<Group> = Vec::new();
         let mut samples = header.samples;
@@ -61,7 +57,7 @@ impl Stream {
             }
             groups.push(Group { path, file, sums: vec![0; signals.len()], signals: signals.to_vec() });
         }
-        Ok(Stream { groups, rate: header.rate, samples: samples.unwrap_or(0), at: 0 })
+        Ok(Some(Stream { groups, rate: header.rate, samples: samples.unwrap_or(0), at: 0 }))
     }
 
     /// Sampling rate, Hz.
