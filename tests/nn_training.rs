@@ -146,6 +146,38 @@ fn a_killed_training_continues_to_the_same_bytes() {
     });
 }
 
+/// A kill may come at any step: what was kept within an epoch, the first one too, is gone on from to the same bytes.
+#[test]
+fn a_training_killed_within_an_epoch_continues_to_the_same_bytes() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("checkpoint");
+    let stopped = || cardiograd::Error::Data("stopped".into());
+    Data::learnable(83).with(|data| {
+        let whole = bytes(&train(&program(), data, &settings(), &silent).unwrap());
+        for (epochs, steps) in [(0, 1), (1, 2), (2, 1)] {
+            let mut first = Trainer::new(&program(), data, &settings()).unwrap();
+            (0..epochs).for_each(|_| first.epoch(&silent).unwrap());
+            let mut asked = 0;
+            let outcome = first.epoch_keeping(&silent, &mut |trainer| {
+                asked += 1;
+                if asked < steps {
+                    return Ok(());
+                }
+                trainer.checkpoint().save(&path)?;
+                Err(stopped())
+            });
+            assert!(outcome.unwrap_err().to_string().contains("stopped"));
+            let mut second = Trainer::new(&program(), data, &settings()).unwrap();
+            second.resume(Checkpoint::load(&path).unwrap()).unwrap();
+            assert_eq!(second.epochs().len(), epochs);
+            while !second.is_done() {
+                second.epoch(&silent).unwrap();
+            }
+            assert!(bytes(&second.finish("", &silent).unwrap()) == whole, "{epochs} epochs and {steps} steps");
+        }
+    });
+}
+
 #[test]
 fn a_checkpoint_of_another_training_is_refused() {
     let data = Data::learnable(40);

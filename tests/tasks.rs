@@ -1,39 +1,19 @@
 //! A study in tasks, as engines run them: the bytes of `study`, whoever did which part of it, and no merge of what does not belong together.
 
+#[path = "common/command.rs"]
+mod command;
 #[path = "common/trees.rs"]
 mod trees;
 
+use command::{command, refusal, stdout};
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::Stdio;
 use trees::assert_same;
 
 const SMALL: &str = "--ecgs 60 --epochs 2 --arch standardconv --targets t_v5,pr --method saliency,random --heatmap-ecgs 2 --perturb-ecgs 5 \
                      --iterations 20 --seed 3";
 /// What work takes, so that no test depends on the machine: tasks of 20 ECGs, and of one chunk.
 const BENCH: &str = r#"{"generation_ms": 3000, "joining_ms": 1, "forward_ms": 1, "training_ms": 1, "judging_ms": 3000, "memory_mb": 100}"#;
-
-fn command(folder: &Path, arguments: &str) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_cardiograd"));
-    for name in ["SLURM_ARRAY_TASK_ID", "PBS_ARRAY_INDEX", "SGE_TASK_ID"] {
-        command.env_remove(name);
-    }
-    command.current_dir(folder).args(arguments.split_whitespace());
-    command
-}
-
-fn stdout(folder: &Path, arguments: &str) -> String {
-    let output = command(folder, arguments).output().unwrap();
-    assert!(output.status.success(), "{arguments}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap()
-}
-
-fn refusal(folder: &Path, arguments: &str, code: i32) -> String {
-    let Output { status, stderr, .. } = command(folder, arguments).output().unwrap();
-    let text = String::from_utf8(stderr).unwrap();
-    assert_eq!(status.code(), Some(code), "{arguments}: {text}");
-    assert_eq!(text.trim_end().lines().count(), 1, "{text}");
-    text
-}
 
 #[test]
 fn tasks_make_the_study_byte_for_byte() {
@@ -123,6 +103,33 @@ fn nothing_wrong_is_merged(folder: &Path) {
     ] {
         with(record, &without(file), &["does not list", file]);
     }
+}
+
+/// Criteria of the challenge are tasks; what they found is what `challenge` finds, and is not asked again.
+#[test]
+#[cfg(unix)]
+fn criteria_of_the_challenge_are_tasks_too() {
+    use std::os::unix::fs::MetadataExt;
+    let temporary = tempfile::tempdir().unwrap();
+    let folder = temporary.path();
+    std::fs::write(folder.join("bench.json"), BENCH).unwrap();
+    let small =
+        "--ecgs 40 --epochs 1 --arch standardconv --targets t_v5 --method saliency,random --heatmap-ecgs 2 --perturb-ecgs 2 --iterations 5";
+    let planned =
+        stdout(folder, &format!("plan {small} --challenge likeness,localisation --task-minutes 60 --calibration bench.json -o plan"));
+    assert!(planned.contains("challenge              4-5") && planned.contains("6 tasks"), "{planned}");
+    stdout(folder, "run plan --quiet");
+    stdout(folder, "merge plan -o out --quiet");
+    let ask = "challenge out --criteria localisation,likeness --quiet";
+    stdout(folder, &format!("{ask} -o asked"));
+    stdout(folder, &format!("{ask} --tasks plan -o taken"));
+    assert_same(&folder.join("asked"), &folder.join("taken"));
+    let file = |of: &str| std::fs::metadata(folder.join(of).join("values/t_v5/likeness.json")).unwrap().ino();
+    assert!(file("taken") == file("plan/challenge") && file("asked") != file("plan/challenge"));
+    let without = format!("plan {small} --task-minutes 60 --calibration bench.json -o without --quiet");
+    stdout(folder, &without);
+    assert!(refusal(folder, &format!("{ask} --tasks without -o none"), 2).contains("--challenge LIST"));
+    assert!(!folder.join("none").exists());
 }
 
 #[test]

@@ -24,7 +24,7 @@ mod write;
 
 pub use control::Control;
 pub use findings::{Criterion, Findings, Measure, Row};
-pub use run::{Challenged, challenge};
+pub use run::{Challenged, challenge, left};
 pub use settings::Settings;
 pub use subject::Subject;
 pub use tables::main_table;

@@ -1,5 +1,6 @@
 //! A challenge of one network: the criteria one after another, each kept when it is done.
 
+use super::control::Control;
 use super::criteria::{Bench, Found, check};
 use super::explain::{attribution, maps};
 use super::findings::{Criterion, Findings};
@@ -67,6 +68,17 @@ pub fn challenge(
         findings.push(found);
     }
     Ok(Challenged { name: subject.name.clone(), target: subject.target, methods: methods.to_vec(), findings })
+}
+
+/// The files that a criterion leaves of a network, below the folder of a challenge with so many other seeds: its findings, and the networks that it compares with.
+pub fn left(name: &str, criterion: Criterion, seeds: usize) -> Vec<String> {
+    let controls = match criterion {
+        Criterion::PermutedLabels => vec![Control::PermutedLabels],
+        Criterion::Seeds => (1..=seeds).map(Control::OtherSeed).collect(),
+        _ => Vec::new(),
+    };
+    let networks = controls.into_iter().map(|control| format!("networks/{name}.{}.cgm", control.name()));
+    std::iter::once(format!("values/{name}/{criterion}.json")).chain(networks).collect()
 }
 
 /// Explains the network's own predictions.

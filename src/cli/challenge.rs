@@ -10,11 +10,14 @@ use super::{Globals, Progress, Tone, print, print_toned};
 use crate::atomic::{self, AtomicFolder};
 use crate::attribution::catalogue::{LeftOut, able};
 use crate::attribution::{Method, Settings as AttributionSettings};
-use crate::challenge::{About, Challenged, Control, Criterion, Settings, Subject, challenge, json, summary, summary_words, write};
+use crate::challenge::{About, Challenged, Criterion, Settings, Subject, challenge, json, left, summary, summary_words, write};
 use crate::dataset::{Dataset, InputKind, Split};
 use crate::files::digest::sha256_file;
 use crate::intake::{self, Most};
 use crate::nn::Model;
+use crate::study::tasks::merge::lend;
+use crate::study::tasks::work::CHALLENGED;
+use crate::study::tasks::{StudyPlan, check};
 use crate::study::{DataSource, NetworkOutput, StudySettings};
 use crate::{Error, Result};
 use std::path::{Path, PathBuf};
@@ -57,6 +60,9 @@ pub struct Args {
     seed: u64,
     #[command(flatten)]
     options: ModelOptions,
+    /// A plan's folder whose tasks have asked criteria of this study (`plan --challenge`): what they found is not asked again.
+    #[arg(long, value_name = "DIR", conflicts_with = "data")]
+    tasks: Option<PathBuf>,
     /// The folder of the results; it must not exist. A killed run is continued by running it again.
     #[arg(long, short, value_name = "DIR")]
     output: PathBuf,
@@ -93,10 +99,13 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
         digests: digests.chain(work.models.iter().map(|model| (model.loaded.name.clone(), model.loaded.digest.clone()))).collect(),
         warnings: work.models.iter().filter_map(warning).collect(),
     };
-    let outcome = kept(&folder, &about, &work.methods).and_then(|kept| work.challenge(&folder, &kept, globals)).and_then(|all| {
-        write(folder.partial(), &all, &about)?;
-        Ok(all)
-    });
+    let outcome = kept(&folder, &about, &work.methods)
+        .and_then(|kept| args.tasks.as_deref().map_or(Ok(()), |tasks| take(tasks, &kept)).map(|()| kept))
+        .and_then(|kept| work.challenge(&folder, &kept, globals))
+        .and_then(|all| {
+            write(folder.partial(), &all, &about)?;
+            Ok(all)
+        });
     let all = match outcome {
         // What a kill or a full disk leaves is gone on with; what was asked wrongly leaves nothing.
         Err(error) if !folder.is_continued() && !matches!(error, Error::Io { .. }) => {
@@ -156,17 +165,23 @@ fn kept(folder: &AtomicFolder, about: &About, methods: &[Method]) -> Result<Path
     Ok(done)
 }
 
+/// Lends what a plan's tasks have found to where this challenge keeps what is done. Findings that depended on other things are asked again.
+fn take(tasks: &Path, kept: &Path) -> Result<()> {
+    let plan = StudyPlan::load(tasks)?;
+    if plan.challenge.is_empty() {
+        return Err(Error::Usage(format!("{} has no task of the challenge: plan it with --challenge LIST", tasks.display())));
+    }
+    check(tasks, &plan, &crate::progress::silent)?;
+    let found = tasks.join(CHALLENGED);
+    let folders = plan.settings.outputs()?.into_iter().map(|output| format!("values/{}", output.target)).chain(["networks".into()]);
+    folders.into_iter().try_for_each(|folder| lend(&found.join(&folder), &kept.join(&folder)))
+}
+
 /// Brings the findings and networks of a challenge from where they were kept to the results.
 fn hand_over(challenged: &Challenged, settings: &Settings, from: &Path, to: &Path) -> Result<()> {
     let name = &challenged.name;
     for findings in &challenged.findings {
-        let controls = match findings.criterion {
-            Criterion::PermutedLabels => vec![Control::PermutedLabels],
-            Criterion::Seeds => (1..=settings.seeds).map(Control::OtherSeed).collect(),
-            _ => Vec::new(),
-        };
-        let networks = controls.into_iter().map(|control| format!("networks/{name}.{}.cgm", control.name()));
-        for file in std::iter::once(format!("values/{name}/{}.json", findings.criterion)).chain(networks) {
+        for file in left(name, findings.criterion, settings.seeds) {
             let (from, to) = (from.join(&file), to.join(&file));
             let io = |source| Error::io(&from, source);
             to.parent().map_or(Ok(()), std::fs::create_dir_all).map_err(io)?;
@@ -180,7 +195,7 @@ fn hand_over(challenged: &Challenged, settings: &Settings, from: &Path, to: &Pat
 impl Args {
     /// Where the command reads and writes.
     pub(super) fn places(&self) -> Places {
-        let reads = self.paths.iter().chain(&self.data).cloned().collect();
+        let reads = self.paths.iter().chain(&self.data).chain(&self.tasks).cloned().collect();
         Places { reads, writes: vec![Output::NewFolder(self.output.clone())] }
     }
 
@@ -275,7 +290,7 @@ impl Args {
 }
 
 /// The names of a list, each once.
-fn list<T: std::str::FromStr<Err = Error> + PartialEq + Ord + std::fmt::Display>(text: &str) -> Result<Vec<T>> {
+pub(super) fn list<T: std::str::FromStr<Err = Error> + PartialEq + Ord + std::fmt::Display>(text: &str) -> Result<Vec<T>> {
     let mut all = text.split(',').map(|name| name.trim().parse()).collect::<Result<Vec<T>>>()?;
     all.sort();
     match all.windows(2).find(|pair| pair[0] == pair[1]) {

@@ -1,10 +1,12 @@
 //! `cardiograd plan`: a study cut into tasks for any engine; and what a study will take (`bench`, `--dry-run`).
 
+use super::challenge::list as criteria;
 use super::places::{Output, Places};
 use super::provenance::options;
 use super::study::Options;
 use super::{Globals, print};
 use crate::atomic::OutputLock;
+use crate::challenge::Criterion;
 use crate::dataset::InputKind;
 use crate::intake::{self, Most};
 use crate::study::StudySettings;
@@ -26,6 +28,9 @@ pub struct Args {
     study: Options,
     #[command(flatten)]
     cut: Cut,
+    /// Make tasks of the challenge's criteria too, separated by commas, or `all`; `challenge OUT --tasks DIR` takes what they find.
+    #[arg(long, value_name = "LIST")]
+    challenge: Option<String>,
     /// Print the plan, and make nothing.
     #[arg(long)]
     dry_run: bool,
@@ -80,8 +85,13 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
         Some(path) => intake::json(path, CALIBRATION)?,
         None => calibrate(&settings)?,
     };
+    let challenge = match args.challenge.as_deref() {
+        None => Vec::new(),
+        Some("all") => Criterion::ALL.to_vec(),
+        Some(list) => criteria(list)?,
+    };
     let base = std::env::current_dir().map_err(|source| Error::io(".", source))?;
-    let plan = StudyPlan::new(settings, calibration, 60.0 * minutes, base, words()?)?;
+    let plan = StudyPlan::new(settings, calibration, 60.0 * minutes, base, words()?)?.challenged(challenge);
     let tasks = plan.tasks();
     if !args.dry_run {
         let _lock = OutputLock::inside(&args.output)?;
@@ -127,14 +137,16 @@ pub fn bench(args: &BenchArgs, globals: &Globals) -> Result<()> {
 /// The options of the study that is planned: those of this process' command less the plan's own.
 fn words() -> Result<[Vec<String>; 2]> {
     let (given, defaults) = options(super::words())?;
-    let own = |word: &String| ["--task-minutes", "--calibration", "--dry-run"].iter().any(|name| word.split('=').next() == Some(name));
+    let own = |word: &String| {
+        ["--task-minutes", "--calibration", "--dry-run", "--challenge"].iter().any(|name| word.split('=').next() == Some(name))
+    };
     Ok([given, defaults].map(|words| words.into_iter().filter(|word| !own(word)).collect()))
 }
 
 /// Tasks, time, memory and disk.
 fn tell(settings: &StudySettings, calibration: &MachineCalibration, tasks: &[Task], globals: &Globals) -> Result<()> {
     let mut stages: BTreeMap<usize, (&str, usize, usize, f64, f64)> = BTreeMap::new();
-    let order = ["data", "dataset", "train", "judge"];
+    let order = ["data", "dataset", "train", "judge", "challenge"];
     for task in tasks {
         let at = order.iter().position(|stage| *stage == task.stage()).unwrap_or(0);
         let stage = stages.entry(at).or_insert((task.stage(), task.id, task.id, 0.0, 0.0));

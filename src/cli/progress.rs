@@ -1,6 +1,7 @@
 //! A progress line on a terminal: share done, rate, time left. Nothing when standard error is piped.
 
-use super::console::complain;
+use super::Globals;
+use super::console::{complain, print};
 use crate::progress::Step;
 use std::io::IsTerminal;
 use std::sync::Mutex;
@@ -37,6 +38,14 @@ impl Progress {
         if due || step.done >= step.total {
             state.drawn = Some(Instant::now());
             complain(format_args!("\r\x1b[K{}", line(step, step.done.saturating_sub(state.first), state.started.elapsed())));
+        }
+    }
+
+    /// Prints a line of its own, unless what is printed is for machines or nobody.
+    pub(super) fn notice(&self, globals: &Globals, line: &str) {
+        if !globals.quiet && !globals.json {
+            self.finish();
+            let _ = print(line);
         }
     }
 

@@ -158,13 +158,7 @@ pub(super) fn make(args: &Args, globals: &Globals) -> Result<()> {
 
 fn studied(args: &Args, settings: &StudySettings, globals: &Globals) -> Result<StudyResults> {
     let progress = Progress::new(globals.quiet);
-    let told = !globals.quiet && !globals.json;
-    let notice = |line: &str| {
-        if told {
-            progress.finish();
-            let _ = print(line);
-        }
-    };
+    let notice = |line: &str| progress.notice(globals, line);
     // What cannot be read is refused before the work.
     let other = args.against.as_deref().and_then(Path::parent).map(store::load).transpose()?;
     let results = run_study(&args.output, settings, &|step| progress.step(step), &notice)?;

@@ -292,13 +292,7 @@ pub fn merged(args: &MergeArgs, globals: &Globals) -> Result<()> {
     let (dir, plan) = enter(&args.dir)?;
     let _lock = OutputLock::inside(&output)?;
     let progress = Progress::new(globals.quiet);
-    let told = !globals.quiet && !globals.json;
-    let notice = |line: &str| {
-        if told {
-            progress.finish();
-            let _ = print(line);
-        }
-    };
+    let notice = |line: &str| progress.notice(globals, line);
     let results = merge(&dir, &plan, &output, &|step| progress.step(step), &notice)?;
     progress.finish();
     let mut words: Vec<String> = ["cardiograd", "study"].map(str::to_owned).to_vec();

@@ -30,7 +30,7 @@ pub fn network_from_bytes(bytes: &[u8], name: &str) -> Result<Network<f32>> {
             whole.map(|parameters| (program, parameters)).map_err(|error| error.to_string())
         })
     } else {
-        let kind = if container::version(bytes) == Some(PLAIN.version) { PLAIN } else { KIND };
+        let kind = if container::version(&KIND, bytes) == Some(PLAIN.version) { PLAIN } else { KIND };
         beginning::<StoredTensor>(&kind, bytes)
     };
     let (program, parameters) = read.map_err(fail)?;

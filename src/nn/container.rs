@@ -91,11 +91,6 @@ pub(crate) fn payload<'f>(kind: &Kind, file: &'f [u8]) -> core::result::Result<&
     Ok(payload)
 }
 
-/// The version that a file's frame tells, if it is there.
-pub(crate) fn version(file: &[u8]) -> Option<u32> {
-    Some(u32::from_le_bytes(*file.get(8..)?.first_chunk()?))
-}
-
 /// The value in a whole file; `path` is for messages.
 #[cfg(feature = "std")]
 pub(crate) fn decode<V: DeserializeOwned>(kind: &Kind, file: &[u8], path: &Path) -> Result<V> {
@@ -133,14 +128,13 @@ fn decode_within<V: DeserializeOwned, const LIMIT: usize>(payload: &[u8]) -> cor
     bincode::serde::decode_from_slice(payload, bincode::config::standard().with_fixed_int_encoding().with_limit::<LIMIT>())
 }
 
-/// Reads a file of a kind, no further than one can be long. It may be of the kind's version or, where `older` reads such, of the one
-/// before.
-#[cfg(feature = "std")]
-pub(crate) fn read_either<V: DeserializeOwned, O: DeserializeOwned>(kind: &Kind, path: &Path, older: impl FnOnce(O) -> V) -> Result<V> {
-    decode_either(kind, &whole(kind, path)?, path, older)
+/// The version of a file that begins as one of a kind.
+pub(crate) fn version(kind: &Kind, file: &[u8]) -> Option<u32> {
+    let bytes = file.strip_prefix(&kind.magic()[..])?.first_chunk::<4>()?;
+    Some(u32::from_le_bytes(*bytes))
 }
 
-/// The same of a whole file.
+/// The value in a whole file, which may be of the kind's version or of the one before, which `older` makes one of this.
 #[cfg(feature = "std")]
 pub(crate) fn decode_either<V: DeserializeOwned, O: DeserializeOwned>(
     kind: &Kind,
@@ -149,7 +143,7 @@ pub(crate) fn decode_either<V: DeserializeOwned, O: DeserializeOwned>(
     older: impl FnOnce(O) -> V,
 ) -> Result<V> {
     let before = kind.version - 1;
-    if file.starts_with(&kind.magic()) && file.get(8..12) == Some(&before.to_le_bytes()) {
+    if version(kind, file) == Some(before) {
         return decode(&Kind { version: before, ..*kind }, file, path).map(older);
     }
     decode(kind, file, path)

@@ -10,6 +10,10 @@ use crate::progress::Report;
 use crate::tape::{Network, Program};
 use crate::{Error, Result};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// How often the state is saved within an epoch: what a kill can lose of a training, whatever the signal.
+const OFTEN: Duration = Duration::from_secs(20);
 
 /// What to do with files that are there already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,7 +35,7 @@ pub struct TrainingFiles {
     pub weights: Weights,
     /// Where the model with the other weights goes, if anywhere.
     pub other: Option<PathBuf>,
-    /// The state after each epoch; gone when the model is there.
+    /// The state after each epoch, and every 20 s within one; gone when the model is there.
     pub checkpoint: PathBuf,
     /// How the models store their weights.
     pub storage: Storage,
@@ -67,7 +71,7 @@ impl TrainingFiles {
         }
     }
 
-    /// Trains as [`train`](super::train), saving the state after every epoch, and writes the models. `origin` says which data it is
+    /// Trains as [`train`](super::train), saving the state after every epoch and every 20 s within one, and writes the models. `origin` says which data it is
     /// ([`Provenance::dataset`](super::Provenance)). A model of this very training that is there already is given back.
     ///
     /// # Errors
@@ -124,7 +128,14 @@ impl TrainingFiles {
             }
         }
         while !trainer.is_done() {
-            trainer.epoch(report)?;
+            let mut saved = Instant::now();
+            trainer.epoch_keeping(report, &mut |trainer| {
+                if saved.elapsed() >= OFTEN {
+                    trainer.checkpoint().save(&self.checkpoint)?;
+                    saved = Instant::now();
+                }
+                Ok(())
+            })?;
             trainer.checkpoint().save(&self.checkpoint)?;
         }
         trainer.finish(origin, report)

@@ -1,7 +1,7 @@
 //! Training: Adam on the loss of the target's kind, epoch by epoch, so that whoever drives it can save and continue.
 
 use super::adam::Adam;
-use super::checkpoint::Checkpoint;
+use super::checkpoint::{Checkpoint, Within};
 use super::data::{Examples, TrainingData, predict_outputs};
 use super::initialise;
 use super::metrics::column_metrics;
@@ -45,6 +45,8 @@ pub struct Trainer<'a> {
     pub(super) best: Network<f32>,
     pub(super) best_epoch: usize,
     pub(super) epochs: Vec<Epoch>,
+    /// How far the epoch after these has come.
+    within: Within,
     label: String,
     steps: Steps,
 }
@@ -100,6 +102,7 @@ impl<'a> Trainer<'a> {
             best: network.clone(),
             best_epoch: 0,
             epochs: Vec::new(),
+            within: Within::default(),
             label: format!("training {}", data.target),
             network,
             data,
@@ -150,11 +153,22 @@ impl<'a> Trainer<'a> {
         }
         let bind = |stored| restore(stored).and_then(|parameters| Network::new(checkpoint.program.clone(), parameters));
         let network = bind(checkpoint.network)?;
-        if checkpoint.best_epoch >= checkpoint.epochs.len() {
-            return Err(Error::Data(format!("the checkpoint's best epoch is {} of {}", checkpoint.best_epoch, checkpoint.epochs.len())));
+        let (epochs, within) = (checkpoint.epochs.len(), checkpoint.within);
+        if checkpoint.best_epoch >= epochs && (checkpoint.best_epoch, epochs) != (0, 0) {
+            return Err(Error::Data(format!("the checkpoint's best epoch is {} of {epochs}", checkpoint.best_epoch)));
         }
         self.best = bind(checkpoint.best)?;
-        self.adam = Adam::restore(&network, checkpoint.adam)?;
+        let adam = Adam::restore(&network, checkpoint.adam)?;
+        let per_epoch = self.steps_of_an_epoch();
+        if adam.steps() != epochs as u64 * per_epoch + within.steps || within.steps >= per_epoch || !within.sum.is_finite() {
+            let steps = adam.steps();
+            return Err(Error::Data(format!(
+                "the checkpoint tells of {steps} steps: {epochs} epochs of {per_epoch} and {} do not make that",
+                within.steps
+            )));
+        }
+        self.adam = adam;
+        self.within = within;
         self.network = network;
         self.best_epoch = checkpoint.best_epoch;
         self.schedule = checkpoint.schedule;
@@ -162,7 +176,7 @@ impl<'a> Trainer<'a> {
         Ok(())
     }
 
-    /// The state after the epochs done so far.
+    /// The state after the epochs done so far, and the steps of one that has begun.
     pub fn checkpoint(&self) -> Checkpoint {
         Checkpoint {
             settings: self.settings,
@@ -176,6 +190,7 @@ impl<'a> Trainer<'a> {
             adam: self.adam.store(&self.network),
             schedule: self.schedule.clone(),
             epochs: self.epochs.clone(),
+            within: self.within,
         }
     }
 
@@ -195,30 +210,46 @@ impl<'a> Trainer<'a> {
     /// # Errors
     /// [`Error::Value`] when the loss is no longer finite; if the inputs do not fit the program; what reading inputs brings.
     pub fn epoch(&mut self, report: Report<'_>) -> Result<()> {
+        self.epoch_keeping(report, &mut |_| Ok(()))
+    }
+
+    fn steps_of_an_epoch(&self) -> u64 {
+        self.data.train.len().div_ceil(self.settings.batch) as u64
+    }
+
+    /// The same, from where a checkpoint of within the epoch left it. `keep` is called between steps: a [`Trainer::checkpoint`] that it makes is continued from there.
+    ///
+    /// # Errors
+    /// As [`Trainer::epoch`]; what `keep` brings.
+    pub fn epoch_keeping(&mut self, report: Report<'_>, keep: &mut dyn FnMut(&Self) -> Result<()>) -> Result<()> {
         let number = self.epochs.len();
         let mut order: Vec<usize> = (0..self.data.train.len()).collect();
         let stream = Stream::new(self.settings.seed, Stage::Epoch).target(self.data.target.index()).ecg(number as u64);
         order.shuffle(&mut stream.rng());
-        let per_epoch = order.len().div_ceil(self.settings.batch) as u64;
+        let per_epoch = self.steps_of_an_epoch();
         let one_number = self.objective.is_one_number();
         let note = self.epochs.last().map_or(String::new(), |epoch| match one_number {
             true => format!("epoch {number}: validation RMSE {:.4} {}", epoch.validation_rmse, self.data.target.unit()),
             false => format!("epoch {number}: validation loss {:.4}", epoch.validation_rmse),
         });
-        let mut sum = 0.0;
         let mut learning_rate = 0.0;
-        for batch in order.chunks(self.settings.batch) {
+        for batch in order.chunks(self.settings.batch).skip(self.within.steps as usize) {
+            if self.within.steps > 0 {
+                keep(self)?;
+            }
             let rates = self.schedule.at(self.adam.steps());
             learning_rate = rates.0;
-            sum += self.step(batch, rates)? * batch.len() as f64;
+            self.within.sum += self.step(batch, rates)? * batch.len() as f64;
+            self.within.steps += 1;
             let total = self.settings.epochs as u64 * per_epoch;
             report(Step { label: &self.label, done: self.adam.steps(), total, unit: "steps", note: &note });
         }
+        let within = std::mem::take(&mut self.within);
         self.finite_parameters()?;
         let loss = self.validate()?;
         self.schedule.epoch_ended(loss);
         let rmse = |loss: f64| if one_number { self.scaling.error(loss.sqrt()) } else { loss };
-        let epoch = Epoch { train_rmse: rmse(sum / order.len() as f64), validation_rmse: rmse(loss), learning_rate };
+        let epoch = Epoch { train_rmse: rmse(within.sum / order.len() as f64), validation_rmse: rmse(loss), learning_rate };
         if self.epochs.is_empty() || epoch.validation_rmse < self.epochs[self.best_epoch].validation_rmse {
             self.best = self.network.clone();
             self.best_epoch = number;

@@ -59,26 +59,26 @@ def networks(folder):
     np.save(folder / "beats.npy", beats)
     for arch in ["stevennet", "standardconv"]:
         run("train", folder / "data", "--target", "t_v5", "--input", "median", "--arch", arch, "--epochs", 1, "-o", folder / f"{arch}.cgm", "--quiet")
-        yield arch, folder / f"{arch}.cgm", folder / "beats.npy", {}, []
+        yield arch, folder / f"{arch}.cgm", folder / "beats.npy", {}, [], []
     np.save(folder / "noise.npy", np.random.default_rng(1).normal(size=(ECGS, 3, 40)).astype(np.float32))
-    yield "branches", DATA / "branches_18_dynamo.onnx", folder / "noise.npy", {}, ["--length", 40]
+    yield "branches", DATA / "branches_18_dynamo.onnx", folder / "noise.npy", {}, ["--length", 40], []
     numbers = np.random.default_rng(2).normal(size=(ECGS, 2)).astype(np.float32)
     np.save(folder / "numbers.npy", numbers)
-    yield "two inputs", DATA / "joined_17.onnx", folder / "noise.npy", {"numbers": folder / "numbers.npy"}, ["--length", 40]
+    yield "two inputs", DATA / "joined_17.onnx", folder / "noise.npy", {"numbers": folder / "numbers.npy"}, ["--length", 40], ["--column", 1]
 
 
-def compare(folder, name, model, ecgs, beside, length, method, precision):
+def compare(folder, name, model, ecgs, beside, length, column, method, precision):
     """Maps of what stands beside the ECG included."""
     graph, maps = folder / "map.onnx", folder / "maps.npz"
     for old in [graph, maps, pathlib.Path(f"{maps}.provenance.json")]:
         old.unlink(missing_ok=True)
     try:
-        run("export", model, "-m", *method, *length, "--precision", precision, "-o", graph)
+        run("export", model, "-m", *method, *length, *column, "--precision", precision, "-o", graph)
     except RuntimeError as error:
         print(f"{name:<13} {' '.join(method):<60} refused: {error}")
         return "refused" in str(error) or "acts nowhere" in str(error)
     given = [part for input_, path in beside.items() for part in ("--beside", f"{input_}={path}")]
-    run("explain", model, "-i", ecgs, *given, "-m", *method, "--any-amplitude", "--any-length", "--precision", precision, "-o", maps)
+    run("explain", model, "-i", ecgs, *given, "-m", *method, *column, "--any-amplitude", "--any-length", "--precision", precision, "-o", maps)
     ours, run_ = np.load(maps), session(graph)
     kind = np.float32 if precision == "f32" else np.float64
     feeds = {input_: np.load(path).astype(kind) for input_, path in {"ecg": ecgs, **beside}.items()}
@@ -106,8 +106,8 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder)
         good = [
-            compare(folder, name, model, ecgs, beside, length, method, precision)
-            for name, model, ecgs, beside, length in networks(folder)
+            compare(folder, name, model, ecgs, beside, length, column, method, precision)
+            for name, model, ecgs, beside, length, column in networks(folder)
             for precision in BOUND
             for method in METHODS
         ]

@@ -1,6 +1,7 @@
 //! What work takes on this machine, measured in seconds by doing a little of each, so that a user sees what a study will take before it begins.
 
 use crate::attribution::Settings as AttributionSettings;
+use crate::challenge::{Criterion, Settings as ChallengeSettings};
 use crate::dataset::{Part, Target};
 use crate::ecg::measure::Thresholds;
 use crate::nn::{Examples, TrainSettings, Trainer, TrainingData, initialise, load_program, predict_ecgs};
@@ -56,6 +57,27 @@ impl MachineCalibration {
     pub(super) fn train_share(&self, settings: &StudySettings) -> f64 {
         let ecgs = super::list::ecgs(settings).unwrap_or(0) as f64;
         ecgs * (0.6 + 0.2 * self.forward_ms / self.training_ms.max(1e-9))
+    }
+}
+
+impl MachineCalibration {
+    /// A criterion of the challenge, about: by how many heatmaps, predictions and trainings (each `training` ms) it asks for.
+    pub(super) fn challenge_ms(&self, criterion: Criterion, settings: &StudySettings, training: f64) -> f64 {
+        let set = ChallengeSettings::default();
+        let (maps, methods) = (self.judging_ms, settings.methods.len() as f64);
+        let [ecgs, few, draws, tries, seeds] =
+            [set.ecgs, set.few, set.infidelity_draws, set.sensitivity_draws, set.seeds].map(|n| n as f64);
+        let more = match criterion {
+            Criterion::Infidelity => ecgs * 2.0 * draws * self.forward_ms,
+            Criterion::Sensitivity => few * tries * maps,
+            // As often as there are layers, of which a network has some twenty.
+            Criterion::Cascading | Criterion::Independent => few * 20.0 * maps,
+            Criterion::PermutedLabels => training,
+            Criterion::Seeds => seeds * training,
+            Criterion::Replacement => few * (set.screened + set.steps * (set.candidates + methods as usize)) as f64 * self.forward_ms,
+            _ => 0.0,
+        };
+        ecgs * maps + more
     }
 }
 

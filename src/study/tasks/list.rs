@@ -2,6 +2,7 @@
 
 use super::calibration::MachineCalibration;
 use crate::atomic;
+use crate::challenge::Criterion;
 use crate::dataset::Target;
 use crate::files::digest::sha256;
 use crate::intake::{self, Most};
@@ -53,6 +54,9 @@ pub struct StudyPlan {
     pub sizes: Sizes,
     /// What the estimates rest on.
     pub calibration: MachineCalibration,
+    /// Criteria of the challenge whose findings are tasks too, at its default settings.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub challenge: Vec<Criterion>,
 }
 
 /// What a task does.
@@ -66,6 +70,8 @@ pub enum Work {
     Train(Target),
     /// Explains and perturbs the test ECGs of these chunks of 16 with an output of a target's network; chunks beyond the last ECG are nothing to do.
     Judge(NetworkOutput, Range<usize>),
+    /// Asks a criterion of the challenge of the heatmaps of an output of a target's network.
+    Challenge(NetworkOutput, Criterion),
 }
 
 /// Tasks that must be done before one can begin.
@@ -85,7 +91,7 @@ pub struct Task {
 }
 
 impl Task {
-    /// The name: `data-0-999`, `dataset`, `train-pr`, `judge-pr-0-7`.
+    /// The name: `data-0-999`, `dataset`, `train-pr`, `judge-pr-0-7`, `challenge-pr-likeness`.
     pub fn name(&self) -> String {
         let span = |range: &Range<usize>| format!("{}-{}", range.start, range.end.saturating_sub(1));
         match &self.work {
@@ -93,16 +99,18 @@ impl Task {
             Work::Join => "dataset".into(),
             Work::Train(target) => format!("train-{target}"),
             Work::Judge(output, chunks) => format!("judge-{}-{}", output.target, span(chunks)),
+            Work::Challenge(output, criterion) => format!("challenge-{}-{criterion}", output.target),
         }
     }
 
-    /// The stage: `data`, `dataset`, `train` or `judge`.
+    /// The stage: `data`, `dataset`, `train`, `judge` or `challenge`.
     pub fn stage(&self) -> &'static str {
         match self.work {
             Work::Data(_) => "data",
             Work::Join => "dataset",
             Work::Train(_) => "train",
             Work::Judge(..) => "judge",
+            Work::Challenge(..) => "challenge",
         }
     }
 }
@@ -128,7 +136,18 @@ impl StudyPlan {
         let [arguments, defaults] = words;
         let program = program();
         let sizes = Sizes { data, chunks };
-        let plan = StudyPlan { format: FORMAT.into(), version: VERSION, program, base, arguments, defaults, settings, sizes, calibration };
+        let plan = StudyPlan {
+            format: FORMAT.into(),
+            version: VERSION,
+            program,
+            base,
+            arguments,
+            defaults,
+            settings,
+            sizes,
+            calibration,
+            challenge: Vec::new(),
+        };
         let count = plan.count();
         if count > MOST_TASKS {
             return Err(Error::Usage(format!("a plan of {count} tasks, more than {MOST_TASKS}: let a task take longer (--task-minutes)")));
@@ -136,13 +155,16 @@ impl StudyPlan {
         Ok(plan)
     }
 
+    /// The same with tasks for these criteria of the challenge.
+    #[must_use]
+    pub fn challenged(self, challenge: Vec<Criterion>) -> Self {
+        StudyPlan { challenge, ..self }
+    }
+
     fn count(&self) -> usize {
         let data = ecgs(&self.settings).map_or(0, |ecgs| ecgs.div_ceil(self.sizes.data) + 1);
-        let judging = self
-            .settings
-            .outputs()
-            .map_or(0, |outputs| outputs.len())
-            .saturating_mul(most_chunks(&self.settings).div_ceil(self.sizes.chunks));
+        let each = most_chunks(&self.settings).div_ceil(self.sizes.chunks).saturating_add(self.challenge.len());
+        let judging = self.settings.outputs().map_or(0, |outputs| outputs.len()).saturating_mul(each);
         data.saturating_add(self.settings.targets.len()).saturating_add(judging)
     }
 
@@ -168,12 +190,19 @@ impl StudyPlan {
         }
         let training = times.training_ms * settings.training.epochs as f64 * times.train_share(settings);
         let trained: Vec<usize> = settings.targets.iter().map(|target| add(Work::Train(*target), dataset.clone(), training)).collect();
-        for (target, network) in settings.targets.iter().zip(trained) {
+        for (target, network) in settings.targets.iter().zip(trained.iter().copied()) {
             // Settings whose outputs cannot be told are refused before.
             for output in NetworkOutput::of(*target).unwrap_or_default() {
                 for piece in pieces(most_chunks(settings), chunks) {
                     let ms = (piece.len() * CHUNK) as f64 * times.judging_ms;
                     add(Work::Judge(output, piece), network..network + 1, ms);
+                }
+            }
+        }
+        for (target, network) in settings.targets.iter().zip(trained) {
+            for output in NetworkOutput::of(*target).unwrap_or_default() {
+                for criterion in &self.challenge {
+                    add(Work::Challenge(output, *criterion), network..network + 1, times.challenge_ms(*criterion, settings, training));
                 }
             }
         }

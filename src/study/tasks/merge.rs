@@ -22,8 +22,7 @@ const TOLD: usize = 5;
 /// [`Error::Data`] that names every task that is missing, of another plan or program, or whose files have changed: then nothing is written.
 /// As [`crate::study::run`].
 pub fn merge(folder: &Path, plan: &StudyPlan, out: &Path, report: Report<'_>, notice: &dyn Fn(&str)) -> Result<StudyResults> {
-    let tasks = plan.tasks();
-    check(folder, plan, &tasks, report)?;
+    let tasks = check(folder, plan, report)?;
     if out.exists()
         && std::fs::read_dir(out).map_err(|source| Error::io(out, source))?.flatten().any(|entry| !atomic::is_ours(&entry.file_name()))
     {
@@ -47,11 +46,15 @@ pub fn merge(folder: &Path, plan: &StudyPlan, out: &Path, report: Report<'_>, no
     pipeline::run(out, &plan.settings, report, notice)
 }
 
-/// Every task is done once, of this plan, by one program, and its files are as it left them.
-fn check(folder: &Path, plan: &StudyPlan, tasks: &[Task], report: Report<'_>) -> Result<()> {
+/// The tasks of a plan, when every one is done once, of this plan, by one program, and its files are as it left them.
+///
+/// # Errors
+/// [`Error::Data`] that names every task of which that is not so.
+pub fn check(folder: &Path, plan: &StudyPlan, report: Report<'_>) -> Result<Vec<Task>> {
+    let tasks = plan.tasks();
     let digest = plan.digest()?;
     let mut faults = Vec::new();
-    for task in tasks {
+    for task in &tasks {
         match Done::load(folder, task.id) {
             Ok(Some(done)) => faults.extend(done.faults(folder, &digest, task)),
             Ok(None) => faults.push(format!("task {} ({}) is not done", task.id, task.name())),
@@ -60,7 +63,7 @@ fn check(folder: &Path, plan: &StudyPlan, tasks: &[Task], report: Report<'_>) ->
         report(Step { label: "checking what tasks left", done: task.id as u64 + 1, total: tasks.len() as u64, unit: "tasks", note: "" });
     }
     if faults.is_empty() {
-        return Ok(());
+        return Ok(tasks);
     }
     let more = if faults.len() > TOLD { format!("; and {} more", faults.len() - TOLD) } else { String::new() };
     faults.truncate(TOLD);

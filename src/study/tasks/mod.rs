@@ -12,10 +12,10 @@ mod claim;
 mod done;
 mod list;
 pub(crate) mod merge;
-mod work;
+pub(crate) mod work;
 
 pub use calibration::{MachineCalibration, calibrate};
 pub use done::{Done, State, states};
 pub use list::{Needs, PLAN, Sizes, StudyPlan, Task, Work};
-pub use merge::merge;
+pub use merge::{check, merge};
 pub use work::{Outcome, attempt};

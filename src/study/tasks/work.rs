@@ -4,6 +4,9 @@ use super::claim::Claim;
 use super::done::{Done, note_failure};
 use super::list::{StudyPlan, Task, Work, ecgs};
 use crate::atomic;
+use crate::attribution::Settings as AttributionSettings;
+use crate::attribution::catalogue::able;
+use crate::challenge::{Criterion, Settings, Subject, challenge};
 use crate::dataset::{Part, Target, generate_range, join_folders};
 use crate::ecg::measure::Thresholds;
 use crate::files::digest::sha256_file;
@@ -33,6 +36,8 @@ pub enum Outcome {
 
 /// The folder of what judging has brought, a folder a target.
 pub(super) const JUDGED: &str = "judged";
+/// The folder of the challenge's findings, and of the networks that it compares with.
+pub(crate) const CHALLENGED: &str = "challenge";
 
 /// Does a task of a plan in its folder, unless it is done, another's, or cannot begin.
 ///
@@ -90,6 +95,7 @@ impl Worker<'_> {
             Work::Join => self.join(tasks),
             Work::Train(target) => self.train(*target),
             Work::Judge(output, chunks) => self.judge(plan, output, chunks),
+            Work::Challenge(output, criterion) => self.challenge(output, *criterion),
         }
     }
 
@@ -170,6 +176,28 @@ impl Worker<'_> {
         }
         Ok((BTreeMap::from([("dataset".to_owned(), data.digest), ("model".to_owned(), model)]), outputs))
     }
+
+    fn challenge(&self, output: &NetworkOutput, criterion: Criterion) -> Result<Made> {
+        let Data { dataset, digest } = self.dataset()?;
+        let split = dataset.split_by(self.settings.further.split, self.settings.seed())?;
+        let (path, target) = (output.model(self.folder), output.target);
+        let (model_digest, model) = (format!("sha256:{}", sha256_file(&path)?), output.narrowed_model(Model::load(&path)?)?);
+        let (mut methods, _) = able(&self.settings.methods, false, [model.network.program()], &AttributionSettings::default())?;
+        methods.sort();
+        let subject = Subject {
+            name: target.name().into(),
+            model: &model,
+            target,
+            input: self.settings.input,
+            dataset: &dataset,
+            split: &split,
+            model_digest: model_digest.clone(),
+            dataset_digest: digest.clone(),
+        };
+        challenge(&subject, &methods, &[criterion], &Settings::default(), &self.folder.join(CHALLENGED), self.report)?;
+        let inputs = BTreeMap::from([("dataset".to_owned(), digest), ("model".to_owned(), model_digest)]);
+        Ok((inputs, findings(output, criterion)))
+    }
 }
 
 /// The files that a task must have left, below the plan's folder, and those beside them that the study would take for its own.
@@ -187,7 +215,14 @@ pub(super) fn left(folder: &Path, task: &Task) -> Result<Vec<PathBuf>> {
             let parts = chunks.clone().map(|chunk| judged.join(Judge::part_name(chunk))).filter(|part| folder.join(part).exists());
             std::iter::once(judged.join("digest")).chain(parts).collect()
         }
+        Work::Challenge(output, criterion) => findings(output, *criterion),
     })
+}
+
+/// The files of a criterion's findings, and of the networks that it compares with.
+fn findings(output: &NetworkOutput, criterion: Criterion) -> Vec<PathBuf> {
+    let files = crate::challenge::left(output.target.name(), criterion, Settings::default().seeds);
+    files.iter().map(|file| Path::new(CHALLENGED).join(file)).collect()
 }
 
 /// The files of the network of a target: the best weights, the last.

@@ -161,11 +161,11 @@ class Begun(nn.Module):
         super().__init__()
         self.kind, self.both = kind, both
         self.rnn = getattr(nn, kind)(3, 4, batch_first=True, bidirectional=both, bias=not both)
-        self.begin = nn.Parameter(torch.zeros(2, 2 if both else 1, 1, 4))
+        self.h, self.c = (nn.Parameter(torch.zeros(2 if both else 1, 1, 4)) for _ in range(2))
         self.fc = nn.Linear(8 if both else 4, 2)
 
     def forward(self, x):
-        h, c = (state.expand(-1, x.shape[0], -1).contiguous() for state in self.begin)
+        h, c = (state.expand(-1, x.shape[0], -1).contiguous() for state in (self.h, self.c))
         states, _ = self.rnn(x.transpose(1, 2), (h, c) if self.kind == "LSTM" else h)
         return self.fc(states[:, 3])
 
