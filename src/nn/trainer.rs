@@ -54,7 +54,7 @@ pub struct Trainer<'a> {
 /// How steps are made, which the shape of the first inputs decides.
 enum Steps {
     Undecided,
-    Planned(TrainingPlan),
+    Planned(Box<TrainingPlan>),
     OnTape,
 }
 
@@ -272,7 +272,7 @@ impl<'a> Trainer<'a> {
         let targets: Vec<f32> = batch.iter().flat_map(|at| self.targets(self.data.train, *at)).collect();
         if let Steps::Undecided = self.steps {
             self.fits(x.shape())?;
-            self.steps = TrainingPlan::new(&self.network, &x.shape()[1..]).map_or(Steps::OnTape, Steps::Planned);
+            self.steps = TrainingPlan::new(&self.network, &x.shape()[1..]).map_or(Steps::OnTape, |plan| Steps::Planned(Box::new(plan)));
         }
         // Out of the trainer for the step, which changes both.
         let mut steps = std::mem::replace(&mut self.steps, Steps::OnTape);
