@@ -594,7 +594,7 @@ fn the_ceiling_of_memory_holds() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path();
     waves(&path.join("long.npy"), 1, 20_000);
-    waves(&path.join("many.npy"), 300, 120);
+    waves(&path.join("many.npy"), 150, 400);
     let needed = |input: &str, options: &str| -> usize {
         let line = refusal(path, MODEL, &format!("-i {input} {options} --memory 1"), 2);
         line.split("give --memory ").nth(1).unwrap().split(',').next().unwrap().parse().unwrap()

@@ -120,6 +120,7 @@ fn further_ops() -> Vec<(Op, Shapes, Shapes)> {
     let mut all = more_ops();
     all.push((Op::Divide, vec![vec![3, 7], vec![3, 1]], vec![]));
     all.push((Op::Interleave { factor: 3 }, vec![vec![6, 5]], vec![]));
+    all.push((Op::AvgPool1d { window: 3, stride: 2 }, vec![vec![3, 8]], vec![]));
     all
 }
 

@@ -48,6 +48,16 @@ pub fn pow(x: f64, y: f64) -> f64 {
     libm::pow(x, y)
 }
 
+/// 10ᵏ, rounded to nearest where |k| ≤ 22, whose powers f64 holds: [`pow`] may miss that by a bit.
+pub fn power_of_ten(k: i32) -> f64 {
+    let whole = |n: i32| (0..n).fold(1.0, |power, _| power * 10.0);
+    match k {
+        0..=22 => whole(k),
+        -22..=-1 => 1.0 / whole(-k),
+        _ => pow(10.0, f64::from(k)),
+    }
+}
+
 /// tanh x.
 pub fn tanh(x: f64) -> f64 {
     libm::tanh(x)
@@ -140,12 +150,13 @@ mod tests {
         assert_eq!([sin(0.0), tanh(0.0), exp_m1(0.0), ln_1p(0.0)], [0.0; 4]);
         assert_eq!([exp(f64::NEG_INFINITY), tanh(f64::INFINITY), ln(0.0)], [0.0, 1.0, f64::NEG_INFINITY]);
         // Whole powers of ten, from which axes and decimals are counted.
-        for k in -10..=15 {
-            assert_eq!(
-                (log10(format!("1e{k}").parse().unwrap()), pow(10.0, f64::from(k))),
-                (f64::from(k), format!("1e{k}").parse().unwrap())
-            );
+        for k in -22..=22 {
+            assert_eq!(power_of_ten(k), format!("1e{k}").parse().unwrap());
         }
+        for k in -10..=15 {
+            assert_eq!(log10(power_of_ten(k)), f64::from(k));
+        }
+        assert_eq!([power_of_ten(400), power_of_ten(-400)], [f64::INFINITY, 0.0]);
         // The digits of the exact values, rounded to nearest.
         assert_eq!(exp(1.0).to_bits(), std::f64::consts::E.to_bits());
         assert_eq!(ln(2.0).to_bits(), std::f64::consts::LN_2.to_bits());

@@ -56,7 +56,7 @@ pub fn steps((low, high): (f64, f64), count: usize) -> Vec<f64> {
     if raw <= 0.0 || !raw.is_finite() {
         return vec![low];
     }
-    let power = elementary::pow(10.0, elementary::log10(raw).floor());
+    let power = elementary::power_of_ten(elementary::log10(raw).floor() as i32);
     let step = [1.0, 2.0, 5.0, 10.0].into_iter().map(|m| m * power).find(|step| *step >= raw * 0.999).unwrap_or(power * 10.0);
     let first = (low / step - 1e-9).ceil() as i64;
     let last = (high / step + 1e-9).floor() as i64;

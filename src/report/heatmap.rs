@@ -223,7 +223,7 @@ fn range(lead: ArrayView1<'_, f32>) -> (f64, f64) {
 
 /// The largest of 1, 2 and 5 times a power of ten that is not above `uv`.
 fn round_voltage(uv: f64) -> f64 {
-    let power = elementary::pow(10.0, elementary::log10(uv.max(1.0)).floor());
+    let power = elementary::power_of_ten(elementary::log10(uv.max(1.0)).floor() as i32);
     [5.0, 2.0, 1.0].into_iter().map(|m| m * power).find(|v| *v <= uv.max(1.0) * (1.0 + 1e-9)).unwrap_or(power)
 }
 
