@@ -9,7 +9,7 @@ use cardiograd::files::state_dict::{self, StateDict, Tensor, Values};
 use cardiograd::files::{npy, npz};
 use cardiograd::nn::{Examples, Preset, Trainer, TrainingData, load_model, onnx};
 use cardiograd::progress::silent;
-use cardiograd::study::tasks::{Calibration, Done, PLAN, Plan};
+use cardiograd::study::tasks::{Done, MachineCalibration, PLAN, StudyPlan};
 use cardiograd::study::{DataSource, StudySettings};
 use cardiograd::survey::{Key, RaterKey, ScreenKey, View};
 use cardiograd_fuzz::{Draw, training};
@@ -262,9 +262,15 @@ impl Seeds {
     /// A plan, the record of its first task, and a claim on it.
     fn tasks(&self) -> Outcome {
         let settings = StudySettings { source: DataSource::Simulator { ecgs: 20 }, ..StudySettings::new(Preset::Quick, 1) };
-        let calibration =
-            Calibration { generation_ms: 9.0, joining_ms: 0.1, forward_ms: 0.5, training_ms: 2.0, judging_ms: 90.0, memory_mb: 50.0 };
-        let plan = Plan::new(settings, calibration, 1.0, "/".into(), [Vec::new(), Vec::new()])?;
+        let calibration = MachineCalibration {
+            generation_ms: 9.0,
+            joining_ms: 0.1,
+            forward_ms: 0.5,
+            training_ms: 2.0,
+            judging_ms: 90.0,
+            memory_mb: 50.0,
+        };
+        let plan = StudyPlan::new(settings, calibration, 1.0, "/".into(), [Vec::new(), Vec::new()])?;
         let folder = self.path("tasks", "plan")?;
         std::fs::create_dir_all(&folder)?;
         plan.save(&folder)?;

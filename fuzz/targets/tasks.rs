@@ -1,7 +1,7 @@
 #![cfg_attr(fuzzing, no_main)]
 //! What lies in a plan's folder: the plan, a zero byte, the record of its first task, a zero byte, a claim on it.
 
-use cardiograd::study::tasks::{Done, Plan, State, states};
+use cardiograd::study::tasks::{Done, State, StudyPlan, states};
 use cardiograd_fuzz::{file, one_line, parts, path, refused};
 
 /// Tasks of a plan that are looked at: millions are allowed, and slow.
@@ -17,7 +17,7 @@ fn check(input: &[u8]) {
     file("claims/0", claim);
     let done = refused(Done::load(&folder, 0), &own).flatten();
     assert!(done.as_ref().is_none_or(|done| done.task == 0));
-    let Some(plan) = refused(Plan::load(&folder), &place) else { return };
+    let Some(plan) = refused(StudyPlan::load(&folder), &place) else { return };
     let tasks = plan.tasks();
     assert!(tasks.iter().enumerate().all(|(at, task)| task.id == at && task.needs.end <= at && task.seconds >= 0.0));
     if tasks.len() > MOST {
