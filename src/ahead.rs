@@ -1,8 +1,12 @@
 //! Portions in turn: while one is worked on, the next is read and those before are written. Results, their order and the first error are those of
 //! one after another.
 
-use crate::{Error, Result};
+#[cfg(any(test, feature = "cli-core"))]
+use crate::Error;
+use crate::Result;
+#[cfg(any(test, feature = "cli-core"))]
 use std::panic::resume_unwind;
+#[cfg(any(test, feature = "cli-core"))]
 use std::sync::mpsc::sync_channel;
 
 /// Works on every portion, in order. Where `ahead`, the next one is read meanwhile, by the pool's threads, so that two are in hand; else one is.
@@ -30,6 +34,7 @@ pub(crate) fn in_turn<P: Send, X: Send>(
 ///
 /// # Errors
 /// The writer's before those of making.
+#[cfg(any(test, feature = "cli-core"))]
 pub(crate) fn written_behind<Y: Send>(
     write: impl FnMut(Y) -> Result<()> + Send,
     make: impl FnOnce(&mut (dyn FnMut(Y) -> Result<()> + Send)) -> Result<()>,

@@ -84,7 +84,9 @@ pub struct Globals {
     pub quiet: bool,
 }
 
+// One is made in a run.
 #[derive(Subcommand, Debug)]
+#[cfg_attr(not(feature = "cli"), allow(clippy::large_enum_variant))]
 enum Command {
     /// Run the whole study: data, six networks, nine methods, perturbation, report.
     #[cfg(feature = "cli")]
