@@ -61,8 +61,8 @@ impl<'a> Import<'a> {
             "Tanh" => plain(self, Op::Tanh),
             "Sigmoid" => plain(self, Op::Sigmoid),
             "MaxPool" | "AveragePool" => self.pool(name, a, &x()?, node.op_type == "MaxPool"),
-            "GlobalAveragePool" => self.mean(name, &x()?),
-            "GlobalMaxPool" => self.global_max(name, &x()?),
+            "GlobalAveragePool" => self.over_time(name, &x()?, Op::GlobalAvgPool),
+            "GlobalMaxPool" => self.over_time(name, &x()?, Op::GlobalMaxPool),
             "ReduceMean" => {
                 let x = x()?;
                 a.ignore(&["noop_with_empty_axes"]);
@@ -75,7 +75,7 @@ impl<'a> Import<'a> {
                 if time.is_none() {
                     return self.general(node, a, &inputs);
                 }
-                let Value::Variable(mean) = self.mean(name, &x)? else { return Ok(Value::Lost) };
+                let Value::Variable(mean) = self.over_time(name, &x, Op::GlobalAvgPool)? else { return Ok(Value::Lost) };
                 Ok(Value::Variable(reduced(mean, &over, keep)))
             }
             "ReduceMax" => {
@@ -88,7 +88,7 @@ impl<'a> Import<'a> {
                     return Err(format!("a maximum over the axes {over:?} of {:?}, over time alone one is taken", &x.seen[1..]));
                 }
                 let keep = a.integer("keepdims", 1)? != 0;
-                let Value::Variable(most) = self.global_max(name, &x)? else { return Ok(Value::Lost) };
+                let Value::Variable(most) = self.over_time(name, &x, Op::GlobalMaxPool)? else { return Ok(Value::Lost) };
                 Ok(Value::Variable(reduced(most, &over, keep)))
             }
             "Greater" => match (signal(0), known(1)?.map(|bound| bound.as_floats().to_vec()).as_deref()) {
@@ -283,11 +283,12 @@ impl<'a> Import<'a> {
         Ok(Value::Variable(Variable { node: self.draft(name, op, vec![x.node]), ours: vec![x.ours[0], len], seen, pad: (0, 0) }))
     }
 
-    fn global_max(&mut self, name: &str, x: &Variable) -> Taken<Value> {
+    /// All of time made one value; the axes that the graph keeps are of size 1.
+    fn over_time(&mut self, name: &str, x: &Variable, op: Op) -> Taken<Value> {
         let time = time_axis(x)?;
         let mut seen = x.seen.clone();
         seen[time] = 1;
-        Ok(Value::Variable(Variable { node: self.draft(name, Op::GlobalMaxPool, vec![x.node]), ours: vec![x.ours[0]], seen, pad: (0, 0) }))
+        Ok(Value::Variable(Variable { node: self.draft(name, op, vec![x.node]), ours: vec![x.ours[0]], seen, pad: (0, 0) }))
     }
 
     fn conv_transpose(
@@ -318,14 +319,6 @@ impl<'a> Import<'a> {
             weights.push((self.weight(node, 2, "bias", vec![outputs], &bias.as_floats(), true), vec![outputs]));
         }
         Ok(Value::Variable(self.apply(name, Op::ConvTranspose1d { stride, dilation, padding: pads[0], extra }, &[x], &weights)?))
-    }
-
-    /// The mean over time; the axes that the graph keeps are of size 1.
-    fn mean(&mut self, name: &str, x: &Variable) -> Taken<Value> {
-        let time = time_axis(x)?;
-        let mut seen = x.seen.clone();
-        seen[time] = 1;
-        Ok(Value::Variable(Variable { node: self.draft(name, Op::GlobalAvgPool, vec![x.node]), ours: vec![x.ours[0]], seen, pad: (0, 0) }))
     }
 
     fn gemm(

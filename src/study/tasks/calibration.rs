@@ -58,9 +58,7 @@ impl MachineCalibration {
         let ecgs = super::list::ecgs(settings).unwrap_or(0) as f64;
         ecgs * (0.6 + 0.2 * self.forward_ms / self.training_ms.max(1e-9))
     }
-}
 
-impl MachineCalibration {
     /// A criterion of the challenge, about: by how many heatmaps, predictions and trainings (each `training` ms) it asks for.
     pub(super) fn challenge_ms(&self, criterion: Criterion, settings: &StudySettings, training: f64) -> f64 {
         let set = ChallengeSettings::default();
