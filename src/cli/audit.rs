@@ -84,11 +84,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     let _lock = args.output.as_deref().map(OutputLock::beside).transpose()?;
     let model = load_model(&args.model, args.arch.as_deref())?;
     let input = args.input.or(model.input);
-    let (example, ids, x, digest) = match is_dataset(&args.data) {
-        true if args.inputs.any() => {
-            let what = "is a dataset, which says itself what its ECGs are: options of ECGs are for recordings and arrays";
-            return Err(Error::Usage(format!("{} {what}", args.data.display())));
-        }
+    let (example, ids, x, digest) = match is_dataset(&args.data, &args.inputs)? {
         true => {
             let data = Dataset::open(&args.data)?;
             let kind = input.unwrap_or(InputKind::Median);

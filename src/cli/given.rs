@@ -15,10 +15,18 @@ use rayon::prelude::*;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-/// Whether a path is a dataset; what is not is looked at as recordings.
-pub(super) fn is_dataset(path: &Path) -> bool {
+/// Whether `--data` is a dataset; what is not is looked at as recordings.
+///
+/// # Errors
+/// [`Error::Usage`] for options of ECGs beside a dataset.
+pub(super) fn is_dataset(path: &Path, inputs: &InputOptions) -> Result<bool> {
     // What is not there is missed as a dataset.
-    !path.exists() || path.is_dir() && path.join(MANIFEST).exists()
+    let dataset = !path.exists() || path.is_dir() && path.join(MANIFEST).exists();
+    if dataset && inputs.any() {
+        let what = "is a dataset, which says itself what its ECGs are: options of ECGs are for recordings and arrays";
+        return Err(Error::Usage(format!("{} {what}", path.display())));
+    }
+    Ok(dataset)
 }
 
 /// ECGs as a model looks at them, and what is known of them.

@@ -92,17 +92,13 @@ fn curves_of(args: &Args, globals: &Globals) -> Result<(AtomicFolder, Vec<Pertur
     if args.ecgs == 0 {
         return Err(Error::Usage("no ECG asked for: -n takes a number from 1".into()));
     }
-    if !is_dataset(&args.data) {
+    if !is_dataset(&args.data, &args.inputs)? {
         let mut subjects = subjects(&args.models, &args.data, &args.options, &args.inputs, globals)?;
         subjects.sort_by_key(|subject| subject.loaded.target);
         let works = subjects.iter().map(|subject| Work::given(subject, args, globals)).collect::<Result<Vec<_>>>()?;
         let made = judged(args, &methods, &works, globals)?;
         write_ids(made.0.partial(), &subjects, &works)?;
         return Ok(made);
-    }
-    if args.inputs.any() {
-        let what = "is a dataset, which says itself what its ECGs are: options of ECGs are for recordings and arrays";
-        return Err(Error::Usage(format!("{} {what}", args.data.display())));
     }
     let dataset = args.options.dataset(&args.data, globals)?;
     let mut subjects = args.options.load_all(&args.models, &dataset)?;
