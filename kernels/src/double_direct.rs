@@ -3,8 +3,8 @@
 //! Taps that are zero in a whole block of channels, and taps that meet nothing but padding, are left out: that changes no sum, which begins with +0.
 
 use crate::Isa;
-use crate::double::Shape;
 use crate::double_lanes::{LANES, Wide, WideJob, dispatch};
+use crate::double_shape::Shape;
 use crate::double_tile::{Call, Tiled, tap};
 use crate::scratch::each;
 use alloc::{vec, vec::Vec};

@@ -1,7 +1,7 @@
 //! Tiles of results of the convolution in f64: blocks of eight channels × positions in registers, what is done to them, and where they are stored.
 
-use crate::double::{Activation, Shape};
 use crate::double_lanes::{LANES, Wide};
+use crate::double_shape::{Activation, Shape};
 use crate::double_signal::{Layout, Signal};
 use crate::scratch::Shared;
 use core::ops::Range;

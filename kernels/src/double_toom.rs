@@ -12,8 +12,8 @@
 //! windows of their own and are added up at the points.
 
 use crate::Isa;
-use crate::double::Shape;
 use crate::double_lanes::{LANES, Wide, WideJob, dispatch};
+use crate::double_shape::Shape;
 use crate::double_signal::SLACK;
 use crate::double_tile::{Call, Tiled, tap};
 use crate::scratch::{Shared, each, lend};

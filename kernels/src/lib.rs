@@ -27,6 +27,7 @@ mod direct_blocked;
 pub mod double;
 mod double_direct;
 mod double_lanes;
+mod double_shape;
 mod double_signal;
 mod double_tile;
 mod double_toom;
