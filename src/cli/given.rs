@@ -86,8 +86,7 @@ impl Given {
         let [channels, samples] = self.ecgs.example();
         let mut batch = Array3::zeros((numbers.len(), channels, samples));
         for (number, mut ecg) in numbers.iter().zip(batch.outer_iter_mut()) {
-            let row =
-                own.iter().position(|own| own == number).ok_or_else(|| Error::Data(format!("ECG {number} is not among those taken")))?;
+            let row = own.binary_search(number).map_err(|_| Error::Data(format!("ECG {number} is not among those taken")))?;
             ecg.assign(&self.ecgs.batch(row..row + 1)?.index_axis_move(Axis(0), 0).mapv(|uv| uv as f32));
         }
         Ok(batch)

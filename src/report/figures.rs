@@ -217,7 +217,8 @@ pub fn critical_difference(analysis: &PerturbationAnalysis, style: Style) -> Opt
 pub fn correlation(target: &TargetResults, methods: &[String], style: Style) -> Figure {
     let values = map_correlations(target, methods);
     let svg = chart::correlations(target.target, methods, &values, style);
-    let caption = format!("{}: how alike the methods' heatmaps are, mean over the kept ECGs.", target.target.title());
+    let kept = methods.iter().filter_map(|method| target.maps_of(method)).map(|maps| maps.dim().0).min().unwrap_or(0);
+    let caption = format!("{}: how alike the methods' heatmaps are, mean over {kept} ECGs.", target.target.title());
     Figure::new(format!("map_correlation_{}", target.target), caption, svg)
 }
 

@@ -77,13 +77,9 @@ impl Source {
         if files.is_empty() {
             return Err(Error::Usage(format!("{}: there is no recording in this folder ({})", path.display(), Kind::extensions())));
         }
-        let (mut stems, mut same): (HashMap<String, usize>, HashMap<String, &Path>) = (HashMap::new(), HashMap::new());
-        for (file, kind) in &files {
+        let mut stems: HashMap<String, usize> = HashMap::new();
+        for (file, _) in &files {
             *stems.entry(stem(file)).or_default() += 1;
-            if let Some(other) = same.insert(format!("{}/{}", kind.name, file.with_extension("").display()), file) {
-                let text = format!("{} and {} have the same name and would have the same id", other.display(), file.display());
-                return Err(Error::format(path, text));
-            }
         }
         // Where stems are the same the path within the folder tells recordings apart.
         let id = |file: &Path| match stems[&stem(file)] {
