@@ -109,7 +109,7 @@ fn what_is_said_is_true(folder: &Path, text: &str) {
     assert!(said.contains("a study of 60 ECGs (source: simulator)") && said.contains("MAE against exact values"), "{said}");
     let said = said + &stdout(folder, "inspect one/models/pr.cgm");
     assert!(
-        said.contains("settings: 3 epochs of batches of 32") && !said.contains("TrainSettings") && !said.contains("OneCycle"),
+        said.contains("settings: 3 epochs of batches of 16") && !said.contains("TrainSettings") && !said.contains("OneCycle"),
         "{said}"
     );
 }

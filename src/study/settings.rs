@@ -90,13 +90,17 @@ impl StudySettings {
             Preset::Full => (FULL_ECGS, FULL_PERTURBED, 200),
             Preset::Paper => (150_000, 5000, 200),
         };
+        let mut training = TrainSettings { seed, ..preset.settings() };
+        if preset == Preset::Quick {
+            training.batch = QUICK_BATCH;
+        }
         StudySettings {
             preset,
             source: DataSource::Simulator { ecgs },
             targets: if preset == Preset::Full { Target::ALL.to_vec() } else { Target::STUDY.to_vec() },
             input: InputKind::Median,
             arch: "stevennet".into(),
-            training: TrainSettings { seed, ..preset.settings() },
+            training,
             methods: Method::STUDY.to_vec(),
             heatmap_ecgs: 51,
             perturb_ecgs,
@@ -269,6 +273,8 @@ const LEAST_ECGS: usize = 10;
 const QUICK_ECGS: usize = 2000;
 const QUICK_PERTURBED: usize = 51;
 const QUICK_ITERATIONS: usize = 50;
+/// Its batches: 1200 training ECGs in batches of 32 are too few steps (PR after 5 epochs: 6.8 ms of test MAE, in batches of 16 3.0, at the same cost).
+const QUICK_BATCH: usize = 16;
 /// The full preset's: what two cores do in a night, with intervals of 1000 ECGs.
 const FULL_ECGS: usize = 24_000;
 const FULL_PERTURBED: usize = 1000;
