@@ -188,7 +188,8 @@ fn answers(one: &OneEcg<'_>) -> String {
             bias if bias.abs() < 0.05 * near.mae => String::new(),
             bias => format!(", on average {} {}", one.said(bias.abs()), if bias > 0.0 { "too high" } else { "too low" }),
         };
-        let beside = format!("mean absolute error on its {} test ECGs of {} to {}{side}", near.n, plain(near.low, 1), one.said(near.high));
+        let from = if near.low < near.high { format!("{} to ", plain(near.low, 1)) } else { String::new() };
+        let beside = format!("mean absolute error on its {} test ECGs of {from}{}{side}", near.n, one.said(near.high));
         rows.push(("Error near this value".into(), one.said(near.mae), beside));
     }
     let mut html = format!("<section id=\"answer\"><h2>The network reads: {}</h2><table class=\"answers\"><tbody>", escape(one.what()));
