@@ -189,11 +189,13 @@ pub fn align(level: &[Frame], peaks: &[usize]) -> Result<Aligned, String> {
     let margin = BEFORE + 2 * FURTHEST as usize;
     let whole = |peak: usize| peak >= margin && peak + AFTER + 2 * FURTHEST as usize + 1 < band.len();
     let inner: Vec<usize> = peaks.iter().copied().filter(|&peak| whole(peak)).collect();
-    let mut template = dominant(&band, &inner).ok_or_else(|| format!("too few beats: {} found, {FEWEST} are needed", inner.len()))?;
+    let mut energies = Energies(vec![f64::NAN; band.len()]);
+    let mut template =
+        dominant(&band, &inner, &mut energies).ok_or_else(|| format!("too few beats: {} found, {FEWEST} are needed", inner.len()))?;
     let mut moved: Vec<(usize, f64)> = inner.iter().map(|&peak| (peak, 1.0)).collect();
     for _ in 0..3 {
         for (at, (beat, alike)) in moved.iter_mut().enumerate() {
-            (*beat, *alike) = best_lag(&band, &template, inner[at]);
+            (*beat, *alike) = best_lag(&band, &template, inner[at], &mut energies);
         }
         let kept: Vec<usize> = moved.iter().filter(|(_, alike)| *alike > ALIKE).map(|(beat, _)| *beat).collect();
         if kept.len() < FEWEST {
@@ -244,25 +246,46 @@ fn mean_window(band: &[Frame], beats: &[usize]) -> Vec<Frame> {
     sum
 }
 
-fn correlation(template: &[Frame], band: &[Frame], at: usize) -> f64 {
-    let (mut tt, mut bb, mut tb) = ([0.0; 8], [0.0; 8], [0.0; 8]);
+/// The energy of runs of frames, summed lead by lead.
+fn energy<'a>(frames: impl Iterator<Item = &'a Frame>) -> f64 {
+    let mut sums = [0.0; 8];
+    for frame in frames {
+        sums.iter_mut().zip(frame).for_each(|(sum, x)| *sum += x * x);
+    }
+    sums.iter().sum()
+}
+
+/// The energy of the window at each sample of the recording, reckoned where it is first asked for; NaN before.
+struct Energies(Vec<f64>);
+
+impl Energies {
+    fn at(&mut self, band: &[Frame], at: usize) -> f64 {
+        if self.0[at].is_nan() {
+            self.0[at] = energy(window(band, at));
+        }
+        self.0[at]
+    }
+}
+
+/// The correlation of a template with the recording at a sample; `energies`: theirs.
+fn correlation(template: &[Frame], band: &[Frame], at: usize, energies: (f64, f64)) -> f64 {
+    let mut both = [0.0; 8];
     for (t, b) in template.iter().zip(window(band, at)) {
         for lead in 0..8 {
-            tt[lead] += t[lead] * t[lead];
-            bb[lead] += b[lead] * b[lead];
-            tb[lead] += t[lead] * b[lead];
+            both[lead] += t[lead] * b[lead];
         }
     }
-    let energy = tt.iter().sum::<f64>() * bb.iter().sum::<f64>();
-    if energy > 0.0 { tb.iter().sum::<f64>() / energy.sqrt() } else { 0.0 }
+    let energy = energies.0 * energies.1;
+    if energy > 0.0 { both.iter().sum::<f64>() / energy.sqrt() } else { 0.0 }
 }
 
 /// Where within 100 ms a beat is most like the template, and how alike it is.
-fn best_lag(band: &[Frame], template: &[Frame], from: usize) -> (usize, f64) {
+fn best_lag(band: &[Frame], template: &[Frame], from: usize, energies: &mut Energies) -> (usize, f64) {
     let mut best = (from, f64::NEG_INFINITY);
-    let consider = |lag: isize, best: &mut (usize, f64)| {
+    let own = energy(template.iter());
+    let mut consider = |lag: isize, best: &mut (usize, f64)| {
         let at = from.saturating_add_signed(lag);
-        let alike = correlation(template, band, at);
+        let alike = correlation(template, band, at, (own, energies.at(band, at)));
         if alike > best.1 {
             *best = (at, alike);
         }
@@ -281,7 +304,7 @@ const SOONER: f64 = 0.9;
 const LARGE: (f64, f64) = (0.03, 0.5);
 
 /// The beat that most others resemble, as a template. Where two shapes are about as frequent, as in bigeminy, the one that does not come too soon.
-fn dominant(band: &[Frame], beats: &[usize]) -> Option<Vec<Frame>> {
+fn dominant(band: &[Frame], beats: &[usize], energies: &mut Energies) -> Option<Vec<Frame>> {
     if beats.len() < FEWEST {
         return None;
     }
@@ -289,15 +312,19 @@ fn dominant(band: &[Frame], beats: &[usize]) -> Option<Vec<Frame>> {
     const COMPARED: usize = 40;
     let beats: Vec<usize> = beats.iter().copied().step_by(beats.len().div_ceil(COMPARED)).collect();
     // Resemblance counts as membership first and as likeness second.
-    let alike = |template: &[Frame], other: usize| -> f64 {
-        let best = (-4..=4).map(|k: isize| correlation(template, band, other.saturating_add_signed(4 * k))).fold(-1.0, f64::max);
+    let mut alike = |template: &[Frame], own: f64, other: usize| -> f64 {
+        let best = (-4..=4)
+            .map(|k: isize| other.saturating_add_signed(4 * k))
+            .map(|at| correlation(template, band, at, (own, energies.at(band, at))))
+            .fold(-1.0, f64::max);
         if best > ALIKE { 1.0 + 0.01 * best } else { 0.0 }
     };
     let template = |beat: usize| -> Vec<Frame> { window(band, beats[beat]).copied().collect() };
     let likeness: Vec<Vec<f64>> = (0..beats.len())
         .map(|at| {
             let own = template(at);
-            beats.iter().map(|&other| alike(&own, other)).collect()
+            let size = energy(own.iter());
+            beats.iter().map(|&other| alike(&own, size, other)).collect()
         })
         .collect();
     let scores: Vec<f64> = likeness.iter().map(|row| row.iter().sum()).collect();
@@ -309,8 +336,8 @@ fn dominant(band: &[Frame], beats: &[usize]) -> Option<Vec<Frame>> {
             (1..beats.len()).filter(|&at| likeness[of][at] > 0.0).map(|at| (beats[at] - beats[at - 1]) as f64).collect();
         if before.is_empty() { 0.0 } else { middle(&mut before) }
     };
-    let energy = |at: usize| window(band, beats[at]).flatten().map(|x| x * x).sum::<f64>();
-    let large = energy(second) > LARGE.0 * energy(first) && bend(band, beats[second]) > LARGE.1 * bend(band, beats[first]);
+    let size = |at: usize| window(band, beats[at]).flatten().map(|x| x * x).sum::<f64>();
+    let large = size(second) > LARGE.0 * size(first) && bend(band, beats[second]) > LARGE.1 * bend(band, beats[first]);
     let rival = large && rivals[second] >= RIVAL * scores[first] && usual_before(first) < SOONER * usual_before(second);
     Some(template(if rival { second } else { first }))
 }
