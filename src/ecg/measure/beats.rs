@@ -132,6 +132,8 @@ fn search_back(peaks: &mut Vec<usize>, speed: &[f64], threshold: f64) {
             let margin = (0.4 * usual) as usize;
             let mut more = local_peaks(speed, pair[0] + margin, pair[1] - margin, threshold);
             more.retain(|&peak| speed[peak] > 0.35 * speed[pair[0]].min(speed[pair[1]]));
+            // At an end of the range it may be the flank of a neighbour's peak.
+            more.retain(|&peak| speed[peak] >= speed[peak - 1] && speed[peak] >= speed[peak + 1]);
             found.append(&mut more);
         }
     }
@@ -169,8 +171,33 @@ pub fn rr_before(beats: &Aligned, usual: f64) -> f64 {
 
 /// The RR interval that leaves T its room, samples: the usual one, or, where beats are irregular, the shortest after a dominant beat.
 pub fn rr_after(beats: &Aligned, usual: f64) -> f64 {
-    let after = beats.all.windows(2).filter(|pair| beats.kept.contains(&pair[0])).map(|pair| (pair[1] - pair[0]) as f64);
-    usual.min(after.fold(f64::INFINITY, f64::min).max(0.7 * usual))
+    let shortest = after_dominant(beats, usual).fold(f64::INFINITY, |shortest: f64, (rr, _)| shortest.min(rr));
+    usual.min(shortest.max(0.7 * usual))
+}
+
+/// The usual interval to a premature beat, samples, where most dominant beats are followed by one, as in bigeminy: it stands in the median beat, too.
+pub fn rr_premature(beats: &Aligned, usual: f64) -> Option<f64> {
+    let mut premature: Vec<f64> = after_dominant(beats, usual).filter(|(_, premature)| *premature).map(|(rr, _)| rr).collect();
+    (2 * premature.len() > after_dominant(beats, usual).count()).then(|| middle(&mut premature))
+}
+
+/// The interval after which the next P comes at the earliest, samples: the usual one or, where beats are irregular, the shortest after a dominant beat that does not
+/// end with a premature one, which has no P before it.
+pub fn rr_to_p(beats: &Aligned, usual: f64) -> f64 {
+    let with_p = after_dominant(beats, usual).filter(|(_, premature)| !premature).map(|(rr, _)| rr);
+    usual.min(with_p.fold(f64::INFINITY, f64::min).max(0.7 * usual))
+}
+
+/// An interval to a beat of another shape that is shorter than this share of the usual one ends with a premature beat.
+const PREMATURE: f64 = 0.9;
+
+/// The intervals after dominant beats, samples, and whether a premature beat ends them.
+fn after_dominant(beats: &Aligned, usual: f64) -> impl Iterator<Item = (f64, bool)> {
+    let own = |beat: &usize| beats.kept.contains(beat);
+    beats.all.windows(2).filter(move |pair| own(&pair[0])).map(move |pair| {
+        let rr = (pair[1] - pair[0]) as f64;
+        (rr, !own(&pair[1]) && rr < PREMATURE * usual)
+    })
 }
 
 /// Samples of the alignment window before and after a beat's point, and the step at which it is looked at.
@@ -300,8 +327,10 @@ fn best_lag(band: &[Frame], template: &[Frame], from: usize, energies: &mut Ener
 const RIVAL: f64 = 0.6;
 /// Beats of a shape are premature if they come this much sooner than those of the other: the ratio of the usual RR intervals before them.
 const SOONER: f64 = 0.9;
-/// A beat of the second shape has at least this share of the energy of the first, and of its largest acceleration: a P wave has not.
+/// A beat of the second shape has at least this share of the energy of the first, and of its largest acceleration: a P wave has not. …
 const LARGE: (f64, f64) = (0.03, 0.5);
+/// … Or it has this share of the acceleration, and so many times more than its size lets expect: a narrow QRS beside large premature ones. P and T are round.
+const SHARP: (f64, f64) = (0.25, 1.2);
 
 /// The beat that most others resemble, as a template. Where two shapes are about as frequent, as in bigeminy, the one that does not come too soon.
 fn dominant(band: &[Frame], beats: &[usize], energies: &mut Energies) -> Option<Vec<Frame>> {
@@ -337,7 +366,9 @@ fn dominant(band: &[Frame], beats: &[usize], energies: &mut Energies) -> Option<
         if before.is_empty() { 0.0 } else { middle(&mut before) }
     };
     let size = |at: usize| window(band, beats[at]).flatten().map(|x| x * x).sum::<f64>();
-    let large = size(second) > LARGE.0 * size(first) && bend(band, beats[second]) > LARGE.1 * bend(band, beats[first]);
-    let rival = large && rivals[second] >= RIVAL * scores[first] && usual_before(first) < SOONER * usual_before(second);
+    let (size, bend) = (size(second) / size(first).max(1e-9), bend(band, beats[second]) / bend(band, beats[first]).max(1e-9));
+    let large = size > LARGE.0 && bend > LARGE.1;
+    let sharp = bend > SHARP.0.max(SHARP.1 * size.sqrt());
+    let rival = (large || sharp) && rivals[second] >= RIVAL * scores[first] && usual_before(first) < SOONER * usual_before(second);
     Some(template(if rival { second } else { first }))
 }

@@ -104,7 +104,13 @@ fn prepare(rhythm: &Rhythm) -> Result<Recording, String> {
     let beats = beats::align(&level, &peaks)?;
     let rate = beats::rate(&beats);
     let usual = beats::rr_usual(&beats);
-    let rr = Rr { mean: usual, before: beats::rr_before(&beats, usual), after: beats::rr_after(&beats, usual) };
+    let rr = Rr {
+        mean: usual,
+        before: beats::rr_before(&beats, usual),
+        after: beats::rr_after(&beats, usual),
+        to_p: beats::rr_to_p(&beats, usual),
+        premature: beats::rr_premature(&beats, usual),
+    };
     Ok(Recording { dead, raw, level, pulses, beats, rate, rr })
 }
 

@@ -94,7 +94,7 @@ pub fn last_flank(smooth: &[Frame], qrs: &Qrs, limit: usize, rest: Option<&Frame
 }
 
 /// T has come to rest where this share of its height is left …
-const AT_REST: f64 = 0.3;
+const AT_REST: f64 = 0.2;
 /// … and what rises behind it, in the same direction and to at most this share of it, is a U wave, …
 const U_WAVE: f64 = 0.5;
 /// … or, where no more than so much of T is left between, to this share: two humps of one T wave never come down that far.
