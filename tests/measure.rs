@@ -125,7 +125,8 @@ fn hard_kinds_are_measured_right_or_not_at_all() {
     }
 }
 
-/// A low late r′, a lead that comes loose, a U wave before P, couplets that raise the rate, what a stimulus leaves before QRS: each was once taken for something else.
+/// A low late r′, a lead that comes loose, a U wave before P, couplets that raise the rate or cut T short, a premature QRS behind T or in the place of the patient's own,
+/// the second hump of T, what a stimulus leaves before QRS: each was once taken for something else.
 #[test]
 fn what_looks_like_another_wave_is_told_from_it() {
     let cases = [
@@ -135,6 +136,11 @@ fn what_looks_like_another_wave_is_told_from_it() {
         (Kind::LooseLead, 12),
         (Kind::UWave, 8),
         (Kind::Couplets, 0),
+        (Kind::Couplets, 87),
+        (Kind::Bigeminy, 1),
+        (Kind::Bigeminy, 20),
+        (Kind::Bigeminy, 48),
+        (Kind::TNotched, 8),
         (Kind::DeadLead, 0),
         (Kind::PacedVentricular, 0),
         (Kind::PacedBipolar, 2),

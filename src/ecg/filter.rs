@@ -38,18 +38,20 @@ impl Biquad {
         Biquad { b: b.map(|b| b / a0), a: [-2.0 * cos / a0, (1.0 - alpha) / a0] }
     }
 
-    /// Runs the section over the frames in place, forwards, starting in the steady state of the first frame.
-    fn run<'a>(&self, frames: impl Iterator<Item = &'a mut Frame>) {
+    /// The steady state at a frame that has been there for ever.
+    fn steady(&self, frame: &Frame) -> (Frame, Frame) {
         let ([b0, b1, b2], [a1, a2]) = (self.b, self.a);
         let gain = (b0 + b1 + b2) / (1.0 + a1 + a2);
-        let mut state: Option<(Frame, Frame)> = None;
+        let s2 = frame.map(|x| (b2 - a2 * gain) * x);
+        let mut s1 = frame.map(|x| (b1 - a1 * gain) * x);
+        s1.iter_mut().zip(s2).for_each(|(s1, s2)| *s1 += s2);
+        (s1, s2)
+    }
+
+    /// Runs the section over the frames in place, from a state to a state.
+    fn run<'a>(&self, frames: impl Iterator<Item = &'a mut Frame>, (mut s1, mut s2): (Frame, Frame)) -> (Frame, Frame) {
+        let ([b0, b1, b2], [a1, a2]) = (self.b, self.a);
         for frame in frames {
-            let (s1, s2) = state.get_or_insert_with(|| {
-                let s2 = frame.map(|x| (b2 - a2 * gain) * x);
-                let mut s1 = frame.map(|x| (b1 - a1 * gain) * x);
-                s1.iter_mut().zip(s2).for_each(|(s1, s2)| *s1 += s2);
-                (s1, s2)
-            });
             for lead in 0..8 {
                 let x = frame[lead];
                 let y = b0 * x + s1[lead];
@@ -58,6 +60,19 @@ impl Biquad {
                 frame[lead] = y;
             }
         }
+        (s1, s2)
+    }
+
+    /// Runs the section over three parts, one after the other, and backwards again, each time from the steady state of the first frame. The inner part is not empty.
+    fn there_and_back(&self, [before, inner, after]: [&mut [Frame]; 3]) {
+        let state = self.steady(before.first().unwrap_or(&inner[0]));
+        let state = self.run(before.iter_mut(), state);
+        let state = self.run(inner.iter_mut(), state);
+        self.run(after.iter_mut(), state);
+        let state = self.steady(after.last().unwrap_or(&inner[inner.len() - 1]));
+        let state = self.run(after.iter_mut().rev(), state);
+        let state = self.run(inner.iter_mut().rev(), state);
+        self.run(before.iter_mut().rev(), state);
     }
 }
 
@@ -65,16 +80,13 @@ impl Biquad {
 pub fn zero_phase(frames: &[Frame], sections: &[Biquad], pad: usize) -> Vec<Frame> {
     let Some(last) = frames.len().checked_sub(1) else { return Vec::new() };
     let pad = pad.min(last);
-    let mut work = Vec::with_capacity(frames.len() + 2 * pad);
-    work.extend((1..=pad).rev().map(|k| reflect(&frames[0], &frames[k])));
-    work.extend_from_slice(frames);
-    work.extend((1..=pad).map(|k| reflect(&frames[last], &frames[last - k])));
+    // What continues the ends lies beside the frames, so that they need not be moved when it is dropped.
+    let mut before: Vec<Frame> = (1..=pad).rev().map(|k| reflect(&frames[0], &frames[k])).collect();
+    let mut after: Vec<Frame> = (1..=pad).map(|k| reflect(&frames[last], &frames[last - k])).collect();
+    let mut work = frames.to_vec();
     for section in sections {
-        section.run(work.iter_mut());
-        section.run(work.iter_mut().rev());
+        section.there_and_back([&mut before, &mut work, &mut after]);
     }
-    work.drain(..pad);
-    work.truncate(frames.len());
     work
 }
 

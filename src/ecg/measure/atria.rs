@@ -1,7 +1,7 @@
 //! Atrial flutter: waves that go on through the whole cycle, so that what stands before QRS is none of the sinus node's P waves.
 
 use super::qrs::Qrs;
-use super::shape::minus;
+use super::shape::{magnitude, minus, moving_mean};
 use crate::ecg::filter::Frame;
 
 /// Flutter has one wave in so many samples: 400 to 180 waves a minute.
@@ -14,6 +14,8 @@ const ALIKE_SHORT: (f64, f64) = (0.92, 0.85);
 const LEAST: usize = 35;
 /// Waves of less than this mean velocity are noise, µV a sample.
 const SMALLEST: f64 = 0.8;
+/// Flutter knows no level at rest: for no tenth of the time is its velocity (30-ms mean) below this share of the mean. Between a U wave and P it is.
+const RESTLESS: f64 = 0.27;
 
 /// The period of flutter waves, samples, if, on the beat as P is delineated on it, the stretch from `t_end` (of the beat before) to QRS is made of them.
 pub fn flutter(smooth: &[Frame], qrs: &Qrs, t_end: usize) -> Option<usize> {
@@ -42,5 +44,14 @@ pub fn flutter(smooth: &[Frame], qrs: &Qrs, t_end: usize) -> Option<usize> {
             best = Some((cosine, period));
         }
     }
-    best.map(|(_, period)| period)
+    best.map(|(_, period)| period).filter(|&period| restless(&steps[to.saturating_sub(2 * period).max(t_end.max(2))..to]))
+}
+
+/// Whether the leads never come to rest. `steps`: what they move, sample by sample.
+fn restless(steps: &[Frame]) -> bool {
+    let speed: Vec<f64> = steps.iter().map(magnitude).collect();
+    let mean = speed.iter().sum::<f64>() / speed.len().max(1) as f64;
+    let mut even = moving_mean(&speed, 15);
+    let tenth = even.len() / 10;
+    even.len() > tenth && *even.select_nth_unstable_by(tenth, f64::total_cmp).1 > RESTLESS * mean
 }

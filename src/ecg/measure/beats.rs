@@ -132,6 +132,8 @@ fn search_back(peaks: &mut Vec<usize>, speed: &[f64], threshold: f64) {
             let margin = (0.4 * usual) as usize;
             let mut more = local_peaks(speed, pair[0] + margin, pair[1] - margin, threshold);
             more.retain(|&peak| speed[peak] > 0.35 * speed[pair[0]].min(speed[pair[1]]));
+            // At an end of the range it may be the flank of a neighbour's peak.
+            more.retain(|&peak| speed[peak] >= speed[peak - 1] && speed[peak] >= speed[peak + 1]);
             found.append(&mut more);
         }
     }
@@ -169,8 +171,33 @@ pub fn rr_before(beats: &Aligned, usual: f64) -> f64 {
 
 /// The RR interval that leaves T its room, samples: the usual one, or, where beats are irregular, the shortest after a dominant beat.
 pub fn rr_after(beats: &Aligned, usual: f64) -> f64 {
-    let after = beats.all.windows(2).filter(|pair| beats.kept.contains(&pair[0])).map(|pair| (pair[1] - pair[0]) as f64);
-    usual.min(after.fold(f64::INFINITY, f64::min).max(0.7 * usual))
+    let shortest = after_dominant(beats, usual).fold(f64::INFINITY, |shortest: f64, (rr, _)| shortest.min(rr));
+    usual.min(shortest.max(0.7 * usual))
+}
+
+/// The usual interval to a premature beat, samples, where most dominant beats are followed by one, as in bigeminy: it stands in the median beat, too.
+pub fn rr_premature(beats: &Aligned, usual: f64) -> Option<f64> {
+    let mut premature: Vec<f64> = after_dominant(beats, usual).filter(|(_, premature)| *premature).map(|(rr, _)| rr).collect();
+    (2 * premature.len() > after_dominant(beats, usual).count()).then(|| middle(&mut premature))
+}
+
+/// The interval after which the next P comes at the earliest, samples: the usual one or, where beats are irregular, the shortest after a dominant beat that does not
+/// end with a premature one, which has no P before it.
+pub fn rr_to_p(beats: &Aligned, usual: f64) -> f64 {
+    let with_p = after_dominant(beats, usual).filter(|(_, premature)| !premature).map(|(rr, _)| rr);
+    usual.min(with_p.fold(f64::INFINITY, f64::min).max(0.7 * usual))
+}
+
+/// An interval to a beat of another shape that is shorter than this share of the usual one ends with a premature beat.
+const PREMATURE: f64 = 0.9;
+
+/// The intervals after dominant beats, samples, and whether a premature beat ends them.
+fn after_dominant(beats: &Aligned, usual: f64) -> impl Iterator<Item = (f64, bool)> {
+    let own = |beat: &usize| beats.kept.contains(beat);
+    beats.all.windows(2).filter(move |pair| own(&pair[0])).map(move |pair| {
+        let rr = (pair[1] - pair[0]) as f64;
+        (rr, !own(&pair[1]) && rr < PREMATURE * usual)
+    })
 }
 
 /// Samples of the alignment window before and after a beat's point, and the step at which it is looked at.
@@ -189,11 +216,13 @@ pub fn align(level: &[Frame], peaks: &[usize]) -> Result<Aligned, String> {
     let margin = BEFORE + 2 * FURTHEST as usize;
     let whole = |peak: usize| peak >= margin && peak + AFTER + 2 * FURTHEST as usize + 1 < band.len();
     let inner: Vec<usize> = peaks.iter().copied().filter(|&peak| whole(peak)).collect();
-    let mut template = dominant(&band, &inner).ok_or_else(|| format!("too few beats: {} found, {FEWEST} are needed", inner.len()))?;
+    let mut energies = Energies(vec![f64::NAN; band.len()]);
+    let mut template =
+        dominant(&band, &inner, &mut energies).ok_or_else(|| format!("too few beats: {} found, {FEWEST} are needed", inner.len()))?;
     let mut moved: Vec<(usize, f64)> = inner.iter().map(|&peak| (peak, 1.0)).collect();
     for _ in 0..3 {
         for (at, (beat, alike)) in moved.iter_mut().enumerate() {
-            (*beat, *alike) = best_lag(&band, &template, inner[at]);
+            (*beat, *alike) = best_lag(&band, &template, inner[at], &mut energies);
         }
         let kept: Vec<usize> = moved.iter().filter(|(_, alike)| *alike > ALIKE).map(|(beat, _)| *beat).collect();
         if kept.len() < FEWEST {
@@ -244,25 +273,46 @@ fn mean_window(band: &[Frame], beats: &[usize]) -> Vec<Frame> {
     sum
 }
 
-fn correlation(template: &[Frame], band: &[Frame], at: usize) -> f64 {
-    let (mut tt, mut bb, mut tb) = ([0.0; 8], [0.0; 8], [0.0; 8]);
+/// The energy of runs of frames, summed lead by lead.
+fn energy<'a>(frames: impl Iterator<Item = &'a Frame>) -> f64 {
+    let mut sums = [0.0; 8];
+    for frame in frames {
+        sums.iter_mut().zip(frame).for_each(|(sum, x)| *sum += x * x);
+    }
+    sums.iter().sum()
+}
+
+/// The energy of the window at each sample of the recording, reckoned where it is first asked for; NaN before.
+struct Energies(Vec<f64>);
+
+impl Energies {
+    fn at(&mut self, band: &[Frame], at: usize) -> f64 {
+        if self.0[at].is_nan() {
+            self.0[at] = energy(window(band, at));
+        }
+        self.0[at]
+    }
+}
+
+/// The correlation of a template with the recording at a sample; `energies`: theirs.
+fn correlation(template: &[Frame], band: &[Frame], at: usize, energies: (f64, f64)) -> f64 {
+    let mut both = [0.0; 8];
     for (t, b) in template.iter().zip(window(band, at)) {
         for lead in 0..8 {
-            tt[lead] += t[lead] * t[lead];
-            bb[lead] += b[lead] * b[lead];
-            tb[lead] += t[lead] * b[lead];
+            both[lead] += t[lead] * b[lead];
         }
     }
-    let energy = tt.iter().sum::<f64>() * bb.iter().sum::<f64>();
-    if energy > 0.0 { tb.iter().sum::<f64>() / energy.sqrt() } else { 0.0 }
+    let energy = energies.0 * energies.1;
+    if energy > 0.0 { both.iter().sum::<f64>() / energy.sqrt() } else { 0.0 }
 }
 
 /// Where within 100 ms a beat is most like the template, and how alike it is.
-fn best_lag(band: &[Frame], template: &[Frame], from: usize) -> (usize, f64) {
+fn best_lag(band: &[Frame], template: &[Frame], from: usize, energies: &mut Energies) -> (usize, f64) {
     let mut best = (from, f64::NEG_INFINITY);
-    let consider = |lag: isize, best: &mut (usize, f64)| {
+    let own = energy(template.iter());
+    let mut consider = |lag: isize, best: &mut (usize, f64)| {
         let at = from.saturating_add_signed(lag);
-        let alike = correlation(template, band, at);
+        let alike = correlation(template, band, at, (own, energies.at(band, at)));
         if alike > best.1 {
             *best = (at, alike);
         }
@@ -277,11 +327,13 @@ fn best_lag(band: &[Frame], template: &[Frame], from: usize) -> (usize, f64) {
 const RIVAL: f64 = 0.6;
 /// Beats of a shape are premature if they come this much sooner than those of the other: the ratio of the usual RR intervals before them.
 const SOONER: f64 = 0.9;
-/// A beat of the second shape has at least this share of the energy of the first, and of its largest acceleration: a P wave has not.
+/// A beat of the second shape has at least this share of the energy of the first, and of its largest acceleration: a P wave has not. …
 const LARGE: (f64, f64) = (0.03, 0.5);
+/// … Or it has this share of the acceleration, and so many times more than its size lets expect: a narrow QRS beside large premature ones. P and T are round.
+const SHARP: (f64, f64) = (0.25, 1.2);
 
 /// The beat that most others resemble, as a template. Where two shapes are about as frequent, as in bigeminy, the one that does not come too soon.
-fn dominant(band: &[Frame], beats: &[usize]) -> Option<Vec<Frame>> {
+fn dominant(band: &[Frame], beats: &[usize], energies: &mut Energies) -> Option<Vec<Frame>> {
     if beats.len() < FEWEST {
         return None;
     }
@@ -289,15 +341,19 @@ fn dominant(band: &[Frame], beats: &[usize]) -> Option<Vec<Frame>> {
     const COMPARED: usize = 40;
     let beats: Vec<usize> = beats.iter().copied().step_by(beats.len().div_ceil(COMPARED)).collect();
     // Resemblance counts as membership first and as likeness second.
-    let alike = |template: &[Frame], other: usize| -> f64 {
-        let best = (-4..=4).map(|k: isize| correlation(template, band, other.saturating_add_signed(4 * k))).fold(-1.0, f64::max);
+    let mut alike = |template: &[Frame], own: f64, other: usize| -> f64 {
+        let best = (-4..=4)
+            .map(|k: isize| other.saturating_add_signed(4 * k))
+            .map(|at| correlation(template, band, at, (own, energies.at(band, at))))
+            .fold(-1.0, f64::max);
         if best > ALIKE { 1.0 + 0.01 * best } else { 0.0 }
     };
     let template = |beat: usize| -> Vec<Frame> { window(band, beats[beat]).copied().collect() };
     let likeness: Vec<Vec<f64>> = (0..beats.len())
         .map(|at| {
             let own = template(at);
-            beats.iter().map(|&other| alike(&own, other)).collect()
+            let size = energy(own.iter());
+            beats.iter().map(|&other| alike(&own, size, other)).collect()
         })
         .collect();
     let scores: Vec<f64> = likeness.iter().map(|row| row.iter().sum()).collect();
@@ -309,8 +365,10 @@ fn dominant(band: &[Frame], beats: &[usize]) -> Option<Vec<Frame>> {
             (1..beats.len()).filter(|&at| likeness[of][at] > 0.0).map(|at| (beats[at] - beats[at - 1]) as f64).collect();
         if before.is_empty() { 0.0 } else { middle(&mut before) }
     };
-    let energy = |at: usize| window(band, beats[at]).flatten().map(|x| x * x).sum::<f64>();
-    let large = energy(second) > LARGE.0 * energy(first) && bend(band, beats[second]) > LARGE.1 * bend(band, beats[first]);
-    let rival = large && rivals[second] >= RIVAL * scores[first] && usual_before(first) < SOONER * usual_before(second);
+    let size = |at: usize| window(band, beats[at]).flatten().map(|x| x * x).sum::<f64>();
+    let (size, bend) = (size(second) / size(first).max(1e-9), bend(band, beats[second]) / bend(band, beats[first]).max(1e-9));
+    let large = size > LARGE.0 && bend > LARGE.1;
+    let sharp = bend > SHARP.0.max(SHARP.1 * size.sqrt());
+    let rival = (large || sharp) && rivals[second] >= RIVAL * scores[first] && usual_before(first) < SOONER * usual_before(second);
     Some(template(if rival { second } else { first }))
 }

@@ -39,6 +39,10 @@ pub struct Rr {
     pub before: f64,
     /// The one that leaves T its room.
     pub after: f64,
+    /// The one after which the next P comes.
+    pub to_p: f64,
+    /// The one to the premature beat that stands behind T of the median beat, if one does.
+    pub premature: Option<f64>,
 }
 
 impl Delineation {
@@ -83,12 +87,17 @@ pub fn delineate(beat: &[Frame], weights: &Frame, around: Around, thresholds: &T
         None => qrs,
     };
     super::zero_at(&mut weighed, qrs.onset);
+    let room = rr.premature.and_then(|rr| qrs::next(&smooth, &qrs, rr, thresholds)).unwrap_or(BEAT);
+    // What follows would be smeared into T.
+    let last = weighed[room.saturating_sub(1)];
+    weighed[room..].fill(last);
     let (for_p, for_t) = (p_wave::smooth(&weighed), t_wave::smooth(&weighed));
     let t = t_wave::delineate(&for_t, &qrs, rr.after, thresholds);
     let p = p_wave::delineate(&for_p, &qrs, t.as_ref().map(|t| t.end), rr.before, thresholds);
     let p_leads = p.as_ref().and_then(|p| p_leads::delineate(&for_p, p, &qrs, thresholds));
     let p = p.map(|p| PWave { onset: p_leads.map_or(p.onset, |leads| first_onset(p.onset, leads.at, p.offset)), ..p });
-    let next_p = p.as_ref().map_or(f64::INFINITY, |p| p.onset as f64 + rr.after - 4.0).min(qrs.onset as f64 + rr.after - 40.0) as usize;
+    let next_p = p.as_ref().map_or(f64::INFINITY, |p| p.onset as f64 + rr.to_p - 4.0).min(qrs.onset as f64 + rr.after - 40.0);
+    let next_p = if room < BEAT { room } else { next_p as usize };
     let rest = level_at_rest(&weighed, p.as_ref(), t.as_ref());
     let t = t_wave::last_flank(&for_t, &qrs, next_p, rest.as_ref(), thresholds).or(t);
     let t_leads = t.as_ref().zip(rest).and_then(|(t, rest)| t_leads::delineate(&for_t, &qrs, &rest, t.end, next_p, thresholds));

@@ -104,7 +104,13 @@ fn prepare(rhythm: &Rhythm) -> Result<Recording, String> {
     let beats = beats::align(&level, &peaks)?;
     let rate = beats::rate(&beats);
     let usual = beats::rr_usual(&beats);
-    let rr = Rr { mean: usual, before: beats::rr_before(&beats, usual), after: beats::rr_after(&beats, usual) };
+    let rr = Rr {
+        mean: usual,
+        before: beats::rr_before(&beats, usual),
+        after: beats::rr_after(&beats, usual),
+        to_p: beats::rr_to_p(&beats, usual),
+        premature: beats::rr_premature(&beats, usual),
+    };
     Ok(Recording { dead, raw, level, pulses, beats, rate, rr })
 }
 
@@ -272,7 +278,7 @@ fn zero_at(beat: &mut [Frame], at: usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ecg::simulator::{Settings, Simulator};
+    use crate::ecg::simulator::{Kind, Settings, Simulator};
 
     #[test]
     fn simulated_ecgs_are_measured_near_their_truth() {
@@ -303,6 +309,18 @@ mod tests {
             [("PR", found.pr_ms, ecg.truth.pr_ms), ("QRS", found.qrs_ms, ecg.truth.qrs_ms), ("QT", found.qt_ms, ecg.truth.qt_ms)]
         {
             assert!((a.unwrap() - b.unwrap()).abs() < 30.0, "{name}: {a:?} for {b:?}");
+        }
+    }
+
+    /// What rises behind T, once it has come to rest, is a U wave, however high; and the way back from one is no phase of T in any lead.
+    #[test]
+    fn a_u_wave_is_no_part_of_t() {
+        let simulator = Simulator::of_kinds(&["u_wave".parse::<Kind>().unwrap()], Settings::default(), 1);
+        for index in [5, 6, 21, 69] {
+            let ecg = simulator.simulate(index);
+            let found = measure(&ecg.rhythm, &Thresholds::default()).measurements;
+            let (qt, truth) = (found.qt_ms.unwrap(), ecg.truth.qt_ms.unwrap());
+            assert!((qt - truth).abs() < 30.0, "ECG {index}: QT {qt} for {truth}");
         }
     }
 

@@ -147,6 +147,21 @@ pub fn with_late_wave(smooth: &[Frame], qrs: Qrs, thresholds: &Thresholds) -> Qr
     Qrs { offset: (back..back + LATE_LASTS).find(|&t| speed[t] < threshold).unwrap_or(back), ..qrs }
 }
 
+/// How far from where it is expected the next QRS can be fastest, samples (120 ms).
+const ABOUT: usize = 60;
+
+/// Where the QRS of the next beat begins on this one's median, `rr` samples later; `None` if that is beyond it.
+pub fn next(smooth: &[Frame], qrs: &Qrs, rr: f64, thresholds: &Thresholds) -> Option<usize> {
+    let about = qrs.peak + rr as usize;
+    let (from, to) = (about.saturating_sub(ABOUT).max(qrs.offset + REACH), (about + ABOUT).min(BEAT - 1));
+    if from + 10 >= to {
+        return None;
+    }
+    let speed = velocity(smooth);
+    let top = argmax(&speed, from, to);
+    walk(&speed, top, (thresholds.qrs_onset * speed[top]).max(3.0 * qrs.noise), -1).filter(|&onset| onset > qrs.offset + LATEST)
+}
+
 /// The velocity of noise alone: the lowest 40-ms mean outside QRS.
 fn floor(speed: &[f64], top: usize) -> f64 {
     let means = moving_mean(speed, 21);

@@ -12,8 +12,10 @@ use crate::ecg::filter::Frame;
 const SMALLEST: f64 = 30.0;
 /// A second phase is at least this high, µV, and at least this share of the first.
 const PHASE: (f64, f64) = (20.0, 0.25);
-/// It has its crest within these many samples (80 ms) of where the first dies away.
+/// It has its crest within these many samples (80 ms) of where the first dies away …
 const PHASE_WITHIN: usize = 40;
+/// … and the first dies away so many samples (40 ms) before all leads together come to rest: what follows later is a U wave, or the way back from one.
+const PHASE_BEFORE: usize = 20;
 /// T ends with the lead that is so many before the latest, as 12SL and cardiologists have it: single leads end late by noise.
 const LATEST: usize = 4;
 /// So many leads must have a T wave.
@@ -49,7 +51,7 @@ fn end(values: &[f64], from: usize, about: usize, limit: usize, thresholds: &Thr
     let first = dies_away(values, peak, values[peak].signum(), limit, thresholds.t_end_lead)?;
     let last = (first + PHASE_WITHIN).min(limit);
     let crest = furthest(first, last.max(first + 1));
-    let second = values[crest] * -values[peak].signum() > PHASE.0.max(PHASE.1 * values[peak].abs());
+    let second = first + PHASE_BEFORE <= about && values[crest] * -values[peak].signum() > PHASE.0.max(PHASE.1 * values[peak].abs());
     let end = if second { dies_away(values, crest, values[crest].signum(), limit, thresholds.t_end_lead) } else { None };
     Some(end.unwrap_or(first) as f64)
 }

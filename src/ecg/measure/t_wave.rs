@@ -94,9 +94,11 @@ pub fn last_flank(smooth: &[Frame], qrs: &Qrs, limit: usize, rest: Option<&Frame
 }
 
 /// T has come to rest where this share of its height is left …
-const AT_REST: f64 = 0.3;
-/// … and what rises behind it, in the same direction and to at most this share of it, is a U wave.
+const AT_REST: f64 = 0.2;
+/// … and what rises behind it, in the same direction and to at most this share of it, is a U wave, …
 const U_WAVE: f64 = 0.5;
+/// … or, where no more than so much of T is left between, to this share: two humps of one T wave never come down that far.
+const HIGH_U_WAVE: (f64, f64) = (0.12, 0.8);
 /// Directions are the same beyond this cosine.
 const SAME: f64 = 0.5;
 
@@ -109,7 +111,12 @@ fn u_wave(smooth: &[Frame], from: usize, end: usize, next: usize, limit: usize, 
     let low = (end..next.max(end + 1)).fold(end, |best, t| if size(t) < size(best) { t } else { best });
     let u = highest(low, (next + 40).min(limit));
     let cosine = dot(&over(t), &over(u)) / (8.0 * size(t) * size(u)).max(1e-9);
-    size(low) < AT_REST * size(t) && cosine > SAME && size(u) < U_WAVE * size(t)
+    cosine > SAME && apart(size(t), size(low), size(u))
+}
+
+/// Whether, by their heights, what stands behind T is a U wave: T has come to rest between, and was the higher one.
+fn apart(t: f64, low: f64, u: f64) -> bool {
+    (low < AT_REST * t && u < U_WAVE * t) || (low < HIGH_U_WAVE.0 * t && u < HIGH_U_WAVE.1 * t)
 }
 
 /// Where the fastest flank is that of a U wave behind a lower T: a considerable flank before it that ends at rest, if T is the higher one.
@@ -118,7 +125,7 @@ fn t_before_u(smooth: &[Frame], speed: &[f64], from: usize, fastest: usize, enou
     let low = (from..fastest).rev().find(|&t| size(t) <= size(t - 1) && size(t) <= size(t + 1))?;
     let highest = |from: usize, to: usize| (from..to).map(size).fold(0.0, f64::max);
     let (t, u) = (highest(from, low.max(from + 1)), highest(low, fastest + 1));
-    if size(low) > AT_REST * t || u > U_WAVE * t || low < from + 10 {
+    if !apart(t, size(low), u) || low < from + 10 {
         return None;
     }
     let flank = argmax(speed, from, low);
