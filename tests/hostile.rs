@@ -363,7 +363,7 @@ fn every_recording_has_an_id_of_its_own() {
     let same = to.path().join("same");
     std::fs::create_dir(&same).unwrap();
     ["1.asc", "1.ASC"].into_iter().for_each(|name| std::fs::write(same.join(name), "").unwrap());
-    assert_eq!(ids(&[&same]).unwrap(), ["1.ASC", "1.asc"], "the extension tells them apart");
+    assert_eq!(ids(&[&same]).unwrap(), ["1.asc", "1.ASC"], "the extension tells them apart");
 }
 
 // ---- the program
