@@ -5,6 +5,7 @@ mod common;
 
 use cardiograd::Error;
 use cardiograd::attribution::{Deconvolution, GuidedBackprop, Rescale};
+use cardiograd::evaluation::perturbation::Predictor;
 use cardiograd::tape::Keep;
 use cardiograd::tape::{
     Builder, ConvLayer, Match, Mode, Network, NodeId, Op, OpKind, Program, Rule, RuleSet, Tensor, TrainingPlan, Want, cast, from_vec, slice,
@@ -78,7 +79,7 @@ fn rules<T: cardiograd::tape::Real>(which: usize, program: &Program) -> RuleSet<
 
 /// Blocks of all that plans know beyond 'same' convolutions: strides, dilations, paddings on one side, batch norms and ReLUs that follow no convolution,
 /// values that three nodes read.
-fn rough_program(draw: &mut Draw, leads: usize, len: usize) -> Program {
+fn rough_program(draw: &mut Draw, leads: usize, len: usize, outputs: usize) -> Program {
     let mut build = Builder::new();
     let input = build.input("x", &[Some(leads), Some(len)]);
     let width = 1 + draw.below(20);
@@ -124,7 +125,7 @@ fn rough_program(draw: &mut Draw, leads: usize, len: usize) -> Program {
     }
     x = build.relu("last", x);
     let x = build.node("mean", Op::GlobalAvgPool, &[x]);
-    let y = build.linear("head", x, width, 3, draw.below(2) == 0);
+    let y = build.linear("head", x, width, outputs, draw.below(2) == 0);
     build.finish(y).unwrap()
 }
 
@@ -228,7 +229,7 @@ proptest! {
         seed in any::<u64>(), leads in 1usize..20, len in 31usize..90, batch in 1usize..6, kind in 0usize..4,
     ) {
         let mut draw = Draw::new(seed);
-        let program = rough_program(&mut draw, leads, len);
+        let program = rough_program(&mut draw, leads, len, 3);
         let parameters = common::parameters(&program, &mut draw);
         let mut network = Network::new(program, parameters).unwrap().cast::<f32>();
         let mut x: Tensor<f32> = cast(&draw.tensor(&[batch, leads, len]));
@@ -281,6 +282,54 @@ proptest! {
             prop_assert_eq!(&alone.0[..], &one.0[n * 3..][..3]);
             prop_assert_eq!(&alone.1[..], &one.1[n * 5 * len..][..5 * len]);
         }
+    }
+}
+
+/// A network that predicts ECGs as wholes alone.
+struct Whole<'a>(&'a Network<f32>);
+
+impl Predictor for Whole<'_> {
+    fn predict_batch(&self, x: Tensor<f32>) -> cardiograd::Result<Vec<f32>> {
+        self.0.predict_batch(x)
+    }
+}
+
+/// Whether an example whose points change gives what each of its states gives as a whole, bit for bit, from the first row on and from a later one.
+fn agree_on_changes(network: &Network<f32>, draw: &mut Draw, leads: usize, len: usize) -> Result<(), TestCaseError> {
+    let x = ndarray::Array2::from_shape_vec((leads, len), draw.vec(leads * len)).unwrap().mapv(|v| v as f32);
+    let value = |draw: &mut Draw| match draw.below(30) {
+        0 => f32::NAN,
+        1 => f32::INFINITY,
+        2 => -0.0,
+        _ => draw.unit() as f32,
+    };
+    let changes: Vec<(usize, f32)> = (0..draw.below(40)).map(|_| (draw.below(leads * len), value(draw))).collect();
+    for first in [0, draw.below(changes.len() + 1)] {
+        let run = |predictor: &dyn Predictor| predictor.predict_changes(x.view(), &changes, first..changes.len() + 1).unwrap();
+        let [found, wanted] = [run(network), run(&Whole(network))].map(|values| bits(&from_vec(&[values.len()], values)));
+        prop_assert_eq!(found, wanted, "from row {}\n{}", first, network.plan_text(&[leads, len]));
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(40))]
+    #[test]
+    fn an_example_that_changes_gives_what_each_of_its_states_gives(seed in any::<u64>(), leads in 1usize..20, len in 31usize..90) {
+        let mut draw = Draw::new(seed);
+        let program = rough_program(&mut draw, leads, len, 1);
+        let parameters = common::parameters(&program, &mut draw);
+        agree_on_changes(&Network::new(program, parameters).unwrap().cast(), &mut draw, leads, len)?;
+    }
+}
+
+/// The networks of the study: one that runs by FFT behind its first block, one that does not.
+#[test]
+fn the_study_s_networks_follow_an_ecg_that_changes() {
+    for program in [cardiograd::nn::stevennet(12, None).unwrap(), cardiograd::nn::standardconv(12, None).unwrap()] {
+        let mut draw = Draw::new(6);
+        let parameters = common::parameters(&program, &mut draw);
+        agree_on_changes(&Network::new(program, parameters).unwrap().cast(), &mut draw, 12, 600).unwrap();
     }
 }
 

@@ -38,6 +38,9 @@ pub struct Product {
 /// Elements of a cache line.
 const LINE: usize = 16;
 
+/// Rows that have too few sums to keep the multipliers busy, each product waiting for the one before it: of so few, two groups go side by side.
+const FEW: usize = 2;
+
 /// C (+)= A · B, or A · conj B if `CONJUGATE`. `next` is where A and B of the next product lie: they are only fetched.
 ///
 /// # Safety
@@ -53,7 +56,8 @@ pub unsafe fn multiply<V: Lanes, const CONJUGATE: bool>(
     let w = V::WIDTH;
     let mut group = 0;
     while group < p.groups {
-        let columns = if p.groups - group >= V::COLUMNS { V::COLUMNS } else { 1 };
+        let wanted = if p.rows <= FEW { 2 } else { V::COLUMNS };
+        let columns = if p.groups - group >= wanted { wanted } else { 1 };
         // SAFETY: the caller's contract, at this group's columns.
         unsafe {
             let (b, c, next) = (b.add(group * p.b_group), c.add(group * 2 * w), (next_a, next.wrapping_add(group * p.b_group)));
@@ -82,10 +86,11 @@ unsafe fn rows<V: Lanes, const G: usize, const CONJUGATE: bool>(
         let base = if p.rows_in_lanes { first / w * p.a_row } else { 0 };
         let step = if p.rows_in_lanes { 1 } else { p.a_row };
         let blocks = (last - first).div_ceil(ROWS);
-        let size = (last - first).div_ceil(blocks);
-        let mut row = first;
+        let (mut row, mut left) = (first, blocks);
         while row < last {
-            let count = size.min(last - row);
+            // None is so small that its sums wait for one another.
+            let count = (last - row).div_ceil(left);
+            left -= 1;
             let ahead = next.wrapping_add(index / per_group * p.b_group + index % per_group * p.terms * LINE);
             // SAFETY: rows row..row + count are within A and C.
             unsafe {

@@ -11,6 +11,7 @@ use crate::simd::{Job, Lanes};
 use crate::spectral::Side;
 use crate::through::{Finished, Sink, Source};
 use crate::{Conv1d, Isa, Method, sizes};
+use core::ops::Range;
 
 pub use crate::blocked_pool::{affine, average, average_grad, max, max_grad, mean, mean_grad};
 pub use crate::through::{Finish, Gate};
@@ -200,6 +201,28 @@ impl FusedConv {
             Form::Spectral(form) => form.run(batch, from, bias, to, parallel),
         }
     }
+}
+
+/// Where a convolution runs directly: the samples `time` of one example's y ← finish(conv(x) + bias), the bytes that [`FusedConv::run`] gives them; the
+/// others are left. False, and nothing is done, for one that runs by FFT, which computes a frame as a whole.
+///
+/// # Panics
+/// If a slice does not hold one example, or `time` is not within the output.
+pub fn run_within(conv: &FusedConv, x: &[f32], bias: Option<&[f32]>, mut finish: Finish<'_>, y: &mut [f32], time: Range<usize>) -> bool {
+    let (form, geometry) = (&conv.form, &conv.conv);
+    let Form::Direct(form) = form else { return false };
+    assert!(x.len() == size(conv.isa, geometry.c_in, geometry.len_in), "the input does not hold one example");
+    assert!(
+        y.len() == size(conv.isa, geometry.c_out, geometry.len_out()) && finish.fits(geometry.c_out, y.len(), conv.isa.width()),
+        "the output does not hold one example of its channels"
+    );
+    assert!(bias.is_none_or(|b| b.len() == geometry.c_out), "bias does not fit the geometry");
+    assert!(time.start <= time.end && time.end <= geometry.len_out(), "the samples are not within the output");
+    if !time.is_empty() {
+        let (from, to) = (Source::Blocked(x, Gate::Open, None), Sink::Blocked(Finished::new(y, &mut finish)));
+        form.run_within(1, from, bias, to, time, false);
+    }
+    true
 }
 
 /// g ← gate(g), blocked.

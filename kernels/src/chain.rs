@@ -169,6 +169,8 @@ impl Job for Between<'_> {
         let mut frames = scratch::lend((2 * n + len) * w);
         let frame = frames.as_mut_ptr();
         let own = Shared::new(frame.wrapping_add(2 * n * w));
+        // The same frame of the next example, or of the one example the next frame.
+        let ahead = (if self.batch > 1 { tiles } else { 1 }) * groups * 2 * w;
         for group in self.groups {
             let bias = lane_values(self.bias, group, w);
             let affine = self.finished.affine_lanes(group, w);
@@ -185,13 +187,14 @@ impl Job for Between<'_> {
                     let bins = |tile: usize| self.bins.get().add(((example * tiles + tile) * groups + group) * 2 * w);
                     for tile in 0..tiles {
                         let span = output.span(tile);
-                        let rows = fft.inverse::<V>(bins(tile), self.stride, frame, frame.add(n * w));
+                        let rows = fft.inverse::<V>(bins(tile), self.stride, ahead, frame, frame.add(n * w));
                         to.store::<V>(rows.add(span.row * w), 1, &bias, span.start, span.count);
                     }
                     let x = core::slice::from_raw_parts(y.get(), len * w);
                     let from = SourceAt::Blocked(x, self.gate.at(example, groups * len * w, group * len * w, w), scale);
                     for tile in 0..tiles {
-                        input.analyse::<V>(fft, &from, tile, frame, bins(tile), self.stride);
+                        // These have just been read.
+                        input.analyse::<V>(fft, &from, tile, frame, bins(tile), self.stride, 0);
                     }
                 }
             }

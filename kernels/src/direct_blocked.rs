@@ -5,26 +5,32 @@ use crate::direct::{CHAIN, Direct, MAX_ROWS, Operands, RUN, panel, stepped};
 use crate::scratch::{self, Shared, each};
 use crate::simd::{Isa, Job, Lanes, MAX_WIDTH};
 use crate::through::{Gate, Sink, SinkAt, Source, SourceAt};
+use core::ops::Range;
 
 impl Direct {
     /// y = conv(x) + bias on blocked activations.
     pub(crate) fn run(&self, examples: usize, x: Source<'_>, bias: Option<&[f32]>, y: Sink<'_>, parallel: bool) {
+        self.run_within(examples, x, bias, y, 0..self.conv.len_out(), parallel);
+    }
+
+    /// The same for some samples of y alone, one at least.
+    pub(crate) fn run_within(&self, examples: usize, x: Source<'_>, bias: Option<&[f32]>, y: Sink<'_>, time: Range<usize>, parallel: bool) {
         let (conv, w) = (&self.conv, self.isa.width());
         let (groups_in, groups) = (conv.c_in.div_ceil(w), conv.c_out.div_ceil(w));
-        // Rows of a group with its padding, and those that the last block reads in vain.
-        let padded = conv.len_in + conv.pad_left + conv.pad_right + MAX_ROWS * conv.stride;
+        // Rows of a group, with its padding, that these samples need, and those that the last block reads in vain.
+        let padded = (time.len() - 1) * conv.stride + conv.span() + MAX_ROWS * conv.stride;
         let panels = groups.div_ceil(2);
         let at_once = if parallel { examples } else { 1 };
         let mut buffer = scratch::lend(at_once * groups_in * padded * w);
         let buffer = Shared::new(buffer.as_mut_ptr());
         let wanted = if parallel { (4 * crate::parallel::current_num_threads()).div_ceil(at_once * panels) } else { 1 };
-        let segment = conv.len_out().div_ceil(wanted).min(192).next_multiple_of(48);
-        let segments = conv.len_out().div_ceil(segment);
+        let segment = time.len().div_ceil(wanted).min(192).next_multiple_of(48);
+        let segments = time.len().div_ceil(segment);
         for first in (0..examples).step_by(at_once) {
             each(at_once * groups_in, parallel, |task| {
                 let from = x.at(first + task / groups_in, task % groups_in, w, conv.c_in, conv.len_in, x.scale_lanes(task % groups_in, w));
                 let to = Shared::new(buffer.get().wrapping_add(task * padded * w));
-                self.isa.dispatch(Pad { from, to, left: conv.pad_left, len: conv.len_in, rows: padded });
+                self.isa.dispatch(Pad { from, to, first: time.start * conv.stride, left: conv.pad_left, len: conv.len_in, rows: padded });
             });
             each(at_once * panels * segments, parallel, |task| {
                 let (n, rest) = (task / (panels * segments), task % (panels * segments));
@@ -32,22 +38,24 @@ impl Direct {
                 let to = |g: usize| y.at(first + n, g, w, conv.c_out, conv.len_out(), y.affine_lanes(g, w));
                 self.isa.dispatch(Stretch {
                     form: self,
-                    x: Shared::new(buffer.get().wrapping_add(n * groups_in * padded * w)),
+                    x: Shared::new(buffer.get().wrapping_add((n * groups_in * padded + start * conv.stride) * w)),
                     padded,
                     bias,
                     to: [to(group), to((group + 1).min(groups - 1))],
                     group,
-                    time: start..conv.len_out().min(start + segment),
+                    time: time.start + start..time.end.min(time.start + start + segment),
                 });
             });
         }
     }
 }
 
-/// One group of one example with zeros around it.
+/// Some rows of one group of one example with zeros around it.
 struct Pad<'a> {
     from: SourceAt<'a>,
     to: Shared,
+    /// The first row, counted from the first of the zeros before the signal.
+    first: usize,
     left: usize,
     len: usize,
     rows: usize,
@@ -58,11 +66,15 @@ impl Job for Pad<'_> {
     #[inline(always)]
     unsafe fn run<V: Lanes>(self) {
         let (to, w) = (self.to.get(), V::WIDTH);
+        // Rows of zeros before the samples, the first sample, and how many there are.
+        let before = self.left.saturating_sub(self.first).min(self.rows);
+        let start = self.first.saturating_sub(self.left).min(self.len);
+        let count = (self.len - start).min(self.rows - before);
         // SAFETY: the rows are this task's own.
         unsafe {
-            crate::rows::clear::<V>(to, 0..self.left);
-            self.from.load::<V>(0, self.len, to.add(self.left * w));
-            crate::rows::clear::<V>(to, self.left + self.len..self.rows);
+            crate::rows::clear::<V>(to, 0..before);
+            self.from.load::<V>(start, count, to.add(before * w));
+            crate::rows::clear::<V>(to, before + count..self.rows);
         }
     }
 }
@@ -70,6 +82,7 @@ impl Job for Pad<'_> {
 /// Up to two registers of output channels over a segment of time of one example.
 struct Stretch<'a> {
     form: &'a Direct,
+    /// Where the rows of its first sample lie.
     x: Shared,
     padded: usize,
     bias: Option<&'a [f32]>,
@@ -115,7 +128,7 @@ impl Job for Stretch<'_> {
                             c_step: registers * w,
                         };
                         let b = self.form.weights.as_ptr().add(first * conv.kernel * groups * w + (self.group + g) * w);
-                        let a = self.x.get().add((first / w * self.padded + (self.time.start + r) * conv.stride) * w + first % w);
+                        let a = self.x.get().add((first / w * self.padded + r * conv.stride) * w + first % w);
                         stepped::<V>(&walk, step, conv.stride, w, a, b, sums.add((r * registers + g) * w));
                     }
                 }
@@ -164,7 +177,7 @@ impl DirectGradient {
             for group in 0..groups_in {
                 let from = source.at(n, group, w, conv.c_in, conv.len_in, source.scale_lanes(group, w));
                 let to = Shared::new(buffer.get().wrapping_add(group * padded * w));
-                self.isa.dispatch(Pad { from, to, left: conv.pad_left, len: conv.len_in, rows: padded });
+                self.isa.dispatch(Pad { from, to, first: 0, left: conv.pad_left, len: conv.len_in, rows: padded });
             }
             let gy = &gy[n * groups_out * conv.len_out() * w..][..groups_out * conv.len_out() * w];
             self.isa.dispatch(TapSums { conv, x: buffer, padded, gy, sums: &mut *sums });

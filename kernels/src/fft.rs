@@ -103,12 +103,13 @@ impl Fft {
     }
 
     /// Transforms the frame at `frame` (destroyed, as is `other` of the same size); bin f of 2·X goes to `out + f·bin_stride` as
-    /// \[WIDTH re | WIDTH im\].
+    /// \[WIDTH re | WIDTH im\]. Where the next transform's bins lie `ahead` further they are asked for meanwhile: each is in a cache line, mostly in a
+    /// page, of its own, so the processor does not see them coming.
     ///
     /// # Safety
     /// V's instruction set is available; both frames hold N registers; every bin is writable; `bin_stride` ≥ 2·WIDTH.
     #[inline(always)]
-    pub unsafe fn forward<V: Lanes>(&self, frame: *mut f32, other: *mut f32, out: *mut f32, bin_stride: usize) {
+    pub unsafe fn forward<V: Lanes>(&self, frame: *mut f32, other: *mut f32, out: *mut f32, bin_stride: usize, ahead: usize) {
         // SAFETY: the caller's contract; all indices below stay in 0..M within a frame and 0..=M among the bins.
         unsafe {
             let z = self.passes::<V, false>(frame, other);
@@ -122,6 +123,10 @@ impl Fft {
             V::splat(0.0).store(bin(m).add(w));
             for f in 1..=m / 2 {
                 let g = m - f;
+                if ahead > 0 {
+                    V::prefetch_to_write(bin(f).wrapping_add(ahead));
+                    V::prefetch_to_write(bin(g).wrapping_add(ahead));
+                }
                 let (a, b) = (Complex::<V>::load(z.add(f * 2 * w), w), Complex::<V>::load(z.add(g * 2 * w), w));
                 let [c, s] = self.untangle[f];
                 let (c, s) = (V::splat(c), V::splat(s));
@@ -146,12 +151,12 @@ impl Fft {
         }
     }
 
-    /// The inverse of [`Fft::forward`] up to the factor: bins Y → a frame of N·y, left in `frame` or `other`; returns which.
+    /// The inverse of [`Fft::forward`] up to the factor: bins Y → a frame of N·y, left in `frame` or `other`; returns which. `ahead` as there.
     ///
     /// # Safety
     /// V's instruction set is available; both frames hold N registers; every bin is readable.
     #[inline(always)]
-    pub unsafe fn inverse<V: Lanes>(&self, bins: *const f32, bin_stride: usize, frame: *mut f32, other: *mut f32) -> *mut f32 {
+    pub unsafe fn inverse<V: Lanes>(&self, bins: *const f32, bin_stride: usize, ahead: usize, frame: *mut f32, other: *mut f32) -> *mut f32 {
         // SAFETY: the caller's contract; indices as in `forward`.
         unsafe {
             let (w, m) = (V::WIDTH, self.half);
@@ -162,6 +167,10 @@ impl Fft {
             for f in 1..=m / 2 {
                 let g = m - f;
                 let (a, b) = (bin(f), bin(g));
+                if ahead > 0 {
+                    V::prefetch(bins.wrapping_add(f * bin_stride + ahead));
+                    V::prefetch(bins.wrapping_add(g * bin_stride + ahead));
+                }
                 let [c, s] = self.untangle[f];
                 let (c, s) = (V::splat(c), V::splat(s));
                 let (even_re, even_im) = (a.re.add(b.re), a.im.sub(b.im));
@@ -423,7 +432,7 @@ mod tests {
             // SAFETY: the buffers hold n rows, and bins·2 registers.
             unsafe {
                 std::ptr::copy_nonoverlapping(x.as_ptr(), a.as_mut_ptr(), x.len());
-                fft.forward::<V>(a.as_mut_ptr(), b.as_mut_ptr(), bins.as_mut_ptr(), 2 * w);
+                fft.forward::<V>(a.as_mut_ptr(), b.as_mut_ptr(), bins.as_mut_ptr(), 2 * w, 2 * w);
                 for f in 0..fft.bins() {
                     for lane in [0, w - 1] {
                         let term = |t: usize| (f64::from(x[t * w + lane]), TAU * ((f * t) % n) as f64 / n as f64);
@@ -433,7 +442,7 @@ mod tests {
                         spectrum_error = spectrum_error.max((f64::from(*at) - re).abs()).max((f64::from(*at.add(w)) - im).abs());
                     }
                 }
-                let back = fft.inverse::<V>(bins.as_ptr(), 2 * w, a.as_mut_ptr(), b.as_mut_ptr());
+                let back = fft.inverse::<V>(bins.as_ptr(), 2 * w, 2 * w, a.as_mut_ptr(), b.as_mut_ptr());
                 for (i, x) in x.iter().enumerate() {
                     error = error.max(f64::from((*back.add(i) / (2 * n) as f32 - x).abs()));
                 }

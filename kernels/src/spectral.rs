@@ -228,11 +228,12 @@ impl<'a> Framed<'a> {
         if self.output { frame.output } else { frame.input }
     }
 
-    /// One tile of one register of channels: samples → bins.
+    /// One tile of one register of channels: samples → bins; the next ones lie `ahead` further ([`Fft::forward`]).
     ///
     /// # Safety
     /// V's instruction set is available; `from` holds the tile's samples, `frame` 2 · N registers, and the bins are writable.
     #[inline(always)]
+    #[allow(clippy::too_many_arguments)]
     pub(crate) unsafe fn analyse<V: Lanes>(
         &self,
         fft: &Fft,
@@ -241,6 +242,7 @@ impl<'a> Framed<'a> {
         frame: *mut f32,
         to: *mut f32,
         stride: usize,
+        ahead: usize,
     ) {
         let (n, w, span) = (fft.len(), V::WIDTH, self.span(tile));
         // SAFETY: the span lies within the channels of x and within the frame's n rows; the rest is the caller's contract.
@@ -248,7 +250,7 @@ impl<'a> Framed<'a> {
             clear::<V>(frame, 0..span.row);
             clear::<V>(frame, span.row + span.count..n);
             from.load::<V>(span.start, span.count, frame.add(span.row * w));
-            fft.forward::<V>(frame, frame.add(n * w), to, stride);
+            fft.forward::<V>(frame, frame.add(n * w), to, stride, ahead);
         }
     }
 }
@@ -277,7 +279,10 @@ impl Job for Analyse<'_> {
                 for tile in 0..tiles {
                     let at = ((example * tiles + tile) * groups + group) * 2 * w;
                     // SAFETY: the bins of this row and group are this task's own.
-                    unsafe { side.analyse::<V>(self.fft, &from, tile, frames.as_mut_ptr(), self.to.get().add(at), self.stride) };
+                    unsafe {
+                        let to = self.to.get().add(at);
+                        side.analyse::<V>(self.fft, &from, tile, frames.as_mut_ptr(), to, self.stride, groups * 2 * w);
+                    }
                 }
             }
         }
@@ -315,7 +320,8 @@ impl Job for Synthesise<'_> {
                     let (span, at) = (side.span(tile), (row * self.layout.len() + index) * 2 * w);
                     // SAFETY: the bins are this task's own, as are the samples that the span and the channels name.
                     unsafe {
-                        let rows = self.fft.inverse::<V>(self.from.get().add(at), self.stride, frame, frame.add(n * w));
+                        let (from, ahead) = (self.from.get().add(at), self.layout.len() * 2 * w);
+                        let rows = self.fft.inverse::<V>(from, self.stride, ahead, frame, frame.add(n * w));
                         to.store::<V>(rows.add(span.row * w), 1, &bias, span.start, span.count);
                     }
                 }
@@ -392,7 +398,7 @@ impl Job for Prepare<'_> {
                 V::load(at).mul(scale).store(at);
             }
             let to = self.to.get().add(self.group * self.fft.bins() * stride + self.row * 2 * w);
-            self.fft.forward::<V>(frame, frame.add(n * w), to, stride);
+            self.fft.forward::<V>(frame, frame.add(n * w), to, stride, 2 * w);
         }
     }
 }

@@ -231,7 +231,7 @@ impl Job for Taps<'_> {
         let frame = frames.as_mut_ptr();
         // SAFETY: the bins are readable; channels name kernel weights of gw each, this task's own; rows are below n.
         unsafe {
-            let rows = self.fft.inverse::<V>(self.from.get(), self.stride, frame, frame.add(n * w));
+            let rows = self.fft.inverse::<V>(self.from.get(), self.stride, 2 * w, frame, frame.add(n * w));
             let scale = V::splat(0.25 / n as f32);
             for j in 0..taps {
                 let at = rows.add(row(j) * w);

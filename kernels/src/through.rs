@@ -264,12 +264,17 @@ impl<'a> Finished<'a> {
         }
     }
 
-    /// Finishes `count` rows of `from` plus `bias`, `row_step` elements apart, at element `at` and on.
+    /// Whether anything of v itself is kept.
+    fn keeps(&self) -> bool {
+        self.raw.is_some() || self.keep.is_some() || self.signs.is_some()
+    }
+
+    /// Finishes `count` rows of `from` plus `bias`, `row_step` elements apart, at element `at` and on; `KEEPS` as [`Finished::keeps`] says.
     ///
     /// # Safety
     /// V's instruction set is available, the rows are readable, and every slice holds the elements, written by this task alone.
     #[inline(always)]
-    unsafe fn put<V: Lanes, const AFFINE: bool>(
+    unsafe fn put<V: Lanes, const AFFINE: bool, const KEEPS: bool>(
         &self,
         affine: &([f32; MAX_WIDTH], [f32; MAX_WIDTH]),
         bias: &[f32; MAX_WIDTH],
@@ -285,16 +290,16 @@ impl<'a> Finished<'a> {
             for t in 0..count {
                 let at = at + t * V::WIDTH;
                 let mut v = V::load(from.add(t * row_step)).add(bias);
-                if let Some(raw) = self.raw {
+                if let Some(raw) = self.raw.filter(|_| KEEPS) {
                     v.store(raw.get().add(at));
                 }
                 if AFFINE {
                     v = scale.mul(v).add(shift);
                 }
-                if let Some(keep) = self.keep {
+                if let Some(keep) = self.keep.filter(|_| KEEPS) {
                     v.store(keep.get().add(at));
                 }
-                if let Some(signs) = self.signs {
+                if let Some(signs) = self.signs.filter(|_| KEEPS) {
                     *signs.get().add(at / V::WIDTH) = v.positive_bits();
                 }
                 if self.relu {
@@ -351,8 +356,15 @@ impl SinkAt<'_> {
                     }
                     store_rows::<V>(from, y.get().add(start), *channels, count, |t| t * row_step);
                 }
-                SinkAt::Blocked(to, None) => to.put::<V, false>(&zeros, bias, from, row_step * w, start * w, count),
-                SinkAt::Blocked(to, Some(affine)) => to.put::<V, true>(affine, bias, from, row_step * w, start * w, count),
+                SinkAt::Blocked(to, affine) => {
+                    let (step, at, none) = (row_step * w, start * w, &zeros);
+                    match (affine, to.keeps()) {
+                        (None, false) => to.put::<V, false, false>(none, bias, from, step, at, count),
+                        (None, true) => to.put::<V, false, true>(none, bias, from, step, at, count),
+                        (Some(affine), false) => to.put::<V, true, false>(affine, bias, from, step, at, count),
+                        (Some(affine), true) => to.put::<V, true, true>(affine, bias, from, step, at, count),
+                    }
+                }
             }
         }
     }

@@ -62,6 +62,41 @@ fn forms(conv: &Conv1d) -> Vec<Option<Method>> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn some_samples_of_a_direct_convolution_are_those_of_all(
+        conv in geometry(), seed in any::<u64>(), (from, to) in (0.0..1.0f64, 0.0..1.0f64), relu in any::<bool>(),
+    ) {
+        prop_assume!(conv.len_out() > 0);
+        let (x, w, b) = (values(seed, conv.input_size()), values(seed + 1, conv.weight_size()), values(seed + 2, conv.c_out));
+        let (scale, shift, add) = (values(seed + 3, conv.c_out), values(seed + 4, conv.c_out), values(seed + 5, conv.output_size()));
+        let len = conv.len_out();
+        let at = |share: f64| (share * (len + 1) as f64) as usize;
+        let time = at(from.min(to))..at(from.max(to));
+        for isa in isas() {
+            let width = isa.width();
+            let (x, add) = (packed(isa, conv.c_in, conv.len_in, &x), packed(isa, conv.c_out, len, &add));
+            let finish = || Finish { affine: Some((&scale, &shift)), relu, add: Some(&add), ..Finish::default() };
+            let mut all = vec![f32::NAN; add.len()];
+            let direct = FusedConv::forward(conv, &w, isa, Some(Method::Direct));
+            direct.run(1, &x, (Gate::Open, None), Some(&b), finish(), &mut all, false);
+            let mut some = vec![f32::NAN; add.len()];
+            prop_assert!(blocked::run_within(&direct, &x, Some(&b), finish(), &mut some, time.clone()));
+            for (at, (found, wanted)) in some.iter().zip(&all).enumerate() {
+                let within = time.contains(&(at / width % len));
+                prop_assert!(if within { found.to_bits() == wanted.to_bits() } else { found.is_nan() }, "{isa}, element {at} of {time:?}");
+            }
+        }
+        if let Some(tiling) = Tiling::new(&conv, 105) {
+            let spectral = FusedConv::forward(conv, &w, Isa::Portable, Some(Method::Spectral(tiling)));
+            let (x, mut y) = (packed(Isa::Portable, conv.c_in, conv.len_in, &x), vec![0.0; blocked::size(Isa::Portable, conv.c_out, len)]);
+            prop_assert!(!blocked::run_within(&spectral, &x, None, Finish::default(), &mut y, 0..len));
+        }
+    }
+}
+
+proptest! {
     #![proptest_config(ProptestConfig::with_cases(32))]
 
     #[test]

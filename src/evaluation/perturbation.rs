@@ -10,6 +10,7 @@ use crate::tape::{Network, Tensor, from_vec};
 use crate::{Error, Result};
 use ndarray::{Array2, ArrayView2, ArrayView3, Axis};
 use rayon::prelude::*;
+use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// How ECGs are perturbed. The defaults are the study's.
@@ -40,6 +41,33 @@ pub trait Predictor: Sync {
     /// # Errors
     /// If the batch does not fit.
     fn predict_batch(&self, x: Tensor<f32>) -> Result<Vec<f32>>;
+
+    /// Predictions of one ECG (C, L) as its points change: for each k of `rows` after the first k of the `changes`, each a place (row-major) and the
+    /// value that it takes. They are those of [`Predictor::predict_batch`] on the changed ECGs, which is what this does unless there is a shorter way.
+    ///
+    /// # Errors
+    /// If the ECG does not fit.
+    fn predict_changes(&self, x: ArrayView2<'_, f32>, changes: &[(usize, f32)], rows: Range<usize>) -> Result<Vec<f32>> {
+        self.predict_batch(changed(x, changes, rows))
+    }
+}
+
+/// The ECGs of [`Predictor::predict_changes`], each as a whole.
+fn changed(x: ArrayView2<'_, f32>, changes: &[(usize, f32)], rows: Range<usize>) -> Tensor<f32> {
+    let start: Vec<f32> = x.iter().copied().collect();
+    let mut inputs = vec![0.0; rows.len() * start.len()];
+    inputs.par_chunks_mut((PIECE * start.len()).max(1)).enumerate().for_each(|(piece, inputs)| {
+        let (mut now, mut taken) = (start.clone(), 0);
+        for (row, input) in inputs.chunks_exact_mut(start.len()).enumerate() {
+            let wanted = rows.start + piece * PIECE + row;
+            for (place, value) in &changes[taken..wanted] {
+                now[*place] = *value;
+            }
+            taken = wanted;
+            input.copy_from_slice(&now);
+        }
+    });
+    from_vec(&[rows.len(), x.nrows(), x.ncols()], inputs)
 }
 
 impl Predictor for Network<f32> {
@@ -50,6 +78,16 @@ impl Predictor for Network<f32> {
             return Err(Error::Program(format!("the network gives shape {:?}, perturbation needs ({count}, 1)", output.shape())));
         }
         Ok(output.iter().copied().collect())
+    }
+
+    fn predict_changes(&self, x: ArrayView2<'_, f32>, changes: &[(usize, f32)], rows: Range<usize>) -> Result<Vec<f32>> {
+        let (ecg, count) = (x.as_standard_layout(), rows.len());
+        let values = ecg.as_slice().unwrap_or(&[]);
+        match self.predict_changes_planned(&[x.nrows(), x.ncols()], values, changes, rows.clone())? {
+            Some(outputs) if outputs.len() == count => Ok(outputs),
+            // One that has several outputs is refused there.
+            _ => self.predict_batch(changed(x, changes, rows)),
+        }
     }
 }
 
@@ -160,27 +198,20 @@ fn one(
 ) -> Result<Vec<Vec<f32>>> {
     let noise = noise(x.iter(), id, settings);
     let batch = (settings.memory / (x.len() * size_of::<f32>() * rayon::current_num_threads()).max(1)).clamp(1, BATCH);
-    let start: Vec<f32> = x.iter().copied().collect();
     let curve = |(index, map): (usize, &ArrayView2<'_, f32>)| -> Result<Vec<f32>> {
-        let steps: Vec<(usize, f64)> = order(map.iter(), settings.iterations)?.into_iter().zip(noise.iter().copied()).collect();
+        let places = order(map.iter(), settings.iterations)?;
+        let change = |(place, draw): (usize, &f64)| (place, (f64::from(x[(place / x.ncols(), place % x.ncols())]) + draw) as f32);
+        let changes: Vec<(usize, f32)> = places.into_iter().zip(&noise).map(change).collect();
         // The ECG itself runs once, with the first map's inputs.
-        let itself = usize::from(index == 0);
-        let count = itself + steps.len();
-        let mut curve = Vec::with_capacity(count + 1);
-        for first in (0..count).step_by(batch) {
-            let mut inputs = vec![0.0; batch.min(count - first) * start.len()];
-            inputs.par_chunks_mut(PIECE * start.len()).enumerate().for_each(|(piece, inputs)| {
-                let (mut now, mut taken) = (start.clone(), 0);
-                for (row, input) in inputs.chunks_exact_mut(start.len()).enumerate() {
-                    let wanted = first + piece * PIECE + row + 1 - itself;
-                    for (place, draw) in &steps[taken..wanted] {
-                        now[*place] = (f64::from(now[*place]) + draw) as f32;
-                    }
-                    taken = wanted;
-                    input.copy_from_slice(&now);
-                }
-            });
-            curve.extend(run(predictor, inputs, x)?);
+        let first = usize::from(index > 0);
+        let mut curve = Vec::with_capacity(changes.len() + 1);
+        for row in (first..=changes.len()).step_by(batch) {
+            let rows = row..(row + batch).min(changes.len() + 1);
+            let (count, predictions) = (rows.len(), predictor.predict_changes(x, &changes, rows)?);
+            if predictions.len() != count {
+                return Err(Error::shape("the predictions", count, predictions.len()));
+            }
+            curve.extend(predictions);
         }
         Ok(curve)
     };
@@ -189,13 +220,4 @@ fn one(
         others.iter_mut().for_each(|curve| curve.insert(0, first[0]));
     }
     Ok(curves)
-}
-
-fn run(predictor: &dyn Predictor, inputs: Vec<f32>, x: ArrayView2<'_, f32>) -> Result<Vec<f32>> {
-    let count = inputs.len() / x.len();
-    let predictions = predictor.predict_batch(from_vec(&[count, x.nrows(), x.ncols()], inputs))?;
-    if predictions.len() != count {
-        return Err(Error::shape("the predictions", count, predictions.len()));
-    }
-    Ok(predictions)
 }

@@ -2,6 +2,8 @@
 
 use super::pool::Pools;
 use super::schedule::{Back, Forward, Schedule};
+#[cfg(feature = "std")]
+use super::stem::Stem;
 use super::steps::{ConvStep, Layout, Step, StepOp, Steps};
 #[cfg(not(feature = "std"))]
 use crate::plain::*;
@@ -15,6 +17,9 @@ use core::any::Any;
 pub(crate) struct Plan {
     pub(super) steps: Steps,
     pub(super) forward: Schedule<Forward>,
+    /// The part of it that can be brought up to date where the input changed.
+    #[cfg(feature = "std")]
+    pub(super) stem: Option<Stem>,
     /// The way back to the input; why there is none, in words.
     pub(super) back: Result<Schedule<Back>, String>,
     pub(super) pools: Pools,
@@ -88,7 +93,15 @@ impl Plan {
             Some(why) => Err(why),
             None => Ok(Schedule::back(&steps, None)),
         };
-        Ok(Plan { forward: Schedule::forward(&steps), steps, back, pools: Pools::default() })
+        let forward = Schedule::forward(&steps);
+        Ok(Plan {
+            #[cfg(feature = "std")]
+            stem: Stem::of(&steps, &forward),
+            forward,
+            steps,
+            back,
+            pools: Pools::default(),
+        })
     }
 }
 

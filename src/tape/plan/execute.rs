@@ -103,9 +103,9 @@ impl ConvStep {
     }
 }
 
-/// How a chunk runs forward.
-#[derive(Clone, Copy)]
-struct Manner {
+/// How a chunk runs forward: as it stands, on one thread, keeping nothing.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Manner {
     keep: Option<Keep>,
     watch: Option<usize>,
     parallel: bool,
@@ -119,7 +119,7 @@ impl Plan {
     }
 
     /// Examples of a chunk, and whether the work of one chunk is split over threads: that of a lone example.
-    fn chunking(&self, batch: usize) -> (usize, bool) {
+    pub(super) fn chunking(&self, batch: usize) -> (usize, bool) {
         let threads = cardiograd_kernels::parallel::current_num_threads();
         let largest = (0..self.steps.layouts.len()).map(|slot| self.steps.size(slot)).max().unwrap_or(1);
         let most = (ELEMENTS / largest.max(1)).clamp(1, CHUNK);
@@ -154,22 +154,35 @@ impl Plan {
         let schedule = &self.forward;
         let mut places: Vec<Buffer> = schedule.places.iter().map(|size| pool.take(batch * size)).collect();
         self.steps.pack(self.steps.input, x, places[schedule.entry].as_mut_slice());
-        for stage in &schedule.stages {
-            match stage {
-                Forward::Step { step, x, add, y } => {
-                    self.keep_pooled(*step, batch, &places[*x], &mut kept, manner, &mut pool);
-                    let mut to = core::mem::take(&mut places[*y]);
-                    self.step(*step, batch, &places[*x], add.map(|add| &places[add]), &mut to, &mut kept, manner, &mut pool);
-                    places[*y] = to;
-                }
-                Forward::Chain { steps, x, routes } => self.chain(steps, batch, (*x, routes), &mut places, &mut kept, manner, &mut pool),
-            }
-        }
+        self.stages(&schedule.stages, batch, &mut places, &mut kept, manner, &mut pool);
         if let Some(exit) = schedule.exit {
             self.steps.unpack(self.steps.output, batch, &places[exit].as_slice()[..batch * self.steps.size(self.steps.output)], output);
         }
         pool.extend(places);
         kept
+    }
+
+    /// Carries out stages of the way forward.
+    pub(super) fn stages(
+        &self,
+        stages: &[Forward],
+        batch: usize,
+        places: &mut [Buffer],
+        kept: &mut Kept,
+        manner: Manner,
+        pool: &mut Pool<'_>,
+    ) {
+        for stage in stages {
+            match stage {
+                Forward::Step { step, x, add, y } => {
+                    self.keep_pooled(*step, batch, &places[*x], kept, manner, pool);
+                    let mut to = core::mem::take(&mut places[*y]);
+                    self.step(*step, batch, &places[*x], add.map(|add| &places[add]), &mut to, kept, manner, pool);
+                    places[*y] = to;
+                }
+                Forward::Chain { steps, x, routes } => self.chain(steps, batch, (*x, routes), places, kept, manner, pool),
+            }
+        }
     }
 
     /// Keeps what a max-pooling reads, if a run keeps anything. From the pool, as it goes back there: a copy of its own would be one buffer more at each run.

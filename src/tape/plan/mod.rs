@@ -14,6 +14,8 @@ mod execute;
 mod needs;
 mod pool;
 mod schedule;
+#[cfg(feature = "std")]
+mod stem;
 mod step;
 mod steps;
 mod training;
