@@ -156,7 +156,14 @@ impl Fft {
     /// # Safety
     /// V's instruction set is available; both frames hold N registers; every bin is readable.
     #[inline(always)]
-    pub unsafe fn inverse<V: Lanes>(&self, bins: *const f32, bin_stride: usize, ahead: usize, frame: *mut f32, other: *mut f32) -> *mut f32 {
+    pub unsafe fn inverse<V: Lanes>(
+        &self,
+        bins: *const f32,
+        bin_stride: usize,
+        ahead: usize,
+        frame: *mut f32,
+        other: *mut f32,
+    ) -> *mut f32 {
         // SAFETY: the caller's contract; indices as in `forward`.
         unsafe {
             let (w, m) = (V::WIDTH, self.half);
