@@ -190,7 +190,7 @@ impl Plan {
         }
         self.stages(rest, rows.len(), &mut places, &mut Kept::default(), Manner::default(), &mut pool);
         if let Some(exit) = schedule.exit {
-            steps.unpack(steps.output, rows.len(), places[exit].as_slice(), output);
+            steps.unpack(steps.output, rows.len(), &places[exit].as_slice()[..rows.len() * steps.size(steps.output)], output);
         }
         pool.extend(places.into_iter().chain(current.values.into_iter().filter(|buffer| !buffer.is_empty())));
     }
