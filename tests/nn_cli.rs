@@ -149,6 +149,22 @@ fn bad_requests_are_one_line_and_leave_nothing() {
 }
 
 #[test]
+fn the_course_of_a_training_is_chosen() {
+    let temporary = tempfile::tempdir().unwrap();
+    let folder = temporary.path();
+    dataset(&folder.join("data"), 40);
+    let train = "train data --target pr --input median --arch standardconv --preset quick --epochs 1 --batch 7 --lr 0.001 -o m.cgm";
+    let said = stdout(folder, &format!("{train} --schedule plateau --standardise no"));
+    assert!(said.contains("1 epochs in batches of 7"), "{said}");
+    let card = stdout(folder, "inspect m.cgm");
+    let wanted = "1 epochs of batches of 7, learning rate 0.001 (× 0.5 after more than 10 epochs without an improvement of 0.0001 (relative)), raw values";
+    assert!(card.contains(wanted), "{card}");
+    let message = refusal(folder, &format!("{train} --schedule cosine"), 2);
+    assert!(message.contains("cosine") && message.contains("constant, plateau or one_cycle"), "{message}");
+    assert!(refusal(folder, &format!("{train} --standardise perhaps"), 2).contains("perhaps"));
+}
+
+#[test]
 fn shipped_models_have_names_and_cards() {
     let temporary = tempfile::tempdir().unwrap();
     let folder = temporary.path();

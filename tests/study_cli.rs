@@ -185,7 +185,7 @@ fn the_full_preset_goes_on_after_a_kill() {
     let folder = temporary.path();
     let source = std::env::var("CARDIOGRAD_PULSE2PULSE").map_or(String::new(), |wheel| format!("--source pulse2pulse --generator {wheel}"));
     let study = format!(
-        "study --preset full {source} --ecgs 60 --epochs 1 --arch standardconv --method random,saliency --heatmap-ecgs 2 --perturb-ecgs 3 --iterations 20"
+        "study --preset full {source} --ecgs 60 --epochs 1 --batch 8 --schedule constant --arch standardconv --method random,saliency --heatmap-ecgs 2 --perturb-ecgs 3 --iterations 20"
     );
     let mut running = command(folder, &format!("{study} -o out")).stdout(Stdio::null()).spawn().unwrap();
     let begun = std::time::Instant::now();
@@ -199,6 +199,8 @@ fn the_full_preset_goes_on_after_a_kill() {
     let stored: serde_json::Value = serde_json::from_slice(&std::fs::read(folder.join("out/study.json")).unwrap()).unwrap();
     assert_eq!(stored["settings"]["preset"], "full");
     assert_eq!(stored["settings"]["training"]["standardise"], false);
+    let report = std::fs::read_to_string(folder.join("out/report.html")).unwrap();
+    assert!(report.contains("--epochs 1 --batch 8 --schedule constant --method"), "the report does not say how it was made");
     assert_eq!(stored["settings"]["targets"].as_array().unwrap().len(), 7);
     let said: Vec<String> = std::fs::read_to_string(folder.join("out/metrics.csv")).unwrap().lines().map(str::to_owned).collect();
     assert_eq!(said.len(), 1 + 7 * 3);

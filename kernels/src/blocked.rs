@@ -4,11 +4,11 @@
 //! that of the instruction set ([`Isa::width`]). Every operation treats examples independently.
 
 use crate::conv1d::Form;
+use crate::geometry::Side;
 use crate::mirror::{mirror, mirrors};
 use crate::rows::{channels, load_rows, store_rows};
 use crate::scratch::Shared;
 use crate::simd::{Job, Lanes};
-use crate::spectral::Side;
 use crate::through::{Finished, Sink, Source};
 use crate::{Conv1d, Isa, Method, sizes};
 use core::ops::Range;

@@ -4,11 +4,10 @@
 //! a zero-padded copy of the channel-major input, the weights are packed by panels of output channels. The weight gradient is the same product
 //! with rows (i, j) and the sum over time. Every element is the same sum of chains of fused additions wherever its block begins, so blocks of rows do not show in the bytes.
 
-use crate::Conv1d;
+use crate::geometry::{Conv1d, MAX_ROWS, Side};
 use crate::rows::{Channels, channels, load_rows, store_rows};
 use crate::scratch::{self, Buffer, Shared, each};
 use crate::simd::{Isa, Job, Lanes, MAX_WIDTH};
-use crate::spectral::Side;
 
 /// Elements of transposed gradient that a block works on: half of a 32 kB L1.
 const BLOCK: usize = 4096;
@@ -17,8 +16,6 @@ pub(crate) const RUN: usize = BLOCK / 8;
 /// Input channels whose products with all taps are one chain of fused additions: the same sums in the same order in both layouts and on every
 /// instruction set, hence the same bytes; and shorter chains lose less.
 pub(crate) const CHAIN: usize = 8;
-/// The most rows and registers of a block on any instruction set.
-pub(crate) const MAX_ROWS: usize = 12;
 
 /// A convolution ready to run directly.
 #[derive(Clone, Debug)]

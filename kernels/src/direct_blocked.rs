@@ -1,7 +1,7 @@
 //! The direct form on blocked activations: as [`crate::direct`], with the input's channels in lanes and the output stored as it is summed.
 
-use crate::Conv1d;
-use crate::direct::{CHAIN, Direct, MAX_ROWS, Operands, RUN, panel, stepped};
+use crate::direct::{CHAIN, Direct, Operands, RUN, panel, stepped};
+use crate::geometry::{Conv1d, MAX_ROWS};
 use crate::scratch::{self, Shared, each};
 use crate::simd::{Isa, Job, Lanes, MAX_WIDTH};
 use crate::through::{Gate, Sink, SinkAt, Source, SourceAt};

@@ -35,6 +35,7 @@ pub mod elementary;
 mod fft;
 mod fused;
 mod gemm;
+mod geometry;
 mod mirror;
 pub mod naive;
 pub mod parallel;
@@ -58,7 +59,8 @@ mod weight_gradient;
 
 #[cfg(feature = "std")]
 pub use awake::awake;
-pub use conv1d::{Conv1d, PreparedConv};
+pub use conv1d::PreparedConv;
+pub use geometry::Conv1d;
 pub use plan::{Choice, Method};
 pub use real::Real;
 pub use scratch::Buffer;

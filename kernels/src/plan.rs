@@ -1,8 +1,10 @@
 //! Which form a convolution runs in, chosen by size from counted register operations, and said in words.
 
+use crate::Isa;
 use crate::fft;
+use crate::geometry::Conv1d;
 use crate::sync::OnceLock;
-use crate::{Conv1d, Isa, Tiling};
+use crate::tiling::Tiling;
 use alloc::vec::Vec;
 use core::fmt::{Display, Formatter};
 

@@ -4,9 +4,9 @@
 //! do not depend on its batch. Spectra lie as \[bin\]\[row\]\[group\]\[re | im\], row = (example, tile). Factors left by the transforms (2 · 2 · N) are
 //! divided out of the weights.
 
-use crate::Conv1d;
 use crate::bin_gemm::{Product, multiply};
 use crate::fft::Fft;
+use crate::geometry::{Conv1d, Side};
 use crate::rows::{Channels, clear, load_rows};
 use crate::scratch::{self, Buffer, Shared, each};
 use crate::simd::{Isa, Job, Lanes, MAX_WIDTH};
@@ -17,15 +17,6 @@ use core::ops::Range;
 
 /// Bytes of spectra that a chunk of examples may take: about what stays near a core.
 pub(crate) const CHUNK_BYTES: usize = 3 << 20;
-
-/// Which side of the weights runs over lanes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Side {
-    /// Forward: output channels in lanes.
-    Forward,
-    /// The data gradient: input channels in lanes, taps mirrored.
-    Adjoint,
-}
 
 /// A convolution ready to run by FFT. For the data gradient it is the forward product of the adjoint geometry.
 #[derive(Clone, Debug)]

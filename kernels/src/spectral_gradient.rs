@@ -3,9 +3,9 @@
 //! All at once, or in parts of fixed size whose spectra are added in order, so that the sum does not depend on threads; a part may share its analysis of
 //! the output's gradient with the data gradient of the same examples.
 
-use crate::Conv1d;
 use crate::bin_gemm::Product;
 use crate::fft::Fft;
+use crate::geometry::Conv1d;
 use crate::rows::{Channels, store_rows};
 use crate::scratch::{self, Shared, each};
 use crate::simd::{Isa, Job, Lanes};

@@ -4,7 +4,7 @@
 //! (j − pad_left) mod N. One frame suffices when the circular wrap falls on zeros: N ≥ len_in + max(pad_left, pad_right) (the two wrap zones share
 //! them), N ≥ len_out. Otherwise overlap-save: frame i computes the S = N − kernel + 1 outputs from i·S on, and reads N inputs from i·S − pad_left.
 
-use crate::Conv1d;
+use crate::geometry::Conv1d;
 
 /// The frames of one geometry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

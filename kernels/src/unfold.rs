@@ -1,7 +1,8 @@
 //! The convolution as im2col and a matrix product: the form of f64, and of the data gradient of strided convolutions.
 
+use crate::Real;
+use crate::geometry::Conv1d;
 use crate::parallel::prelude::*;
-use crate::{Conv1d, Real};
 use alloc::vec::Vec;
 
 /// Columns of one product: short outputs of several examples stand side by side, so that the weights, which are then large, are packed once for all.

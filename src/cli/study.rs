@@ -5,6 +5,7 @@ use super::labels::{LabelOptions, split_by, targets};
 use super::method_options::tell_left_out;
 use super::numbers::{ECGS, ROUNDS, up_to};
 use super::provenance::{Files, Input, Recorded, record};
+use super::train::Course;
 use super::{Globals, Progress, print};
 use crate::atomic::OutputLock;
 use crate::attribution::catalogue::able;
@@ -65,9 +66,8 @@ pub(super) struct Options {
     /// The network: stevennet, standardconv or a program file (.json).
     #[arg(long, default_value = "stevennet")]
     arch: String,
-    /// Passes over the training ECGs [default: of the preset].
-    #[arg(long, value_name = "N", value_parser = up_to::<ROUNDS>)]
-    epochs: Option<usize>,
+    #[command(flatten)]
+    course: Course,
     /// Methods separated by commas, or `all`: the nine and `random`.
     #[arg(long, short, value_name = "LIST", default_value = "all")]
     method: String,
@@ -188,14 +188,12 @@ impl Options {
         if let Some(pair) = targets.windows(2).find(|pair| pair[0].name() == pair[1].name()) {
             return Err(Error::Usage(format!("target '{}' is listed twice", pair[0])));
         }
-        let mut training = fresh.training;
-        training.epochs = self.epochs.unwrap_or(training.epochs);
         Ok(StudySettings {
             source: self.data_source(&fresh)?,
             targets,
             input: self.input,
             arch: self.arch.clone(),
-            training,
+            training: self.course.of(fresh.training),
             methods,
             heatmap_ecgs: self.heatmap_ecgs.unwrap_or(fresh.heatmap_ecgs),
             perturb_ecgs: self.perturb_ecgs.unwrap_or(fresh.perturb_ecgs),

@@ -20,6 +20,41 @@ use crate::{Error, Result};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+/// How a training goes, where it is not as its preset says.
+#[derive(clap::Args, Clone, Copy, Debug)]
+pub(super) struct Course {
+    /// Passes over the training ECGs [default: of the preset].
+    #[arg(long, value_name = "N", value_parser = up_to::<ROUNDS>)]
+    epochs: Option<usize>,
+    /// ECGs in a batch [default: of the preset].
+    #[arg(long, value_name = "N", value_parser = up_to::<ROUNDS>)]
+    batch: Option<usize>,
+    /// Learning rate; with one_cycle, the largest of the cycle [default: 0.008].
+    #[arg(long, value_name = "RATE")]
+    lr: Option<f64>,
+    /// What happens to the learning rate: constant, plateau (halved after more than 10 epochs without an improvement) or one_cycle
+    /// [default: of the preset].
+    #[arg(long, value_name = "NAME")]
+    schedule: Option<Schedule>,
+    /// Whether leads and target are standardised while training (the model takes µV all the same) [default: of the preset].
+    #[arg(long, value_name = "yes|no", value_parser = clap::builder::BoolishValueParser::new())]
+    standardise: Option<bool>,
+}
+
+impl Course {
+    /// The preset's settings with what was asked for.
+    pub(super) fn of(self, preset: TrainSettings) -> TrainSettings {
+        TrainSettings {
+            epochs: self.epochs.unwrap_or(preset.epochs),
+            batch: self.batch.unwrap_or(preset.batch),
+            learning_rate: self.lr.unwrap_or(preset.learning_rate),
+            schedule: self.schedule.unwrap_or(preset.schedule),
+            standardise: self.standardise.unwrap_or(preset.standardise),
+            ..preset
+        }
+    }
+}
+
 /// Arguments of `cardiograd train`.
 #[derive(clap::Args, Clone, Debug)]
 pub struct Args {
@@ -41,18 +76,11 @@ pub struct Args {
     /// The model to write, with the weights of the best epoch; those of the last go beside it, as NAME.last.EXTENSION.
     #[arg(long, short, value_name = "MODEL")]
     output: PathBuf,
-    /// paper: the study's settings; full: the same in 36 epochs; quick: standardised, few epochs, one cycle of the learning rate.
+    /// paper: the study's settings, 100 epochs; full: the same in 36 epochs; quick: standardised, 5 epochs, one cycle of the learning rate.
     #[arg(long, default_value = "paper")]
     preset: Preset,
-    /// Passes over the training ECGs [default: paper 100, full 36, quick 5].
-    #[arg(long, value_parser = up_to::<ROUNDS>)]
-    epochs: Option<usize>,
-    /// ECGs in a batch [default: 32].
-    #[arg(long, value_parser = up_to::<ROUNDS>)]
-    batch: Option<usize>,
-    /// Learning rate; with quick, the largest of the cycle [default: 0.008].
-    #[arg(long)]
-    lr: Option<f64>,
+    #[command(flatten)]
+    course: Course,
     /// Seed of the split, the initial weights and the order of the ECGs.
     #[arg(long, default_value_t = 0)]
     seed: u64,
@@ -104,14 +132,7 @@ impl Args {
             augment: self.augment.unwrap_or_default(),
             from: self.from.as_deref().map(digest_of).transpose()?,
         };
-        Ok(TrainSettings {
-            further,
-            epochs: self.epochs.unwrap_or(preset.epochs),
-            batch: self.batch.unwrap_or(preset.batch),
-            learning_rate: self.lr.unwrap_or(preset.learning_rate),
-            seed: self.seed,
-            ..preset
-        })
+        Ok(TrainSettings { further, seed: self.seed, ..self.course.of(preset) })
     }
 
     /// The network to train, and the one to begin from.

@@ -41,6 +41,30 @@ impl Display for Schedule {
     }
 }
 
+impl Schedule {
+    /// The study's: the rate is halved after more than 10 epochs without an improvement.
+    pub const STUDY: Schedule = Schedule::Plateau { factor: 0.5, patience: 10, threshold: 1e-4 };
+
+    /// The name by which it is asked for; a plateau's numbers are those of [`Schedule::STUDY`].
+    pub fn name(self) -> &'static str {
+        match self {
+            Schedule::Constant => "constant",
+            Schedule::Plateau { .. } => "plateau",
+            Schedule::OneCycle => "one_cycle",
+        }
+    }
+}
+
+impl FromStr for Schedule {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let known = [Schedule::Constant, Schedule::STUDY, Schedule::OneCycle];
+        let named = known.into_iter().find(|schedule| schedule.name() == text);
+        named.ok_or_else(|| Error::Usage(format!("unknown schedule '{text}': constant, plateau or one_cycle")))
+    }
+}
+
 /// How a network is trained with Adam, numbers on the mean squared error and classes on cross entropy.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -169,8 +193,15 @@ impl FromStr for Loss {
 impl TrainSettings {
     /// The study's: raw µV in, raw ms or µV out, 100 epochs of batches of 32, learning rate 0.008, halved on a plateau of 10 epochs.
     pub fn paper() -> Self {
-        let schedule = Schedule::Plateau { factor: 0.5, patience: 10, threshold: 1e-4 };
-        TrainSettings { epochs: 100, batch: 32, learning_rate: 0.008, schedule, standardise: false, seed: 0, further: Further::default() }
+        TrainSettings {
+            epochs: 100,
+            batch: 32,
+            learning_rate: 0.008,
+            schedule: Schedule::STUDY,
+            standardise: false,
+            seed: 0,
+            further: Further::default(),
+        }
     }
 
     /// As the study trains (raw values, plateau), in about a third of the epochs: meant to reach its test errors on 24 000 Pulse2pulse ECGs. Raw values, since

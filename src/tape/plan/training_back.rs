@@ -14,8 +14,13 @@ use cardiograd_kernels::blocked::Finish;
 use cardiograd_kernels::parallel::prelude::*;
 use cardiograd_kernels::{Buffer, training};
 
-/// Examples of a share: more than of a part on the way forward, since each share's weight spectra are added up at the end.
+/// Examples of a share in a batch of two or more such: more than of a part on the way forward, since each share's weight spectra are added up at the end.
 const SHARE: usize = 16;
+
+/// Examples of a share: of a smaller batch half as many, that two cores have work. It depends on the batch alone, not on the cores, as sums do.
+fn share_of(batch: usize) -> usize {
+    if batch < 2 * SHARE { SHARE / 2 } else { SHARE }
+}
 
 /// The gradient that arrives at a convolution's output before its batch norm: a · g + b · v + d, by channel.
 struct Coefficients {
@@ -84,7 +89,8 @@ impl TrainingPlan {
     ) {
         let (x_slot, y_slot, add) = (self.plan.steps.list[index].x, self.plan.steps.list[index].y, self.plan.steps.list[index].add);
         let (len_g, len_x) = (self.elements(y_slot), self.elements(x_slot));
-        let parts = self.batch.div_ceil(SHARE);
+        let share = share_of(self.batch);
+        let parts = self.batch.div_ceil(share);
         let mut gv = self.lend(len_g);
         let accumulate = arrived[x_slot].is_some();
         let mut gx = state.adjoint.as_ref().map(|_| arrived[x_slot].take().unwrap_or_else(|| self.lend(len_x)));
@@ -99,9 +105,9 @@ impl TrainingPlan {
             let operators = Operators { adjoint: state.adjoint.as_ref(), gradient: &state.gradient, affine: &state.affine };
             let size = (self.plan.steps.size(y_slot), self.plan.steps.size(x_slot), state.gradient.size());
             let mut sums = all_sums.as_mut_slice()[..parts * size.2].chunks_exact_mut(size.2);
-            let mut to = gx.as_mut().map(|gx| gx.as_mut_slice()[..len_x].chunks_mut(SHARE * size.1));
-            let inputs = g.as_slice()[..len_g].chunks(SHARE * size.0).zip(state.v.as_slice()[..len_g].chunks(SHARE * size.0));
-            let inputs = inputs.zip(self.value(x_slot).chunks(SHARE * size.1)).zip(gv.as_mut_slice()[..len_g].chunks_mut(SHARE * size.0));
+            let mut to = gx.as_mut().map(|gx| gx.as_mut_slice()[..len_x].chunks_mut(share * size.1));
+            let inputs = g.as_slice()[..len_g].chunks(share * size.0).zip(state.v.as_slice()[..len_g].chunks(share * size.0));
+            let inputs = inputs.zip(self.value(x_slot).chunks(share * size.1)).zip(gv.as_mut_slice()[..len_g].chunks_mut(share * size.0));
             let shares: Vec<Share<'_>> = inputs
                 .map(|(((g, v), x), gv)| {
                     let gx = to.as_mut().and_then(Iterator::next);
@@ -144,7 +150,7 @@ impl TrainingPlan {
         let (padded, channels, len) = (state.affine.scale.len(), conv.conv.c_out, conv.conv.len_out());
         let mut coefficients = Coefficients { a: vec![1.0; padded], b: vec![0.0; padded], d: vec![0.0; padded] };
         let (Some(norm), Some(moments)) = (conv.norm, &state.moments) else { return coefficients };
-        let size = SHARE * self.plan.steps.size(step.y);
+        let size = share_of(self.batch) * self.plan.steps.size(step.y);
         let sums = |(g, v): (&[f32], &[f32])| {
             training::gradient_sums(self.plan.steps.isa, len, v, g, &state.affine, &moments.mean, step.relu.is_some())
         };
