@@ -6,6 +6,7 @@
 mod ablation;
 mod areas;
 mod claims;
+mod criteria;
 mod document;
 mod peaks;
 mod place_chart;
@@ -23,7 +24,8 @@ use crate::evaluation::scores::Scoring;
 use crate::files::atomic;
 use crate::{Error, Result};
 use areas::Areas;
-use claims::{CLAIMS, Evidence};
+use claims::CLAIMS;
+use criteria::Evidence;
 use peaks::Peaks;
 use std::path::{Path, PathBuf};
 pub use verdict::Verdict;

@@ -2,7 +2,7 @@
 
 use super::ablation;
 use super::areas::Areas;
-use super::claims::error_estimates;
+use super::criteria::error_estimates;
 use super::peaks::{Peaks, sought};
 use super::verdict::Figure;
 use super::{Judgement, Reproduction};
