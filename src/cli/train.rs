@@ -76,7 +76,8 @@ pub struct Args {
     /// The model to write, with the weights of the best epoch; those of the last go beside it, as NAME.last.EXTENSION.
     #[arg(long, short, value_name = "MODEL")]
     output: PathBuf,
-    /// paper: the study's settings, 100 epochs; full: the same in 36 epochs; quick: standardised, 5 epochs, one cycle of the learning rate.
+    /// paper: the study's settings, 100 epochs; full: raw values as the study's, 10 epochs, one cycle of the learning rate; quick: standardised, 5 epochs,
+    /// one cycle.
     #[arg(long, default_value = "paper")]
     preset: Preset,
     #[command(flatten)]

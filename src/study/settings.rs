@@ -83,7 +83,7 @@ fn is_default(further: &Further) -> bool {
 
 impl StudySettings {
     /// The settings of a preset on simulated ECGs. `paper` is the study's: 150 000 ECGs, 100 epochs on raw values, 5000 perturbed ECGs, 200 points.
-    /// `full` is that in a night on two cores: 24 000 ECGs, 36 epochs, 1000 perturbed ECGs, with the rate as a seventh target.
+    /// `full` is that in under 8 h on two cores: 24 000 ECGs, 10 epochs, 1000 perturbed ECGs, with the rate as a seventh target.
     pub fn new(preset: Preset, seed: u64) -> Self {
         let (ecgs, heatmap_ecgs, perturb_ecgs, iterations) = match preset {
             Preset::Quick => (QUICK_ECGS, QUICK_PERTURBED, QUICK_PERTURBED, QUICK_ITERATIONS),

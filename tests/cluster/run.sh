@@ -2,7 +2,7 @@
 # One study by every engine, and the same bytes: study alone; shares in any order with workers killed; GNU parallel; Snakemake; a SLURM array with a
 # preempted job and a killed node daemon. Uses the examples in examples/cluster as they are.
 #   tests/cluster/run.sh [ECGS]          CARDIOGRAD: the program [target/release/cardiograd]; KILLS: workers to kill [20]; WORK: a folder to work in
-#   GENERATOR=deepfake_ecg-1.1.2-py3-none-any.whl: on Pulse2pulse ECGs too
+#   GENERATOR=deepfake_ecg-1.1.2-py3-none-any.whl: on Pulse2pulse ECGs too; SOURCES=pulse2pulse: on these alone
 # Needs, as root: apt-get install slurmctld slurmd slurm-client munge parallel; and Python with venv for Snakemake. What is not there is said aloud and passed over.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -116,7 +116,7 @@ by_slurm() {
   cluster_down; trap - EXIT
 }
 
-for source in simulator ${GENERATOR:+pulse2pulse}; do
+for source in ${SOURCES:-simulator ${GENERATOR:+pulse2pulse}}; do
   mkdir -p "$source"; cd "$source"
   options=(--ecgs "$ecgs" --targets pr,qrs,t_v5 --arch standardconv --epochs 2 --heatmap-ecgs 4 --perturb-ecgs 24 --iterations 40)
   [ "$source" = simulator ] || options+=(--source pulse2pulse --generator "$(realpath "$OLDPWD/$GENERATOR" 2> /dev/null || realpath "$GENERATOR")")
