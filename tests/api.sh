@@ -12,10 +12,11 @@ absent() {
     exit 77
 }
 [ -x $tool ] || cargo install --quiet --locked cargo-public-api --version $VERSION --root target/public-api || absent "cargo-public-api $VERSION cannot be installed"
-RUSTC_BOOTSTRAP=1 cargo rustdoc --quiet --lib -- -Z unstable-options --output-format json --cap-lints allow || absent "rustdoc writes no JSON"
+# In a folder of its own: what it sets to read unstable JSON makes cargo build all dependencies anew.
+RUSTC_BOOTSTRAP=1 cargo rustdoc --quiet --lib --target-dir target/public-api/build -- -Z unstable-options --output-format json --cap-lints allow || absent "rustdoc writes no JSON"
 found=target/public-api/found.txt
 # Without what the compiler and macros add to every type.
-$tool public-api --rustdoc-json target/doc/cardiograd.json -sss >$found || absent "cargo-public-api $VERSION does not read what $(rustdoc --version) writes"
+$tool public-api --rustdoc-json target/public-api/build/doc/cardiograd.json -sss >$found || absent "cargo-public-api $VERSION does not read what $(rustdoc --version) writes"
 if [ "${1:-}" = --write ]; then
     cp $found docs/api.txt
 elif ! diff -u docs/api.txt $found; then
