@@ -387,7 +387,7 @@ fn findings_claim_no_more_than_the_tests() {
     assert_eq!(told.matches("SmoothGrad raises the error most").count(), 1, "{told}");
     assert!(
         findings::warnings(&study)[0]
-            .contains("its 2000 ECGs are simulated. Networks were trained for 4 epochs, few beside the study's 100")
+            .contains("its 2000 ECGs are simulated. Networks were trained for 5 epochs, few beside the study's 100")
     );
     let section = findings::section(&study, &analyses);
     let page = page::page(&study, &analyses);
@@ -519,7 +519,7 @@ fn a_study_is_held_against_the_published_one() {
     assert_eq!(tables["ablation_settings"].csv(), "Setting,this study,longer\nepochs,12,100\n");
     assert_eq!(tables["ablation_likeness"].rows.len(), 2);
     for said in [
-        "**2000 ECGs (source: simulator), 6 networks for median beats, trained for 4 epochs, and 16 ECGs perturbed**",
+        "**2000 ECGs (source: simulator), 6 networks for median beats, trained for 5 epochs, and 16 ECGs perturbed**",
         "shows what the program does",
         "cardiograd study --preset quick -o out\ncardiograd report out --reproduction R.md",
         &format!("Of 60 cells of Table 4 {near} are within 25 % of the published (the goal is 50)"),

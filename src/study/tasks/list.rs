@@ -293,8 +293,8 @@ mod tests {
     use crate::nn::Preset;
 
     fn plan(ecgs: usize, perturb: usize, seconds: f64) -> StudyPlan {
-        let settings =
-            StudySettings { source: DataSource::Simulator { ecgs }, perturb_ecgs: perturb, ..StudySettings::new(Preset::Quick, 1) };
+        let source = DataSource::Simulator { ecgs };
+        let settings = StudySettings { source, heatmap_ecgs: 51, perturb_ecgs: perturb, ..StudySettings::new(Preset::Quick, 1) };
         let calibration = MachineCalibration {
             generation_ms: 10.0,
             training_ms: 2.0,
