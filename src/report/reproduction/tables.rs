@@ -11,6 +11,7 @@ use crate::evaluation::bootstrap::Estimate;
 use crate::evaluation::errors::errors;
 use crate::evaluation::ranks::{kendall, spearman};
 use crate::evaluation::scores::Scoring;
+use crate::nn::Schedule;
 use crate::report::analysis::classes;
 use crate::report::methods::{NINE, title};
 use crate::report::published;
@@ -70,6 +71,7 @@ fn differs(study: &StudyResults) -> Table {
         _ => "those of the dataset",
     };
     let trained = study.targets.iter().map(|target| target.epochs.len()).max().filter(|epochs| *epochs > 0);
+    let schedule = Schedule::STUDY.to_string();
     let rows: [(&str, &str, String); 13] = [
         ("ECGs", "150000 Pulse2pulse ECGs", setting("ECGs")),
         ("measurements and median beats", "Marquette 12SL", labels.into()),
@@ -78,7 +80,7 @@ fn differs(study: &StudyResults) -> Table {
         ("epochs", "100", trained.map_or_else(|| setting("epochs"), |epochs| epochs.to_string())),
         ("batch", "32", setting("batch")),
         ("learning rate", "0.008", setting("learning rate")),
-        ("schedule", "× 0.5 after more than 10 epochs without an improvement of 0.0001 (relative)", setting("schedule")),
+        ("schedule", &schedule, setting("schedule")),
         ("standardised while training", "no", setting("standardised while training")),
         ("test ECGs", "30000", tested.to_string()),
         ("ECGs perturbed", "5000", perturbed.to_string()),
