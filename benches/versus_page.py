@@ -161,4 +161,5 @@ def write(result, series, page, plots, names):
             "dataset, whatever part it evaluates; `perturb` explains as well.",
             "\n".join(lines),
         ]
+    parts += ["What stands between these times and what the machine could do at most is counted in [PERFORMANCE_FLOOR.md](PERFORMANCE_FLOOR.md)."]
     page.write_text("\n\n".join(parts) + "\n")

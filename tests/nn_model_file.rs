@@ -3,6 +3,7 @@
 use cardiograd::dataset::{InputKind, Part, Place, Row, SplitBy, Target, TargetKind, Transform, Word};
 use cardiograd::nn::{
     Checkpoint, Epoch, Further, Metrics, Model, Near, OutputMetrics, Provenance, Storage, TrainSettings, Weights, architecture, initialise,
+    network_from_bytes,
 };
 use cardiograd::tape::Network;
 use proptest::prelude::*;
@@ -23,6 +24,7 @@ fn model() -> Model {
         metrics: vec![metrics],
         outputs: Vec::new(),
         near: Vec::new(),
+        calibration: Vec::new(),
     };
     let network = Network::new(program, parameters).unwrap();
     Model { network, target: Some(Target::RV5), input: Some(InputKind::Median), provenance: Some(provenance) }
@@ -53,6 +55,31 @@ fn errors_near_a_value_are_kept() {
     }
     assert!(Model::load(&plain).unwrap().provenance.unwrap().near.is_empty());
     assert!(saved(folder.path()).1 == bytes);
+}
+
+/// So does what calibration added, in a file of the next version.
+#[test]
+fn a_calibrated_model_comes_back_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut own = model();
+    let about = own.provenance.as_mut().unwrap();
+    about.settings.further.calibrate = true;
+    about.calibration = vec![-4.5];
+    for (storage, version) in [(Storage::F32, 3), (Storage::F16, 2)] {
+        let path = folder.path().join("m.cgm");
+        own.save_as(&path, storage).unwrap();
+        let bytes = std::fs::read(&path).unwrap();
+        assert_eq!(bytes[8], version);
+        let loaded = Model::load(&path).unwrap();
+        assert_eq!(loaded.provenance, own.provenance);
+        let alone = network_from_bytes(&bytes, "m.cgm").unwrap();
+        assert_eq!(alone.parameters(), loaded.network.parameters());
+        for end in (0..bytes.len()).step_by(997) {
+            refusal(&path, &bytes[..end]);
+        }
+        let newer = [&bytes[..8], &[version + 1], &bytes[9..]].concat();
+        assert!(refusal(&path, &newer).contains(&format!("from a newer program; this program reads version {version}")));
+    }
 }
 
 /// The one-line error of a file with these bytes.

@@ -2,7 +2,7 @@
 
 use cardiograd::dataset::{InputKind, Part, Target};
 use cardiograd::nn::{
-    Checkpoint, Examples, Further, Schedule, TrainSettings, Trained, Trainer, TrainingData, initialise, train, with_outputs,
+    Checkpoint, Examples, Further, Schedule, TrainSettings, Trained, Trainer, TrainingData, initialise, predict_ecgs, train, with_outputs,
 };
 use cardiograd::progress::silent;
 use cardiograd::tape::{Builder, ConvLayer, Network, Op, Parameters, Program, from_vec};
@@ -240,6 +240,39 @@ fn a_training_begins_where_a_model_is_and_ends_when_it_gets_no_better() {
         let other = cardiograd::nn::architecture("standardconv").unwrap();
         let other = Network::new(other.clone(), initialise(&other, 0, 0).unwrap()).unwrap();
         assert!(Trainer::continuing(&program(), &other, data, &settings).err().unwrap().to_string().contains("another network"));
+    });
+}
+
+/// Calibration moves the bias of the last layer and nothing else, so that the training part's mean error is 0; a state of the training may end either way.
+#[test]
+fn calibration_takes_the_mean_error_out_of_the_last_bias() {
+    Data::learnable(200).with(|data| {
+        for standardise in [false, true] {
+            let plain = TrainSettings { epochs: 3, standardise, ..settings() };
+            let settings = TrainSettings { further: Further { calibrate: true, ..Further::default() }, ..plain };
+            let [without, with] = [plain, settings].map(|settings| train(&program(), data, &settings, &silent).unwrap());
+            for (without, with) in [(&without.best, &with.best), (&without.last, &with.last)] {
+                let ecgs = &data.train.ecgs;
+                let error = |network| {
+                    let predicted = predict_ecgs(network, data.inputs, ecgs, "", &silent).unwrap();
+                    predicted.iter().zip(&data.train.values).map(|(found, value)| value - found).sum::<f64>() / ecgs.len() as f64
+                };
+                let (before, after) = (error(&without.network), error(&with.network));
+                let added = with.provenance.as_ref().unwrap().calibration.clone();
+                assert!((added[0] - before).abs() < 1e-6 && before.abs() > 1e-3, "{added:?} for {before}");
+                assert!(after.abs() < 1e-4, "{after} is left of {before}");
+                assert!(without.provenance.as_ref().unwrap().calibration.is_empty());
+                for (name, value) in without.network.parameters() {
+                    assert!((value == with.network.parameters()[&name]) == (name != "fc.bias"), "{name}");
+                }
+            }
+            let mut trainer = Trainer::new(&program(), data, &plain).unwrap();
+            (0..2).for_each(|_| trainer.epoch(&silent).unwrap());
+            let mut continued = Trainer::new(&program(), data, &settings).unwrap();
+            continued.resume(trainer.checkpoint()).unwrap();
+            continued.epoch(&silent).unwrap();
+            assert!(bytes(&continued.finish("", &silent).unwrap()) == bytes(&with));
+        }
     });
 }
 

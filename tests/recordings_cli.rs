@@ -137,6 +137,7 @@ fn pages_and_pictures_of_a_recording() {
         metrics: Vec::new(),
         outputs: Vec::new(),
         near: vec![near(200.0, 250.0, 3.0), near(250.5, 600.0, 7.0)],
+        calibration: Vec::new(),
     });
     knowing.save(folder.join("knowing.cgm")).unwrap();
     works(folder, "explain knowing.cgm p7.csv -m deeplift -o near.html");

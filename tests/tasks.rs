@@ -44,7 +44,30 @@ fn tasks_make_the_study_byte_for_byte() {
     stdout(folder, "merge plan -o merged --quiet");
     assert_same(&folder.join("whole"), &folder.join("merged"));
     assert!(stdout(folder, "verify merged --digests").contains("digests as recorded"));
+    what_tasks_share_is_waited_for(folder);
     nothing_wrong_is_merged(folder);
+}
+
+/// Tasks of one target write one mark, which says whose judgements lie there: who comes while another writes it waits; a mark of other work is refused.
+fn what_tasks_share_is_waited_for(folder: &Path) {
+    let judged = folder.join("plan/judged/pr");
+    let mark = std::fs::read(judged.join("digest")).unwrap();
+    std::fs::remove_file(folder.join("plan/done/6.json")).unwrap();
+    std::fs::remove_dir_all(&judged).unwrap();
+    std::fs::create_dir_all(&judged).unwrap();
+    let lock = cardiograd::atomic::OutputLock::beside(judged.join("digest")).unwrap();
+    let worker = command(folder, "run plan --task 6").stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(1500));
+    drop(lock);
+    let worker = worker.wait_with_output().unwrap();
+    assert!(worker.status.success(), "{}", String::from_utf8_lossy(&worker.stderr));
+    assert_eq!(std::fs::read(judged.join("digest")).unwrap(), mark);
+    let record = std::fs::read(folder.join("plan/done/6.json")).unwrap();
+    std::fs::remove_file(folder.join("plan/done/6.json")).unwrap();
+    std::fs::write(judged.join("digest"), "another's").unwrap();
+    assert!(refusal(folder, "run plan --task 6", 1).contains("plan/judged/pr: it holds judgements of another network"));
+    std::fs::write(judged.join("digest"), &mark).unwrap();
+    std::fs::write(folder.join("plan/done/6.json"), record).unwrap();
 }
 
 /// Each fault is named by its task, and leaves no folder.

@@ -384,6 +384,7 @@ fn model(path: &Path, model: &Model) -> Findings {
             made.best_epoch + 1
         ));
         lines.push(format!("  {}", in_words(settings)));
+        lines.extend(model.target.and_then(|target| made.calibration_in_words(target)).map(|added| format!("  calibrated: {added}")));
         if !made.dataset.is_empty() {
             lines.push(format!("  on the dataset {}", made.dataset));
         }

@@ -107,6 +107,9 @@ pub struct Args {
     /// What is done to training ECGs on their way in, separated by commas: noise, wander, lead_dropout, shift.
     #[arg(long, value_name = "LIST")]
     augment: Option<Augment>,
+    /// Takes the mean error over the training part out of the bias of the last layer afterwards (calibration in the large); heatmaps are as without.
+    #[arg(long)]
+    calibrate: bool,
     /// How the model's file stores weights: f32, or f16 for half the size (parameters of more than 4096 values rounded to 11 bits).
     #[arg(long, value_name = "f32|f16", default_value = "f32")]
     weights: Storage,
@@ -132,6 +135,7 @@ impl Args {
             patience: self.patience,
             augment: self.augment.unwrap_or_default(),
             from: self.from.as_deref().map(digest_of).transpose()?,
+            calibrate: self.calibrate,
         };
         Ok(TrainSettings { further, seed: self.seed, ..self.course.of(preset) })
     }
@@ -297,6 +301,9 @@ fn show(args: &Args, globals: &Globals, model: &Model) -> Result<()> {
         if !about.outputs.is_empty() {
             told["outputs"] = serde_json::json!(about.outputs);
         }
+        if !about.calibration.is_empty() {
+            told["calibration"] = serde_json::json!(about.calibration);
+        }
         if about.settings.further != Further::default() {
             told["further"] = serde_json::json!(about.settings.further);
         }
@@ -313,6 +320,9 @@ fn show(args: &Args, globals: &Globals, model: &Model) -> Result<()> {
     let TrainSettings { batch, learning_rate, further, .. } = about.settings;
     let (epochs, further) = (about.epochs.len(), further.to_string());
     let further = if further.is_empty() { further } else { format!("; {further}") };
+    if let Some(added) = about.calibration_in_words(target) {
+        print(format!("calibrated: {added}"))?;
+    }
     print(format!("{epochs} epochs in batches of {batch}, {rate} {learning_rate}; best epoch {}{further}", about.best_epoch + 1))?;
     print(format!("{} (best epoch), {} (last epoch)", path_text(&args.output), last))
 }

@@ -8,12 +8,22 @@ use crate::tape::{Network, Program};
 use crate::{Error, Result};
 use serde::de::DeserializeOwned;
 
-/// Version 1 knows what the study's trainings need; what goes beyond them is in version 2, behind the same.
+/// Version 1 knows what the study's trainings need; what goes beyond them is in version 2, behind the same, and behind that, in version 3, how the network
+/// was calibrated. Of 16-bit weights the first version knows what version 2 does.
 pub(super) const PLAIN: Kind = Kind { letters: *b"CGM", version: 1, name: "cardiograd model" };
 pub(super) const KIND: Kind = Kind { version: 2, ..PLAIN };
+pub(super) const CALIBRATED: Kind = Kind { version: 3, ..PLAIN };
 pub(super) const HALVED: Kind = Kind { letters: *b"CGH", version: 1, name: "cardiograd model of 16-bit weights" };
+pub(super) const HALVED_CALIBRATED: Kind = Kind { version: 2, ..HALVED };
 
-/// The network of a model file (`.cgm`, either version, weights of 32 or 16 bits) from its bytes; what the file knows besides is left unread. `name` is
+/// The kind and version of a model file by its beginning; the newest, where the version is none that is known.
+pub(super) fn kind_of(file: &[u8]) -> Kind {
+    let kinds: &[Kind] = if file.starts_with(&HALVED.magic()) { &[HALVED_CALIBRATED, HALVED] } else { &[CALIBRATED, KIND, PLAIN] };
+    let known = kinds.iter().find(|kind| container::version(kind, file) == Some(kind.version));
+    *known.unwrap_or(&kinds[0])
+}
+
+/// The network of a model file (`.cgm`, of any version, weights of 32 or 16 bits) from its bytes; what the file knows besides is left unread. `name` is
 /// for messages. Needs no feature of this crate.
 ///
 /// # Errors
@@ -24,13 +34,13 @@ pub fn network_from_bytes(bytes: &[u8], name: &str) -> Result<Network<f32>> {
     fn beginning<T: DeserializeOwned>(kind: &Kind, bytes: &[u8]) -> core::result::Result<(Program, Vec<T>), String> {
         container::beginning(container::payload(kind, bytes)?)
     }
-    let read = if bytes.starts_with(&HALVED.magic()) {
-        beginning::<Packed>(&HALVED, bytes).and_then(|(program, packed)| {
+    let kind = kind_of(bytes);
+    let read = if kind.letters == HALVED.letters {
+        beginning::<Packed>(&kind, bytes).and_then(|(program, packed)| {
             let whole = packed.into_iter().map(Packed::whole).collect::<Result<Vec<StoredTensor>>>();
             whole.map(|parameters| (program, parameters)).map_err(|error| error.to_string())
         })
     } else {
-        let kind = if container::version(&KIND, bytes) == Some(PLAIN.version) { PLAIN } else { KIND };
         beginning::<StoredTensor>(&kind, bytes)
     };
     let (program, parameters) = read.map_err(fail)?;

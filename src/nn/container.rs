@@ -32,7 +32,7 @@ const SMALL: usize = 1 << 20;
 const MEDIUM: usize = 1 << 24;
 
 /// A kind of file: three letters, the version this program writes (the only one it reads), and the name for messages.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Kind {
     pub letters: [u8; 3],
     pub version: u32,
@@ -132,21 +132,6 @@ fn decode_within<V: DeserializeOwned, const LIMIT: usize>(payload: &[u8]) -> cor
 pub(crate) fn version(kind: &Kind, file: &[u8]) -> Option<u32> {
     let bytes = file.strip_prefix(&kind.magic()[..])?.first_chunk::<4>()?;
     Some(u32::from_le_bytes(*bytes))
-}
-
-/// The value in a whole file, which may be of the kind's version or of the one before, which `older` makes one of this.
-#[cfg(feature = "std")]
-pub(crate) fn decode_either<V: DeserializeOwned, O: DeserializeOwned>(
-    kind: &Kind,
-    file: &[u8],
-    path: &Path,
-    older: impl FnOnce(O) -> V,
-) -> Result<V> {
-    let before = kind.version - 1;
-    if version(kind, file) == Some(before) {
-        return decode(&Kind { version: before, ..*kind }, file, path).map(older);
-    }
-    decode(kind, file, path)
 }
 
 /// The bytes of a file, no further than one of the kind can be long.

@@ -13,6 +13,8 @@ mod architectures;
 mod augment;
 mod bare;
 #[cfg(feature = "std")]
+mod calibrate;
+#[cfg(feature = "std")]
 mod checkpoint;
 mod container;
 #[cfg(feature = "std")]

@@ -1,7 +1,7 @@
 //! The project's own model file (`.cgm`): a network with what it predicts, from what, and how it came to be.
 
-use super::bare::{HALVED, KIND, PLAIN};
-use super::container;
+use super::bare::{CALIBRATED, HALVED, HALVED_CALIBRATED, KIND, PLAIN, kind_of};
+use super::container::{self, Kind};
 use super::near::Near;
 use super::provenance::{OutputMetrics, Provenance};
 use super::settings::Further;
@@ -10,6 +10,7 @@ use crate::dataset::{InputKind, Target};
 use crate::half::to_half;
 use crate::tape::{Network, Parameters, Program, slice};
 use crate::{Error, Result};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
@@ -83,13 +84,28 @@ impl Stored<Packed> {
     }
 }
 
-/// A model of version 2.
+/// A model with what goes beyond the study's trainings.
 #[derive(Serialize, Deserialize)]
 struct Further2<T> {
     stored: Stored<T>,
     further: Further,
     outputs: Vec<OutputMetrics>,
     near: Vec<Near>,
+}
+
+impl<T> Further2<T> {
+    fn of(stored: Stored<T>) -> Self {
+        Further2 { stored, further: Further::default(), outputs: Vec::new(), near: Vec::new() }
+    }
+}
+
+/// What a file holds, of whatever version; how the network was calibrated stands last.
+fn read<T: DeserializeOwned>(kind: &Kind, bytes: &[u8], path: &Path) -> Result<(Further2<T>, Vec<f64>)> {
+    match *kind {
+        PLAIN => container::decode(kind, bytes, path).map(|stored| (Further2::of(stored), Vec::new())),
+        KIND | HALVED => container::decode(kind, bytes, path).map(|model| (model, Vec::new())),
+        _ => container::decode(kind, bytes, path),
+    }
 }
 
 /// ⌊log₂ x⌋ of a number above 0, from its bits: in f64 none of f32 is subnormal.
@@ -194,11 +210,19 @@ impl Model {
         let further = about.map_or_else(Further::default, |about| about.settings.further);
         let outputs = about.map_or_else(Vec::new, |about| about.outputs.clone());
         let near = about.map_or_else(Vec::new, |about| about.near.clone());
+        let calibration = about.map_or(&[][..], |about| &about.calibration);
         if storage == Storage::F16 {
             let packed = parameters.into_iter().map(Packed::new).collect::<Result<Vec<_>>>()?;
-            return container::encode(&HALVED, &Further2 { stored: self.stored(packed), further, outputs, near });
+            let model = Further2 { stored: self.stored(packed), further, outputs, near };
+            return match calibration {
+                [] => container::encode(&HALVED, &model),
+                _ => container::encode(&HALVED_CALIBRATED, &(model, calibration)),
+            };
         }
         let stored = self.stored(parameters);
+        if !calibration.is_empty() {
+            return container::encode(&CALIBRATED, &(Further2 { stored, further, outputs, near }, calibration));
+        }
         if self.target.is_none_or(Target::is_measurement) && further == Further::default() && outputs.is_empty() && near.is_empty() {
             return container::encode(&PLAIN, &stored);
         }
@@ -219,7 +243,7 @@ impl Model {
     /// Reads the file.
     ///
     /// # Errors
-    /// [`Error::Format`] for anything but a whole, undamaged model file of this version or the one before; [`Error::Io`].
+    /// [`Error::Format`] for anything but a whole, undamaged model file of a version that is known; [`Error::Io`].
     pub fn load(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         Self::decoded(&container::whole(&KIND, path)?, path)
@@ -234,13 +258,13 @@ impl Model {
     }
 
     fn decoded(bytes: &[u8], path: &Path) -> Result<Self> {
-        let Further2 { mut stored, further, outputs, near } = if bytes.starts_with(&HALVED.magic()) {
-            let Further2 { stored, further, outputs, near } = container::decode::<Further2<Packed>>(&HALVED, bytes, path)?;
-            Further2 { stored: stored.unpacked().map_err(|error: Error| Error::format(path, error.to_string()))?, further, outputs, near }
+        let kind = kind_of(bytes);
+        let (Further2 { mut stored, further, outputs, near }, calibration) = if kind.letters == HALVED.letters {
+            let (Further2 { stored, further, outputs, near }, calibration) = read::<Packed>(&kind, bytes, path)?;
+            let stored = stored.unpacked().map_err(|error: Error| Error::format(path, error.to_string()))?;
+            (Further2 { stored, further, outputs, near }, calibration)
         } else {
-            let plain =
-                |stored: Stored<StoredTensor>| Further2 { stored, further: Further::default(), outputs: Vec::new(), near: Vec::new() };
-            container::decode_either(&KIND, bytes, path, plain)?
+            read::<StoredTensor>(&kind, bytes, path)?
         };
         let fail = |problem: &dyn std::fmt::Display| Error::format(path, problem.to_string());
         if stored.unit != stored.target.map_or("", Target::unit) {
@@ -251,9 +275,10 @@ impl Model {
             )));
         }
         if let Some(about) = &mut stored.provenance {
-            about.settings.further = further;
+            about.settings.further = Further { calibrate: !calibration.is_empty(), ..further };
             about.outputs = outputs;
             about.near = near;
+            about.calibration = calibration;
         }
         let network = restore(stored.parameters).and_then(|parameters| Network::new(stored.program, parameters));
         let network = network.map_err(|error| fail(&error))?;

@@ -54,6 +54,10 @@ pub struct Provenance {
     /// Errors on the test part by the measured value; empty where it has too few examples, and for classes and several outputs. Kept apart in files.
     #[serde(skip)]
     pub near: Vec<Near>,
+    /// What was added to the bias of each output after the training, in its unit, so that its mean error over the training part is 0 (0 for classes);
+    /// empty if that was not asked for ([`Further::calibrate`](super::Further)). Kept apart in files.
+    #[serde(skip)]
+    pub calibration: Vec<f64>,
 }
 
 /// What one of several outputs is worth.
@@ -76,6 +80,22 @@ impl OutputMetrics {
 }
 
 impl Provenance {
+    /// What calibration added, in words; nothing where there was none. `target` is the model's.
+    pub fn calibration_in_words(&self, target: Target) -> Option<String> {
+        let mut at = 0;
+        let columns = target.columns().into_iter().filter_map(|column| {
+            let added = self.calibration.get(at).copied();
+            at += column.width();
+            added.filter(|_| column.is_regression()).map(|added| match self.calibration.len() {
+                1 => format!("{added:+.3} {}", column.unit()),
+                _ => format!("{added:+.3} {} to {column}", column.unit()),
+            })
+        });
+        let added: Vec<String> = columns.collect();
+        (!added.is_empty())
+            .then(|| format!("{} added after the training, so that the mean error over the training part is 0", added.join(", ")))
+    }
+
     /// The errors on a part.
     pub fn metrics(&self, part: Part) -> Option<&Metrics> {
         self.metrics.iter().find(|metrics| metrics.part == part)

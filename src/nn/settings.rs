@@ -101,6 +101,10 @@ pub struct Further {
     pub augment: Augment,
     /// SHA-256 of the model that training began from.
     pub from: Option<[u8; 32]>,
+    /// Whether the mean error over the training part is taken out of the last layer's bias afterwards. Files keep it apart, as what was added
+    /// ([`Provenance::calibration`](super::Provenance)).
+    #[serde(skip)]
+    pub calibrate: bool,
 }
 
 impl Display for Further {
@@ -125,6 +129,9 @@ impl Display for Further {
             let hex: String = digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
             format!("begun from the model {hex}…")
         }));
+        if self.calibrate {
+            all.push("calibrated on the training part".into());
+        }
         f.write_str(&all.join(", "))
     }
 }

@@ -1,6 +1,7 @@
 //! Training: Adam on the loss of the target's kind, epoch by epoch, so that whoever drives it can save and continue.
 
 use super::adam::Adam;
+use super::calibrate::{self, calibrate};
 use super::checkpoint::{Checkpoint, Within};
 use super::data::{Examples, TrainingData, predict_outputs};
 use super::initialise;
@@ -58,6 +59,11 @@ enum Steps {
     OnTape,
 }
 
+/// What a training's steps depend on: a state of one is that of the other, calibrated in the end or not.
+fn before_calibration(settings: TrainSettings) -> TrainSettings {
+    TrainSettings { further: Further { calibrate: false, ..settings.further }, ..settings }
+}
+
 /// Trains a network from its initial weights to the end.
 ///
 /// # Errors
@@ -90,6 +96,9 @@ impl<'a> Trainer<'a> {
         settings.check()?;
         data.check()?;
         network.check_running_averages()?;
+        if settings.further.calibrate {
+            calibrate::check(network.program(), data.target)?;
+        }
         let scaling = if settings.standardise { Scaling::of(network.program(), &data)? } else { Scaling::identity(data.target) };
         let objective = Objective::new(data.target, data.train, settings.further.class_weights)?;
         let steps = settings.epochs as u64 * data.train.len().div_ceil(settings.batch) as u64;
@@ -142,7 +151,7 @@ impl<'a> Trainer<'a> {
     /// [`Error::Usage`] if it is of another training: other settings, program or examples.
     pub fn resume(&mut self, checkpoint: Checkpoint) -> Result<()> {
         let differs = [
-            ("settings", checkpoint.settings != self.settings),
+            ("settings", checkpoint.settings != before_calibration(self.settings)),
             ("target", checkpoint.target != self.data.target),
             ("input", checkpoint.input != self.data.input),
             ("network", checkpoint.program != *self.network.program()),
@@ -179,7 +188,7 @@ impl<'a> Trainer<'a> {
     /// The state after the epochs done so far, and the steps of one that has begun.
     pub fn checkpoint(&self) -> Checkpoint {
         Checkpoint {
-            settings: self.settings,
+            settings: before_calibration(self.settings),
             target: self.data.target,
             input: self.data.input,
             program: self.network.program().clone(),
@@ -396,7 +405,8 @@ impl<'a> Trainer<'a> {
     }
 
     fn model(&self, network: &Network<f32>, weights: Weights, dataset: &str, report: Report<'_>) -> Result<Model> {
-        let network = self.scaling.fold(network.clone())?;
+        let mut network = self.scaling.fold(network.clone())?;
+        let calibration = if self.settings.further.calibrate { calibrate(&self.data, &mut network, report)? } else { Vec::new() };
         let columns = self.data.target.columns();
         let all: Vec<usize> = (0..self.objective.outputs()).collect();
         let (mut outputs, mut near): (Vec<OutputMetrics>, Vec<Near>) = (Vec::new(), Vec::new());
@@ -433,6 +443,7 @@ impl<'a> Trainer<'a> {
             metrics,
             outputs,
             near,
+            calibration,
         };
         Ok(Model { network, target: Some(self.data.target), input: Some(self.data.input), provenance: Some(provenance) })
     }

@@ -101,6 +101,9 @@ impl Card<'_> {
             settings.seed,
             best_epoch + 1
         );
+        if let Some(added) = self.provenance.calibration_in_words(self.target) {
+            let _ = writeln!(out, "- Calibrated: {added}. Heatmaps are as without.");
+        }
         if let Some(command) = &self.command {
             let _ = writeln!(out, "- Made by `{command}`; `cardiograd verify` makes it again from its record.");
         }
@@ -215,6 +218,7 @@ mod tests {
             metrics: Vec::new(),
             outputs: Vec::new(),
             near: Vec::new(),
+            calibration: Vec::new(),
         };
         let test = Predictions { title: "test".into(), ids: (0..40).map(|i| i.to_string()).collect(), pairs, unmeasured: 0 };
         let other = Predictions { title: "Recordings".into(), ids: vec!["a".into()], pairs: vec![(400.0, 390.0)], unmeasured: 2 };

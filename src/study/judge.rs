@@ -12,6 +12,7 @@ use crate::tape::{Network, Tensor};
 use crate::{Error, Result};
 use ndarray::{Array1, Array2, Array3, ArrayD, Axis, Dimension};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// ECGs that are explained and perturbed together; what a kill can lose.
 pub(super) const CHUNK: usize = 16;
@@ -190,8 +191,30 @@ impl Judge<'_> {
     }
 }
 
+/// How often a worker looks, every 50 ms, whether another has written what both would.
+const WAITS: usize = 200;
 /// The mark of a cache.
 const DIGEST: Most = Most { bytes: 1 << 10, of: "the digest of a cache" };
+
+/// Says whose work lies in a folder that several workers fill at once: the first of them writes it, the others wait that long.
+///
+/// # Errors
+/// [`Error::Data`] where it is other work; [`Error::Io`]; [`Error::Usage`] where another holds the file far longer than it takes to write.
+pub(super) fn mark_shared(folder: &Path, digest: &str) -> Result<()> {
+    let mark = folder.join("digest");
+    for waited in 0..=WAITS {
+        if mark.exists() {
+            let same = intake::text(&mark, DIGEST)? == digest;
+            let other = || format!("{}: it holds judgements of another network, dataset or other settings: remove it", folder.display());
+            return if same { Ok(()) } else { Err(Error::Data(other())) };
+        }
+        match atomic::write(&mark, digest.as_bytes()) {
+            Err(Error::Usage(_)) if waited < WAITS => std::thread::sleep(Duration::from_millis(50)),
+            outcome => return outcome,
+        }
+    }
+    Ok(())
+}
 
 /// The cache of this very work: an existing one of another work is emptied.
 fn open_cache(cache: &Path, digest: &str) -> Result<()> {

@@ -6,7 +6,7 @@ use crate::models::Model;
 use crate::work::run;
 use cardiograd::dataset::{Dataset, InputKind, Origin, Part, Source, Target, generate_folder};
 use cardiograd::ecg::measure::Thresholds;
-use cardiograd::nn::{Examples, Preset, TrainSettings, Trainer, TrainingData, load_program};
+use cardiograd::nn::{Examples, Further, Preset, TrainSettings, Trainer, TrainingData, load_program};
 use pyo3::prelude::*;
 use std::path::PathBuf;
 
@@ -46,7 +46,7 @@ pub fn simulate_dataset(
 
 /// Trains a network on one target of a dataset: the model of the best epoch, the bytes that `cardiograd train` writes.
 #[pyfunction]
-#[pyo3(signature = (path, target, input, preset, epochs, batch, lr, seed, arch, progress))]
+#[pyo3(signature = (path, target, input, preset, epochs, batch, lr, schedule, standardise, calibrate, seed, arch, progress))]
 #[allow(clippy::too_many_arguments)]
 pub fn train(
     py: Python<'_>,
@@ -57,6 +57,9 @@ pub fn train(
     epochs: Option<usize>,
     batch: Option<usize>,
     lr: Option<f64>,
+    schedule: Option<&str>,
+    standardise: Option<bool>,
+    calibrate: bool,
     seed: u64,
     arch: &str,
     progress: Option<Py<PyAny>>,
@@ -68,6 +71,9 @@ pub fn train(
         epochs: epochs.unwrap_or(preset.epochs),
         batch: batch.unwrap_or(preset.batch),
         learning_rate: lr.unwrap_or(preset.learning_rate),
+        schedule: schedule.map(str::parse).transpose().map_err(raised)?.unwrap_or(preset.schedule),
+        standardise: standardise.unwrap_or(preset.standardise),
+        further: Further { calibrate, ..preset.further },
         seed,
         ..preset
     };

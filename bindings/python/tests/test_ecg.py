@@ -64,6 +64,15 @@ def test_a_dataset_is_memory_maps(data, tmp_path):
         cardiograd.train(data, "nothing")
 
 
+def test_a_training_is_told_its_course(data):
+    course = dict(epochs=1, arch="standardconv", schedule="constant", standardise=False)
+    with_and_without = [cardiograd.train(data, "qrs", **course, calibrate=calibrate).predict(data.median) for calibrate in (False, True)]
+    added = with_and_without[1] - with_and_without[0]
+    assert abs(added.mean()) > 1 and np.ptp(added) < 1e-3 * abs(added.mean())
+    with pytest.raises(ValueError, match="unknown schedule 'steps'"):
+        cardiograd.train(data, "qrs", schedule="steps")
+
+
 def test_pictures_are_svg(data, model, x):
     for picture in (data[0].plot(), data[0].plot(layout="leads", dark=True), *(model.explain(x, "saliency,deeplift").plot(m) for m in ("saliency", None))):
         assert picture._repr_svg_().count("<svg") == 1 and picture.svg.rstrip().endswith("</svg>")

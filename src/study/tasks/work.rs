@@ -13,7 +13,7 @@ use crate::files::digest::sha256_file;
 use crate::nn::{Examples, Model, load_program};
 use crate::progress::Report;
 use crate::study::data::{self, DATASET, Data};
-use crate::study::judge::Judge;
+use crate::study::judge::{Judge, mark_shared};
 use crate::study::{NetworkOutput, StudySettings, pipeline, training};
 use crate::{Error, Result};
 use std::collections::BTreeMap;
@@ -160,12 +160,8 @@ impl Worker<'_> {
         };
         let folder = Path::new(JUDGED).join(target.name());
         std::fs::create_dir_all(self.folder.join(&folder)).map_err(|source| Error::io(self.folder.join(&folder), source))?;
-        let mark = folder.join("digest");
-        let digest = judge.digest(&format!("{model}{} {}", output.mark(), data.digest));
-        if !self.folder.join(&mark).exists() {
-            atomic::write(self.folder.join(&mark), digest.as_bytes())?;
-        }
-        let mut outputs = vec![mark];
+        mark_shared(&self.folder.join(&folder), &judge.digest(&format!("{model}{} {}", output.mark(), data.digest)))?;
+        let mut outputs = vec![folder.join("digest")];
         let label = format!("explaining and perturbing {target}");
         for chunk in chunks.start..chunks.end.min(judge.parts()) {
             let part = folder.join(Judge::part_name(chunk));

@@ -93,6 +93,9 @@ def train(
     epochs: int | None = None,
     batch: int | None = None,
     lr: float | None = None,
+    schedule: str | None = None,
+    standardise: bool | None = None,
+    calibrate: bool = False,
     seed: int = 0,
     arch: str = "stevennet",
     progress: Progress | None = None,
@@ -100,7 +103,9 @@ def train(
     """Trains a network on one target of a dataset and gives the model of the epoch with the lowest validation error.
 
     ``target`` is ``pr``, ``qrs``, ``qt``, ``r_v5``, ``j_v5``, ``t_v5`` or ``rate``, ``input`` ``median`` or ``rhythm``. ``preset`` ``quick`` is standardised,
-    few epochs, one cycle of the learning rate; ``paper`` has the study's settings. The model's bytes are those that ``cardiograd train`` writes.
+    few epochs, one cycle of the learning rate; ``paper`` has the study's settings, ``full`` its raw values in 10 epochs of one cycle. ``schedule`` is
+    ``constant``, ``plateau`` or ``one_cycle``; ``calibrate`` takes the mean error over the training part out of the last layer's bias afterwards. The
+    model's bytes are those that ``cardiograd train`` writes.
     """
     path = data.path if isinstance(data, Dataset) else data
-    return Model(_native.train(fspath(path), target, input, preset, epochs, batch, lr, seed, arch, progress))
+    return Model(_native.train(fspath(path), target, input, preset, epochs, batch, lr, schedule, standardise, calibrate, seed, arch, progress))
