@@ -73,9 +73,8 @@ pub fn cos(x: f64) -> f64 {
     libm::cos(x)
 }
 
-/// What the standard library's floating-point numbers have as methods and the language's core has not, for builds without `std`: exact, or rounded
+/// What the standard library's floating-point numbers have as methods and the language's core has not, for builds without `std` (with it the methods of its own go first): exact, or rounded
 /// correctly by IEEE 754, but for [`Exact::powi`], which is the same products in the same order.
-#[cfg(not(feature = "std"))]
 pub trait Exact {
     /// The nearest whole number, halves away from 0.
     fn round(self) -> Self;
@@ -85,7 +84,6 @@ pub trait Exact {
     fn powi(self, n: i32) -> Self;
 }
 
-#[cfg(not(feature = "std"))]
 macro_rules! exact {
     ($t:ty, $round:path, $even:path) => {
         impl Exact for $t {
@@ -110,9 +108,7 @@ macro_rules! exact {
     };
 }
 
-#[cfg(not(feature = "std"))]
 exact!(f32, libm::roundf, libm::rintf);
-#[cfg(not(feature = "std"))]
 exact!(f64, libm::round, libm::rint);
 
 #[cfg(test)]

@@ -58,7 +58,7 @@ cluster_up() {
   mkdir -p /run/munge slurm-state slurm-spool
   [ -f /etc/munge/munge.key ] || { dd if=/dev/urandom of=/etc/munge/munge.key bs=1024 count=1 status=none; }
   chown -R munge: /etc/munge /run/munge; chmod 400 /etc/munge/munge.key
-  pgrep munged > /dev/null || runuser -u munge -- munged
+  pgrep munged > /dev/null || { runuser -u munge -- munged; own_munge=1; }
   local host=$(hostname -s)
   cat > slurm.conf <<CONF
 ClusterName=one
@@ -96,6 +96,7 @@ CONF
 }
 cluster_down() {
   scancel --full -u root 2> /dev/null || true; pkill -x slurmd || true; pkill -x slurmctld || true
+  [ -z "${own_munge:-}" ] || pkill -x munged || true
   for _ in $(seq 30); do pgrep -x "slurmd|slurmctld" > /dev/null || return 0; sleep 1; done
 }
 
