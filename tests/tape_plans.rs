@@ -78,7 +78,7 @@ fn rules<T: cardiograd::tape::Real>(which: usize, program: &Program) -> RuleSet<
 }
 
 /// Blocks of all that plans know beyond 'same' convolutions: strides, dilations, paddings on one side, batch norms and ReLUs that follow no convolution,
-/// values that three nodes read.
+/// values that three nodes read; and ops that plans compute as the tape does: padded poolings, joined branches, gates, features.
 fn rough_program(draw: &mut Draw, leads: usize, len: usize, outputs: usize) -> Program {
     let mut build = Builder::new();
     let input = build.input("x", &[Some(leads), Some(len)]);
@@ -99,7 +99,7 @@ fn rough_program(draw: &mut Draw, leads: usize, len: usize, outputs: usize) -> P
     let mut x = conv(&mut build, draw, "first", input, [leads, width], 1);
     for block in 0..1 + draw.below(4) {
         let name = |part: &str| format!("block{block}.{part}");
-        match draw.below(7) {
+        match draw.below(12) {
             0 => x = build.node(name("pool"), Op::AvgPool1d { window: 3, stride: 2 }, &[x]),
             1 => x = build.node(name("pool"), Op::MaxPool1d { window: 3, stride: 2 }, &[x]),
             2 => x = conv(&mut build, draw, &name("strided"), x, [width, width], 2),
@@ -117,15 +117,49 @@ fn rough_program(draw: &mut Draw, leads: usize, len: usize, outputs: usize) -> P
                 let both = build.node(name("both"), Op::Add, &[a, b]);
                 x = build.node(name("add"), Op::Add, &[both, x]);
             }
-            _ => {
+            6 | 7 => {
                 let y = layer(&mut build, draw, &name("same"), x, [width, width], true);
                 x = build.node(name("add"), Op::Add, &[y, x]);
             }
+            8 => {
+                let (stride, ceil_mode) = (1 + draw.below(2), draw.below(2) == 0);
+                let op = match draw.below(2) {
+                    0 => Op::PaddedMaxPool1d { window: 3, stride, padding: (1, 1), ceil_mode },
+                    _ => Op::PaddedAvgPool1d { window: 3, stride, padding: (1, 1), ceil_mode, count_include_pad: draw.below(2) == 0 },
+                };
+                x = build.node(name("padded"), op, &[x]);
+            }
+            // Branches joined, one of them the signal itself, and mixed again.
+            9 => {
+                let y = layer(&mut build, draw, &name("branch"), x, [width, 5], true);
+                let z = build.node(name("squash"), Op::Tanh, &[y]);
+                let all = build.node(name("all"), Op::Concat, &[z, x, y, x]);
+                x = conv(&mut build, draw, &name("mixed"), all, [10 + 2 * width, width], 1);
+            }
+            // Channels weighed by what they hold (squeeze and excitation).
+            10 => {
+                let y = build.node(name("squeeze"), Op::GlobalAvgPool, &[x]);
+                let y = build.linear(&name("excite"), y, width, width, true);
+                let y = build.node(name("gate"), Op::Sigmoid, &[y]);
+                let y = build.node(name("column"), Op::Reshape { shape: vec![Some(width), Some(1)] }, &[y]);
+                x = build.node(name("weighed"), Op::Multiply, &[x, y]);
+            }
+            _ => x = build.node(name("leaky"), Op::LeakyRelu { slope: 0.1 }, &[x]),
         }
     }
     x = build.relu("last", x);
-    let x = build.node("mean", Op::GlobalAvgPool, &[x]);
-    let y = build.linear("head", x, width, outputs, draw.below(2) == 0);
+    let mean = build.node("mean", Op::GlobalAvgPool, &[x]);
+    if draw.below(3) > 0 {
+        let y = build.linear("head", mean, width, outputs, draw.below(2) == 0);
+        return build.finish(y).unwrap();
+    }
+    // Mean and maximum, and what batch norms and ReLUs make of features.
+    let largest = build.node("largest", Op::GlobalMaxPool, &[x]);
+    let y = build.node("both", Op::Concat, &[mean, largest]);
+    let y = build.batch_norm("features", y, 2 * width);
+    let y = build.linear("hidden", y, 2 * width, 7, true);
+    let y = build.relu("hidden.relu", y);
+    let y = build.linear("head", y, 7, outputs, true);
     build.finish(y).unwrap()
 }
 

@@ -22,7 +22,7 @@ pub(crate) const CHAIN: usize = 8;
 pub struct Direct {
     pub(crate) conv: Conv1d,
     pub(crate) isa: Isa,
-    /// \[(i, j)\]\[o, padded to whole registers\]
+    /// \[pair of registers\]\[(i, j)\]\[o of these, padded to whole registers\]: what a block reads lies in one run, whatever the channels.
     pub(crate) weights: Buffer,
 }
 
@@ -167,19 +167,34 @@ impl Direct {
     /// Takes other weights of the same shape.
     pub fn refresh(&mut self, side: Side, w: &[f32]) {
         let (conv, taps) = (&self.conv, self.conv.kernel);
-        let padded = conv.c_out.next_multiple_of(self.isa.width());
+        let (padded, pair) = (conv.c_out.next_multiple_of(self.isa.width()), 2 * self.isa.width());
         let to = self.weights.as_mut_slice();
-        for i in 0..conv.c_in {
-            for j in 0..taps {
-                let row = &mut to[(i * taps + j) * padded..][..conv.c_out];
-                for (o, to) in row.iter_mut().enumerate() {
-                    *to = match side {
-                        Side::Forward => w[(o * conv.c_in + i) * taps + j],
-                        Side::Adjoint => w[(i * conv.c_out + o) * taps + taps - 1 - j],
-                    };
+        for first in (0..conv.c_out).step_by(pair) {
+            let (rows, columns) = (&mut to[first * conv.c_in * taps..], pair.min(padded - first));
+            for i in 0..conv.c_in {
+                for j in 0..taps {
+                    let row = &mut rows[(i * taps + j) * columns..][..columns.min(conv.c_out - first)];
+                    for (o, to) in (first..).zip(row) {
+                        *to = match side {
+                            Side::Forward => w[(o * conv.c_in + i) * taps + j],
+                            Side::Adjoint => w[(i * conv.c_out + o) * taps + taps - 1 - j],
+                        };
+                    }
                 }
             }
         }
+    }
+
+    /// The weights of output register `g` of the pair that begins with register `group`, from input channel `first` on, and how far it is from one (i, j)
+    /// to the next.
+    ///
+    /// # Safety
+    /// There are these registers and this channel.
+    #[inline(always)]
+    pub(crate) unsafe fn panel_weights<V: Lanes>(&self, group: usize, registers: usize, g: usize, first: usize) -> (*const f32, usize) {
+        let (taps, columns) = (self.conv.kernel, registers * V::WIDTH);
+        // SAFETY: the caller's contract.
+        (unsafe { self.weights.as_ptr().add(group * V::WIDTH * self.conv.c_in * taps + first * taps * columns + g * V::WIDTH) }, columns)
     }
 
     /// y = conv(x) + bias; see [`crate::PreparedConv::forward`].
@@ -201,9 +216,8 @@ impl Direct {
                 let (n, rest) = (task / (groups * segments), task % (groups * segments));
                 let start = rest % segments * segment;
                 self.isa.dispatch(Forward {
-                    conv,
+                    form: self,
                     x: Shared::new(padded.get().wrapping_add(n * size)),
-                    weights: &self.weights,
                     bias,
                     y: Shared::new(y.get().wrapping_add(n * conv.output_size())),
                     group: rest / segments * 2,
@@ -216,9 +230,8 @@ impl Direct {
 
 /// Up to two registers of output channels over a segment of time of one example.
 struct Forward<'a> {
-    conv: &'a Conv1d,
+    form: &'a Direct,
     x: Shared,
-    weights: &'a Buffer,
     bias: Option<&'a [f32]>,
     y: Shared,
     group: usize,
@@ -229,7 +242,7 @@ impl Job for Forward<'_> {
     type Out = ();
     #[inline(always)]
     unsafe fn run<V: Lanes>(self) {
-        let (conv, w, taps) = (self.conv, V::WIDTH, self.conv.kernel);
+        let (conv, w) = (&self.form.conv, V::WIDTH);
         let groups = conv.c_out.div_ceil(w);
         let registers = (groups - self.group).min(2);
         // A panel narrower than what is here is taken twice.
@@ -252,16 +265,16 @@ impl Job for Forward<'_> {
                 }
             }
             for first in (0..conv.c_in).step_by(channels_at_once) {
-                let walk = Operands {
-                    outer: channels_at_once.min(conv.c_in - first),
-                    outer_step: padded_len(conv),
-                    inner: taps,
-                    inner_step: conv.dilation,
-                    b_step: groups * w,
-                    c_step: registers * w,
-                };
                 for g in (0..registers).step_by(step) {
-                    let b = self.weights.as_ptr().add(first * taps * groups * w + (self.group + g) * w);
+                    let (b, b_step) = self.form.panel_weights::<V>(self.group, registers, g, first);
+                    let walk = Operands {
+                        outer: channels_at_once.min(conv.c_in - first),
+                        outer_step: padded_len(conv),
+                        inner: conv.kernel,
+                        inner_step: conv.dilation,
+                        b_step,
+                        c_step: registers * w,
+                    };
                     for r in (0..rows).step_by(V::ROWS) {
                         let a = self.x.get().add(first * padded_len(conv) + (self.time.start + r) * conv.stride);
                         stepped::<V>(&walk, step, conv.stride, 1, a, b, sums.add((r * registers + g) * w));

@@ -119,15 +119,15 @@ impl Job for Stretch<'_> {
             for g in (0..registers).step_by(step) {
                 for r in (0..rows).step_by(V::ROWS) {
                     for first in (0..conv.c_in).step_by(CHAIN) {
+                        let (b, b_step) = self.form.panel_weights::<V>(self.group, registers, g, first);
                         let walk = Operands {
                             outer: CHAIN.min(conv.c_in - first),
                             outer_step: 1,
                             inner: conv.kernel,
                             inner_step: conv.dilation * w,
-                            b_step: groups * w,
+                            b_step,
                             c_step: registers * w,
                         };
-                        let b = self.form.weights.as_ptr().add(first * conv.kernel * groups * w + (self.group + g) * w);
                         let a = self.x.get().add((first / w * self.padded + r * conv.stride) * w + first % w);
                         stepped::<V>(&walk, step, conv.stride, w, a, b, sums.add((r * registers + g) * w));
                     }

@@ -40,6 +40,6 @@ impl OpDefinition for Add {
     }
 
     fn lowering(&self, inputs: &[&[usize]]) -> Option<Lowering> {
-        (inputs[0].len() == 3 && inputs[0] == inputs[1]).then_some(Lowering::Add)
+        Some(if inputs[0].len() == 3 && inputs[0] == inputs[1] { Lowering::Add } else { Lowering::Own })
     }
 }

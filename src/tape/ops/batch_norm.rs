@@ -71,7 +71,7 @@ impl OpDefinition for BatchNorm {
     }
 
     fn lowering(&self, inputs: &[&[usize]]) -> Option<Lowering> {
-        (inputs[0].len() == 3).then_some(Lowering::Affine(self.eps))
+        Some(if inputs[0].len() == 3 { Lowering::Affine(self.eps) } else { Lowering::Own })
     }
 }
 

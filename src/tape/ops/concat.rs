@@ -1,7 +1,7 @@
 //! Inputs joined along the channel axis.
 
 use super::definitions::Concat;
-use super::{Arithmetic, Context, Element, OpClass, OpDefinition, Problem, Values};
+use super::{Arithmetic, Context, Element, Lowering, OpClass, OpDefinition, Problem, Values};
 use crate::Result;
 #[cfg(not(feature = "std"))]
 use crate::plain::*;
@@ -70,5 +70,9 @@ impl OpDefinition for Concat {
             rest -= own;
         }
         Element::of_scale(f64::NAN, 1.0)
+    }
+
+    fn lowering(&self, _inputs: &[&[usize]]) -> Option<Lowering> {
+        Some(Lowering::Own)
     }
 }

@@ -1,7 +1,7 @@
 //! A part of an axis, every so many elements.
 
 use super::definitions::Crop;
-use super::{Arithmetic, Context, Element, OpClass, OpDefinition, Problem, Values, lines};
+use super::{Arithmetic, Context, Element, Lowering, OpClass, OpDefinition, Problem, Values, lines};
 use crate::Result;
 #[cfg(not(feature = "std"))]
 use crate::plain::*;
@@ -61,5 +61,9 @@ impl OpDefinition for Crop {
     fn element(&self, inputs: &[Values<'_>], shape: &[usize], at: usize) -> Element {
         let (outer, along, inner) = lines::of(shape, self.axis).index(at);
         Element::term(inputs[0].data[lines::of(inputs[0].shape, self.axis).at(outer, self.before + along * self.step, inner)])
+    }
+
+    fn lowering(&self, _inputs: &[&[usize]]) -> Option<Lowering> {
+        Some(Lowering::Own)
     }
 }

@@ -109,7 +109,7 @@ pub trait OpDefinition: Arithmetic<f32> + Arithmetic<f64> + fmt::Debug + Send + 
         None
     }
 
-    /// What an execution plan can do with it, for inputs of these shapes (batch first); `None` leaves the network to the tape. Plans ask only the
+    /// What an execution plan can do with it ([`Lowering::Own`] if nothing better), for inputs of these shapes (batch first); `None` leaves the network to the tape. Plans ask only the
     /// ops of this crate, whose steps are tested to be their arithmetic byte for byte.
     fn lowering(&self, _inputs: &[&[usize]]) -> Option<Lowering> {
         None
@@ -200,4 +200,7 @@ pub enum Lowering {
     Same,
     /// x · wᵀ + b.
     Dense,
+    /// What the op computes by itself, on values that lie as the tape's do: for ops that cannot fail on inputs of their shapes, and keep nothing ready
+    /// from run to run. The way back is on the tape then.
+    Own,
 }

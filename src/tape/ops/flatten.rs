@@ -43,6 +43,6 @@ impl OpDefinition for Flatten {
 
     /// Features are flat already.
     fn lowering(&self, inputs: &[&[usize]]) -> Option<Lowering> {
-        (inputs[0].len() == 2).then_some(Lowering::Same)
+        Some(if inputs[0].len() == 2 { Lowering::Same } else { Lowering::Own })
     }
 }

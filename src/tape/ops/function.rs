@@ -1,6 +1,6 @@
 //! Functions of one number, element by element: what activations that are nothing else share.
 
-use super::{Arithmetic, Context, Element, OpClass, OpDefinition, Piece, Problem, Values, elementwise};
+use super::{Arithmetic, Context, Element, Lowering, OpClass, OpDefinition, Piece, Problem, Values, elementwise};
 use crate::Result;
 #[cfg(not(feature = "std"))]
 use crate::plain::*;
@@ -70,5 +70,9 @@ impl<F: Function> OpDefinition for F {
 
     fn pieces(&self) -> Vec<Piece> {
         Function::pieces(self)
+    }
+
+    fn lowering(&self, _inputs: &[&[usize]]) -> Option<Lowering> {
+        Some(Lowering::Own)
     }
 }

@@ -1,7 +1,7 @@
 //! The maximum over all time; of equal ones the first.
 
 use super::definitions::GlobalMaxPool;
-use super::{Arithmetic, Context, Element, OpClass, OpDefinition, Problem, Values};
+use super::{Arithmetic, Context, Element, Lowering, OpClass, OpDefinition, Problem, Values};
 use crate::Result;
 #[cfg(not(feature = "std"))]
 use crate::plain::*;
@@ -45,5 +45,9 @@ impl OpDefinition for GlobalMaxPool {
         let len = inputs[0].shape[2];
         let row = &inputs[0].data[at * len..][..len];
         Element::term(row.iter().fold(f64::NEG_INFINITY, |most, v| if v.beats(most) { *v } else { most }))
+    }
+
+    fn lowering(&self, _inputs: &[&[usize]]) -> Option<Lowering> {
+        Some(Lowering::Own)
     }
 }

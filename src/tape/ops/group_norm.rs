@@ -2,7 +2,7 @@
 
 use super::definitions::GroupNorm;
 use super::standardise::{Blocks, eps_fault};
-use super::{Arithmetic, Context, Element, Initial, OpClass, OpDefinition, Problem, Values};
+use super::{Arithmetic, Context, Element, Initial, Lowering, OpClass, OpDefinition, Problem, Values};
 use crate::Result;
 #[cfg(not(feature = "std"))]
 use crate::plain::*;
@@ -72,5 +72,9 @@ impl OpDefinition for GroupNorm {
 
     fn initial(&self, at: usize) -> Option<Initial> {
         Some(Initial::Value(if at == 1 { 1.0 } else { 0.0 }))
+    }
+
+    fn lowering(&self, _inputs: &[&[usize]]) -> Option<Lowering> {
+        Some(Lowering::Own)
     }
 }

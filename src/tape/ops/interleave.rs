@@ -1,7 +1,7 @@
 //! Phases side by side become one signal: y\[n, c, l·factor + p\] = x\[n, c·factor + p, l\].
 
 use super::definitions::Interleave;
-use super::{Arithmetic, Context, Element, OpClass, OpDefinition, Problem, Values};
+use super::{Arithmetic, Context, Element, Lowering, OpClass, OpDefinition, Problem, Values};
 use crate::Result;
 #[cfg(not(feature = "std"))]
 use crate::plain::*;
@@ -62,5 +62,9 @@ impl OpDefinition for Interleave {
     fn element(&self, inputs: &[Values<'_>], shape: &[usize], at: usize) -> Element {
         let (row, t) = (at / shape[2], at % shape[2]);
         Element::term(inputs[0].data[(row * self.factor + t % self.factor) * inputs[0].shape[2] + t / self.factor])
+    }
+
+    fn lowering(&self, _inputs: &[&[usize]]) -> Option<Lowering> {
+        Some(Lowering::Own)
     }
 }

@@ -1,7 +1,7 @@
 //! x where x > 0, else slope · x.
 
 use super::definitions::LeakyRelu;
-use super::{Arithmetic, Context, Element, OpClass, OpDefinition, Piece, Problem, Values, elementwise};
+use super::{Arithmetic, Context, Element, Lowering, OpClass, OpDefinition, Piece, Problem, Values, elementwise};
 use crate::Result;
 #[cfg(not(feature = "std"))]
 use crate::plain::*;
@@ -47,5 +47,9 @@ impl OpDefinition for LeakyRelu {
 
     fn pieces(&self) -> Vec<Piece> {
         vec![Piece { up_to: 0.0, slope: Some(self.slope) }, Piece { up_to: f64::INFINITY, slope: Some(1.0) }]
+    }
+
+    fn lowering(&self, _inputs: &[&[usize]]) -> Option<Lowering> {
+        Some(Lowering::Own)
     }
 }

@@ -1,7 +1,7 @@
 //! The mean over an axis, summed in f64; the axis goes.
 
 use super::definitions::Mean;
-use super::{Arithmetic, Context, Element, OpClass, OpDefinition, Problem, Values, lines};
+use super::{Arithmetic, Context, Element, Lowering, OpClass, OpDefinition, Problem, Values, lines};
 use crate::Result;
 #[cfg(not(feature = "std"))]
 use crate::plain::*;
@@ -58,5 +58,9 @@ impl OpDefinition for Mean {
     fn element(&self, inputs: &[Values<'_>], _shape: &[usize], at: usize) -> Element {
         let own = lines::of(inputs[0].shape, self.axis);
         Element::sum((0..own.size).map(|along| inputs[0].data[own.at(at / own.inner, along, at % own.inner)] / own.size as f64))
+    }
+
+    fn lowering(&self, _inputs: &[&[usize]]) -> Option<Lowering> {
+        Some(Lowering::Own)
     }
 }

@@ -1,7 +1,7 @@
 //! The product of two signals, element by element, broadcast.
 
 use super::definitions::Multiply;
-use super::{Arithmetic, Context, Element, OpClass, OpDefinition, Problem, Values, broadcast};
+use super::{Arithmetic, Context, Element, Lowering, OpClass, OpDefinition, Problem, Values, broadcast};
 use crate::Result;
 #[cfg(not(feature = "std"))]
 use crate::plain::*;
@@ -39,5 +39,9 @@ impl OpDefinition for Multiply {
     fn element(&self, inputs: &[Values<'_>], shape: &[usize], at: usize) -> Element {
         let [a, b] = [0, 1].map(|input| inputs[input].data[broadcast::place(at, inputs[input].shape, shape)]);
         Element::term(a * b)
+    }
+
+    fn lowering(&self, _inputs: &[&[usize]]) -> Option<Lowering> {
+        Some(Lowering::Own)
     }
 }

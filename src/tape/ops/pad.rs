@@ -1,7 +1,7 @@
 //! A value put before and behind an axis.
 
 use super::definitions::Pad;
-use super::{Arithmetic, Context, Element, OpClass, OpDefinition, Problem, Values, lines};
+use super::{Arithmetic, Context, Element, Lowering, OpClass, OpDefinition, Problem, Values, lines};
 use crate::Result;
 #[cfg(not(feature = "std"))]
 use crate::plain::*;
@@ -59,5 +59,9 @@ impl OpDefinition for Pad {
         let (outer, along, inner) = whole.index(at);
         let found = along.checked_sub(self.before).filter(|along| *along < own.size);
         Element::term(found.map_or(self.value, |along| inputs[0].data[own.at(outer, along, inner)]))
+    }
+
+    fn lowering(&self, _inputs: &[&[usize]]) -> Option<Lowering> {
+        Some(Lowering::Own)
     }
 }

@@ -2,7 +2,7 @@
 
 use super::definitions::PaddedAvgPool1d;
 use super::windows::Windows;
-use super::{Arithmetic, Context, Element, OpClass, OpDefinition, Problem, Values};
+use super::{Arithmetic, Context, Element, Lowering, OpClass, OpDefinition, Problem, Values};
 use crate::Result;
 #[cfg(not(feature = "std"))]
 use crate::plain::*;
@@ -79,5 +79,9 @@ impl OpDefinition for PaddedAvgPool1d {
         let covered = self.window.min(len + self.padding.0 + self.padding.1 - t * self.stride);
         let divisor = self.divisor(seen.clone().count(), covered) as f64;
         Element::sum(seen.map(|place| inputs[0].data[row * len + place] / divisor))
+    }
+
+    fn lowering(&self, _inputs: &[&[usize]]) -> Option<Lowering> {
+        Some(Lowering::Own)
     }
 }

@@ -2,7 +2,7 @@
 
 use super::definitions::PaddedMaxPool1d;
 use super::windows::Windows;
-use super::{Arithmetic, Context, Element, OpClass, OpDefinition, Problem, Values};
+use super::{Arithmetic, Context, Element, Lowering, OpClass, OpDefinition, Problem, Values};
 use crate::Result;
 #[cfg(not(feature = "std"))]
 use crate::plain::*;
@@ -59,5 +59,9 @@ impl OpDefinition for PaddedMaxPool1d {
         let place = |j: usize| (t * self.stride + j).checked_sub(self.padding.0).filter(|place| *place < len);
         let seen = (0..self.window).filter_map(place).map(|place| inputs[0].data[row * len + place]);
         Element::term(seen.fold(f64::NEG_INFINITY, |most, v| if v.beats(most) { v } else { most }))
+    }
+
+    fn lowering(&self, _inputs: &[&[usize]]) -> Option<Lowering> {
+        Some(Lowering::Own)
     }
 }

@@ -1,7 +1,7 @@
 //! x where x > 0, else a slope of the network's own times x, one for all channels or each its own (He et al. 2015).
 
 use super::definitions::Prelu;
-use super::{Arithmetic, Context, Element, Initial, OpClass, OpDefinition, Piece, Problem, Values};
+use super::{Arithmetic, Context, Element, Initial, Lowering, OpClass, OpDefinition, Piece, Problem, Values};
 use crate::Result;
 #[cfg(not(feature = "std"))]
 use crate::plain::*;
@@ -73,5 +73,9 @@ impl OpDefinition for Prelu {
 
     fn initial(&self, _at: usize) -> Option<Initial> {
         Some(Initial::Value(0.25))
+    }
+
+    fn lowering(&self, _inputs: &[&[usize]]) -> Option<Lowering> {
+        Some(Lowering::Own)
     }
 }

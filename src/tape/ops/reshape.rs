@@ -1,7 +1,7 @@
 //! The same values in the same order, under another shape.
 
 use super::definitions::Reshape;
-use super::{Arithmetic, Context, Element, OpClass, OpDefinition, Problem, Values};
+use super::{Arithmetic, Context, Element, Lowering, OpClass, OpDefinition, Problem, Values};
 use crate::Result;
 #[cfg(not(feature = "std"))]
 use crate::plain::*;
@@ -54,5 +54,9 @@ impl OpDefinition for Reshape {
 
     fn element(&self, inputs: &[Values<'_>], _shape: &[usize], at: usize) -> Element {
         Element::term(inputs[0].data[at])
+    }
+
+    fn lowering(&self, _inputs: &[&[usize]]) -> Option<Lowering> {
+        Some(Lowering::Own)
     }
 }

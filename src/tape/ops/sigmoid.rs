@@ -1,7 +1,7 @@
 //! 1 / (1 + e⁻ˣ).
 
 use super::definitions::Sigmoid;
-use super::{Arithmetic, Context, Element, OpClass, OpDefinition, Problem, Values, elementwise};
+use super::{Arithmetic, Context, Element, Lowering, OpClass, OpDefinition, Problem, Values, elementwise};
 use crate::Result;
 #[cfg(not(feature = "std"))]
 use crate::plain::*;
@@ -33,5 +33,9 @@ impl OpDefinition for Sigmoid {
 
     fn element(&self, inputs: &[Values<'_>], _shape: &[usize], at: usize) -> Element {
         Element::of_scale(1.0 / (1.0 + elementary::exp(-inputs[0].data[at])), 1.0)
+    }
+
+    fn lowering(&self, _inputs: &[&[usize]]) -> Option<Lowering> {
+        Some(Lowering::Own)
     }
 }

@@ -1,7 +1,7 @@
 //! eˣ / Σ eˣ along an axis.
 
 use super::definitions::Softmax;
-use super::{Arithmetic, Context, Element, OpClass, OpDefinition, Problem, Values, lines};
+use super::{Arithmetic, Context, Element, Lowering, OpClass, OpDefinition, Problem, Values, lines};
 use crate::Result;
 #[cfg(not(feature = "std"))]
 use crate::plain::*;
@@ -65,5 +65,9 @@ impl OpDefinition for Softmax {
         let x = |along: usize| inputs[0].data[own.at(outer, along, inner)];
         let sum: f64 = (0..own.size).map(|other| elementary::exp(x(other) - x(along))).sum();
         Element::of_scale(1.0 / sum, 1.0)
+    }
+
+    fn lowering(&self, _inputs: &[&[usize]]) -> Option<Lowering> {
+        Some(Lowering::Own)
     }
 }

@@ -1,7 +1,7 @@
 //! The difference of two signals, element by element, broadcast.
 
 use super::definitions::Subtract;
-use super::{Arithmetic, Context, Element, OpClass, OpDefinition, Problem, Values, broadcast};
+use super::{Arithmetic, Context, Element, Lowering, OpClass, OpDefinition, Problem, Values, broadcast};
 use crate::Result;
 #[cfg(not(feature = "std"))]
 use crate::plain::*;
@@ -38,5 +38,9 @@ impl OpDefinition for Subtract {
     fn element(&self, inputs: &[Values<'_>], shape: &[usize], at: usize) -> Element {
         let of = |input: &Values<'_>| input.data[broadcast::place(at, input.shape, shape)];
         Element::sum([of(&inputs[0]), -of(&inputs[1])])
+    }
+
+    fn lowering(&self, _inputs: &[&[usize]]) -> Option<Lowering> {
+        Some(Lowering::Own)
     }
 }

@@ -1,7 +1,7 @@
 //! Axes in another order; the batch stays first.
 
 use super::definitions::Transpose;
-use super::{Arithmetic, Context, Element, OpClass, OpDefinition, Problem, Values};
+use super::{Arithmetic, Context, Element, Lowering, OpClass, OpDefinition, Problem, Values};
 use crate::Result;
 #[cfg(not(feature = "std"))]
 use crate::plain::*;
@@ -68,5 +68,9 @@ impl OpDefinition for Transpose {
             rest /= size;
         }
         Element::term(view.ok().and_then(|view| view.get(IxDyn(&index)).copied()).unwrap_or(f64::NAN))
+    }
+
+    fn lowering(&self, _inputs: &[&[usize]]) -> Option<Lowering> {
+        Some(Lowering::Own)
     }
 }

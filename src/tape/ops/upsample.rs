@@ -1,7 +1,7 @@
 //! Nearest upsampling: each sample repeated.
 
 use super::definitions::Upsample;
-use super::{Arithmetic, Context, Element, OpClass, OpDefinition, Problem, Values};
+use super::{Arithmetic, Context, Element, Lowering, OpClass, OpDefinition, Problem, Values};
 use crate::Result;
 #[cfg(not(feature = "std"))]
 use crate::plain::*;
@@ -50,5 +50,9 @@ impl OpDefinition for Upsample {
     fn element(&self, inputs: &[Values<'_>], shape: &[usize], at: usize) -> Element {
         let (row, t) = (at / shape[2], at % shape[2]);
         Element::term(inputs[0].data[row * inputs[0].shape[2] + t / self.factor])
+    }
+
+    fn lowering(&self, _inputs: &[&[usize]]) -> Option<Lowering> {
+        Some(Lowering::Own)
     }
 }

@@ -4,7 +4,7 @@ use super::pool::Pools;
 use super::schedule::{Back, Forward, Schedule};
 #[cfg(feature = "std")]
 use super::stem::Stem;
-use super::steps::{ConvStep, Layout, Step, StepOp, Steps};
+use super::steps::{ConvStep, Layout, OwnStep, Step, StepOp, Steps};
 #[cfg(not(feature = "std"))]
 use crate::plain::*;
 use crate::tape::{Lowering, Network, Node, NodeId, OpKind, Program, Real, Tensor, slice};
@@ -82,7 +82,7 @@ impl Plan {
         }
         let mut last_reader = vec![0; shapes.len()];
         for (index, step) in steps.iter().enumerate() {
-            for slot in [step.x].into_iter().chain(step.add) {
+            for slot in step.reads() {
                 last_reader[slot] = index;
             }
         }
@@ -107,6 +107,10 @@ impl Plan {
 
 /// Why gradients cannot go back through the steps, if they cannot.
 fn no_way_back(steps: &Steps, program: &Program, live: &[bool]) -> Option<String> {
+    if let Some((step, own)) = steps.list.iter().find_map(|step| if let StepOp::Own(own) = &step.op { Some((step, own)) } else { None }) {
+        let name = &program.node(step.nodes[0]).name;
+        return Some(format!("'{name}' ({}) is computed as there", own.op.kind()));
+    }
     let without = |step: &&Step| step.op.convolution().is_some_and(|conv| conv.conv.stride != 1 || conv.conv.adjoint().is_none());
     if let Some(step) = steps.list.iter().find(without) {
         let name = &program.node(step.nodes[0]).name;
@@ -176,6 +180,11 @@ impl<'a, T: Real> Compiler<'a, T> {
             }
             let refuse = |why| Unplanned { node: Some(id), why };
             let node = self.node(id);
+            let lowering = self.lowering(id).ok_or(refuse("plans have no step for it"))?;
+            if lowering == Lowering::Own {
+                self.steps.push(self.own(id).ok_or(refuse("plans have no step for values of its shape"))?);
+                continue;
+            }
             let (signals, fixed) = node.inputs.split_at(node.op.signals(node.inputs.len()));
             if !fixed.iter().all(|at| self.is_parameter(*at)) {
                 return Err(refuse("its weights are computed by other nodes"));
@@ -183,7 +192,6 @@ impl<'a, T: Real> Compiler<'a, T> {
             if signals.iter().any(|at| self.is_parameter(*at)) {
                 return Err(refuse("it reads a parameter as a signal"));
             }
-            let lowering = self.lowering(id).ok_or(refuse("plans have no step for it"))?;
             let step = match lowering {
                 Lowering::Convolution { .. } => self.convolution(id, &lowering),
                 _ => self.plain(id, &lowering),
@@ -227,10 +235,25 @@ impl<'a, T: Real> Compiler<'a, T> {
                 let bias = if node.inputs.len() > 2 { Some(self.values(node.inputs[2])?) } else { None };
                 StepOp::Dense(self.values(node.inputs[1])?, bias)
             }
-            Lowering::Convolution { .. } => return None,
+            Lowering::Convolution { .. } | Lowering::Own => return None,
         };
         let add = if matches!(op, StepOp::Add) { Some(node.inputs[1].0) } else { None };
-        Some(Step { op, x: node.inputs[0].0, y: id.0, add, relu, nodes: vec![id], chains: (false, false) })
+        Some(Step { op, x: node.inputs[0].0, y: id.0, add, more: Vec::new(), relu, nodes: vec![id], chains: (false, false) })
+    }
+
+    /// A node that is computed as on the tape, from parameters and slots.
+    fn own(&self, id: NodeId) -> Option<Step> {
+        let node = self.node(id);
+        let (parameters, slots): (Vec<NodeId>, Vec<NodeId>) = node.inputs.iter().partition(|at| self.is_parameter(**at));
+        let readable = slots.iter().chain([&id]).all(|at| layout(&self.shapes[at.0]).is_some());
+        let (first, more) = slots.split_first().filter(|_| readable)?;
+        let mut inputs = Vec::with_capacity(node.inputs.len());
+        for at in &node.inputs {
+            inputs.push(if parameters.contains(at) { Some(self.shared(*at)?) } else { None });
+        }
+        let op = StepOp::Own(Box::new(OwnStep { op: node.op.clone(), inputs }));
+        let more = more.iter().map(|at| at.0).collect();
+        Some(Step { op, x: first.0, y: id.0, add: None, more, relu: None, nodes: vec![id], chains: (false, false) })
     }
 
     /// Notes a ReLU and returns its index.
@@ -303,6 +326,6 @@ impl<'a, T: Real> Compiler<'a, T> {
         let weights = self.shared(node.inputs[1])?;
         let step = ConvStep { node: id, norm, conv, weights, bias, affine, forward: OnceLock::new(), adjoint: OnceLock::new() };
         let (op, add) = (StepOp::Conv(Box::new(step)), addition.map(|(_, other)| other.0));
-        Some(Step { op, x: node.inputs[0].0, y, add, relu, nodes, chains: (false, false) })
+        Some(Step { op, x: node.inputs[0].0, y, add, more: Vec::new(), relu, nodes, chains: (false, false) })
     }
 }

@@ -62,7 +62,7 @@ impl<T: Real> Network<T> {
     pub fn run_bytes(&self, example: &[Vec<usize>], rules: &RuleSet<T>, keep: Keep) -> RunBytes {
         let shapes: Vec<Vec<usize>> = example.iter().map(|example| [&[1], &example[..]].concat()).collect();
         let planned = if let [shape] = &shapes[..] { self.plan_of(shape) } else { None };
-        let planned = planned.filter(|plan| self.relu_formulas(plan, rules).is_some());
+        let planned = planned.filter(|plan| plan.back.is_ok() && self.relu_formulas(plan, rules).is_some());
         if let Some(plan) = planned {
             return plan.bytes(keep);
         }

@@ -3,10 +3,11 @@
 use super::compile::Plan;
 use super::pool::Pool;
 use super::schedule::{Forward, Place, Route};
-use super::steps::{ConvStep, Step, StepOp};
+use super::steps::{ConvStep, OwnStep, Slot, Step, StepOp};
 #[cfg(not(feature = "std"))]
 use crate::plain::*;
-use crate::tape::{dense, slice};
+use crate::tape::ops::{Context, forward};
+use crate::tape::{Mode, Tensor, dense, from_vec, slice};
 use alloc::borrow::Cow;
 use cardiograd_kernels::blocked::{self, Finish, FusedConv, Gate};
 use cardiograd_kernels::chain::{self, Link};
@@ -174,14 +175,36 @@ impl Plan {
     ) {
         for stage in stages {
             match stage {
-                Forward::Step { step, x, add, y } => {
+                Forward::Step { step, x, add, more, y } => {
                     self.keep_pooled(*step, batch, &places[*x], kept, manner, pool);
                     let mut to = core::mem::take(&mut places[*y]);
-                    self.step(*step, batch, &places[*x], add.map(|add| &places[add]), &mut to, kept, manner, pool);
+                    if let StepOp::Own(own) = &self.steps.list[*step].op {
+                        let read: Vec<&Buffer> = [x].into_iter().chain(more).map(|place| &places[*place]).collect();
+                        self.own(&self.steps.list[*step], own, batch, &read, &mut to);
+                    } else {
+                        self.step(*step, batch, &places[*x], add.map(|add| &places[add]), &mut to, kept, manner, pool);
+                    }
                     places[*y] = to;
                 }
                 Forward::Chain { steps, x, routes } => self.chain(steps, batch, (*x, routes), places, kept, manner, pool),
             }
+        }
+    }
+
+    /// y of an op that is computed as on the tape. One that fails, which no op of right shapes does, gives NaN, and that is refused.
+    fn own(&self, step: &Step, own: &OwnStep, batch: usize, read: &[&Buffer], y: &mut Buffer) {
+        let value = |(slot, buffer): (Slot, &&Buffer)| {
+            let mut planar = vec![0.0; batch * self.steps.planar(slot)];
+            self.steps.unpack(slot, batch, &buffer.as_slice()[..batch * self.steps.size(slot)], &mut planar);
+            from_vec(&self.steps.shape(slot, batch), planar)
+        };
+        let values: Vec<Tensor<f32>> = step.reads().zip(read).map(value).collect();
+        let mut next = values.iter();
+        let inputs: Vec<&Tensor<f32>> = own.inputs.iter().filter_map(|parameter| parameter.as_ref().or_else(|| next.next())).collect();
+        let y = &mut y.as_mut_slice()[..batch * self.steps.size(step.y)];
+        match forward(&own.op, &inputs, &Context { mode: Mode::Evaluation, cache: None }) {
+            Ok((value, _)) => self.steps.pack(step.y, slice(&value), y),
+            Err(_) => y.fill(f32::NAN),
         }
     }
 

@@ -5,7 +5,9 @@
 //! rule that stands for it) and the batch norm's factor into their loads; activations stay channel-blocked between layers, and chunks of examples
 //! stay in one core's caches. [`Network::run`] and [`Network::backward`] do the same unfused, in any precision, under any rule. A plan does the same
 //! operations on the same numbers in the same order, so its results are the tape's, byte for byte, NaN and the signs of zeros included;
-//! `CARDIOGRAD_PLANS=off` switches plans off. What a plan cannot do (other ops, other rules, f64) falls back to the tape.
+//! `CARDIOGRAD_PLANS=off` switches plans off. Ops that plans have no step for are computed within the plan as the tape computes them, as far as they need
+//! nothing ready ([`crate::tape::Lowering::Own`]); the way back is then the tape's. What a plan cannot do (recurrent layers, several inputs, other rules, f64)
+//! falls back to the tape.
 
 mod back;
 mod compile;
@@ -192,7 +194,9 @@ impl<T: Real> Network<T> {
     pub fn look_all(&self, inputs: Vec<Tensor<T>>, keep: Keep, watch: Option<NodeId>) -> Result<Look<T>> {
         let standard = |x: Tensor<T>| if x.is_standard_layout() { x } else { x.as_standard_layout().into_owned().into_shared() };
         let inputs: Vec<Tensor<T>> = inputs.into_iter().map(standard).collect();
-        if let (Some(plan), [input]) = (self.plan(&inputs), &inputs[..]) {
+        // Where the way back is on the tape, so is the way forward: what it needs is kept at once.
+        let plan = self.plan(&inputs).filter(|plan| plan.back.is_ok());
+        if let (Some(plan), [input]) = (plan, &inputs[..]) {
             self.program().shapes(&[input.shape().to_vec()])?;
             if let Some(x) = T::as_f32(slice(input)) {
                 let (output, passed) = plan.forward(x, Some(keep), watch.and_then(|node| plan.steps.step_of(node)));
@@ -342,12 +346,16 @@ mod tests {
         let conv = crate::tape::ConvLayer { stride: 2, ..crate::tape::ConvLayer::same(2, 2, 3) };
         let conv = build.conv1d("conv", x, conv);
         let squashed = build.node("squash", crate::tape::Op::Tanh, &[conv]);
-        let y = build.node("mean", crate::tape::Op::GlobalAvgPool, &[squashed]);
+        let ratio = build.node("ratio", crate::tape::Op::Divide, &[squashed, conv]);
+        let y = build.node("mean", crate::tape::Op::GlobalAvgPool, &[ratio]);
         let program = build.finish(y).unwrap();
         let parameters = nn::initialise(&program, 1, 0).unwrap();
         let network: Network<f32> = Network::new(program.clone(), parameters).unwrap();
-        let why = "no plan, the network runs on the tape: node 'squash' (tanh): plans have no step for it; 1 of 3 nodes stand before it\n";
+        let why = "no plan, the network runs on the tape: node 'ratio' (divide): plans have no step for it; 2 of 4 nodes stand before it\n";
         assert_eq!(network.plan_text(&[2, 20]), why);
+        let squashed = network.with_output(program.find("squash").unwrap()).unwrap().plan_text(&[2, 20]);
+        assert!(squashed.contains("step 1: squash → 2 × 10, tanh as on the tape\n"), "{squashed}");
+        assert!(squashed.contains("the way back is on the tape: 'squash' (tanh) is computed as there"), "{squashed}");
         let early = network.with_output(program.find("conv").unwrap()).unwrap();
         assert!(early.plan_text(&[2, 20]).contains("the way back is on the tape: the convolution 'conv' has a stride"));
     }

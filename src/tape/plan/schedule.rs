@@ -25,7 +25,7 @@ pub(super) struct Route {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Forward {
     /// One step.
-    Step { step: usize, x: Place, add: Option<Place>, y: Place },
+    Step { step: usize, x: Place, add: Option<Place>, more: Vec<Place>, y: Place },
     /// Convolutions from spectrum to spectrum, a route each.
     Chain { steps: RangeInclusive<usize>, x: Place, routes: Vec<Route> },
 }
@@ -109,12 +109,13 @@ impl Schedule<Forward> {
             let chain = steps.chain_forward(index);
             let single = chain.start() == chain.end();
             let Some(x) = desk.find(steps.list[index].x) else { break };
+            let more = steps.list[index].more.iter().filter_map(|slot| desk.find(*slot)).collect();
             let mut routes = Vec::new();
             for at in chain.clone() {
                 routes.push(desk.step_forward(steps, at, &chain));
             }
             stages.push(match routes[..] {
-                [Route { add, y: Some(y) }] if single => Forward::Step { step: index, x, add, y },
+                [Route { add, y: Some(y) }] if single => Forward::Step { step: index, x, add, more, y },
                 _ => Forward::Chain { steps: chain.clone(), x, routes },
             });
             index = chain.end() + 1;
@@ -134,7 +135,7 @@ impl Desk {
         // Where nothing reads the addend later, a chain puts the sum in its place.
         let place = step.add.filter(|slot| !single && last(*slot)).and(add);
         let y = needed.then(|| place.unwrap_or_else(|| self.fresh(steps.size(step.y))));
-        for slot in [Some(step.x), step.add].into_iter().flatten().filter(|slot| last(*slot)) {
+        for slot in step.reads().filter(|slot| last(*slot)) {
             if let Some(place) = self.forget(slot).filter(|place| Some(*place) != y) {
                 self.release(place);
             }
@@ -267,7 +268,11 @@ fn join(routes: &[Route]) -> String {
 impl fmt::Display for Forward {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Forward::Step { step, x, add, y } => write!(f, "step {step}: {x} {}", Route { add: *add, y: Some(*y) }),
+            Forward::Step { step, x, add, more, y } => {
+                write!(f, "step {step}: {x} ")?;
+                more.iter().try_for_each(|place| write!(f, "{place} "))?;
+                write!(f, "{}", Route { add: *add, y: Some(*y) })
+            }
             Forward::Chain { steps, x, routes } => write!(f, "steps {}–{} as a chain: {x} {}", steps.start(), steps.end(), join(routes)),
         }
     }

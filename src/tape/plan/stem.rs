@@ -50,7 +50,7 @@ fn local(steps: &Steps, step: &Step) -> bool {
     let op = match &step.op {
         StepOp::Conv(conv) => Choice::new(&conv.conv, steps.isa).method == Method::Direct,
         StepOp::Affine(..) | StepOp::Relu | StepOp::Add | StepOp::Average(..) | StepOp::Max(..) => true,
-        StepOp::Mean | StepOp::Same | StepOp::Dense(..) => false,
+        StepOp::Mean | StepOp::Same | StepOp::Dense(..) | StepOp::Own(_) => false,
     };
     op && [step.x, step.y].into_iter().chain(step.add).all(signal)
 }
@@ -150,7 +150,7 @@ impl Steps {
                     y.copy_from_slice(x);
                     blocked::affine(isa, to.len(), &scale[channels.clone()], &shift[channels], y);
                 }
-                StepOp::Conv(_) | StepOp::Mean | StepOp::Same | StepOp::Dense(..) => (),
+                StepOp::Conv(_) | StepOp::Mean | StepOp::Same | StepOp::Dense(..) | StepOp::Own(_) => (),
             }
         }
     }

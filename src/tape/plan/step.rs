@@ -26,7 +26,7 @@ impl Steps {
                 y.copy_from_slice(x);
                 y.chunks_exact_mut(size_y).for_each(|y| blocked::affine(isa, len, scale, shift, y));
             }
-            StepOp::Conv(_) | StepOp::Dense(..) => (),
+            StepOp::Conv(_) | StepOp::Dense(..) | StepOp::Own(_) => (),
         }
     }
 

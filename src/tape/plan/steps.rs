@@ -2,7 +2,7 @@
 
 #[cfg(not(feature = "std"))]
 use crate::plain::*;
-use crate::tape::{NodeId, Tensor};
+use crate::tape::{NodeId, Op, Tensor};
 use cardiograd_kernels::blocked::{self, FusedConv};
 use cardiograd_kernels::sync::OnceLock;
 use cardiograd_kernels::{Conv1d, Isa, chain};
@@ -26,6 +26,8 @@ pub(super) struct Step {
     pub y: Slot,
     /// The slot that is added after the ReLU (convolution) or to x (addition).
     pub add: Option<Slot>,
+    /// What an op that is computed as on the tape reads besides x, in order.
+    pub more: Vec<Slot>,
     /// The index, among the plan's ReLUs, of the one that acts in this step.
     pub relu: Option<usize>,
     /// The nodes that the step computes, in order.
@@ -49,6 +51,16 @@ pub(super) enum StepOp {
     Same,
     /// Weights (outputs, features) and bias.
     Dense(Vec<f32>, Option<Vec<f32>>),
+    /// The op as on the tape, on values laid out as there.
+    Own(Box<OwnStep>),
+}
+
+/// An op that plans have no step of their own for.
+#[derive(Debug)]
+pub(super) struct OwnStep {
+    pub op: Op,
+    /// Its inputs: parameters, and `None` for what slots hold, in their order.
+    pub inputs: Vec<Option<Tensor<f32>>>,
 }
 
 impl StepOp {
@@ -102,6 +114,13 @@ pub(super) struct Steps {
     pub relus: Vec<(NodeId, Layout)>,
     /// The nodes that the steps compute, and the input; parameters left out.
     pub nodes: Vec<NodeId>,
+}
+
+impl Step {
+    /// The slots that it reads.
+    pub fn reads(&self) -> impl Iterator<Item = Slot> + '_ {
+        [self.x].into_iter().chain(self.add).chain(self.more.iter().copied())
+    }
 }
 
 impl Steps {
@@ -168,7 +187,7 @@ impl Steps {
     }
 
     /// The shape of a slot's value for a batch.
-    fn shape(&self, slot: Slot, batch: usize) -> Vec<usize> {
+    pub fn shape(&self, slot: Slot, batch: usize) -> Vec<usize> {
         match self.layouts[slot] {
             Some(Layout::Blocked(channels, len)) => vec![batch, channels, len],
             Some(Layout::Features(features)) => vec![batch, features],

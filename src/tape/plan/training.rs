@@ -203,7 +203,7 @@ impl TrainConv {
         let conv: &ConvStep = match &step.op {
             StepOp::Conv(conv) => conv,
             // A batch norm without a convolution before it is left to the tape.
-            StepOp::Affine(..) => return Err(Untrainable),
+            StepOp::Affine(..) | StepOp::Own(_) => return Err(Untrainable),
             _ => return Ok(None),
         };
         let needs_adjoint = step.x != plan.steps.input;

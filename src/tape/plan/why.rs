@@ -30,6 +30,7 @@ impl Plan {
                 StepOp::Mean => "mean over time".into(),
                 StepOp::Same => "the same values".into(),
                 StepOp::Dense(..) => "matrix product".into(),
+                StepOp::Own(own) => format!("{} as on the tape", own.op.kind()),
             };
             let size = match self.steps.layouts[step.y] {
                 Some(Layout::Blocked(channels, len)) => format!("{channels} × {len}"),
