@@ -18,11 +18,13 @@ impl<T: Real> Arithmetic<T> for PaddedMaxPool1d {
     fn forward(&self, inputs: &[&Tensor<T>], shape: &[usize], _context: &Context<'_, T>) -> Problem<(Tensor<T>, Saved)> {
         let (x, len, size) = (slice(inputs[0]), inputs[0].shape()[2], shape.iter().product());
         let (mut y, mut at) = (vec![T::ZERO; size], vec![0; size]);
+        let windows: Vec<_> = (0..shape[2]).map(|t| self.windows().at(t, len).0).collect();
         for ((x, y), at) in x.chunks(len).zip(y.chunks_mut(shape[2])).zip(at.chunks_mut(shape[2])) {
-            for (t, (y, at)) in y.iter_mut().zip(at).enumerate() {
-                let (seen, _) = self.windows().at(t, len);
-                let best = seen.clone().fold(seen.start, |best, place| if x[place].beats(x[best]) { place } else { best });
-                (*y, *at) = (x[best], best as u32);
+            for ((y, at), seen) in y.iter_mut().zip(at).zip(&windows) {
+                let first = (x[seen.start], seen.start);
+                let better = |best: (T, usize), (place, value): (usize, &T)| if value.beats(best.0) { (*value, place) } else { best };
+                let (value, place) = (seen.start..).zip(&x[seen.clone()]).fold(first, better);
+                (*y, *at) = (value, place as u32);
             }
         }
         Ok((from_vec(shape, y), Saved::ArgMax(at)))

@@ -193,18 +193,21 @@ impl Plan {
 
     /// y of an op that is computed as on the tape. One that fails, which no op of right shapes does, gives NaN, and that is refused.
     fn own(&self, step: &Step, own: &OwnStep, batch: usize, read: &[&Buffer], y: &mut Buffer) {
-        let value = |(slot, buffer): (Slot, &&Buffer)| {
-            let mut planar = vec![0.0; batch * self.steps.planar(slot)];
-            self.steps.unpack(slot, batch, &buffer.as_slice()[..batch * self.steps.size(slot)], &mut planar);
-            from_vec(&self.steps.shape(slot, batch), planar)
-        };
-        let values: Vec<Tensor<f32>> = step.reads().zip(read).map(value).collect();
-        let mut next = values.iter();
-        let inputs: Vec<&Tensor<f32>> = own.inputs.iter().filter_map(|parameter| parameter.as_ref().or_else(|| next.next())).collect();
-        let y = &mut y.as_mut_slice()[..batch * self.steps.size(step.y)];
-        match forward(&own.op, &inputs, &Context { mode: Mode::Evaluation, cache: None }) {
-            Ok((value, _)) => self.steps.pack(step.y, slice(&value), y),
-            Err(_) => y.fill(f32::NAN),
+        let size = self.steps.size(step.y);
+        // One example after another: what is made on the way stays small, and is taken from where the one before left it.
+        for (n, y) in y.as_mut_slice()[..batch * size].chunks_exact_mut(size).enumerate() {
+            let value = |(slot, buffer): (Slot, &&Buffer)| {
+                let (mut planar, size) = (vec![0.0; self.steps.planar(slot)], self.steps.size(slot));
+                self.steps.unpack(slot, 1, &buffer.as_slice()[n * size..][..size], &mut planar);
+                from_vec(&self.steps.shape(slot, 1), planar)
+            };
+            let values: Vec<Tensor<f32>> = step.reads().zip(read).map(value).collect();
+            let mut next = values.iter();
+            let inputs: Vec<&Tensor<f32>> = own.inputs.iter().filter_map(|parameter| parameter.as_ref().or_else(|| next.next())).collect();
+            match forward(&own.op, &inputs, &Context { mode: Mode::Evaluation, cache: None }) {
+                Ok((value, _)) => self.steps.pack(step.y, slice(&value), y),
+                Err(_) => y.fill(f32::NAN),
+            }
         }
     }
 
