@@ -1,7 +1,7 @@
 //! Calibration in the large: a trained network's mean error over the training part is taken out of the bias of its last layer.
 //!
-//! With batch norm, a network is trained on normalisation by each batch and used with running averages; what its layers make of the difference adds up
-//! to a shift of the output. The bias is not in any gradient with respect to the input: heatmaps are the same with and without.
+//! A network that was trained on the statistics of its batches and is used with running averages may be off by much the same amount everywhere, and so may
+//! one whose best epoch is one of a high learning rate. The bias is not in any gradient with respect to the input: heatmaps are the same with and without.
 
 use super::data::{TrainingData, predict_outputs};
 use crate::dataset::Target;
