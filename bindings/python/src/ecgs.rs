@@ -161,7 +161,7 @@ pub fn simulate<'py>(
     kinds: Vec<String>,
     progress: Option<Py<PyAny>>,
 ) -> PyResult<Vec<(Bound<'py, PyAny>, Bound<'py, PyAny>, String, Option<&'static str>)>> {
-    if !(noise >= 0.0 && noise.is_finite()) || !(5.0..=3600.0).contains(&seconds) {
+    if !(noise >= 0.0 && noise.is_finite() && (5.0..=3600.0).contains(&seconds)) {
         return Err(wrong(format!("noise {noise}, {seconds} s: noise from 0 and 5 to 3600 s can be simulated")));
     }
     let simulator = simulator_of(&kinds, seed, noise, seconds)?;

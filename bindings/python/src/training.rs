@@ -75,7 +75,6 @@ pub fn train(
         standardise: standardise.unwrap_or(preset.standardise),
         further: Further { calibrate, ..preset.further },
         seed,
-        ..preset
     };
     let model = run(py, progress.as_ref(), |report| {
         let program = load_program(arch)?;
