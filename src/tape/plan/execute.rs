@@ -195,7 +195,7 @@ impl Plan {
     fn own(&self, step: &Step, own: &OwnStep, batch: usize, read: &[&Buffer], y: &mut Buffer) {
         let size = self.steps.size(step.y);
         // One example after another: what is made on the way stays small, and is taken from where the one before left it.
-        for (n, y) in y.as_mut_slice()[..batch * size].chunks_exact_mut(size).enumerate() {
+        for (n, y) in y.as_mut_slice()[..batch * size].chunks_exact_mut(size.max(1)).enumerate() {
             let value = |(slot, buffer): (Slot, &&Buffer)| {
                 let (mut planar, size) = (vec![0.0; self.steps.planar(slot)], self.steps.size(slot));
                 self.steps.unpack(slot, 1, &buffer.as_slice()[n * size..][..size], &mut planar);
