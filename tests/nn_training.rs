@@ -316,6 +316,30 @@ fn what_cannot_be_trained_is_said_in_one_line() {
     assert!(data.with(|data| train(&no_fold, data, &TrainSettings { standardise: false, ..settings() }, &silent)).is_ok());
 }
 
+/// What is folded into a last layer, or added to it, goes into a bias of its own: one that another node computes is refused.
+#[test]
+fn a_computed_last_bias_takes_no_scale_and_no_calibration() {
+    let mut build = Builder::new();
+    let x = build.input("x", &[Some(2), None]);
+    let y = build.conv1d("conv", x, ConvLayer::same(2, 2, 3));
+    let y = build.node("mean", Op::GlobalAvgPool, &[y]);
+    let (weight, bias) = (build.parameter("weight", &[1, 2], true), build.parameter("bias", &[1], true));
+    let computed = build.node("computed", Op::Tanh, &[bias]);
+    let y = build.node("last", Op::Linear, &[y, weight, computed]);
+    let program = build.finish(y).unwrap();
+    let value = |id| {
+        let Op::Parameter { shape, .. } = &program.node(id).op else { unreachable!() };
+        (program.node(id).name.clone(), from_vec(shape, vec![0.5; shape.iter().product()]))
+    };
+    let network = Network::new(program.clone(), program.parameters().into_iter().map(value).collect::<Parameters<f32>>()).unwrap();
+    let refused = |settings: TrainSettings| {
+        let refused = Data::learnable(20).with(|data| Trainer::from_network(network.clone(), data, &settings).err().unwrap().to_string());
+        assert!(refused.contains("output 'last' is not a linear layer with"), "{refused}");
+    };
+    refused(settings());
+    refused(TrainSettings { standardise: false, further: Further { calibrate: true, ..Further::default() }, ..settings() });
+}
+
 /// Training moves running averages: where another node computes one, there is nothing to move.
 #[test]
 fn a_computed_running_mean_is_refused() {

@@ -4,6 +4,7 @@
 //! one whose best epoch is one of a high learning rate. The bias is not in any gradient with respect to the input: heatmaps are the same with and without.
 
 use super::data::{TrainingData, predict_outputs};
+use super::scaling::is_own;
 use crate::dataset::Target;
 use crate::progress::Report;
 use crate::tape::{Network, NodeId, Op, Program};
@@ -16,9 +17,7 @@ use crate::{Error, Result};
 fn last_bias(program: &Program) -> Result<NodeId> {
     let last = program.node(program.output());
     match (&last.op, &last.inputs[..]) {
-        (Op::Linear, &[_, _, bias]) if program.readers()[bias.0].len() == 1 && matches!(program.node(bias).op, Op::Parameter { .. }) => {
-            Ok(bias)
-        }
+        (Op::Linear, &[_, _, bias]) if is_own(program, bias) => Ok(bias),
         _ => Err(Error::Program(format!(
             "the network cannot be calibrated: its output '{}' is not a linear layer with a bias of its own",
             last.name

@@ -141,11 +141,16 @@ impl Scaling {
     }
 }
 
+/// Whether a node is a parameter that one node alone reads: what is done to it is done to that node.
+pub(super) fn is_own(program: &Program, id: NodeId) -> bool {
+    matches!(program.node(id).op, Op::Parameter { .. }) && program.readers()[id.0].len() == 1
+}
+
 impl Places {
     fn find(program: &Program) -> Result<Self> {
         let refuse = |why: String| Err(Error::Program(format!("standardised training cannot be folded into this network: {why}")));
         let readers = program.readers();
-        let alone = |id: NodeId| readers[id.0].len() == 1;
+        let alone = |id: NodeId| is_own(program, id);
         let mut first = Vec::new();
         for input in program.inputs() {
             for reader in &readers[input.0] {

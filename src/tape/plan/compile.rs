@@ -244,16 +244,20 @@ impl<'a, T: Real> Compiler<'a, T> {
     /// A node that is computed as on the tape, from parameters and slots.
     fn own(&self, id: NodeId) -> Option<Step> {
         let node = self.node(id);
-        let (parameters, slots): (Vec<NodeId>, Vec<NodeId>) = node.inputs.iter().partition(|at| self.is_parameter(**at));
-        let readable = slots.iter().chain([&id]).all(|at| layout(&self.shapes[at.0]).is_some());
-        let (first, more) = slots.split_first().filter(|_| readable)?;
-        let mut inputs = Vec::with_capacity(node.inputs.len());
+        layout(&self.shapes[id.0])?;
+        let (mut inputs, mut slots) = (Vec::with_capacity(node.inputs.len()), Vec::new());
         for at in &node.inputs {
-            inputs.push(if parameters.contains(at) { Some(self.shared(*at)?) } else { None });
+            if self.is_parameter(*at) {
+                inputs.push(Some(self.shared(*at)?));
+            } else {
+                layout(&self.shapes[at.0])?;
+                inputs.push(None);
+                slots.push(at.0);
+            }
         }
+        let (&x, more) = slots.split_first()?;
         let op = StepOp::Own(Box::new(OwnStep { op: node.op.clone(), inputs }));
-        let more = more.iter().map(|at| at.0).collect();
-        Some(Step { op, x: first.0, y: id.0, add: None, more, relu: None, nodes: vec![id], chains: (false, false) })
+        Some(Step { op, x, y: id.0, add: None, more: more.to_vec(), relu: None, nodes: vec![id], chains: (false, false) })
     }
 
     /// Notes a ReLU and returns its index.
