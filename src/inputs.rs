@@ -5,6 +5,7 @@ use crate::ecg::amplitude;
 use crate::nn::Model;
 use crate::progress::Report;
 use crate::tape::{Network, Real, Tensor};
+use crate::unfit::first_unfit;
 use crate::{Error, Result};
 use ndarray::{Array2, ArrayView3};
 
@@ -35,7 +36,7 @@ pub fn check<T: Real>(model: &Model, x: ArrayView3<'_, T>, insisting: Insisting)
         return Err(Error::Usage(format!("{what}: give those, or insist with --any-length")));
     }
     model.network.program().shapes(&[vec![1, channels, samples]])?;
-    if let Some(((ecg, channel, at), value)) = x.indexed_iter().find(|(_, value)| !value.is_finite()) {
+    if let Some(((ecg, channel, at), value)) = first_unfit(&x, |value: T| !value.is_finite()) {
         let at = format!("ECG {ecg}, channel {channel}, sample {at}");
         return Err(Error::Value { at, problem: format!("{value} is not a voltage") });
     }

@@ -38,6 +38,8 @@ pub mod shape;
 pub mod tape;
 #[cfg(feature = "std")]
 mod threads;
+#[cfg(feature = "std")]
+mod unfit;
 
 #[cfg(feature = "files")]
 pub mod audit;

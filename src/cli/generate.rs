@@ -11,6 +11,7 @@ use crate::ecg::measure::Thresholds;
 use crate::ecg::simulator::{Kind, Settings, Simulator};
 use crate::files::digest::sha256_file;
 use crate::files::npy::NpyRows;
+use crate::unfit::first_unfit;
 use crate::{Error, Result};
 use clap::ValueEnum;
 use clap::builder::{PossibleValue, PossibleValuesParser};
@@ -154,7 +155,7 @@ fn noise_rows(path: &Path) -> Result<(usize, Noise)> {
     let read = move |ecg: u64| -> Result<Array2<f32>> {
         let row = rows.row_f32(ecg as usize)?;
         let row = row.into_dimensionality::<Ix2>().map_err(|error| Error::format(rows.path(), error.to_string()))?;
-        match row.indexed_iter().find(|(_, value)| !(-1.0..=1.0).contains(*value)) {
+        match first_unfit(&row, |value| !(-1.0..=1.0).contains(&value)) {
             None => Ok(row),
             Some(((channel, sample), value)) => Err(Error::Value {
                 at: format!("{}: ECG {ecg}, channel {channel}, sample {sample}", rows.path().display()),

@@ -115,7 +115,7 @@ impl Importer<'_> {
         for first in (writer.taken()..total).step_by(CHUNK) {
             let chunk: Vec<usize> = (first..total.min(first + CHUNK)).collect();
             taken.add(&chunk.iter().map(|at| (*at, self.files(*at))).collect::<Vec<_>>())?;
-            let made: Vec<Result<_>> = chunk.into_par_iter().map(|at| self.entry(at)).collect();
+            let made: Vec<Result<_>> = chunk.into_par_iter().with_max_len(1).map(|at| self.entry(at)).collect();
             for (at, made) in (first..).zip(made) {
                 match made {
                     Ok((entry, file, notes)) => {

@@ -17,6 +17,7 @@ use crate::files::npy::Dtype;
 use crate::files::npz;
 use crate::nn::Model;
 use crate::tape::{Op, Real};
+use crate::unfit::first_unfit;
 use crate::{Error, Result, intake};
 use ndarray::{Array2, Array3, ArrayView2, ArrayViewMut2, Axis};
 use rayon::prelude::*;
@@ -479,7 +480,7 @@ impl Ecgs {
     }
 
     fn check_finite(&self, ecg: usize, samples: ArrayView2<'_, f64>) -> Result<()> {
-        let Some(((channel, at), value)) = samples.indexed_iter().find(|(_, value)| !(**value as f32).is_finite()) else { return Ok(()) };
+        let Some(((channel, at), value)) = first_unfit(&samples, |value| !(value as f32).is_finite()) else { return Ok(()) };
         let channel = if samples.nrows() == LEADS.len() { format!("lead {}", LEADS[channel]) } else { format!("channel {channel}") };
         let at = format!("{}: ECG {ecg}, {channel}, sample {at}", self.path.display());
         Err(Error::Value { at, problem: format!("{value} is not a voltage") })

@@ -186,7 +186,8 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
         let id = |at: usize| ids.as_ref().map_or_else(|| source.id(at), |ids| ids[place][at].clone());
         let chunks = (0..source.len()).step_by(CHUNK).map(|first| first..source.len().min(first + CHUNK));
         let made = |chunk: Range<usize>| {
-            let made: Vec<Result<Made>> = chunk.clone().into_par_iter().map(|at| one(source, at, &thresholds, &args.taking)).collect();
+            let made: Vec<Result<Made>> =
+                chunk.clone().into_par_iter().with_max_len(1).map(|at| one(source, at, &thresholds, &args.taking)).collect();
             Ok(chunk.zip(made))
         };
         let mut unread_already = false;

@@ -23,6 +23,7 @@ use crate::report::colour::{Palette, Style};
 use crate::report::methods::{NINE, meaning, title};
 use crate::report::svg::Svg;
 use crate::report::{curve_chart, store, write};
+use crate::unfit::first_unfit;
 use crate::{Error, Result};
 use ndarray::{Array2, ArrayD, Axis, Ix2};
 use std::path::{Path, PathBuf};
@@ -283,7 +284,7 @@ fn one(array: ArrayD<f32>, ecg: usize, path: &Path) -> Result<Array2<f32>> {
     }
     let array = if shape.len() == 3 { array.index_axis_move(Axis(0), ecg) } else { array };
     let array = array.into_dimensionality::<Ix2>().map_err(|error| Error::format(path, error.to_string()))?;
-    match array.indexed_iter().find(|(_, value)| !value.is_finite()) {
+    match first_unfit(&array, |value| !value.is_finite()) {
         None => Ok(array),
         Some(((lead, t), value)) => Err(Error::Value {
             at: format!("{}: ECG {ecg}, lead {}, sample {t}", path.display(), LEADS.get(lead).copied().unwrap_or("beyond the twelve")),

@@ -74,6 +74,7 @@ pub(super) fn each(mut all: Vec<Windows>, seconds: f64, thresholds: &Thresholds,
             let path = windows.path();
             let measured: Vec<(f64, Measured, Vec<String>)> = some
                 .into_par_iter()
+                .with_max_len(1)
                 .map(|window| one(&window, path, thresholds).map(|(measured, notes)| (window.start, measured, notes)))
                 .collect::<Result<_>>()?;
             for (start, measured, notes) in &measured {

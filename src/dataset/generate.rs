@@ -83,6 +83,7 @@ impl Source {
             let recordings = self.recordings(chunk.clone(), total, report)?;
             let entries: Vec<Entry> = recordings
                 .into_par_iter()
+                .with_max_len(1)
                 .enumerate()
                 .map(|(i, made)| entry(chunk.start + i as u64, made, thresholds))
                 .collect::<Result<_>>()?;
@@ -103,7 +104,7 @@ impl Source {
                     // A conversion from float to integer saturates.
                     Made { rhythm: made.rhythm.samples().mapv(|v| v.round() as i16), truth: Some(made.truth), kind: made.kind }
                 };
-                Ok(chunk.into_par_iter().map(simulate).collect())
+                Ok(chunk.collect::<Vec<_>>().into_par_iter().with_max_len(1).map(simulate).collect())
             }
             Source::Pulse2pulse { generator, noise } => {
                 let rows: Vec<Array2<f32>> = chunk.map(noise).collect::<Result<_>>()?;

@@ -1,6 +1,7 @@
 //! Where the samples of a dataset's ECGs lie: in memory or in files.
 
 use crate::ecg::leads::INDEPENDENT;
+use crate::unfit::first_unfit;
 use crate::{Error, Result};
 use ndarray::{Array2, Array3, Axis};
 
@@ -96,11 +97,7 @@ fn row<T: Clone>(array: Option<&Array3<T>>, ecg: usize, what: &str) -> Result<Ar
 
 /// Refuses NaN and infinite samples, naming the first by ECG, lead and sample.
 pub(super) fn check_finite(at: &str, ecg: usize, samples: ndarray::ArrayView2<'_, f32>) -> Result<()> {
-    // All at once first: samples are finite but in faulty files.
-    if samples.iter().fold(true, |finite, value| finite & value.is_finite()) {
-        return Ok(());
-    }
-    match samples.indexed_iter().find(|(_, value)| !value.is_finite()) {
+    match first_unfit(&samples, |value| !value.is_finite()) {
         None => Ok(()),
         Some(((lead, sample), value)) => {
             let lead = crate::ecg::leads::LEADS.get(lead).copied().unwrap_or("?");

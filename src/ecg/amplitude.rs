@@ -27,7 +27,7 @@ pub fn check<T: Copy + Into<f64>>(at: impl FnOnce() -> String, ecg: ArrayView2<'
 }
 
 /// max − min of a lead whose samples are finite. By several columns, each with ends of its own: one after another would wait for each comparison.
-fn extent<T: Copy + Into<f64>>(lead: ArrayView1<'_, T>) -> f64 {
+pub(super) fn extent<T: Copy + Into<f64>>(lead: ArrayView1<'_, T>) -> f64 {
     const COLUMNS: usize = 8;
     let (mut low, mut high) = ([f64::INFINITY; COLUMNS], [f64::NEG_INFINITY; COLUMNS]);
     let mut see = |column: usize, value: T| {

@@ -2,6 +2,7 @@
 
 use super::filter::{Biquad, Frame, zero_phase};
 use super::leads::{INDEPENDENT, RATE, twelve};
+use crate::unfit::first_unfit;
 use crate::{Error, Result};
 use ndarray::{Array2, ArrayView1, ArrayView2, Axis};
 
@@ -36,7 +37,7 @@ impl Rhythm {
             return Err(Error::shape("recording", "(8, T)", samples.dim()));
         }
         check_length(samples.ncols(), RATE)?;
-        if let Some(((lead, sample), value)) = samples.indexed_iter().find(|(_, value)| !value.is_finite()) {
+        if let Some(((lead, sample), value)) = first_unfit(&samples, |value| !value.is_finite()) {
             return Err(Error::Value {
                 at: format!("recording, lead {}, sample {sample}", INDEPENDENT[lead]),
                 problem: format!("{value} is not a voltage"),
@@ -58,7 +59,7 @@ impl Rhythm {
         }
         // Before the work of resampling.
         check_length(samples.ncols(), rate)?;
-        if let Some(((lead, sample), value)) = samples.indexed_iter().find(|(_, value)| !value.is_finite()) {
+        if let Some(((lead, sample), value)) = first_unfit(&samples, |value| !value.is_finite()) {
             return Err(Error::Value {
                 at: format!("recording, lead {}, sample {sample}", INDEPENDENT[lead]),
                 problem: format!("{value} is not a voltage"),
@@ -85,7 +86,7 @@ impl Rhythm {
             return Err(Error::shape("recording", "(8, T)", samples.dim()));
         }
         check_length(samples.ncols(), rate)?;
-        if let Some(((lead, sample), value)) = samples.indexed_iter().find(|(_, value)| !value.is_finite()) {
+        if let Some(((lead, sample), value)) = first_unfit(&samples, |value| !value.is_finite()) {
             return Err(Error::Value {
                 at: format!("recording, lead {}, sample {sample}", INDEPENDENT[lead]),
                 problem: format!("{value} is not a voltage"),

@@ -79,22 +79,35 @@ pub struct Agreement {
 
 /// Bland and Altman's figures: the interval of a limit is ± t √(SD² (1/n + 1.96² / 2(n − 1))). `None` with fewer than two pairs.
 pub fn agreement(pairs: &[(f64, f64)]) -> Option<Agreement> {
-    let ecgs = pairs.len();
-    if ecgs < 2 {
-        return None;
-    }
-    let n = ecgs as f64;
-    let bias = pairs.iter().map(|(right, found)| found - right).sum::<f64>() / n;
-    let sd = (pairs.iter().map(|(right, found)| (found - right - bias).powi(2)).sum::<f64>() / (n - 1.0)).sqrt();
+    let Differences { bias, sd, lower, upper } = Differences::of(pairs)?;
+    let (ecgs, n) = (pairs.len(), pairs.len() as f64);
     let t = t_two_sided(0.05, n - 1.0);
     let around = |value: f64, error: f64| Estimate { value, low: value - t * error, high: value + t * error, ecgs };
     let at_limit = sd * (1.0 / n + Z * Z / (2.0 * (n - 1.0))).sqrt();
     Some(Agreement {
         bias: around(bias, sd / n.sqrt()),
         sd,
-        lower: around(bias - Z * sd, at_limit),
-        upper: around(bias + Z * sd, at_limit),
+        lower: around(lower, at_limit),
+        upper: around(upper, at_limit),
     })
+}
+
+/// [`Agreement`] without its intervals, which take longer than all else where they are not asked for.
+pub(super) struct Differences {
+    pub(super) bias: f64,
+    pub(super) sd: f64,
+    pub(super) lower: f64,
+    pub(super) upper: f64,
+}
+
+impl Differences {
+    /// `None` with fewer than two pairs.
+    pub(super) fn of(pairs: &[(f64, f64)]) -> Option<Self> {
+        let n = pairs.len() as f64;
+        let bias = pairs.iter().map(|(right, found)| found - right).sum::<f64>() / n;
+        let sd = (pairs.iter().map(|(right, found)| (found - right - bias).powi(2)).sum::<f64>() / (n - 1.0)).sqrt();
+        (pairs.len() > 1).then(|| Differences { bias, sd, lower: bias - Z * sd, upper: bias + Z * sd })
+    }
 }
 
 /// The line measured = intercept + slope × predicted: 0 and 1 for a calibrated network. A slope below 1 is that of predictions too far spread.

@@ -7,6 +7,7 @@
 use crate::progress::{Report, Step};
 use crate::random::{Stage, Stream, standard_normal};
 use crate::tape::{Network, Tensor, from_vec};
+use crate::unfit::first_unfit;
 use crate::{Error, Result};
 use ndarray::{Array2, ArrayView2, ArrayView3, Axis};
 use rayon::prelude::*;
@@ -180,7 +181,7 @@ fn check(x: ArrayView3<'_, f32>, ids: &[u64], maps: &[ArrayView3<'_, f32>], sett
         return Err(Error::shape("a heatmap", x.dim(), map.dim()));
     }
     for (what, values) in std::iter::once(("sample", &x)).chain(maps.iter().map(|map| ("attribution", map))) {
-        if let Some(((n, lead, t), v)) = values.indexed_iter().find(|(_, v)| !v.is_finite()) {
+        if let Some(((n, lead, t), v)) = first_unfit(values, |v: f32| !v.is_finite()) {
             let at = format!("ECG {}, lead {lead}, sample {t}", ids[n]);
             return Err(Error::Value { at, problem: format!("the {what} is {v}, which cannot be perturbed") });
         }

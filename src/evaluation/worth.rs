@@ -2,7 +2,7 @@
 
 use super::bootstrap::{Estimate, quantile, resample};
 use super::classes::{self, Decisions, Scored};
-use super::errors::{agreement, errors};
+use super::errors::{Differences, errors};
 use rayon::prelude::*;
 
 /// Resamples behind the intervals.
@@ -22,14 +22,14 @@ pub struct Figure {
 
 /// Of numbers, pairs of what is right and what was predicted: mean absolute and root mean squared error, R², bias and limits of agreement.
 pub fn numbers(pairs: &[(f64, f64)]) -> Vec<Named> {
-    let (all, limits) = (errors(pairs), agreement(pairs));
+    let (all, limits) = (errors(pairs), Differences::of(pairs));
     vec![
         ("mae", all.map(|all| all.mae)),
         ("rmse", all.map(|all| all.rmse)),
         ("r2", r2(pairs)),
-        ("bias", limits.map(|limits| limits.bias.value)),
-        ("lower_limit", limits.map(|limits| limits.lower.value)),
-        ("upper_limit", limits.map(|limits| limits.upper.value)),
+        ("bias", limits.as_ref().map(|limits| limits.bias)),
+        ("lower_limit", limits.as_ref().map(|limits| limits.lower)),
+        ("upper_limit", limits.as_ref().map(|limits| limits.upper)),
     ]
 }
 

@@ -2,6 +2,7 @@
 
 use super::{Lead, Recording, calibration};
 use crate::ecg::Rhythm;
+use crate::ecg::amplitude::extent;
 use crate::ecg::leads::{INDEPENDENT, LEADS, RATE};
 use crate::{Error, Result};
 use ndarray::Array2;
@@ -183,11 +184,7 @@ fn spread(values: impl Iterator<Item = f64> + Clone) -> f64 {
 
 /// Voltages that are 1000 times too small or too large betray a wrong unit.
 fn check_scale(eight: &Array2<f64>) -> std::result::Result<(), String> {
-    let mut spans: Vec<f64> = eight
-        .rows()
-        .into_iter()
-        .map(|row| row.iter().fold(f64::NEG_INFINITY, |a, &b| a.max(b)) - row.iter().fold(f64::INFINITY, |a, &b| a.min(b)))
-        .collect();
+    let mut spans: Vec<f64> = eight.rows().into_iter().map(extent).collect();
     spans.sort_by(f64::total_cmp);
     let scale = match spans[4] {
         span if span > 0.0 && span < 20.0 => {
