@@ -273,9 +273,11 @@ def commands_beside_kernels(quick, threads, clock):
     """Commands end to end beside the same work in one process that has its inputs in memory: ms an ECG."""
     _, weights = study_network(threads)
     program, count = binaries()[1], 2000
-    x, data = noise_file(count), WORK / "dataset"
+    # Its training part holds as many.
+    x, measured = noise_file(count), count * 5 // 3 + 1
+    data = WORK / f"dataset_{measured}"
     if not data.exists():
-        whole([program, "generate", "--source", "simulator", "-n", count, "--seed", 1, "-o", data, "--quiet"])
+        whole([program, "generate", "--source", "simulator", "-n", measured, "--seed", 1, "-o", data, "--quiet"])
     options = ["--quiet", "--threads", threads]
     model = [weights, "--arch", "stevennet"]
     judged = 20 if quick else 200
@@ -286,7 +288,7 @@ def commands_beside_kernels(quick, threads, clock):
         ("explain -m deeplift", ["explain", *model, "--input", x, "-m", "deeplift", "-o", WORK / "maps.npz"], count, "method deeplift 64", 64),
         ("evaluate --split train", ["evaluate", *model, "--data", data, "--target", "pr", "--input", "median", "--split", "train"], None, "forward 64 600", 64),
         ("perturb", ["perturb", *model, "--data", data, "--target", "pr", "--input", "median", "-m", "saliency", "-n", judged, "-o", WORK / "curves"], judged, "perturbation 200", 1),
-        ("measure", ["measure", data, "-o", WORK / "measured.csv"], count, f"measure {data / 'rhythm.npy'} 64", 64),
+        ("measure", ["measure", data, "-o", WORK / "measured.csv"], measured, f"measure {data / 'rhythm.npy'} 64", 64),
     ]
     worker, found = Worker(OURS, threads), []
     for row, words, ecgs, task, of_task in rows:

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# How large what is built is, what memory nine methods on one median beat take by the command, and that the small command gives the whole one's bytes.
-# `sizes.sh` builds with --release and prints; with `--hold` what is above its limit is a failure.
+# How large what is built for small devices (`--profile small`) is, what memory nine methods on one median beat take by the command, and that the small
+# command gives the whole one's bytes. `sizes.sh` builds and prints, half an hour of one core; with `--hold` what is above its limit is a failure.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 hold="${1:-}"
@@ -24,16 +24,16 @@ stripped() {
     cp "$1" "$work/file" && strip "$work/file" && stat -c %s "$work/file"
 }
 
-cargo build --quiet --release --target-dir "$target"
-cp "$target/release/cardiograd" "$work/cardiograd"
+cargo build --quiet --profile small --target-dir "$target"
+cp "$target/small/cardiograd" "$work/cardiograd"
 line "the command, stripped" "$(stripped "$work/cardiograd")" 8000000
-cargo build --quiet --release --no-default-features --features cli-core --bin cardiograd --target-dir "$target"
-cp "$target/release/cardiograd" "$work/small"
+cargo build --quiet --profile small --no-default-features --features cli-core --bin cardiograd --target-dir "$target"
+cp "$target/small/cardiograd" "$work/small"
 # The place belongs to the whole command.
-rm "$target/release/cardiograd" && cp "$work/cardiograd" "$target/release/cardiograd"
+rm "$target/small/cardiograd" && cp "$work/cardiograd" "$target/small/cardiograd"
 line "the command of explain, predict, verify, inspect, stripped" "$(stripped "$work/small")" 3000000
-cargo build --quiet --release --manifest-path bindings/Cargo.toml -p cardiograd-c --target-dir "$target"
-line "the shared library for C, stripped" "$(stripped "$target/release/libcardiograd_c.so")" 1500000
+cargo build --quiet --profile small --manifest-path bindings/Cargo.toml -p cardiograd-c --target-dir "$target"
+line "the shared library for C, stripped" "$(stripped "$target/small/libcardiograd_c.so")" 1500000
 
 program="$work/cardiograd"
 "$program" generate --source simulator -n 30 --seed 1 -o "$work/data" --quiet

@@ -80,9 +80,7 @@ unsafe impl<const PAIRED: bool> Wide for Portable<PAIRED> {
     #[inline(always)]
     unsafe fn fma(self, a: Self, b: Self) -> Self {
         let mut sum = self.0;
-        for l in 0..LANES {
-            sum[l] = fused::double(a.0[l], b.0[l], sum[l]);
-        }
+        fused::doubles(&a.0, &b.0, &mut sum);
         Portable(sum)
     }
     #[inline(always)]

@@ -100,19 +100,22 @@ pub struct Args {
 
 /// Runs the command, and records where the maps come from.
 pub fn run(args: &Args, globals: &Globals) -> Result<()> {
-    if !cfg!(feature = "cli") && (page::wanted(&args.output) || ending(&args.output).is_some()) {
+    // The linker leaves out what draws where no branch can come to it.
+    const DRAWS: bool = cfg!(feature = "cli");
+    let (page, picture) = (page::wanted(&args.output), ending(&args.output));
+    if !DRAWS && (page || picture.is_some()) {
         return Err(Error::Usage(format!(
             "{}: this program is built without pages and pictures: write maps as .npz",
             args.output.display()
         )));
     }
-    if page::wanted(&args.output) && !args.beside.is_empty() {
+    if page && !args.beside.is_empty() {
         return Err(Error::Usage("a page shows networks of one input: write maps as .npz".into()));
     }
-    if page::wanted(&args.output) {
+    if DRAWS && page {
         return page::run(args, globals);
     }
-    if let Some(ending) = ending(&args.output) {
+    if let Some(ending) = picture.filter(|_| DRAWS) {
         return picture::run(args, ending, globals);
     }
     args.page.check_unused()?;

@@ -84,12 +84,7 @@ pub fn agreement(pairs: &[(f64, f64)]) -> Option<Agreement> {
     let t = t_two_sided(0.05, n - 1.0);
     let around = |value: f64, error: f64| Estimate { value, low: value - t * error, high: value + t * error, ecgs };
     let at_limit = sd * (1.0 / n + Z * Z / (2.0 * (n - 1.0))).sqrt();
-    Some(Agreement {
-        bias: around(bias, sd / n.sqrt()),
-        sd,
-        lower: around(lower, at_limit),
-        upper: around(upper, at_limit),
-    })
+    Some(Agreement { bias: around(bias, sd / n.sqrt()), sd, lower: around(lower, at_limit), upper: around(upper, at_limit) })
 }
 
 /// [`Agreement`] without its intervals, which take longer than all else where they are not asked for.

@@ -20,4 +20,4 @@ export DIGESTS_RUNNER="qemu-aarch64 -L /usr/aarch64-linux-gnu"
 export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER="$DIGESTS_RUNNER"
 export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-target/qemu}" PROPTEST_CASES="${PROPTEST_CASES:-8}"
 [ "${1:-}" = digests ] || cargo test --target "$target" -p cardiograd-kernels --lib --tests
-cargo test --target "$target" --no-default-features --test portable_bytes
+cargo test --target "$target" --no-default-features --features std --test portable_bytes

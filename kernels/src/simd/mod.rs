@@ -105,7 +105,7 @@ impl Isa {
             #[cfg(all(feature = "std", target_arch = "x86_64"))]
             Isa::Avx512 => is_x86_feature_detected!("avx512f") && Isa::Avx2.available(),
             #[cfg(all(feature = "std", target_arch = "aarch64"))]
-            Isa::Neon => core::arch::is_aarch64_feature_detected!("neon"),
+            Isa::Neon => std::arch::is_aarch64_feature_detected!("neon"),
             _ => false,
         }
     }

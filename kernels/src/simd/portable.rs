@@ -80,9 +80,7 @@ unsafe impl<const W: usize> Lanes for Portable<W> {
     #[inline(always)]
     unsafe fn fma(self, a: Self, b: Self) -> Self {
         let mut sum = self.0;
-        for l in 0..W {
-            sum[l] = fused::single(a.0[l], b.0[l], sum[l]);
-        }
+        fused::singles(&a.0, &b.0, &mut sum);
         Portable(sum)
     }
     #[inline(always)]
