@@ -80,7 +80,9 @@ unsafe impl<const PAIRED: bool> Wide for Portable<PAIRED> {
     #[inline(always)]
     unsafe fn fma(self, a: Self, b: Self) -> Self {
         let mut sum = self.0;
-        fused::doubles(&a.0, &b.0, &mut sum);
+        for l in 0..LANES {
+            sum[l] = fused::double(a.0[l], b.0[l], sum[l]);
+        }
         Portable(sum)
     }
     #[inline(always)]

@@ -5,46 +5,18 @@
 //! value. Plain sums and products, no branches: compilers use registers for it. `mul_add` of the standard library is a call of the platform's
 //! mathematics there, lane by lane, and on some platforms rounds twice.
 
-/// Whether the compiler has the instruction, as every AArch64 does; `core` has no name for it.
-const HAS_INSTRUCTION: bool = cfg!(all(feature = "std", any(target_arch = "aarch64", all(target_arch = "x86_64", target_feature = "fma"))));
+/// Whether the compiler has the instruction, as every AArch64 does.
+#[cfg(feature = "std")]
+const INSTRUCTION: bool = cfg!(any(target_arch = "aarch64", all(target_arch = "x86_64", target_feature = "fma")));
 
 /// a·b + c, rounded once.
 #[inline(always)]
 pub fn single(a: f32, b: f32, c: f32) -> f32 {
     #[cfg(feature = "std")]
-    if HAS_INSTRUCTION {
+    if INSTRUCTION {
         return a.mul_add(b, c);
     }
     emulated_single(a, b, c)
-}
-
-/// [`single`] of each lane, added to `sums`. Where it is emulated it is a call: written out at every place, it would be most of what kernels are compiled to.
-#[inline(always)]
-pub fn singles<const W: usize>(a: &[f32; W], b: &[f32; W], sums: &mut [f32; W]) {
-    if HAS_INSTRUCTION { lanes(a, b, sums, single) } else { emulated_singles(a, b, sums) }
-}
-
-#[inline(never)]
-fn emulated_singles<const W: usize>(a: &[f32; W], b: &[f32; W], sums: &mut [f32; W]) {
-    lanes(a, b, sums, emulated_single);
-}
-
-/// The same of [`double`].
-#[inline(always)]
-pub fn doubles<const W: usize>(a: &[f64; W], b: &[f64; W], sums: &mut [f64; W]) {
-    if HAS_INSTRUCTION { lanes(a, b, sums, double) } else { emulated_doubles(a, b, sums) }
-}
-
-#[inline(never)]
-fn emulated_doubles<const W: usize>(a: &[f64; W], b: &[f64; W], sums: &mut [f64; W]) {
-    lanes(a, b, sums, emulated_double);
-}
-
-#[inline(always)]
-fn lanes<T: Copy, const W: usize>(a: &[T; W], b: &[T; W], sums: &mut [T; W], fused: impl Fn(T, T, T) -> T) {
-    for l in 0..W {
-        sums[l] = fused(a[l], b[l], sums[l]);
-    }
 }
 
 /// The product is exact in f64, and their sum rounded to odd has 29 bits to spare, more where the result is subnormal.
@@ -57,7 +29,7 @@ fn emulated_single(a: f32, b: f32, c: f32) -> f32 {
 #[inline(always)]
 pub fn double(a: f64, b: f64, c: f64) -> f64 {
     #[cfg(feature = "std")]
-    if HAS_INSTRUCTION {
+    if INSTRUCTION {
         return a.mul_add(b, c);
     }
     emulated_double(a, b, c)

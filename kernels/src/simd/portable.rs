@@ -80,7 +80,9 @@ unsafe impl<const W: usize> Lanes for Portable<W> {
     #[inline(always)]
     unsafe fn fma(self, a: Self, b: Self) -> Self {
         let mut sum = self.0;
-        fused::singles(&a.0, &b.0, &mut sum);
+        for l in 0..W {
+            sum[l] = fused::single(a.0[l], b.0[l], sum[l]);
+        }
         Portable(sum)
     }
     #[inline(always)]
