@@ -140,6 +140,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "under Miri nobody helps, and there is no team to share with")]
     fn a_panic_of_a_task_reaches_the_leader_and_leaves_the_team_whole() {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
         pool.install(|| {
