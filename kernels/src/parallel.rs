@@ -1,12 +1,13 @@
-//! Work over threads by rayon; without the feature `std` the same calls do it in turn, on slices' own iterators.
+//! Work over threads by rayon; without the feature `std` the same calls do it in turn, on slices' own iterators. Under Miri, too: what rayon stands on
+//! (crossbeam-epoch) breaks the rules of stacked borrows, so that Miri would come no further.
 
-#[cfg(feature = "std")]
+#[cfg(all(feature = "std", not(miri)))]
 pub use rayon::{current_num_threads, prelude};
 
-#[cfg(not(feature = "std"))]
+#[cfg(any(not(feature = "std"), miri))]
 pub use in_turn::{current_num_threads, prelude};
 
-#[cfg(not(feature = "std"))]
+#[cfg(any(not(feature = "std"), miri))]
 mod in_turn {
     /// One: there are no threads.
     pub fn current_num_threads() -> usize {

@@ -4,7 +4,7 @@
 #   miri.sh contracts|scalar|units    one of those parts, under both models: for machines on which the whole takes too long
 #   miri.sh short    tree borrows over one test of kernels/tests/contracts.rs: what .ci/run does (seconds, once its standard library is built)
 # Needs a nightly toolchain with the components miri and rust-src. Where they are missing it says so and ends with 77.
-# Rayon's own casts are beyond Miri: under it the kernels run their tasks in turn (kernels/src/scratch.rs), hence one thread and permissive provenance.
+# Rayon is beyond Miri: under it the kernels run their tasks in turn (kernels/src/parallel.rs, scratch.rs), hence one thread and permissive provenance.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 if ! cargo +nightly miri --version >/dev/null 2>&1 || ! [ -d "$(rustc +nightly --print sysroot)/lib/rustlib/src/rust/library" ]; then
@@ -26,5 +26,5 @@ for model in "-Zmiri-tree-borrows" ""; do
     export MIRIFLAGS="$model $common"
     ! wanted contracts || cargo +nightly miri test -p cardiograd-kernels --test contracts
     ! wanted scalar || cargo +nightly miri test -p cardiograd-kernels --test scalar
-    ! wanted units || cargo +nightly miri test -p cardiograd-kernels --lib -- sizes team pool batch_norm
+    ! wanted units || cargo +nightly miri test -p cardiograd-kernels --lib -- sizes every_task_of_every_region pool batch_norm
 done
