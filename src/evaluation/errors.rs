@@ -101,7 +101,7 @@ impl Differences {
         let n = pairs.len() as f64;
         let bias = pairs.iter().map(|(right, found)| found - right).sum::<f64>() / n;
         let sd = (pairs.iter().map(|(right, found)| (found - right - bias).powi(2)).sum::<f64>() / (n - 1.0)).sqrt();
-        (pairs.len() > 1).then(|| Differences { bias, sd, lower: bias - Z * sd, upper: bias + Z * sd })
+        (pairs.len() > 1).then_some(Differences { bias, sd, lower: bias - Z * sd, upper: bias + Z * sd })
     }
 }
 
