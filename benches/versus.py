@@ -288,7 +288,7 @@ def commands_beside_kernels(quick, threads, clock):
         ("explain -m deeplift", ["explain", *model, "--input", x, "-m", "deeplift", "-o", WORK / "maps.npz"], count, "method deeplift 64", 64),
         ("evaluate --split train", ["evaluate", *model, "--data", data, "--target", "pr", "--input", "median", "--split", "train"], None, "forward 64 600", 64),
         ("perturb", ["perturb", *model, "--data", data, "--target", "pr", "--input", "median", "-m", "saliency", "-n", judged, "-o", WORK / "curves"], judged, "perturbation 200", 1),
-        ("measure", ["measure", data, "-o", WORK / "measured.csv"], measured, f"measure {data / 'rhythm.npy'} 64", 64),
+        ("measure", ["measure", data, "-o", WORK / "measured.csv"], measured, f"measure {data / 'rhythm.npy'} 1000", 1000),
     ]
     worker, found = Worker(OURS, threads), []
     for row, words, ecgs, task, of_task in rows:
