@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # How large what is built for small devices (`--profile small`) is, what memory nine methods on one median beat take by the command, and that the small
-# command gives the whole one's bytes. `sizes.sh` builds and prints, half an hour of one core; with `--hold` what is above its limit is a failure.
+# command gives the whole one's bytes. `sizes.sh` builds and prints, a quarter of an hour of one core; with `--hold` what is above its limit is a failure.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 hold="${1:-}"

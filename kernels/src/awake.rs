@@ -13,7 +13,7 @@ const PATIENCE: Duration = Duration::from_millis(2);
 
 /// Runs `work` inside the pool, where the other workers wait for its parallel regions awake.
 pub fn awake<R: Send>(work: impl FnOnce() -> R + Send) -> R {
-    if cfg!(miri) || rayon::current_num_threads() < 2 {
+    if crate::parallel::current_num_threads() < 2 {
         return work();
     }
     rayon::scope(|scope| {

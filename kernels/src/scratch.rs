@@ -150,9 +150,8 @@ impl<T> Shared<T> {
 /// Runs `task(0..tasks)`: in parallel where `threads` allows, in order otherwise. Tasks must not depend on one another.
 #[cfg(feature = "std")]
 pub fn each(tasks: usize, parallel: bool, task: impl Fn(usize) + Sync + Send) {
-    use rayon::prelude::*;
-    // Miri checks the tasks, in turn: rayon's own casts are beyond it.
-    if parallel && tasks > 1 && !cfg!(miri) {
+    use crate::parallel::prelude::*;
+    if parallel && tasks > 1 {
         // A share of tasks is taken as one.
         let share = tasks.div_ceil(4 * crate::parallel::current_num_threads()).max(1);
         let whole = |index: usize| (index * share..tasks.min((index + 1) * share)).for_each(&task);

@@ -20,7 +20,7 @@ const LOOKS: usize = 32;
 
 /// Runs `work` inside the pool, where the other workers wait for the tasks that it shares.
 pub fn team<R: Send>(work: impl FnOnce() -> R + Send) -> R {
-    if cfg!(miri) || rayon::current_num_threads() < 2 {
+    if crate::parallel::current_num_threads() < 2 {
         return work();
     }
     rayon::scope(|scope| {

@@ -4,7 +4,7 @@
 #   miri.sh contracts|scalar|units    one of those parts, under both models: for machines on which the whole takes too long
 #   miri.sh short    tree borrows over one test of kernels/tests/contracts.rs: what .ci/run does (seconds, once its standard library is built)
 # Needs a nightly toolchain with the components miri and rust-src. Where they are missing it says so and ends with 77.
-# Rayon is beyond Miri: under it the kernels run their tasks in turn (kernels/src/parallel.rs, scratch.rs), hence one thread and permissive provenance.
+# Rayon is beyond Miri: under it the kernels run their tasks in turn (kernels/src/parallel.rs), hence one thread and permissive provenance.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 if ! cargo +nightly miri --version >/dev/null 2>&1 || ! [ -d "$(rustc +nightly --print sysroot)/lib/rustlib/src/rust/library" ]; then
