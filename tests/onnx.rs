@@ -278,6 +278,29 @@ fn what_cannot_be_taken_is_named_with_its_node() {
     assert!(fault(b"PK\x03\x04").is_some());
 }
 
+/// Every byte behind the name of a number of a geometry made 0 or 255: a dilation of nothing, windows that no signal holds.
+#[test]
+fn geometry_of_any_numbers_is_taken_or_refused() {
+    let whole = std::fs::read(data("disguised_13.onnx")).unwrap();
+    let (mut tried, mut nothing) = (0, 0);
+    for word in ["dilations", "strides", "pads", "kernel_shape"] {
+        for at in (0..whole.len()).filter(|at| whole[*at..].starts_with(word.as_bytes())) {
+            for place in at + word.len()..(at + word.len() + 16).min(whole.len()) {
+                for value in [0, 255] {
+                    let mut bytes = whole.clone();
+                    bytes[place] = value;
+                    tried += 1;
+                    if let Some(text) = fault(&bytes) {
+                        assert!(text.lines().count() == 1 && text.len() < 2048 && text.contains("x.onnx"), "{text}");
+                        nothing += usize::from(text.contains("a stride or dilation of 0"));
+                    }
+                }
+            }
+        }
+    }
+    assert!(tried > 300 && nothing > 2, "{nothing} of {tried}");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
 

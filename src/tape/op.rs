@@ -1,5 +1,6 @@
 //! The ops as plain data, a row each. What an op computes and means, and what it may be called with, stands in its own file in `ops/`.
 
+use super::limits::op_faults;
 #[cfg(feature = "files")]
 use super::ops::Attributes;
 use super::ops::{Custom, OpClass, OpDefinition, Problem};
@@ -369,9 +370,12 @@ impl Op {
     /// The shape of the output for inputs of these shapes.
     ///
     /// # Errors
-    /// What is wrong with them, in words.
+    /// What is wrong with them, or with the op itself, in words.
     pub fn output_shape(&self, inputs: &[&[usize]]) -> Problem<Vec<usize>> {
-        self.definition().shape(inputs)
+        match op_faults(self, inputs.len()).into_iter().next() {
+            Some(fault) => Err(fault),
+            None => self.definition().shape(inputs),
+        }
     }
 }
 

@@ -284,7 +284,7 @@ impl Program {
                 Op::Parameter { shape, .. } => shape.clone(),
                 op => {
                     let read: Vec<&[usize]> = node.inputs.iter().map(|id| shapes[id.0].as_slice()).collect();
-                    op.output_shape(&read).map_err(fail)?
+                    op.definition().shape(&read).map_err(fail)?
                 }
             };
             run.add(node, &shape).map_err(fail)?;

@@ -174,7 +174,7 @@ impl<'a> Import<'a> {
                 let ([], [at]) = (&place.shape[..], place.as_integers()?) else { return Err("one place along an axis is taken".into()) };
                 let own = self.exact(name, &x);
                 let along = axis(a.integer("axis", 0)?, own.seen.len())?;
-                let end = if *at == -1 { i64::MAX } else { at + 1 };
+                let end = if *at == -1 { i64::MAX } else { at.saturating_add(1) };
                 let one = self.cropped(name, &own, along, (*at, end, 1))?;
                 let seen = squeezed(&one.seen, Some(&[along as i64]))?;
                 Value::Variable(Variable { seen, ..one })

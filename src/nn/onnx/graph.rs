@@ -8,6 +8,8 @@ use super::attributes::Attributes;
 use super::constant::compute;
 use super::proto::{GraphProto, NodeProto, ValueInfoProto};
 use super::tensor::{Array, array};
+use crate::shape::elements;
+use crate::tape::limits::MOST_VALUES;
 use crate::tape::{Network, Op, Parameters, Program, Real, cast, from_vec};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -96,10 +98,25 @@ fn open_sizes(input: &ValueInfoProto) -> Taken<Vec<Option<usize>>> {
         .dim
         .iter()
         .map(|dim| match dim.dim_value {
-            Some(size) if size > 0 => usize::try_from(size).map(Some).map_err(|_| format!("input '{}' has {size} samples", input.name)),
+            Some(size) if size > 0 => match usize::try_from(size) {
+                Ok(size) if size <= MOST_VALUES => Ok(Some(size)),
+                _ => Err(format!("input '{}' has a size of {size}, at most {MOST_VALUES} is taken", input.name)),
+            },
             _ => Ok(None),
         })
         .collect()
+}
+
+/// Refuses what no run could hold, before the next node reckons with its size.
+fn bounded(value: &Value) -> Taken<()> {
+    match value {
+        Value::Variable(x) | Value::Turned(x, _) => match elements(&x.ours, 1) {
+            Some(count) if count <= MOST_VALUES => Ok(()),
+            _ => Err(format!("it gives {:?} for one example, more than {MOST_VALUES} values", x.ours)),
+        },
+        Value::Parts(all) => all.iter().try_for_each(bounded),
+        _ => Ok(()),
+    }
 }
 
 impl<'a> Import<'a> {
@@ -274,6 +291,7 @@ impl<'a> Import<'a> {
         let a = Attributes::of(node);
         let value = self.lower(node, &a, inputs)?;
         a.all_known()?;
+        bounded(&value)?;
         Ok(value)
     }
 

@@ -14,6 +14,7 @@ mod lower;
 mod padding;
 mod proto;
 mod recurrent;
+mod sliding;
 mod tensor;
 mod turned;
 pub(crate) mod unfolded;

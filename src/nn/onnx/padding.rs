@@ -5,6 +5,7 @@ use super::constant::axis;
 use super::graph::{Taken, Value, Variable};
 use super::lower::time_axis;
 use super::tensor::Array;
+use crate::tape::limits::MOST_STEP;
 
 /// Zeros before and behind each axis, by `pads` or `auto_pad`.
 pub(super) fn paddings(
@@ -24,8 +25,10 @@ pub(super) fn paddings(
         (same @ ("SAME_UPPER" | "SAME_LOWER"), None) => (0..kernel.len())
             .map(|at| {
                 let (stride, dilation) = (number(strides[at])?.max(1), number(dilations[at])?);
-                let reach = dilation.checked_mul(kernel[at].saturating_sub(1)).ok_or("a kernel too long")? + 1;
-                let all = ((sizes[at].div_ceil(stride) - 1) * stride + reach).saturating_sub(sizes[at]);
+                // What does not fit a number fits no signal: the op refuses it.
+                let reach = dilation.saturating_mul(kernel[at].saturating_sub(1)).saturating_add(1);
+                let last = sizes[at].div_ceil(stride).saturating_sub(1) * stride;
+                let all = last.saturating_add(reach).saturating_sub(sizes[at]);
                 let small = all / 2;
                 Ok(if same == "SAME_UPPER" { (small, all - small) } else { (all - small, small) })
             })
@@ -78,6 +81,9 @@ pub(super) fn pad(a: &Attributes<'_>, x: Variable, pads: Option<&Array>, value: 
         match (usize::try_from(before), usize::try_from(behind)) {
             (Ok(before), Ok(behind)) if *at == time => {
                 padded.pad = (padded.pad.0.saturating_add(before), padded.pad.1.saturating_add(behind));
+                if padded.pad.0.max(padded.pad.1) > MOST_STEP {
+                    return Err(format!("pads {list:?}: at most {MOST_STEP} zeros are taken"));
+                }
             }
             (Ok(0), Ok(0)) => (),
             _ => return Err(format!("pads {list:?}: zeros before and behind time are taken")),
