@@ -298,7 +298,7 @@ fn geometry_of_any_numbers_is_taken_or_refused() {
             }
         }
     }
-    assert!(tried > 300 && nothing > 2, "{nothing} of {tried}");
+    assert!(tried > 200 && nothing > 2, "{nothing} of {tried}");
 }
 
 proptest! {
