@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Measurements as an ECG machine might have had them: a dataset's measurements.csv with errors added, for `cardiograd import --labels`.
 
-    labels.py DATASET/measurements.csv interval_noise > noisy.csv
-    labels.py DATASET/measurements.csv small_r > small.csv
+    label_errors.py DATASET/measurements.csv interval_noise > noisy.csv
+    label_errors.py DATASET/measurements.csv small_r > small.csv
 
 interval_noise  PR, QRS and QT with a normal error of SD 4 ms, rounded to 2 ms as 12SL gives them. The study's networks end at an RMSE of 4.25 ms
                 for QRS, so the errors of its labels that cannot be learnt are no larger.
