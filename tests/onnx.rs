@@ -301,6 +301,17 @@ fn geometry_of_any_numbers_is_taken_or_refused() {
     assert!(tried > 200 && nothing > 2, "{nothing} of {tried}");
 }
 
+/// A convolution whose bias is another layer's, of another length.
+#[test]
+fn a_bias_of_another_length_is_refused() {
+    let whole = std::fs::read(data("branches_15.onnx")).unwrap();
+    let at = whole.windows(9).position(|word| word == b"even.bias").unwrap();
+    let mut bytes = whole;
+    bytes[at..at + 9].copy_from_slice(b"gate.bias");
+    let text = fault(&bytes).unwrap();
+    assert!(text.contains("a bias of shape") && text.lines().count() == 1, "{text}");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
 

@@ -284,6 +284,7 @@ impl Program {
                 Op::Parameter { shape, .. } => shape.clone(),
                 op => {
                     let read: Vec<&[usize]> = node.inputs.iter().map(|id| shapes[id.0].as_slice()).collect();
+                    // The op itself was asked when the program was made.
                     op.definition().shape(&read).map_err(fail)?
                 }
             };

@@ -7,7 +7,6 @@ use super::padding::pad;
 use super::proto::NodeProto;
 use super::tensor::Array;
 use crate::tape::Op;
-use crate::tape::limits::MOST_STEP;
 
 impl<'a> Import<'a> {
     /// A node that reads a signal.
@@ -410,14 +409,10 @@ impl<'a> Import<'a> {
                     Err(_) => wanted.into_owned(),
                 };
                 let others = factors.iter().enumerate().all(|(at, factor)| at == time || *factor == 1.0);
-                (others && factors[time].fract() == 0.0 && (1.0..=MOST_STEP as f64).contains(&factors[time]))
-                    .then_some(factors[time] as usize)
+                (others && factors[time].fract() == 0.0 && factors[time] >= 1.0).then_some(factors[time] as usize)
             })
             .ok_or("whole numbers of repeats over time are taken")?;
-        let mut seen = x.seen.clone();
-        seen[time] *= factor;
-        let ours = vec![x.ours[0], x.ours[1] * factor];
-        Ok(Value::Variable(Variable { node: self.draft(name, Op::Upsample { factor }, vec![x.node]), ours, seen, pad: (0, 0) }))
+        self.along_time(name, x, Op::Upsample { factor }, &[])
     }
 }
 

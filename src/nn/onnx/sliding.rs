@@ -62,16 +62,34 @@ impl Import<'_> {
             1 => Op::Conv1d { stride, dilation, padding },
             groups => Op::GroupedConv1d { groups, stride, dilation, padding },
         };
-        let len = op.output_shape(&[&[self.batch, x.ours[0], x.ours[1]], &[*outputs, *inputs, kernel[t]]])?[2];
-        let w = self.weight(node, 1, "weight", vec![*outputs, *inputs, kernel[t]], &values, true);
-        let mut read = vec![x.node, w];
+        let weights = self.weights(node, (vec![*outputs, *inputs, kernel[t]], &values), (*outputs, bias))?;
+        self.along_time(name, x, op, &weights)
+    }
+
+    /// The weight and, where there is one, the bias of a convolution: what an op reads, and its shape.
+    fn weights(
+        &mut self,
+        node: &NodeProto,
+        (shape, values): (Vec<usize>, &[f64]),
+        (outputs, bias): (usize, Option<&Array>),
+    ) -> Taken<Vec<(usize, Vec<usize>)>> {
+        let mut all = vec![(self.weight(node, 1, "weight", shape.clone(), values, true), shape)];
         if let Some(bias) = bias {
-            read.push(self.weight(node, 2, "bias", vec![*outputs], &bias.as_floats(), true));
+            if bias.len() != outputs {
+                return Err(format!("a bias of shape {:?} for {outputs} outputs", bias.shape));
+            }
+            all.push((self.weight(node, 2, "bias", vec![outputs], &bias.as_floats(), true), vec![outputs]));
         }
-        let node = self.draft(name, op, read);
+        Ok(all)
+    }
+
+    /// An op that gives other channels or another length; the axes of size 1 besides stay.
+    pub(super) fn along_time(&mut self, name: &str, x: &Variable, op: Op, weights: &[(usize, Vec<usize>)]) -> Taken<Value> {
+        let time = time_axis(x)?;
+        let found = self.apply(name, op, &[x], weights)?;
         let mut seen = x.seen.clone();
-        (seen[1], seen[time]) = (*outputs, len);
-        Ok(Value::Variable(Variable { node, ours: vec![*outputs, len], seen, pad: (0, 0) }))
+        (seen[1], seen[time]) = (found.ours[0], found.ours[1]);
+        Ok(Value::Variable(Variable { seen, ..found }))
     }
 
     pub(super) fn pool(&mut self, name: &str, a: &Attributes<'_>, x: &Variable, largest: bool) -> Taken<Value> {
@@ -102,15 +120,7 @@ impl Import<'_> {
             (false, true) => Op::AvgPool1d { window, stride },
             (false, false) => Op::PaddedAvgPool1d { window, stride, padding, ceil_mode, count_include_pad },
         };
-        let len = op.output_shape(&[&[self.batch, x.ours[0], x.ours[1]]])?[2];
-        self.windowed(name, x, op, len)
-    }
-
-    fn windowed(&mut self, name: &str, x: &Variable, op: Op, len: usize) -> Taken<Value> {
-        let time = time_axis(x)?;
-        let mut seen = x.seen.clone();
-        seen[time] = len;
-        Ok(Value::Variable(Variable { node: self.draft(name, op, vec![x.node]), ours: vec![x.ours[0], len], seen, pad: (0, 0) }))
+        self.along_time(name, x, op, &[])
     }
 
     /// All of time made one value; the axes that the graph keeps are of size 1.
@@ -143,11 +153,7 @@ impl Import<'_> {
         if a.integer("group", 1)? != 1 || a.integers("output_shape")?.is_some() || weight.shape[0] != *channels || x.seen.len() != 3 {
             return Err("in groups, to a given length or over several axes, for which there is no op here yet".into());
         }
-        let w = self.weight(node, 1, "weight", weight.shape.clone(), &weight.as_floats(), true);
-        let mut weights = vec![(w, weight.shape.clone())];
-        if let Some(bias) = bias {
-            weights.push((self.weight(node, 2, "bias", vec![outputs], &bias.as_floats(), true), vec![outputs]));
-        }
-        Ok(Value::Variable(self.apply(name, Op::ConvTranspose1d { stride, dilation, padding: pads[0], extra }, &[x], &weights)?))
+        let weights = self.weights(node, (weight.shape.clone(), &weight.as_floats()), (outputs, bias))?;
+        self.along_time(name, x, Op::ConvTranspose1d { stride, dilation, padding: pads[0], extra }, &weights)
     }
 }
