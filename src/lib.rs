@@ -28,6 +28,8 @@ pub mod inputs;
 #[cfg(feature = "std")]
 mod intake;
 pub mod nn;
+#[cfg(feature = "files")]
+mod on_disk;
 #[cfg(not(feature = "std"))]
 mod plain;
 pub mod progress;

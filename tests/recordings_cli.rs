@@ -376,3 +376,25 @@ fn axes_travel_with_an_archive_of_ecgs() {
     let said = works(folder, "inspect maps.npz --json").0;
     assert!(said.contains("\"rate_hz\""), "{said}");
 }
+
+/// A system lets a process hold some hundred files open: recordings in windows, and inputs, may be thousands.
+#[cfg(unix)]
+#[test]
+fn more_recordings_than_files_may_be_open() {
+    let folder = tempfile::tempdir().unwrap();
+    let ecg = simulated(0);
+    let rows = |count: usize| Array3::from_shape_fn((count, 8, 2500), |(_, lead, t)| ecg[[lead, t]] as i16);
+    npy::write(folder.path().join("many.npy"), rows(150).view()).unwrap();
+    for at in 0..150 {
+        npy::write(folder.path().join(format!("x{at}.npy")), rows(1).view()).unwrap();
+    }
+    let limited = |arguments: &str| {
+        let command = format!("ulimit -n 100 && exec {} {arguments}", env!("CARGO_BIN_EXE_cardiograd"));
+        let output = Command::new("sh").current_dir(folder.path()).args(["-c", &command]).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    };
+    let lines = |name: &str| std::fs::read_to_string(folder.path().join(name)).unwrap().lines().count();
+    limited("measure many.npy --window 5 -o windows.csv");
+    limited("measure x*.npy -o whole.csv");
+    assert_eq!((lines("windows.csv"), lines("whole.csv")), (151, 151));
+}

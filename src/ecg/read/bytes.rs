@@ -1,9 +1,7 @@
 //! The bytes of a binary file, read from front to back: what is asked for is there or is refused, whatever the file says of itself.
 
 use crate::half::half;
-use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
-use std::sync::{Mutex, PoisonError};
+pub(super) use crate::on_disk::OnDisk;
 
 /// What was found, or what is wrong, to which the reader adds the file.
 pub(super) type Found<T> = std::result::Result<T, String>;
@@ -110,43 +108,23 @@ pub(super) fn latin(bytes: &[u8]) -> String {
 /// The most that is read at once, bytes: a header, a chunk, a row.
 pub(super) const LARGEST_PART: u64 = 1 << 28;
 
-/// A file too large for memory, of which parts are read from any thread.
-#[derive(Debug)]
-pub(super) struct OnDisk {
-    // A shared cursor and a lock, as for arrays of NumPy.
-    file: Mutex<File>,
-    length: u64,
-}
-
 impl OnDisk {
-    /// An open file of so many bytes.
-    pub fn new(file: File, length: u64) -> Self {
-        OnDisk { file: Mutex::new(file), length }
-    }
-
-    /// Bytes of the file.
-    pub fn length(&self) -> u64 {
-        self.length
-    }
-
     /// So many bytes from a place on; no more than the file has.
-    pub fn bytes(&self, at: u64, count: u64) -> Found<Vec<u8>> {
-        if at.checked_add(count).is_none_or(|end| end > self.length) {
-            return Err(format!("{count} bytes from byte {at} on are wanted, it has {}: damaged or cut off", self.length));
+    pub(super) fn bytes(&self, at: u64, count: u64) -> Found<Vec<u8>> {
+        if at.checked_add(count).is_none_or(|end| end > self.length()) {
+            return Err(format!("{count} bytes from byte {at} on are wanted, it has {}: damaged or cut off", self.length()));
         }
         if count > LARGEST_PART {
             return Err(format!("{count} bytes in one piece: at most {LARGEST_PART} are read at once"));
         }
         let mut bytes = vec![0; count as usize];
-        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-        let read = file.seek(SeekFrom::Start(at)).and_then(|_| file.read_exact(&mut bytes));
-        read.map_err(|error| format!("cannot be read at byte {at}: {error}"))?;
+        self.read(at, &mut bytes).map_err(|error| format!("cannot be read at byte {at}: {error}"))?;
         Ok(bytes)
     }
 
     /// As many of so many bytes as the file has.
-    pub fn at_most(&self, at: u64, count: u64) -> Found<Vec<u8>> {
-        self.bytes(at, count.min(self.length.saturating_sub(at)))
+    pub(super) fn at_most(&self, at: u64, count: u64) -> Found<Vec<u8>> {
+        self.bytes(at, count.min(self.length().saturating_sub(at)))
     }
 }
 

@@ -5,7 +5,7 @@
 use super::bytes::{Bytes, Found, Number, OnDisk, latin};
 use super::ranged::{MOST_SAMPLES, Ranged};
 use super::{Annotation, Given, Patient, Recording, Unit, named};
-use crate::{Error, Result, intake};
+use crate::{Error, Result};
 use std::ops::Range;
 use std::path::Path;
 
@@ -106,9 +106,8 @@ impl Stream {
     /// # Errors
     /// As [`read`].
     pub fn open(path: &Path, given: &Given) -> Result<Self> {
-        let (file, length) = intake::open(path)?;
         let about = Recording::of_file(path);
-        Self::new(OnDisk::new(file, length), about, given).map_err(|problem| Error::format(path, problem))
+        Self::new(OnDisk::open(path)?, about, given).map_err(|problem| Error::format(path, problem))
     }
 
     fn new(disk: OnDisk, mut about: Recording, given: &Given) -> Found<Self> {

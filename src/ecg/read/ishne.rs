@@ -6,7 +6,7 @@ use super::bytes::{Bytes, Found, OnDisk};
 use super::ranged::{MOST_SAMPLES, Ranged};
 use super::scp::checksum;
 use super::{Lead, Patient, Recording, named};
-use crate::{Error, Result, intake};
+use crate::{Error, Result};
 use std::ops::Range;
 use std::path::Path;
 
@@ -55,8 +55,7 @@ impl Stream {
     /// # Errors
     /// As [`read`].
     pub fn open(path: &Path) -> Result<Self> {
-        let (file, length) = intake::open(path)?;
-        Self::new(OnDisk::new(file, length), Recording::of_file(path)).map_err(|problem| Error::format(path, problem))
+        Self::new(OnDisk::open(path)?, Recording::of_file(path)).map_err(|problem| Error::format(path, problem))
     }
 
     fn new(disk: OnDisk, mut about: Recording) -> Found<Self> {

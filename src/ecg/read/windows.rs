@@ -24,7 +24,7 @@ enum Samples {
     },
     /// One ECG of an array; where its samples begin, elements from the array's first.
     Array {
-        rows: NpyRows,
+        rows: Arc<NpyRows>,
         first: usize,
         names: &'static [&'static str],
         factor: f64,
@@ -57,7 +57,7 @@ impl Windows {
     /// last whole window is a window of its own if it is long enough for an ECG, else the end of the last one.
     ///
     /// # Errors
-    /// As [`Source::open`]; leads that do not make an ECG, a rate that cannot be used, or less than 5 s.
+    /// As [`Source::open`]; leads that do not make an ECG, a rate that cannot be used, or less than 5 s, of the recording or of a window.
     pub fn open(path: &Path, given: Given, seconds: f64) -> Result<Vec<Self>> {
         Self::open_some(path, given, seconds, &mut Err)
     }
@@ -111,7 +111,8 @@ impl Windows {
     }
 
     fn of_array(path: &Path, given: Given, seconds: f64) -> Result<Vec<Self>> {
-        let shape = NpyRows::open(path)?.header().shape.clone();
+        let rows = Arc::new(NpyRows::open(path)?);
+        let shape = rows.header().shape.clone();
         let (ecgs, leads, total) = match shape[..] {
             [leads, total] => (1, leads, total),
             [ecgs, leads, total] => (ecgs, leads, total),
@@ -124,7 +125,7 @@ impl Windows {
         };
         let factor = given.unit.unwrap_or(Unit::Microvolt).microvolts();
         let one = |ecg: usize| {
-            let samples = Samples::Array { rows: NpyRows::open(path)?, first: ecg * leads * total, names, factor };
+            let samples = Samples::Array { rows: rows.clone(), first: ecg * leads * total, names, factor };
             let id = if ecgs == 1 { stem(path) } else { format!("{}:{ecg}", stem(path)) };
             Self::new(path, id, given.rate.unwrap_or(RATE), total, seconds, samples)
         };
@@ -133,6 +134,9 @@ impl Windows {
 
     fn new(path: &Path, id: String, rate: f64, total: usize, seconds: f64, samples: Samples) -> Result<Self> {
         let refuse = |problem: String| Err(Error::format(path, problem));
+        if !(seconds >= SHORTEST && seconds.is_finite()) {
+            return Err(Error::Usage(format!("windows of {seconds} s: ECGs from {SHORTEST} s can be used")));
+        }
         if !(LOWEST..=1000.0).contains(&rate) {
             return refuse(format!("the recording is sampled at {rate} Hz: rates from {LOWEST} to 1000 Hz can be used"));
         }

@@ -7,7 +7,7 @@ use std::path::Path;
 
 const MAGIC: &[u8; 6] = b"\x93NUMPY";
 /// No header of a plain array comes near this; NumPy itself warns above 10 000.
-const LONGEST: usize = 65_536;
+const LONGEST_TEXT: usize = 65_536;
 /// What our own headers take, so that the number of rows can grow in place.
 pub(super) const WRITTEN: usize = 128;
 
@@ -27,6 +27,9 @@ pub struct Header {
 }
 
 impl Header {
+    /// The most bytes that one takes.
+    pub(super) const LONGEST: usize = 12 + LONGEST_TEXT;
+
     /// Reads a header and compares the size it claims with `length`, the length of the whole file.
     ///
     /// # Errors
@@ -58,7 +61,7 @@ impl Header {
             }
             version => return Err(bad(format!(".npy version {version} is not known (1, 2 and 3 are)"))),
         };
-        if text_length > LONGEST {
+        if text_length > LONGEST_TEXT {
             return Err(bad(format!("a header of {text_length} bytes is not one of a plain array")));
         }
         let mut text = vec![0; text_length];

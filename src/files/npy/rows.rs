@@ -1,12 +1,10 @@
 //! Rows of a `.npy` file too large for memory, read by position.
 
 use super::{Dtype, Element, Header, elements, numbers};
-use crate::{Error, Result, intake};
+use crate::on_disk::OnDisk;
+use crate::{Error, Result};
 use ndarray::{ArrayD, IxDyn};
-use std::fs::File;
-use std::io::{ErrorKind, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
 
 /// Elements that are read at a time into a buffer of the caller's: they stay in the cache on their way.
 const PIECE: usize = 1 << 14;
@@ -16,9 +14,7 @@ const PIECE: usize = 1 << 14;
 pub struct NpyRows {
     path: PathBuf,
     header: Header,
-    // A shared cursor and a lock, not the positional reads that each operating system spells differently:
-    // a row comes from the page cache in microseconds, and what is done with it takes far longer.
-    file: Mutex<File>,
+    file: OnDisk,
 }
 
 impl NpyRows {
@@ -28,15 +24,15 @@ impl NpyRows {
     /// As [`super::read`]; also for a file in Fortran order (its rows are not contiguous) and for a single number.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref().to_path_buf();
-        let (mut file, length) = intake::open(&path)?;
-        let header = Header::read(&path, &mut file, length)?;
+        let file = OnDisk::open(&path)?;
+        let header = Header::read(&path, &mut file.start(Header::LONGEST)?.as_slice(), file.length())?;
         if header.shape.is_empty() {
             return Err(Error::format(&path, "holds a single number, not rows"));
         }
         if header.fortran && header.shape.len() > 1 {
             return Err(Error::format(&path, "is in Fortran order: save it again with numpy.ascontiguousarray"));
         }
-        Ok(NpyRows { path, header, file: Mutex::new(file) })
+        Ok(NpyRows { path, header, file })
     }
 
     /// The file.
@@ -142,14 +138,7 @@ impl NpyRows {
 
     fn bytes(&self, from: usize, count: usize) -> Result<Vec<u8>> {
         let mut buffer = vec![0; count];
-        // A panic elsewhere leaves the file as usable as before: every read begins with a seek.
-        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-        file.seek(SeekFrom::Start(self.header.offset + from as u64)).and_then(|_| file.read_exact(&mut buffer)).map_err(|source| {
-            match source.kind() {
-                ErrorKind::UnexpectedEof => Error::format(&self.path, "was cut off since it was opened"),
-                _ => Error::io(&self.path, source),
-            }
-        })?;
+        self.file.fill(self.header.offset + from as u64, &mut buffer)?;
         Ok(buffer)
     }
 

@@ -2,17 +2,15 @@
 
 use super::{Signal, beside, check_first, check_sum, length, one_format, open};
 use crate::ecg::read::Lead;
-use crate::intake;
+use crate::on_disk::OnDisk;
 use crate::{Error, Result};
-use std::fs::File;
-use std::io::{ErrorKind, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 /// The signals of one file.
 #[derive(Debug)]
 struct Group {
     path: PathBuf,
-    file: File,
+    file: OnDisk,
     signals: Vec<Signal>,
     sums: Vec<i64>,
 }
@@ -45,8 +43,8 @@ impl Stream {
             let path = beside(path, &signals[0].file);
             let refuse = |problem: String| Error::format(&path, problem);
             let format = one_format(signals).map_err(refuse)?;
-            let (file, bytes) = intake::open(&path)?;
-            let skip = signals[0].skip as u64;
+            let file = OnDisk::open(&path)?;
+            let (skip, bytes) = (signals[0].skip as u64, file.length());
             let bytes = bytes.checked_sub(skip).ok_or_else(|| refuse(format!("{bytes} bytes, fewer than the {skip} to skip")))?;
             let held = length(format, bytes, signals.len(), header.samples).map_err(refuse)?;
             match samples {
@@ -104,11 +102,7 @@ impl Group {
         let (group, size) = format.group();
         let (start, skipped) = (first / group * size, first % group);
         let mut buffer = vec![0; format.bytes_of(end) - start];
-        let at = SeekFrom::Start((self.signals[0].skip + start) as u64);
-        self.file.seek(at).and_then(|_| self.file.read_exact(&mut buffer)).map_err(|source| match source.kind() {
-            ErrorKind::UnexpectedEof => Error::format(&self.path, "was cut off since it was opened"),
-            _ => Error::io(&self.path, source),
-        })?;
+        self.file.fill((self.signals[0].skip + start) as u64, &mut buffer)?;
         for (at, signal) in self.signals.iter().enumerate() {
             let raw = |t: usize| format.value(&buffer, skipped + t * width + at);
             if from == 0 && count > 0 {
