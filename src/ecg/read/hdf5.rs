@@ -8,12 +8,12 @@ mod filter;
 mod group;
 mod index;
 mod object;
+mod texts;
 
 use super::bytes::{Found, OnDisk};
 use super::held::{self, Axes};
 use super::kinds::Recordings;
 use super::{Given, Recording, Unit};
-use crate::intake;
 use crate::{Error, Result};
 use array::Array;
 use disk::Disk;
@@ -49,8 +49,7 @@ struct Stored {
 /// # Errors
 /// If it is no such file, holds no array of leads or several rivals, or if its rate or unit is neither there nor given.
 pub fn open(path: &Path, given: &Given) -> Result<Box<dyn Recordings>> {
-    let (file, length) = intake::open(path)?;
-    let stored = stored(OnDisk::new(file, length), path, given).map_err(|problem| Error::format(path, problem))?;
+    let stored = stored(OnDisk::open(path)?, path, given).map_err(|problem| Error::format(path, problem))?;
     Ok(Box::new(stored))
 }
 
@@ -121,7 +120,7 @@ fn ids(disk: &Disk, (named, axes, _): &(Named, Axes, Given), others: &[Named]) -
     let bytes = found.array.part(disk, None)?;
     let texts = match found.array.element {
         Element::Number(number, big) => number.read_all(&bytes, big).into_iter().map(|id| id.to_string()).collect(),
-        element => object::texts(disk, element, &bytes).map_err(|problem| format!("{}: {problem}", found.path))?,
+        element => texts::texts(disk, element, &bytes).map_err(|problem| format!("{}: {problem}", found.path))?,
     };
     let distinct = texts.iter().collect::<HashSet<_>>().len() == texts.len() && texts.iter().all(|id| !id.is_empty());
     Ok(distinct.then_some(texts))

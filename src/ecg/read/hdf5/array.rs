@@ -22,6 +22,7 @@ enum Stored {
     Chunked {
         /// The shape of a chunk.
         chunk: Vec<u64>,
+        /// All of them, the last axis varying fastest.
         chunks: Vec<index::Chunk>,
         filters: Filters,
         kept: Mutex<Kept>,
@@ -77,25 +78,28 @@ impl Array {
         let total = count.iter().try_fold(1u64, |product, size| product.checked_mul(*size)).filter(|total| *total <= MOST_ELEMENTS);
         let total = total.and_then(|total| total.checked_mul(self.size as u64)).filter(|bytes| *bytes <= 4 * LARGEST_PART);
         let total = total.ok_or_else(|| format!("a part of {count:?} elements is too large to be read at once"))?;
+        if total == 0 {
+            return Ok(Vec::new());
+        }
         match &self.stored {
             Stored::Compact(bytes) => self.cut(bytes, &begin, &count, total),
             Stored::Contiguous(place) => self.contiguous(disk, *place, of, total),
             Stored::Chunked { chunk, chunks, filters, kept } => {
                 let mut to = vec![0; total as usize];
-                for (at, one) in chunks.iter().enumerate() {
-                    let meets = one
-                        .begin
-                        .iter()
-                        .zip(chunk)
-                        .zip(begin.iter().zip(&count))
-                        .all(|((from, length), (begin, count))| *from < begin + count && from + length > *begin);
-                    if !meets {
-                        continue;
-                    }
+                let low: Vec<u64> = begin.iter().zip(chunk).map(|(begin, chunk)| begin / chunk).collect();
+                let high: Vec<u64> =
+                    begin.iter().zip(&count).zip(chunk).map(|((begin, count), chunk)| (begin + count).div_ceil(*chunk)).collect();
+                let grid = grid(&self.shape, chunk);
+                let mut cell = low.clone();
+                loop {
+                    let at = number(&cell, &grid) as usize;
+                    let one = chunks.get(at).ok_or("one of its chunks is not there")?;
                     let bytes = self.chunk(disk, at, one, chunk, filters, kept)?;
                     copy(&bytes, &one.begin, chunk, &mut to, &begin, &count, self.size);
+                    if !advance(&mut cell, &low, &high) {
+                        return Ok(to);
+                    }
                 }
-                Ok(to)
             }
         }
     }
@@ -188,19 +192,32 @@ fn copy(from: &[u8], at: &[u64], shape: &[u64], to: &mut [u8], begin: &[u64], co
         let (source, target) = (place(&index, at, shape), place(&index, begin, count));
         to[target..target + run].copy_from_slice(&from[source..source + run]);
         // The next run: the last axis but one counts fastest.
-        let mut axis = axes - 1;
-        loop {
-            if axis == 0 {
-                return;
-            }
-            axis -= 1;
-            index[axis] += 1;
-            if index[axis] < high[axis] {
-                break;
-            }
-            index[axis] = low[axis];
+        if !advance(&mut index[..axes - 1], &low, &high) {
+            return;
         }
     }
+}
+
+/// Goes to the next place of a box, the last axis counting fastest; whether there is one.
+fn advance(index: &mut [u64], low: &[u64], high: &[u64]) -> bool {
+    for axis in (0..index.len()).rev() {
+        index[axis] += 1;
+        if index[axis] < high[axis] {
+            return true;
+        }
+        index[axis] = low[axis];
+    }
+    false
+}
+
+/// How many chunks there are along each axis.
+fn grid(shape: &[u64], chunk: &[u64]) -> Vec<u64> {
+    shape.iter().zip(chunk).map(|(size, chunk)| size.div_ceil(*chunk)).collect()
+}
+
+/// The number of a chunk by its place in the grid.
+fn number(cell: &[u64], grid: &[u64]) -> u64 {
+    cell.iter().zip(grid).fold(0, |sum, (at, size)| sum * size + at)
 }
 
 fn stored(disk: &Disk, layout: &[u8], shape: &[u64], size: usize, filters: Filters) -> Found<Stored> {
@@ -208,7 +225,7 @@ fn stored(disk: &Disk, layout: &[u8], shape: &[u64], size: usize, filters: Filte
     let version = at.u8()?;
     let filtered = !filters.is_empty();
     let written = |place: Option<u64>| place.map(Stored::Contiguous).ok_or_else(|| "nothing was ever written to it".to_owned());
-    let chunked = |chunk: Vec<u64>, chunks: Vec<index::Chunk>| {
+    let chunked = |chunk: Vec<u64>, mut chunks: Vec<index::Chunk>| {
         let bytes = chunk.iter().try_fold(size as u64, |product, size| product.checked_mul(*size));
         if !matches!(bytes, Some(1..=LARGEST_PART)) || chunk.len() != shape.len() {
             return Err(format!("its chunks of {chunk:?} do not fit its shape {shape:?}, or are too large"));
@@ -219,9 +236,15 @@ fn stored(disk: &Disk, layout: &[u8], shape: &[u64], size: usize, filters: Filte
             return Err("one of its chunks lies outside of it".into());
         }
         // A chunk that is not there stands for zeros, of which a short file could claim any number.
-        let needed = shape.iter().zip(&chunk).try_fold(1u64, |product, (size, chunk)| product.checked_mul(size.div_ceil(*chunk)));
+        let grid = grid(shape, &chunk);
+        let needed = grid.iter().try_fold(1u64, |product, count| product.checked_mul(*count));
         if needed.is_none_or(|needed| (chunks.len() as u64) < needed) {
             return Err(format!("part of it was never written: {} chunks of {chunk:?} for a shape of {shape:?}", chunks.len()));
+        }
+        let place = |one: &index::Chunk| number(&one.begin.iter().zip(&chunk).map(|(at, size)| at / size).collect::<Vec<u64>>(), &grid);
+        chunks.sort_by_cached_key(place);
+        if chunks.windows(2).any(|pair| pair[0].begin == pair[1].begin) {
+            return Err("one of its chunks is there twice: damaged".into());
         }
         Ok(Stored::Chunked { chunk, chunks, filters, kept: Mutex::default() })
     };

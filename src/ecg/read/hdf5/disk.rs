@@ -1,6 +1,9 @@
 //! An HDF5 file as a place to read from: its superblock, and parts of it by address.
 
+use super::texts::Collection;
 use crate::ecg::read::bytes::{Bytes, Found, OnDisk};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 const SIGNATURE: &[u8] = b"\x89HDF\r\n\x1a\n";
 /// Where a superblock may stand: at the beginning, or behind a user's block of a power of two.
@@ -11,10 +14,19 @@ pub fn is_hdf5(start: &[u8]) -> bool {
     PLACES.iter().any(|&place| start.get(place as usize..).is_some_and(|rest| rest.starts_with(SIGNATURE)))
 }
 
+/// What is read of headers, indices and texts comes to no more than so many times the file, and this many bytes: each is read once, and some of it
+/// twice to see what it is. Indices that refer to the same parts over and over would be read without end.
+const TIMES: u64 = 8;
+const MORE: u64 = 1 << 20;
+
 /// An open file. Addresses are counted from the superblock.
 pub struct Disk {
     file: OnDisk,
     base: u64,
+    /// Bytes of headers, indices and texts that may still be read.
+    room: AtomicU64,
+    /// The texts that were read last, and where they lie: those of an array follow one another.
+    texts: Mutex<Option<(u64, Arc<Collection>)>>,
     /// Bytes of an address, and of a length.
     address: usize,
     size: usize,
@@ -23,7 +35,8 @@ pub struct Disk {
 impl Disk {
     /// Reads the superblock; gives the address of the root group too.
     pub fn open(file: OnDisk) -> Found<(Self, u64)> {
-        let mut disk = Disk { file, base: 0, address: 8, size: 8 };
+        let room = AtomicU64::new(file.length().saturating_mul(TIMES).saturating_add(MORE));
+        let mut disk = Disk { file, base: 0, room, texts: Mutex::default(), address: 8, size: 8 };
         let base = PLACES.into_iter().find(|&place| disk.bytes(place, 8).is_ok_and(|bytes| bytes == SIGNATURE));
         disk.base = base.ok_or("not an HDF5 file: its signature is not there")?;
         let start = disk.at_most(8, 88)?;
@@ -66,6 +79,26 @@ impl Disk {
     /// So many bytes from an address; no more than the file has.
     pub fn bytes(&self, at: u64, count: u64) -> Found<Vec<u8>> {
         self.file.bytes(self.base.checked_add(at).ok_or("an address lies outside of the file")?, count)
+    }
+
+    /// The same of a header, an index or texts: what tells where other things lie.
+    pub fn part(&self, at: u64, count: u64) -> Found<Vec<u8>> {
+        let left = self.room.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |room| room.checked_sub(count));
+        left.map_err(|_| "its parts refer to each other over and over: damaged")?;
+        self.bytes(at, count)
+    }
+
+    /// The texts at an address.
+    pub fn collection(&self, at: u64) -> Found<Arc<Collection>> {
+        let mut kept = self.texts.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*kept {
+            Some((place, collection)) if *place == at => Ok(collection.clone()),
+            _ => {
+                let collection = Arc::new(Collection::read(self, at)?);
+                *kept = Some((at, collection.clone()));
+                Ok(collection)
+            }
+        }
     }
 
     /// As many of so many bytes as the file has.

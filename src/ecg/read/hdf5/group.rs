@@ -37,20 +37,20 @@ pub fn links(disk: &Disk, messages: &[Message]) -> Found<Vec<(String, u64)>> {
 
 /// The names of a symbol table.
 fn heap_of(disk: &Disk, place: u64) -> Found<Vec<u8>> {
-    let start = disk.bytes(place, 8 + 2 * disk.sizes().1 as u64 + disk.sizes().0 as u64)?;
+    let start = disk.part(place, 8 + 2 * disk.sizes().1 as u64 + disk.sizes().0 as u64)?;
     let mut at = Bytes::new(&start);
     if at.take(4)? != b"HEAP" {
         return Err("a group's names are not where they should be".into());
     }
     at.take(4)?;
     let (length, _free) = (disk.length(&mut at)?, disk.length(&mut at)?);
-    disk.address(&mut at)?.map_or(Ok(Vec::new()), |data| disk.bytes(data, length))
+    disk.address(&mut at)?.map_or(Ok(Vec::new()), |data| disk.part(data, length))
 }
 
 /// The entries below a node of a group's tree, whose level must fall at every step: no circle is walked.
 fn symbols(disk: &Disk, place: u64, names: &[u8], above: u16, all: &mut Vec<(String, u64)>) -> Found<()> {
     let (address, size) = disk.sizes();
-    let start = disk.bytes(place, 8 + 2 * address as u64)?;
+    let start = disk.part(place, 8 + 2 * address as u64)?;
     let mut at = Bytes::new(&start);
     if at.take(4)? != b"TREE" || at.u8()? != 0 {
         return Err("a group's tree is not where it should be".into());
@@ -59,7 +59,7 @@ fn symbols(disk: &Disk, place: u64, names: &[u8], above: u16, all: &mut Vec<(Str
     if level >= above || level > DEEPEST_TREE {
         return Err("a group's tree runs in a circle".into());
     }
-    let body = disk.bytes(place + start.len() as u64, u64::from(count) * (address + size) as u64)?;
+    let body = disk.part(place + start.len() as u64, u64::from(count) * (address + size) as u64)?;
     let mut at = Bytes::new(&body);
     for _ in 0..count {
         at.take(size)?;
@@ -77,7 +77,7 @@ fn symbols(disk: &Disk, place: u64, names: &[u8], above: u16, all: &mut Vec<(Str
 }
 
 fn leaf(disk: &Disk, place: u64, names: &[u8], all: &mut Vec<(String, u64)>) -> Found<()> {
-    let start = disk.bytes(place, 8)?;
+    let start = disk.part(place, 8)?;
     let mut at = Bytes::new(&start);
     if at.take(4)? != b"SNOD" {
         return Err("a group's entries are not where they should be".into());
@@ -85,7 +85,7 @@ fn leaf(disk: &Disk, place: u64, names: &[u8], all: &mut Vec<(String, u64)>) -> 
     at.u16()?;
     let count = at.u16()?;
     let entry = 2 * disk.sizes().0 + 24;
-    let body = disk.bytes(place + 8, u64::from(count) * entry as u64)?;
+    let body = disk.part(place + 8, u64::from(count) * entry as u64)?;
     for entry in body.chunks_exact(entry) {
         let mut at = Bytes::new(entry);
         let name = disk.address(&mut at)?.and_then(|name| names.get(usize::try_from(name).ok()?..));

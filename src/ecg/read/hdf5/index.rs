@@ -32,7 +32,7 @@ pub fn tree(disk: &Disk, place: Option<u64>, axes: usize) -> Found<Vec<Chunk>> {
 /// The chunks below a node, whose level must fall at every step: no circle is walked.
 fn node(disk: &Disk, place: u64, axes: usize, above: u16, all: &mut Vec<Chunk>) -> Found<()> {
     let address = disk.sizes().0;
-    let start = disk.bytes(place, 8 + 2 * address as u64)?;
+    let start = disk.part(place, 8 + 2 * address as u64)?;
     let mut at = Bytes::new(&start);
     if at.take(4)? != b"TREE" || at.u8()? != 1 {
         return Err("its tree of chunks is not where it should be".into());
@@ -43,7 +43,7 @@ fn node(disk: &Disk, place: u64, axes: usize, above: u16, all: &mut Vec<Chunk>) 
     }
     // A key tells bytes, skipped filters and the first element, with the bytes of an element as a further axis.
     let entry = 8 + 8 * (axes + 1) + address;
-    let body = disk.bytes(place + start.len() as u64, u64::from(count) * entry as u64)?;
+    let body = disk.part(place + start.len() as u64, u64::from(count) * entry as u64)?;
     for entry in body.chunks_exact(entry) {
         let mut at = Bytes::new(entry);
         let (bytes, skipped) = (at.u32()?.into(), at.u32()?);
@@ -83,6 +83,9 @@ pub fn fourth(disk: &Disk, at: &mut Bytes<'_>, shape: &[u64], size: usize, filte
         }
         begin
     };
+    if count == 0 {
+        return Ok((chunk, Vec::new()));
+    }
     let kind = at.u8()?;
     let chunks = match kind {
         1 => {
@@ -112,7 +115,7 @@ type Entry = (Option<u64>, Option<u64>, u32);
 /// The entries of a fixed array: a header, a block of entries, in pages where they are many.
 fn fixed(disk: &Disk, place: u64, count: u64, filtered: bool) -> Found<Vec<Entry>> {
     let (address, size) = disk.sizes();
-    let start = disk.bytes(place, (8 + size + address) as u64)?;
+    let start = disk.part(place, (8 + size + address) as u64)?;
     let mut at = Bytes::new(&start);
     if at.take(4)? != b"FAHD" {
         return Err("its index of chunks is not where it should be".into());
@@ -126,10 +129,10 @@ fn fixed(disk: &Disk, place: u64, count: u64, filtered: bool) -> Found<Vec<Entry
     let Some(block) = disk.address(&mut at)? else { return Ok(Vec::new()) };
     let page = 1u64 << bits;
     let pages = if held > page { held.div_ceil(page) } else { 0 };
-    let head = 6 + address as u64;
+    let block = block.checked_add(6 + address as u64).ok_or("its index of chunks lies outside of the file")?;
     let mut all = Vec::new();
     let mut take = |from: u64, count: u64| -> Found<()> {
-        let body = disk.bytes(from, count * width as u64)?;
+        let body = disk.part(from, count * width as u64)?;
         for entry in body.chunks_exact(width) {
             let mut at = Bytes::new(entry);
             let place = disk.address(&mut at)?;
@@ -139,11 +142,11 @@ fn fixed(disk: &Disk, place: u64, count: u64, filtered: bool) -> Found<Vec<Entry
         Ok(())
     };
     if pages == 0 {
-        take(block + head, count)?;
+        take(block, count)?;
     } else {
         // A bit a page tells whether it was written, and a checksum ends the head and every page.
-        let written = disk.bytes(block + head, pages.div_ceil(8))?;
-        let mut from = block + head + pages.div_ceil(8) + 4;
+        let written = disk.part(block, pages.div_ceil(8))?;
+        let mut from = block + pages.div_ceil(8) + 4;
         for number in 0..pages {
             let own = page.min(held - number * page);
             if written[(number / 8) as usize] >> (7 - number % 8) & 1 == 0 {

@@ -3,6 +3,7 @@
 //! Format: "HDF5 File Format Specification", version 3.0, IV.A (The HDF Group).
 
 use super::disk::{Disk, whole};
+use super::texts::{elsewhere, text};
 use crate::ecg::read::bytes::{Bytes, Found, Number, latin};
 
 /// Messages and pieces of a header: more than any has.
@@ -58,7 +59,7 @@ pub fn messages(disk: &Disk, at: u64) -> Found<Vec<Message>> {
         if next == MOST_PIECES {
             return Err(format!("an object's header has more than {MOST_PIECES} pieces"));
         }
-        let piece = disk.bytes(at, length)?;
+        let piece = disk.part(at, length)?;
         let mut at = Bytes::new(&piece);
         if second && next > 0 {
             if at.take(4)? != b"OCHK" {
@@ -188,52 +189,4 @@ fn attribute(disk: &Disk, body: &[u8]) -> Found<Option<(String, Attribute)>> {
         Element::Other(_) => return Ok(None),
     };
     Ok(Some((name, value)))
-}
-
-fn text(bytes: &[u8]) -> String {
-    let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
-    String::from_utf8_lossy(&bytes[..end]).trim().to_owned()
-}
-
-/// A text that stands in a collection of the file: its length, the collection's address, its number there.
-pub fn elsewhere(disk: &Disk, at: &mut Bytes<'_>) -> Found<String> {
-    let length = at.length()?;
-    let Some(place) = disk.address(at)? else { return Ok(String::new()) };
-    let number = at.u32()?;
-    let start = disk.bytes(place, 8 + disk.sizes().1 as u64)?;
-    let mut head = Bytes::new(&start);
-    if head.take(4)? != b"GCOL" {
-        return Err("a text is not where it should be".into());
-    }
-    head.take(4)?;
-    let collection = disk.bytes(place, disk.length(&mut head)?)?;
-    let mut at = Bytes::new(&collection);
-    at.seek(head.at())?;
-    while at.left() > 8 + disk.sizes().1 {
-        let own = at.u16()?;
-        at.take(6)?;
-        let size = disk.length(&mut at)? as usize;
-        if own == 0 {
-            break;
-        }
-        let object = at.take(size)?;
-        if u32::from(own) == number {
-            return Ok(text(&object[..length.min(object.len())]));
-        }
-        at.take((size.next_multiple_of(8) - size).min(at.left()))?;
-    }
-    Err("a text is not where it should be".into())
-}
-
-/// The texts of an array of them.
-pub fn texts(disk: &Disk, element: Element, bytes: &[u8]) -> Found<Vec<String>> {
-    match element {
-        Element::Text(size) if size > 0 => Ok(bytes.chunks_exact(size).map(text).collect()),
-        Element::Elsewhere => {
-            let mut at = Bytes::new(bytes);
-            let size = 8 + disk.sizes().0;
-            (0..bytes.len() / size).map(|_| elsewhere(disk, &mut at)).collect()
-        }
-        _ => Err("it holds no texts".into()),
-    }
 }
