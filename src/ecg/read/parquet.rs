@@ -10,9 +10,8 @@ use super::bytes::{Bytes, Found, Number, OnDisk};
 use super::held::{self, Axes};
 use super::kinds::Recordings;
 use super::{Given, Recording, Unit, columns, named};
-use crate::intake;
 use crate::{Error, Result};
-use column::{Column, Described, Entries, Physical};
+use column::{Column, Described, Entries, Physical, Room};
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -58,8 +57,7 @@ struct Table {
 /// If it is no such file, holds no columns of leads, is packed or encoded in a way that is not read, or if its rate or unit is neither there nor
 /// given.
 pub fn open(path: &Path, given: &Given) -> Result<Box<dyn Recordings>> {
-    let (file, length) = intake::open(path)?;
-    let table = table(OnDisk::new(file, length), path, given).map_err(|problem| Error::format(path, problem))?;
+    let table = table(OnDisk::open(path)?, path, given).map_err(|problem| Error::format(path, problem))?;
     Ok(Box::new(table))
 }
 
@@ -89,7 +87,10 @@ fn table(disk: OnDisk, path: &Path, given: &Given) -> Found<Table> {
         }
         vec![lists[held::choose(&names)?]]
     };
-    let one = |at: usize| column(&disk, &footer, at, &described[at]).map_err(|problem| format!("column {}: {problem}", described[at].name));
+    let room = Room::of(length);
+    let one = |at: usize| {
+        column(&disk, &footer, at, &described[at], &room).map_err(|problem| format!("column {}: {problem}", described[at].name))
+    };
     let columns = chosen.iter().map(|at| one(*at)).collect::<Found<Vec<Column>>>()?;
     let rows = columns[0].rows();
     if let Some(other) = columns.iter().find(|column| column.rows() != rows) {
@@ -178,7 +179,7 @@ fn schema(footer: &Fields<'_>) -> Found<Vec<Described>> {
 }
 
 /// A column with its pages of all row groups.
-fn column(disk: &OnDisk, footer: &Fields<'_>, at: usize, described: &Described) -> Found<Column> {
+fn column(disk: &OnDisk, footer: &Fields<'_>, at: usize, described: &Described, room: &Room) -> Found<Column> {
     let mut column = Column::new(described.clone());
     for group in footer.list(4) {
         let chunk = group.list(1).nth(at).ok_or("a row group lacks it")?;
@@ -186,7 +187,7 @@ fn column(disk: &OnDisk, footer: &Fields<'_>, at: usize, described: &Described) 
             return Err("its pages are in another file".into());
         }
         let meta = chunk.fields(3).ok_or("its pages are not described")?;
-        column.add(disk, meta)?;
+        column.add(disk, meta, room)?;
     }
     Ok(column)
 }

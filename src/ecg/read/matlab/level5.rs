@@ -15,6 +15,9 @@ const TEXT: u8 = 4;
 /// Structures in structures, and matrices in all of them: more than any file has.
 const DEEPEST: usize = 16;
 const MOST_MATRICES: usize = 100_000;
+/// Bytes of the name of a field, and of the names of all arrays with those of what they stand in.
+const LONGEST_NAME: usize = 1024;
+const MOST_NAMES: usize = 1 << 26;
 /// Bytes that a deflated element may grow to.
 const LARGEST_INFLATED: u64 = 1 << 30;
 
@@ -23,6 +26,7 @@ const LARGEST_INFLATED: u64 = 1 << 30;
 struct Sum {
     matrices: usize,
     values: usize,
+    names: usize,
     inflated: u64,
 }
 
@@ -126,6 +130,10 @@ fn matrix(mut at: Bytes<'_>, within: &str, depth: usize, contents: &mut Contents
     let (_, name) = element(&mut at)?;
     let name = crate::ecg::read::bytes::latin(name.rest());
     let path = if depth == 0 { name } else { within.to_owned() };
+    sum.names += path.len();
+    if sum.names > MOST_NAMES {
+        return Err(format!("the names of its arrays come to more than {MOST_NAMES} bytes"));
+    }
     let count = shape.iter().try_fold(1usize, |product, size| product.checked_mul(*size)).unwrap_or(usize::MAX);
     match class {
         CELL => {
@@ -136,8 +144,8 @@ fn matrix(mut at: Bytes<'_>, within: &str, depth: usize, contents: &mut Contents
         STRUCTURE => {
             let length = numbers(&mut at, sum)?.first().map_or(0, |length| *length as usize);
             let (_, names) = element(&mut at)?;
-            if length == 0 {
-                return Err(format!("the names of the fields of {path} have no length"));
+            if !(1..=LONGEST_NAME).contains(&length) {
+                return Err(format!("the names of the fields of {path} have {length} bytes"));
             }
             let names: Vec<String> = names.rest().chunks(length).map(crate::ecg::read::bytes::latin).collect();
             for _ in 0..count.min(MOST_MATRICES) {

@@ -5,7 +5,8 @@
 use super::thrift::Fields;
 use super::unpack::{Codec, hybrid};
 use crate::ecg::read::bytes::{Bytes, Found, Number, OnDisk};
-use std::sync::Arc;
+use std::cell::Cell;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// The most entries, and bytes, of a page.
 const MOST_ENTRIES: usize = 1 << 24;
@@ -15,6 +16,35 @@ const MOST_A_BYTE: usize = 1024;
 /// Bytes in which the head of a page must end.
 const LARGEST_HEAD: u64 = 1 << 16;
 const MOST_PAGES: usize = 4_000_000;
+/// What pages may unpack to in all: so many times the file, and this many bytes where it is small. ECGs stay below 10, a recording of zeros below 1000.
+const EXPANSION: u64 = 100;
+const SMALL: u64 = 64 << 20;
+/// Bytes of all texts of a column: a word of a dictionary may stand for any number of rows.
+const MOST_TEXT: usize = 1 << 28;
+
+/// What pages may still take of a file, of all columns that are read: no two share a byte, and what they unpack to is bounded. Pages that many columns or
+/// row groups refer to would be read without end.
+pub struct Room {
+    packed: Cell<u64>,
+    unpacked: Cell<u64>,
+}
+
+impl Room {
+    /// Of a file of so many bytes.
+    pub fn of(length: u64) -> Self {
+        Room { packed: Cell::new(length), unpacked: Cell::new(SMALL.max(length.saturating_mul(EXPANSION))) }
+    }
+
+    fn take(&self, packed: usize, unpacked: usize) -> Found<()> {
+        let left = self.packed.get().checked_sub(packed as u64).ok_or("its pages overlap: damaged")?;
+        self.packed.set(left);
+        let left = self.unpacked.get().checked_sub(unpacked as u64).ok_or_else(|| {
+            format!("its pages unpack to more than {EXPANSION} times its length: refused as a bomb (if it is none, write it uncompressed)")
+        })?;
+        self.unpacked.set(left);
+        Ok(())
+    }
+}
 
 /// What a column's values are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +87,8 @@ pub struct Column {
     pub described: Described,
     pages: Vec<Page>,
     dictionaries: Vec<Page>,
+    /// The words of the dictionary that was read last, and which it is.
+    words: Mutex<Option<(usize, Arc<Values>)>>,
     rows: usize,
 }
 
@@ -68,6 +100,7 @@ pub struct Entries {
 }
 
 /// The values that are there.
+#[derive(Debug)]
 enum Values {
     Numbers(Vec<f64>),
     Texts(Vec<String>),
@@ -82,7 +115,7 @@ pub struct Row {
 
 impl Column {
     pub fn new(described: Described) -> Self {
-        Column { described, pages: Vec::new(), dictionaries: Vec::new(), rows: 0 }
+        Column { described, pages: Vec::new(), dictionaries: Vec::new(), words: Mutex::default(), rows: 0 }
     }
 
     /// Rows so far.
@@ -91,7 +124,7 @@ impl Column {
     }
 
     /// Adds the pages of a row group, whose description of this column is `meta`.
-    pub fn add(&mut self, disk: &OnDisk, meta: &Fields<'_>) -> Found<()> {
+    pub fn add(&mut self, disk: &OnDisk, meta: &Fields<'_>, room: &Room) -> Found<()> {
         let codec = Codec::of(meta.whole(4).unwrap_or(0))?;
         let begin = |number| meta.whole(number).and_then(|at| u64::try_from(at).ok()).filter(|at| *at > 0);
         let data = begin(9).ok_or("where its pages lie is not there")?;
@@ -108,6 +141,7 @@ impl Column {
             if length > LARGEST_PAGE || packed > LARGEST_PAGE {
                 return Err(format!("a page of {length} bytes: at most {LARGEST_PAGE} are read"));
             }
+            room.take(packed + cursor.at(), length)?;
             let page = |of: &Fields<'_>, encoding, apart| {
                 let entries = of.count(1, "the number of a page's values")?;
                 if entries > MOST_ENTRIES.min(MOST_A_BYTE * (length + 16)) {
@@ -185,19 +219,22 @@ impl Column {
         let values = match page.encoding {
             0 => plain(self.described.physical, &mut at, count)?,
             2 | 8 => {
-                let words = page.dictionary.and_then(|at| self.dictionaries.get(at)).ok_or("its dictionary is not there")?;
-                let bytes = unpacked(disk, words)?;
-                let words = plain(self.described.physical, &mut Bytes::new(&bytes), words.entries)?;
+                let words = self.words(disk, page.dictionary.ok_or("its dictionary is not there")?)?;
                 let width = if count > 0 { at.u8()? } else { 0 };
                 let places = hybrid(&mut at, width, count)?;
                 let missing = || "it refers to a word that its dictionary does not have".to_owned();
-                match words {
+                match &*words {
                     Values::Numbers(words) => {
                         let all = places.iter().map(|at| words.get(*at as usize).copied().ok_or_else(missing));
                         Values::Numbers(all.collect::<Found<_>>()?)
                     }
                     Values::Texts(words) => {
-                        let all = places.iter().map(|at| words.get(*at as usize).cloned().ok_or_else(missing));
+                        let mut total = 0;
+                        let all = places.iter().map(|at| {
+                            let word = words.get(*at as usize).ok_or_else(missing)?;
+                            total += word.len();
+                            if total > MOST_TEXT { Err(too_many_texts()) } else { Ok(word.clone()) }
+                        });
                         Values::Texts(all.collect::<Found<_>>()?)
                     }
                 }
@@ -211,6 +248,18 @@ impl Column {
             other => return Err(format!("its encoding {other} is not read: plain, dictionary and byte-stream-split are")),
         };
         Ok(Entries { repeats, defined, values })
+    }
+
+    /// The words of a dictionary.
+    fn words(&self, disk: &OnDisk, number: usize) -> Found<Arc<Values>> {
+        let mut kept = self.words.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, words)) = kept.as_ref().filter(|(own, _)| *own == number) {
+            return Ok(words.clone());
+        }
+        let page = self.dictionaries.get(number).ok_or("its dictionary is not there")?;
+        let words = Arc::new(plain(self.described.physical, &mut Bytes::new(&unpacked(disk, page)?), page.entries)?);
+        *kept = Some((number, words.clone()));
+        Ok(words)
     }
 
     /// The page in which a row begins.
@@ -295,15 +344,24 @@ impl Column {
 
     /// All values of a column without lists or nulls, as texts.
     pub fn texts(&self, disk: &OnDisk) -> Found<Vec<String>> {
-        let mut all = Vec::new();
+        let (mut all, mut total) = (Vec::new(), 0);
         for page in &self.pages {
-            match self.entries(disk, page)?.values {
-                Values::Numbers(values) => all.extend(values.into_iter().map(|value| value.to_string())),
-                Values::Texts(texts) => all.extend(texts),
+            let texts = match self.entries(disk, page)?.values {
+                Values::Numbers(values) => values.into_iter().map(|value| value.to_string()).collect(),
+                Values::Texts(texts) => texts,
+            };
+            total += texts.iter().map(String::len).sum::<usize>();
+            if total > MOST_TEXT {
+                return Err(too_many_texts());
             }
+            all.extend(texts);
         }
         Ok(all)
     }
+}
+
+fn too_many_texts() -> String {
+    format!("its texts come to more than {MOST_TEXT} bytes")
 }
 
 /// The bytes of a page: levels that stand apart, then values.
