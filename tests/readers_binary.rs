@@ -1,6 +1,8 @@
 //! Readers of binary recordings: files of every kind as they are in the field, made here, give the ECG that was put in; broken ones are refused.
 #![cfg(feature = "files")]
 
+#[path = "readers_binary/endless.rs"]
+mod endless;
 mod formats;
 
 use cardiograd::ecg::leads::twelve;

@@ -68,6 +68,13 @@ pub fn level5(leads: &Leads, packed: bool) -> Vec<u8> {
     file(&[val, rate, unit], packed)
 }
 
+/// Level 5: `so_many` structures of one field, whose name is so long, and in each a number.
+pub fn named(so_many: usize, length: usize) -> Vec<u8> {
+    let mut rest = vec![element(5, &(length as i32).to_le_bytes()), element(1, &vec![b'n'; length])];
+    rest.extend(vec![matrix(6, &[1, 1], "", &[element(9, &61f64.to_le_bytes())]); so_many]);
+    file(&[matrix(2, &[1, so_many as i32], "ECG", &rest)], false)
+}
+
 /// Level 5 as of CPSC: `ECG.data` in mV beside `ECG.sex` and `ECG.age`.
 pub fn structure(leads: &Leads) -> Vec<u8> {
     let values: Vec<u8> =

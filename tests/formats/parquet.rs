@@ -148,9 +148,15 @@ impl File {
         self.chunks.push(Fields::default().whole(2, 0).fields(3, meta));
     }
 
-    fn finish(mut self) -> Vec<u8> {
+    fn finish(self) -> Vec<u8> {
+        self.finish_of(1)
+    }
+
+    /// With so many row groups that all lie at the same place.
+    fn finish_of(mut self, groups: usize) -> Vec<u8> {
         let group = Fields::default().list(1, self.chunks).whole(2, 0).whole(3, self.rows as i64);
-        let footer = Fields::default().whole(1, 2).list(2, self.schema).whole(3, self.rows as i64).list(4, vec![group]).end();
+        let footer = Fields::default().whole(1, 2).list(2, self.schema).whole(3, (self.rows * groups) as i64);
+        let footer = footer.list(4, vec![group; groups]).end();
         let length = footer.len() as u32;
         self.bytes.extend(footer);
         self.bytes.extend(length.to_le_bytes());
@@ -194,9 +200,26 @@ pub fn instants(leads: &Leads) -> Vec<u8> {
 
 /// A row an ECG: `ecg_id` from `e0` on, and a list a lead in a column of its own.
 pub fn lists(ecgs: &[Leads]) -> Vec<u8> {
+    all_lists(ecgs, |at| format!("e{at}"), 1)
+}
+
+/// The same with other ids, each a word of a dictionary in which none but that of the first row stands, and the row group so many times over.
+pub fn worded(ecgs: &[Leads], id: &str, groups: usize) -> Vec<u8> {
+    all_lists(ecgs, |_| id.into(), groups)
+}
+
+fn all_lists(ecgs: &[Leads], id: impl Fn(usize) -> String, groups: usize) -> Vec<u8> {
     let mut file = File::new(ecgs.len(), 13);
-    let ids: Vec<u8> = (0..ecgs.len()).flat_map(|at| [&2u32.to_le_bytes()[..], format!("e{at}").as_bytes()].concat()).collect();
-    file.column("ecg_id", 6, 0, vec![Page { repeats: vec![], defined: vec![1; ecgs.len()], values: ids, encoding: 0, dictionary: None }]);
+    let word = |at: usize| [&(id(at).len() as u32).to_le_bytes()[..], id(at).as_bytes()].concat();
+    // No bit a place: all are the first word.
+    let page = match id(0) == id(1) {
+        true => Page { repeats: vec![], defined: vec![1; ecgs.len()], values: vec![0], encoding: 8, dictionary: Some((word(0), 1)) },
+        false => {
+            let values = (0..ecgs.len()).flat_map(word).collect();
+            Page { repeats: vec![], defined: vec![1; ecgs.len()], values, encoding: 0, dictionary: None }
+        }
+    };
+    file.column("ecg_id", 6, 0, vec![page]);
     for (at, name) in NAMES.iter().enumerate() {
         let all: Vec<f32> = ecgs.iter().flat_map(|leads| leads[at].clone()).collect();
         let repeats: Vec<u32> = ecgs.iter().flat_map(|leads| (0..leads[at].len()).map(|t| u32::from(t > 0))).collect();
@@ -210,7 +233,7 @@ pub fn lists(ecgs: &[Leads]) -> Vec<u8> {
         });
         file.column(name, 5, 1, pages.collect());
     }
-    file.finish()
+    file.finish_of(groups)
 }
 
 /// A row an ECG: one column `ecg` of lists of leads that are lists.

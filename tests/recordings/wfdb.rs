@@ -82,6 +82,12 @@ fn wfdb_packed_with_flac() {
         put(&to, "r.dat", &bytes);
         put(&to, "r.hea", text.replace(" 5000\n", " 5001\n"));
         assert!(refusal(&path).contains("truncated"));
+        // The stream announces two channels, its blocks have one.
+        let mut one = flac(bits, &leads[..1]);
+        one[8 + 12] |= 1 << 1;
+        put(&to, "r.dat", one);
+        put(&to, "r.hea", header(format, step, &leads[..2], &INDEPENDENT[..2]));
+        assert!(refusal(&path).contains("a block of 1 channels where there are 2"));
     }
 }
 
@@ -161,6 +167,8 @@ fn wfdb_frames_skew_and_names() {
         .fold(0.0, f32::max);
     assert_eq!(far, 0.0);
     assert!(notes.iter().any(|note| note.contains("skew")) && notes.iter().any(|note| note.contains("resp")), "{notes:?}");
+    let skewed = std::fs::read_to_string(&path).unwrap().replace("16x4:3", "16x4:18446744073709551615");
+    assert!(refusal(&put(&to, "r.hea", skewed)).contains("a skew of 18446744073709551615 frames"));
 }
 
 #[test]
@@ -185,6 +193,7 @@ fn wfdb_in_segments_and_folders() {
         ("r/1 12 250 5000\na/s1 2000\n", "250 Hz"),
         ("r/1 12 500 5000\nr 5000\n", "segments"),
         ("r/2 12 500 5000\na/s1 2000\n~ 99999999999999\n", "more than are read"),
+        ("r/3 12 500 5000\n~ 18446744073709551615\n~ 5\na/s1 2000\n", "more than are read"),
     ] {
         assert!(refusal(&put(&to, "r.hea", text)).contains(hint), "{text}");
     }

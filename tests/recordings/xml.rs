@@ -69,6 +69,33 @@ fn muse_in_every_dress() {
     let packed = muse(&muse_wave(&leads));
     assert!(off(&rhythm(&put(&to, "z.xml", &packed)).0) <= 2.0);
     assert!(refusal(&put(&to, "z.xml", packed.replace(">5000<", ">20<"))).contains("more than the 40 bytes"));
+    // Each lead may be long; all together come to no more than a file that is not packed.
+    let long = vec![0; 3_000_000];
+    let lead = muse_lead("II", &long, &pack(&long));
+    assert!(refusal(&put(&to, "l.xml", muse(&muse_wave(&lead.repeat(12))))).contains("packed samples come to more than"));
+}
+
+/// Documents of many small parts: what is looked for in each is not looked for again in all.
+#[test]
+fn documents_of_many_parts() {
+    let to = folder();
+    let nested = format!("{}{}", "<annotation><value value=\"1\"/>".repeat(45_000), "</annotation>".repeat(45_000));
+    let path = put(&to, "a.xml", aecg().replace("</AnnotatedECG>", &format!("{nested}</AnnotatedECG>")));
+    assert!(off(&rhythm(&path).0) <= 2.5);
+    let codes: String = (0..90_000).map(|at| format!("<statementcode>S{at}</statementcode>")).collect();
+    let plain = philips("", &packed("16", &stored(5.0).concat(), 1));
+    let recording = read(&put(&to, "p.xml", plain.replace("<interpretations>", &format!("<interpretations>{codes}"))));
+    assert_eq!((recording.statements.len(), recording.statements[999].as_str()), (1000, "S999"));
+    let channel = |at| format!("<CHANNEL NAME=\"I\" SAMPLE_FREQ=\"{}\" UNITS_PER_MV=\"200\" DATA=\"\"/>", 100 + at);
+    let rates = format!("<ECG>{}</ECG>", (0..100_000).map(channel).collect::<String>());
+    assert!(refusal(&put(&to, "m.xml", rates)).contains("more than 16 different rates"));
+    // Codes that stand for ever longer strings of zeros: 12 kB are 7 MB.
+    let codes = std::iter::once(0).chain(256..1023).chain(std::iter::repeat_n(1022, 8_800));
+    let bits: Vec<u8> = codes.flat_map(|code: u16| (0..10).rev().map(move |bit| (code >> bit & 1) as u8)).collect();
+    let packed: Vec<u8> = bits.chunks(8).map(|bits| bits.iter().enumerate().fold(0, |byte, (at, bit)| byte | bit << (7 - at))).collect();
+    let lead = [&(packed.len() as u32).to_le_bytes()[..], &[0; 4], &packed[..]].concat();
+    let text = philips("compressmethod=\"XLI\"", &lead.repeat(12)).replace("durationperchannel=\"10000\"", "");
+    assert!(refusal(&put(&to, "x.xml", text)).contains("packed samples come to more than"));
 }
 
 pub fn aecg() -> String {

@@ -122,9 +122,12 @@ fn samples(value: Node<'_, '_>) -> Outcome<Vec<f64>> {
 /// The global measurements among the annotations.
 fn printed(root: Node<'_, '_>) -> Printed {
     let mut printed = Printed::default();
+    // Where what names a lead begins in the text: annotations may lie in annotations, and all within each would be looked at again and again.
+    let names_lead = |node: &Node<'_, '_>| node.attribute("code").is_some_and(|code| code.starts_with("MDC_ECG_LEAD"));
+    let leads: Vec<usize> = root.descendants().filter(names_lead).map(|node| node.range().start).collect();
     for node in root.descendants().filter(|node| node.tag_name().name() == "annotation") {
         // What is said of one lead is no global measurement.
-        let of_lead = node.descendants().any(|inner| inner.attribute("code").is_some_and(|code| code.starts_with("MDC_ECG_LEAD")));
+        let of_lead = leads.get(leads.partition_point(|at| *at < node.range().start)).is_some_and(|at| *at < node.range().end);
         let Some(value) = child(node, "value").filter(|_| !of_lead) else { continue };
         let Ok(amount) = number(value, "value") else { continue };
         let amount = if value.attribute("unit") == Some("s") { amount * 1000.0 } else { amount };

@@ -9,6 +9,9 @@ use base64::engine::general_purpose::STANDARD;
 use roxmltree::Node;
 use std::path::Path;
 
+/// Rates that the leads of a file may have.
+const MOST_RATES: usize = 16;
+
 /// Reads a Mortara file.
 ///
 /// # Errors
@@ -33,8 +36,9 @@ fn parse(root: Node<'_, '_>) -> Outcome<Recording> {
         offsets.push(number(node, "OFFSET").unwrap_or(0.0));
         let sign = if lead.negated { -1.0 } else { 1.0 };
         let lead = Lead::new(lead.name, samples.into_iter().map(|x| x * sign).collect());
-        match blocks.iter_mut().find(|block| block.rate == rate) {
-            Some(block) => block.leads.push(lead),
+        match blocks.iter().position(|block| block.rate == rate) {
+            Some(at) => blocks[at].leads.push(lead),
+            None if blocks.len() == MOST_RATES => return Err(format!("its leads have more than {MOST_RATES} different rates")),
             None => blocks.push(Block { leads: vec![lead], rate }),
         }
     }

@@ -1,7 +1,7 @@
 //! GE MUSE XML ("RestingECG"): the rhythm, and the median beat and 12SL measurements it carries.
 
 use super::carried::Printed;
-use super::xml::{self, Outcome, children, field, value};
+use super::xml::{self, Outcome, Room, children, field, value};
 use super::{Block, Lead, Patient, Recording, Unit, named};
 use crate::Result;
 use crate::ecg::leads::{INDEPENDENT, twelve};
@@ -29,14 +29,15 @@ fn parse(root: Node<'_, '_>) -> Outcome<Recording> {
     let kind = |wanted: &'static str| {
         children(root, "Waveform").filter(move |node| field(*node, "WaveformType").is_some_and(|kind| kind.eq_ignore_ascii_case(wanted)))
     };
-    let rhythms = kind("Rhythm").map(|node| waveform(node, &mut recording).map_err(|problem| format!("rhythm: {problem}")));
+    let room = Room::new();
+    let rhythms = kind("Rhythm").map(|node| waveform(node, &mut recording, &room).map_err(|problem| format!("rhythm: {problem}")));
     let rhythms = rhythms.collect::<Outcome<Vec<Block>>>()?;
     if rhythms.is_empty() {
         return Err("there is no waveform of type Rhythm".into());
     }
     recording.take_blocks(rhythms);
     recording.median = match kind("Median").next() {
-        Some(node) => median(&waveform(node, &mut Recording::default()).map_err(|problem| format!("median: {problem}"))?),
+        Some(node) => median(&waveform(node, &mut Recording::default(), &room).map_err(|problem| format!("median: {problem}"))?),
         None => None,
     };
     recording.labels = xml::child(root, "RestingECGMeasurements").map(measurements);
@@ -66,7 +67,7 @@ fn patient(root: Node<'_, '_>) -> Patient {
 }
 
 /// The leads of a waveform; what is no lead is noted.
-fn waveform(node: Node<'_, '_>, to: &mut Recording) -> Outcome<Block> {
+fn waveform(node: Node<'_, '_>, to: &mut Recording, room: &Room) -> Outcome<Block> {
     let exponent = if field(node, "SampleExponent").is_some() { value(node, "SampleExponent")? } else { 0.0 };
     let rate = value(node, "SampleBase")? * 10f64.powf(exponent);
     let mut leads = Vec::new();
@@ -76,7 +77,7 @@ fn waveform(node: Node<'_, '_>, to: &mut Recording) -> Outcome<Block> {
             to.pass_over(id, "no lead that is known");
             continue;
         };
-        let mut samples = samples(data).map_err(|problem| format!("lead {id}: {problem}"))?;
+        let mut samples = samples(data, room).map_err(|problem| format!("lead {id}: {problem}"))?;
         if lead.negated {
             samples.iter_mut().for_each(|x| *x = -*x);
         }
@@ -85,7 +86,7 @@ fn waveform(node: Node<'_, '_>, to: &mut Recording) -> Outcome<Block> {
     Ok(Block { leads, rate })
 }
 
-fn samples(data: Node<'_, '_>) -> Outcome<Vec<f64>> {
+fn samples(data: Node<'_, '_>, room: &Room) -> Outcome<Vec<f64>> {
     let unit = field(data, "LeadAmplitudeUnits").ok_or("LeadAmplitudeUnits is not there: its voltages cannot be known")?;
     let unit = Unit::named(unit).ok_or(format!("'{unit}' is not a unit of voltage that is known"))?;
     let step = value(data, "LeadAmplitudeUnitsPerBit")? * unit.microvolts();
@@ -96,7 +97,7 @@ fn samples(data: Node<'_, '_>) -> Outcome<Vec<f64>> {
     let text: String = field(data, "WaveFormData").ok_or("WaveFormData is not there")?.split_whitespace().collect();
     let mut bytes = STANDARD.decode(text).map_err(|error| format!("WaveFormData is not base64: {error}"))?;
     if announced * 2.0 != bytes.len() as f64 && xml::looks_packed(&bytes) && (0.0..=LONGEST).contains(&announced) {
-        bytes = xml::inflated(&bytes, announced as usize * 2)?;
+        bytes = room.inflated(&bytes, announced as usize * 2)?;
     }
     if !bytes.len().is_multiple_of(2) {
         return Err("WaveFormData ends within a sample".into());

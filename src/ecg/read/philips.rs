@@ -2,7 +2,7 @@
 
 use super::carried::Printed;
 use super::xli;
-use super::xml::{self, Outcome, child, children, field, find, numbers};
+use super::xml::{self, Outcome, Room, child, children, field, find, numbers};
 use super::{Block, Lead, Patient, Recording, named};
 use crate::Result;
 use base64::Engine;
@@ -12,6 +12,8 @@ use std::path::Path;
 
 /// Samples a lead beyond which no resting ECG is.
 const LONGEST: f64 = 3.6e6;
+/// Statements that are kept; carts make some ten.
+const MOST_STATEMENTS: usize = 1000;
 /// The versions of the format that are known.
 const VERSIONS: [&str; 2] = ["1.03", "1.04"];
 /// The leads where a file does not list them.
@@ -66,7 +68,7 @@ fn parse(root: Node<'_, '_>) -> Outcome<Recording> {
     }
     let codes = root.descendants().filter(|node| node.tag_name().name() == "statementcode").filter_map(|node| node.text());
     // The cart's interpretation and the confirmed one repeat each other.
-    for code in codes.map(str::trim).filter(|code| !code.is_empty() && code.len() <= 20) {
+    for code in codes.map(str::trim).filter(|code| !code.is_empty() && code.len() <= 20).take(MOST_STATEMENTS) {
         if !recording.statements.iter().any(|known| known == code) {
             recording.statements.push(code.to_owned());
         }
@@ -103,7 +105,7 @@ fn stored(waves: Node<'_, '_>, count: usize, announced: Option<usize>) -> Outcom
     let bytes = STANDARD.decode(text).map_err(|error| format!("parsedwaveforms are not base64: {error}"))?;
     match packing(waves) {
         Some(method) if method.eq_ignore_ascii_case("xli") => {
-            let leads = xli::decode(&bytes, count, announced.unwrap_or(LONGEST as usize))?;
+            let leads = xli::decode(&bytes, count, announced.unwrap_or(LONGEST as usize), &Room::new())?;
             match announced {
                 Some(samples) if leads.iter().any(|lead| lead.len() < samples) => {
                     Err(format!("a lead of fewer than the {samples} samples that are announced"))

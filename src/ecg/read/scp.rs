@@ -18,6 +18,8 @@ const LARGEST: Most = Most { bytes: 256 << 20, of: "an SCP-ECG record" };
 const HEADER: usize = 16;
 const POINTER: usize = 10;
 const MOST_LEADS: usize = 255;
+/// Samples of all leads: twelve of 20 minutes at 1000 Hz. A code may take one bit.
+const MOST_SAMPLES: usize = 1 << 24;
 
 /// Reads an SCP-ECG record.
 ///
@@ -184,6 +186,9 @@ fn parse(bytes: &[u8]) -> Found<Recording> {
         return Err("section 6: samples outside of QRS were left out (bimodal compression): its rhythm cannot be had back".into());
     }
     let length = described.all[0].last - described.all[0].first + 1;
+    if length.saturating_mul(described.all.len()) > MOST_SAMPLES {
+        return Err(format!("section 3: {} leads of {length} samples: too long for an ECG at rest", described.all.len()));
+    }
     let mut samples = decode(&rhythm, &tables, length).map_err(within(6))?;
     if described.subtracted {
         let beats =

@@ -1,13 +1,13 @@
 //! XLI, in which Philips packs waveforms: a chunk a lead, second differences in two halves (high bytes, low bytes), packed by LZW in codes of 10 bits.
 
-use super::xml::Outcome;
+use super::xml::{Outcome, Room};
 
 /// Bits of a code, and the largest code that stands for bytes.
 const BITS: u32 = 10;
 const LARGEST_CODE: usize = (1 << BITS) - 2;
 
-/// The leads of packed samples, no more than `most` of them each.
-pub(super) fn decode(bytes: &[u8], leads: usize, most: usize) -> Outcome<Vec<Vec<i16>>> {
+/// The leads of packed samples, no more than `most` of them each, and than there is room for.
+pub(super) fn decode(bytes: &[u8], leads: usize, most: usize, room: &Room) -> Outcome<Vec<Vec<i16>>> {
     let (mut rest, mut out) = (bytes, Vec::new());
     while out.len() < leads && !rest.is_empty() {
         let chunk = |rest: &[u8]| -> Option<(usize, i16)> {
@@ -18,7 +18,8 @@ pub(super) fn decode(bytes: &[u8], leads: usize, most: usize) -> Outcome<Vec<Vec
         let (size, start) = chunk(rest).ok_or(format!("packed lead {} has no head", out.len() + 1))?;
         let packed = rest.get(8..).and_then(|rest| rest.get(..size)).ok_or(format!("packed lead {} is cut off", out.len() + 1))?;
         // What differs in length is told by whoever knows how many samples are announced.
-        let mut bytes = unpack(packed, 2 * most + 2)?;
+        let mut bytes = unpack(packed, room.left().min(2 * most + 2))?;
+        room.take(bytes.len())?;
         if !bytes.len().is_multiple_of(2) {
             bytes.push(0);
         }
@@ -134,11 +135,11 @@ pub(super) mod tests {
     fn packed_leads_come_back() {
         let wave = |lead: i16| (0..700).map(|t: i16| if t % 90 < 6 { 40 * (t % 90) + lead } else { lead + t % 3 }).collect::<Vec<i16>>();
         let leads = vec![wave(0), wave(-5), vec![0; 700], vec![i16::MIN, i16::MAX, 0, 5, -9]];
-        assert_eq!(decode(&encode(&leads), 4, 700).unwrap(), leads);
+        assert_eq!(decode(&encode(&leads), 4, 700, &Room::new()).unwrap(), leads);
         let bytes = encode(&leads[..1]);
-        assert!(decode(&bytes[..bytes.len() - 1], 1, 700).unwrap_err().contains("cut off"));
-        assert!(decode(&bytes[..5], 1, 700).unwrap_err().contains("no head"));
-        assert!(decode(&bytes, 1, 300).unwrap_err().contains("more than are announced"));
-        assert!(decode(&[2, 0, 0, 0, 0, 0, 0, 0, 0x55, 0x55], 1, 10).unwrap_err().contains("not there"));
+        assert!(decode(&bytes[..bytes.len() - 1], 1, 700, &Room::new()).unwrap_err().contains("cut off"));
+        assert!(decode(&bytes[..5], 1, 700, &Room::new()).unwrap_err().contains("no head"));
+        assert!(decode(&bytes, 1, 300, &Room::new()).unwrap_err().contains("more than are announced"));
+        assert!(decode(&[2, 0, 0, 0, 0, 0, 0, 0, 0x55, 0x55], 1, 10, &Room::new()).unwrap_err().contains("not there"));
     }
 }

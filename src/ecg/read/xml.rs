@@ -5,6 +5,7 @@ use crate::intake::{self, Most};
 use crate::{Error, Result};
 use flate2::read::{GzDecoder, ZlibDecoder};
 use roxmltree::{Document, Node, ParsingOptions};
+use std::cell::Cell;
 use std::io::Read;
 use std::path::Path;
 
@@ -69,12 +70,36 @@ fn is_zlib(first: u8, second: u8) -> bool {
     first == 0x78 && (u16::from(first) << 8 | u16::from(second)).is_multiple_of(31) && second & 0x20 == 0
 }
 
-/// Bytes that zlib may have packed, unpacked to no more than `most`.
-pub(super) fn inflated(bytes: &[u8], most: usize) -> Outcome<Vec<u8>> {
-    let mut out = Vec::new();
-    let read = ZlibDecoder::new(bytes).take(most as u64 + 1).read_to_end(&mut out);
-    read.map_err(|error| format!("packed samples that cannot be unpacked: {error}"))?;
-    if out.len() > most { Err(format!("packed samples of more than the {most} bytes that are announced")) } else { Ok(out) }
+/// What the packed samples of a document may still come to, all leads together: no more than a document that is not packed has.
+pub(super) struct Room(Cell<usize>);
+
+impl Room {
+    /// Of a document.
+    pub fn new() -> Self {
+        Room(Cell::new(LARGEST.bytes as usize))
+    }
+
+    /// Bytes that are left.
+    pub fn left(&self) -> usize {
+        self.0.get()
+    }
+
+    /// Takes so many bytes.
+    pub fn take(&self, bytes: usize) -> Outcome<()> {
+        let left = self.left().checked_sub(bytes);
+        self.0
+            .set(left.ok_or_else(|| format!("its packed samples come to more than {} bytes: {} has no more", LARGEST.bytes, LARGEST.of))?);
+        Ok(())
+    }
+
+    /// Bytes that zlib may have packed, unpacked to no more than `most`.
+    pub fn inflated(&self, bytes: &[u8], most: usize) -> Outcome<Vec<u8>> {
+        self.take(most)?;
+        let mut out = Vec::new();
+        let read = ZlibDecoder::new(bytes).take(most as u64 + 1).read_to_end(&mut out);
+        read.map_err(|error| format!("packed samples that cannot be unpacked: {error}"))?;
+        if out.len() > most { Err(format!("packed samples of more than the {most} bytes that are announced")) } else { Ok(out) }
+    }
 }
 
 /// Whether samples are packed: they are not as long as announced, and begin as zlib does.

@@ -15,6 +15,9 @@ pub(super) fn channels(from: impl Read, channels: usize, bits: u32, frames: Opti
     let mut out = vec![Vec::new(); channels];
     let (mut blocks, mut buffer) = (reader.blocks(), Vec::new());
     while let Some(block) = blocks.read_next_or_eof(buffer).map_err(bad)? {
+        if block.channels() as usize != channels {
+            return Err(format!("a block of {} channels where there are {channels}: damaged", block.channels()));
+        }
         for (at, channel) in out.iter_mut().enumerate() {
             channel.extend(block.channel(at as u32).iter().map(|value| i64::from(*value)));
         }

@@ -10,6 +10,8 @@ const MOST_SIGNALS: usize = 1024;
 const MOST_SEGMENTS: usize = 1 << 20;
 /// Samples a signal that are taken together into one.
 const MOST_PER_FRAME: usize = 10_000;
+/// Frames by which a signal may be late: half an hour at 500 Hz.
+const MOST_SKEW: usize = 1 << 20;
 
 /// One signal line of a header.
 #[derive(Clone, Debug)]
@@ -183,10 +185,13 @@ fn format_field(field: &str) -> std::result::Result<(Format, usize, usize, usize
             _ => skip = number(Some(text), "byte offset")?,
         }
     }
-    match per_frame {
-        1..=MOST_PER_FRAME => Ok((format, per_frame, skew, skip)),
-        _ => Err(format!("{per_frame} samples a frame: from 1 to {MOST_PER_FRAME} can be read")),
+    if !(1..=MOST_PER_FRAME).contains(&per_frame) {
+        return Err(format!("{per_frame} samples a frame: from 1 to {MOST_PER_FRAME} can be read"));
     }
+    if skew > MOST_SKEW {
+        return Err(format!("a skew of {skew} frames: at most {MOST_SKEW} can be read"));
+    }
+    Ok((format, per_frame, skew, skip))
 }
 
 /// `GAIN[(BASELINE)][/UNIT]`; the unit is mV by the format's definition, a gain is needed.

@@ -142,7 +142,14 @@ fn align(lead: &mut Lead, signal: &Signal, most_skew: usize) {
 /// The leads of a record of several segments: each where it belongs in time, NaN where a segment has it not.
 fn segments(path: &Path, header: &Header, to: &mut Recording) -> Result<Block> {
     let refuse = |problem: String| Error::format(path, problem);
-    let total = header.segments.iter().try_fold(0usize, |sum, segment| sum.checked_add(segment.samples)).unwrap_or(usize::MAX);
+    let too_long = |samples: Option<usize>| {
+        let samples = samples.map_or("2⁶⁴ and more".into(), |samples| samples.to_string());
+        refuse(format!("{samples} samples a lead in segments are more than are read at once: import them one by one"))
+    };
+    let total = match header.segments.iter().try_fold(0usize, |sum, segment| sum.checked_add(segment.samples)) {
+        Some(total) if total <= MOST_SAMPLES => total,
+        total => return Err(too_long(total)),
+    };
     let (mut leads, mut per_frame, mut start): (Vec<Lead>, usize, usize) = (Vec::new(), 0, 0);
     for segment in &header.segments {
         let (Some(name), true) = (&segment.name, segment.samples > 0) else {
@@ -165,9 +172,7 @@ fn segments(path: &Path, header: &Header, to: &mut Recording) -> Result<Block> {
                 let room = total.saturating_mul(per_frame);
                 if !leads.iter().any(|known| known.name == lead.name) {
                     if room.saturating_mul(leads.len() + 1) > MOST_SAMPLES {
-                        return Err(refuse(format!(
-                            "{room} samples a lead in segments are more than are read at once: import them one by one"
-                        )));
+                        return Err(too_long(Some(room)));
                     }
                     leads.push(Lead::new(lead.name.clone(), vec![f64::NAN; room]));
                 }
