@@ -174,6 +174,8 @@ fn the_command_line_takes_and_gives_onnx() {
     cardiograd::files::npy::write(folder.join("x.npy"), from_vec(&[2, 12, 600], x).view()).unwrap();
     assert!(done(folder, "convert net.cgm net.onnx").contains("net.onnx"));
     assert_eq!(done(folder, "predict net.onnx -i x.npy"), done(folder, "predict net.cgm -i x.npy"));
+    let text = done(folder, "inspect net.onnx");
+    assert!(text.starts_with("net.onnx: an ONNX network, taken as") && text.contains("conv1d"), "{text}");
     for model in ["net.cgm", "net.onnx"] {
         done(folder, &format!("explain {model} -i x.npy -m saliency,deeplift,guided_gradcam -o {model}.npz"));
     }
@@ -310,6 +312,63 @@ fn a_bias_of_another_length_is_refused() {
     bytes[at..at + 9].copy_from_slice(b"gate.bias");
     let text = fault(&bytes).unwrap();
     assert!(text.contains("a bias of shape") && text.lines().count() == 1, "{text}");
+}
+
+/// A field of a message of protobuf: its number, and a text, a message or (by [`whole`]) a number.
+fn field(number: u64, body: impl AsRef<[u8]>) -> Vec<u8> {
+    [varint(number << 3 | 2), varint(body.as_ref().len() as u64), body.as_ref().to_vec()].concat()
+}
+
+fn whole(number: u64, value: u64) -> Vec<u8> {
+    [varint(number << 3), varint(value)].concat()
+}
+
+fn varint(mut value: u64) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    while value > 127 {
+        bytes.push(value as u8 | 128);
+        value >>= 7;
+    }
+    bytes.push(value as u8);
+    bytes
+}
+
+/// A network of (1, 12, 600) to which nodes (inputs, op, output) and whole numbers are added; `last` goes into the mean and the layer that end it.
+fn graph(nodes: &[(Vec<&str>, &str, String)], numbers: &[(&str, u64)], last: &str) -> Vec<u8> {
+    let node = |inputs: &[&str], op: &str, output: &str| {
+        let inputs: Vec<u8> = inputs.iter().flat_map(|input| field(1, input)).collect();
+        field(1, [inputs, field(2, output), field(4, op)].concat())
+    };
+    let info = |name: &str, shape: &[u64]| {
+        let dims: Vec<u8> = shape.iter().flat_map(|size| field(1, whole(1, *size))).collect();
+        [field(1, name), field(2, field(1, [whole(1, 1), field(2, dims)].concat()))].concat()
+    };
+    let mut all: Vec<u8> = nodes.iter().flat_map(|(inputs, op, output)| node(inputs, op, output)).collect();
+    all.extend([node(&[last], "GlobalAveragePool", "p"), node(&["p"], "Flatten", "f"), node(&["f", "w"], "Gemm", "y")].concat());
+    let weight: Vec<u8> = (0..12).flat_map(|at| (at as f32).to_le_bytes()).collect();
+    all.extend(field(5, [whole(1, 12), whole(1, 1), whole(2, 1), field(8, "w"), field(9, weight)].concat()));
+    for (name, value) in numbers {
+        all.extend(field(5, [whole(1, 1), whole(2, 7), field(8, name), field(9, value.to_le_bytes())].concat()));
+    }
+    all.extend([field(11, info("x", &[1, 12, 600])), field(12, info("y", &[1, 1]))].concat());
+    [whole(1, 8), field(8, whole(2, 13)), field(7, all)].concat()
+}
+
+/// Nodes that make much of nothing, many that do, and one weight that many read.
+#[test]
+fn what_is_computed_is_bounded_in_all() {
+    let of = |count: usize| (0..count).map(|at| (vec!["s"], "ConstantOfShape", format!("big{at}"))).collect::<Vec<_>>();
+    assert_eq!(fault(&graph(&of(1), &[("s", 12)], "x")), None);
+    let text = fault(&graph(&of(1), &[("s", 1 << 28)], "x")).unwrap();
+    assert!(text.contains("a tensor of shape [268435456]"), "{text}");
+    let text = fault(&graph(&of(40), &[("s", 1 << 20)], "x")).unwrap();
+    assert!(text.contains("its nodes make more than 8 times the weights"), "{text}");
+    // Every product becomes a node and a parameter, named after the one weight.
+    let outputs: Vec<String> = (0..20_000).map(|at| format!("m{at}")).collect();
+    let reads = |at: usize| if at == 0 { "x" } else { &outputs[at - 1] };
+    let nodes: Vec<_> = outputs.iter().enumerate().map(|(at, output)| (vec![reads(at), "c"], "Mul", output.clone())).collect();
+    let text = fault(&graph(&nodes, &[("c", 1)], "m19999"));
+    assert_eq!(text, None);
 }
 
 proptest! {

@@ -15,6 +15,8 @@ use crate::nn::{Checkpoint, Model, TrainSettings, Weights, parse_program};
 use crate::report::StudyResults;
 use crate::report::findings::{warnings, words_for_the_mean};
 use crate::report::study_tables::named;
+#[cfg(feature = "onnx")]
+use crate::tape::Network;
 use crate::trace::formula::{number, sizes};
 use crate::{Error, Result};
 use serde_json::{Value, json};
@@ -32,7 +34,7 @@ const RESULTS: &str = "results.json";
 /// Arguments of `cardiograd inspect`.
 #[derive(clap::Args, Debug)]
 pub struct Args {
-    /// A model, a state dict, a wheel, an array (.npy, .npz), a program (.json), or the folder of a dataset or a study.
+    /// A model, an ONNX file, a state dict, a wheel, an array (.npy, .npz), a program (.json), or the folder of a dataset or a study.
     #[arg(value_parser = super::models::model_path)]
     file: PathBuf,
     /// Recompute a dataset's digests and compare.
@@ -143,6 +145,10 @@ fn inspect_file(path: &Path, record: Option<&Record>) -> Result<Findings> {
             found.value["card"] = json!(text);
         }
         return Ok(found);
+    }
+    #[cfg(feature = "onnx")]
+    if crate::nn::onnx::is_onnx(path) {
+        return onnx(path);
     }
     if start.starts_with(b"\x93NUMPY") {
         return array(path);
@@ -364,6 +370,17 @@ fn program(path: &Path, text: &str) -> Findings {
             Findings { lines, value: json!({ "kind": "program", "faults": all }), failed: Some(format!("not a valid program: {count}")) }
         }
     }
+}
+
+/// The program that an ONNX file is taken as.
+#[cfg(feature = "onnx")]
+fn onnx(path: &Path) -> Result<Findings> {
+    let network: Network<f32> = crate::nn::onnx::read(path)?;
+    let program = network.program();
+    let (nodes, values) = (program.nodes().len(), program.trainable_size());
+    let mut lines = vec![format!("{}: an ONNX network, taken as {nodes} nodes with {values} trainable values", path.display())];
+    lines.extend(program.to_string().lines().map(|line| format!("  {line}")));
+    Ok(Findings::new(lines, json!({ "kind": "onnx", "trainable_values": values, "program": program })))
 }
 
 fn model(path: &Path, model: &Model) -> Findings {

@@ -2,9 +2,12 @@
 
 use super::attributes::Attributes;
 use super::proto::NodeProto;
-use super::tensor::{Array, MOST, Values, array};
+use super::tensor::{Array, Values, array};
 use cardiograd_kernels::elementary;
 use std::path::Path;
+
+/// The most values of a tensor that is computed: a node that stretches one number takes few bytes.
+const MOST: usize = 1 << 24;
 
 /// What a node with known inputs gives; `None` for an op that is not computed here. Absent optional inputs are `None`.
 pub(super) fn compute(node: &NodeProto, inputs: &[Option<&Array>], folder: &Path) -> Option<Result<Array, String>> {

@@ -2,7 +2,7 @@
 
 use super::attributes::Attributes;
 use super::constant::{axes, axis, squeezed};
-use super::graph::{Import, Taken, Value, Variable};
+use super::graph::{Import, Taken, Value, Variable, known};
 use super::proto::NodeProto;
 use super::tensor::Array;
 use super::turned::{inside, value};
@@ -76,11 +76,7 @@ impl<'a> Import<'a> {
             Some(Some(Value::Variable(x))) => x.clone(),
             _ => return Err("its first input is no signal".into()),
         };
-        let known = |at: usize| match inputs.get(at) {
-            Some(Some(Value::Known(array))) => Ok(Some(array)),
-            None | Some(None) => Ok(None),
-            _ => Err(format!("its input {at} depends on the input of the network, a weight is taken there")),
-        };
+        let known = |at: usize| known(inputs, at);
         let number = |array: Option<&Array>, default: f64| {
             array.map_or(Ok(default), |array| array.as_floats().first().copied().ok_or("an empty bound".to_owned()))
         };

@@ -9,18 +9,25 @@ use super::constant::compute;
 use super::proto::{GraphProto, NodeProto, ValueInfoProto};
 use super::tensor::{Array, array};
 use crate::shape::elements;
-use crate::tape::limits::MOST_VALUES;
+use crate::tape::limits::{MOST_NODES, MOST_PARAMETERS, MOST_VALUES};
 use crate::tape::{Network, Op, Parameters, Program, Real, cast, from_vec};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::rc::Rc;
 
 /// A batch that no size of a graph is taken for.
 const BATCH: usize = 7919;
 
+/// What is computed of known values, and what the parameters of all nodes take, comes to no more than so many times the weights of the file, and this
+/// many values: a node that makes much of nothing takes few bytes, and many nodes may read one weight.
+const TIMES: usize = 8;
+const MORE: usize = 1 << 25;
+
 /// A value of the graph.
 #[derive(Clone)]
 pub(super) enum Value {
-    Known(Array),
+    /// Many nodes may read it: it is held once.
+    Known(Rc<Array>),
     Variable(Variable),
     /// One whose batch the graph sees at another place than first.
     Turned(Variable, usize),
@@ -66,6 +73,10 @@ pub(super) struct Import<'a> {
     pub drafts: Vec<Draft>,
     parameters: Parameters<f64>,
     names: BTreeSet<String>,
+    /// The number that the next node takes whose name is taken, by that name.
+    numbers: BTreeMap<String, usize>,
+    /// Values that may still be computed, or become parameters.
+    room: usize,
     /// How often each value is read.
     pub readers: BTreeMap<&'a str, usize>,
     faults: Vec<String>,
@@ -83,6 +94,11 @@ pub(super) fn network<T: Real>(graph: &GraphProto, folder: &Path, samples: usize
     let mut import = Import::new(graph, folder, samples).map_err(|fault| vec![fault])?;
     for node in &graph.node {
         import.node(node);
+        if import.room == 0 || import.drafts.len() > 2 * MOST_NODES {
+            return Err(vec![format!(
+                "its nodes make more than {TIMES} times the weights that the file holds (and {MORE} values), or more than {MOST_NODES} nodes here"
+            )]);
+        }
     }
     if !import.faults.is_empty() {
         return Err(import.faults);
@@ -107,6 +123,15 @@ fn open_sizes(input: &ValueInfoProto) -> Taken<Vec<Option<usize>>> {
         .collect()
 }
 
+/// The weight at a place among a node's inputs; `None` where it is absent.
+pub(super) fn known(inputs: &[Option<Value>], at: usize) -> Taken<Option<&Array>> {
+    match inputs.get(at) {
+        Some(Some(Value::Known(array))) => Ok(Some(array)),
+        None | Some(None) => Ok(None),
+        _ => Err(format!("its input {at} depends on the input of the network, a weight is taken there")),
+    }
+}
+
 /// Refuses what no run could hold, before the next node reckons with its size.
 fn bounded(value: &Value) -> Taken<()> {
     match value {
@@ -124,9 +149,16 @@ impl<'a> Import<'a> {
         if !graph.sparse_initializer.is_empty() {
             return Err("it has sparse weights, which are not read".into());
         }
-        let mut values = BTreeMap::new();
+        let (mut values, mut room, mut held) = (BTreeMap::new(), MORE, 0usize);
         for tensor in &graph.initializer {
-            values.insert(tensor.name.as_str(), Value::Known(array(tensor, folder)?));
+            let array = array(tensor, folder)?;
+            // Many may lie in the same part of a file beside.
+            held = held.saturating_add(array.len());
+            if held > MOST_PARAMETERS {
+                return Err(format!("its weights come to more than {MOST_PARAMETERS} values"));
+            }
+            room = array.len().saturating_mul(TIMES).saturating_add(room);
+            values.insert(tensor.name.as_str(), Value::Known(array.into()));
         }
         let inputs: Vec<&ValueInfoProto> = graph.input.iter().filter(|input| !values.contains_key(input.name.as_str())).collect();
         if inputs.is_empty() {
@@ -152,6 +184,8 @@ impl<'a> Import<'a> {
             drafts: Vec::new(),
             parameters: Parameters::new(),
             names: BTreeSet::new(),
+            numbers: BTreeMap::new(),
+            room,
             readers,
             faults: Vec::new(),
             batch: BATCH,
@@ -205,9 +239,9 @@ impl<'a> Import<'a> {
     fn free(&mut self, wanted: &str) -> String {
         let wanted = if wanted.is_empty() { "node" } else { wanted };
         let mut name = wanted.to_owned();
-        let mut number = 1;
         while !self.names.insert(name.clone()) {
-            number += 1;
+            let number = self.numbers.entry(wanted.to_owned()).or_insert(1);
+            *number += 1;
             name = format!("{wanted}_{number}");
         }
         name
@@ -221,6 +255,7 @@ impl<'a> Import<'a> {
 
     pub(super) fn parameter(&mut self, name: &str, shape: Vec<usize>, values: &[f64], trainable: bool) -> usize {
         let at = self.draft(name, Op::Parameter { shape: shape.clone(), trainable }, vec![]);
+        self.room = self.room.saturating_sub(values.len());
         self.parameters.insert(self.drafts[at].name.clone(), from_vec(&shape, values.to_vec()));
         at
     }
@@ -278,13 +313,17 @@ impl<'a> Import<'a> {
             .iter()
             .map(|value| match value {
                 None => Some(None),
-                Some(Value::Known(array)) => Some(Some(array)),
+                Some(Value::Known(array)) => Some(Some(&**array)),
                 Some(_) => None,
             })
             .collect();
         if let Some(known) = known {
             return match compute(node, &known, self.folder) {
-                Some(found) => Ok(Value::Known(found?)),
+                Some(found) => {
+                    let array = found?;
+                    self.room = self.room.saturating_sub(array.len());
+                    Ok(Value::Known(array.into()))
+                }
                 None => Err("it has no signal as input and is not computed while reading".into()),
             };
         }

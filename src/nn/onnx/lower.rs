@@ -2,7 +2,7 @@
 
 use super::attributes::Attributes;
 use super::constant::{axes, axis, permutation, reshaped, sizes, squeezed, transpose, unsqueezed};
-use super::graph::{Import, Taken, Value, Variable};
+use super::graph::{Import, Taken, Value, Variable, known};
 use super::padding::pad;
 use super::proto::NodeProto;
 use super::tensor::Array;
@@ -31,11 +31,7 @@ impl<'a> Import<'a> {
             Some(Some(Value::Variable(signal))) => Ok(signal.clone()),
             _ => Err(format!("its input {at} is no signal")),
         };
-        let known = |at: usize| match inputs.get(at) {
-            Some(Some(Value::Known(array))) => Ok(Some(array)),
-            None | Some(None) => Ok(None),
-            _ => Err(format!("its input {at} depends on the input of the network, a weight is taken there")),
-        };
+        let known = |at: usize| known(&inputs, at);
         let x = || signal(0);
         let plain = |import: &mut Self, op: Op| {
             let x = signal(0)?;
@@ -50,7 +46,7 @@ impl<'a> Import<'a> {
                 super::proto::element::FLOAT | super::proto::element::DOUBLE | super::proto::element::FLOAT16 => x().map(Value::Variable),
                 other => Err(format!("a signal cast to type {other}")),
             },
-            "Shape" => Ok(Value::Known(sizes(&x()?.seen, a.integer("start", 0)?, a.integer("end", i64::MAX)?)?)),
+            "Shape" => Ok(Value::Known(sizes(&x()?.seen, a.integer("start", 0)?, a.integer("end", i64::MAX)?)?.into())),
             "Conv" => {
                 let x = self.of_time(name, x()?);
                 self.conv(name, a, &x, known(1)?.ok_or("it has no weight")?, known(2)?, node)

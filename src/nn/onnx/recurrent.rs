@@ -1,7 +1,7 @@
 //! LSTM and GRU of ONNX: a layer in one direction or both becomes an op a direction, its gates in PyTorch's order.
 
 use super::attributes::Attributes;
-use super::graph::{Import, Taken, Value, Variable};
+use super::graph::{Import, Taken, Value, Variable, known};
 use super::proto::NodeProto;
 use super::tensor::Array;
 use super::turned::value;
@@ -28,11 +28,7 @@ impl<'a> Import<'a> {
     pub(super) fn recurrent(&mut self, node: &'a NodeProto, a: &Attributes<'_>, inputs: &[Option<Value>]) -> Taken<Value> {
         let name = node.output.iter().find(|name| !name.is_empty()).map_or("", String::as_str);
         let kind = if node.op_type == "LSTM" { LSTM } else { GRU };
-        let known = |at: usize| match inputs.get(at) {
-            Some(Some(Value::Known(array))) => Ok(Some(array)),
-            None | Some(None) => Ok(None),
-            _ => Err(format!("its input {at} depends on the input of the network, a weight is taken there")),
-        };
+        let known = |at: usize| known(inputs, at);
         let first = a.integer("layout", 0)? != 0;
         let x = match inputs.first() {
             Some(Some(Value::Turned(x, 1))) if !first => x.clone(),
@@ -102,7 +98,7 @@ impl<'a> Import<'a> {
         for (at, what) in [(5, "state"), (6, "memory")].into_iter().take(if memory { 2 } else { 1 }) {
             let given = match inputs.get(at) {
                 None | Some(None) => None,
-                Some(Some(Value::Known(array))) => Some(array),
+                Some(Some(Value::Known(array))) => Some(&**array),
                 _ => {
                     return Err(format!(
                         "its {what} begins with what is computed from the network's input, for which there is no op here yet"

@@ -3,7 +3,7 @@
 
 use super::attributes::Attributes;
 use super::constant::{axes, axis, permutation, reshaped, sizes, squeezed, unsqueezed};
-use super::graph::{Import, Taken, Value, Variable};
+use super::graph::{Import, Taken, Value, Variable, known};
 use super::proto::NodeProto;
 use crate::tape::Op;
 
@@ -40,11 +40,7 @@ impl<'a> Import<'a> {
             .flatten()
             .filter_map(|value| if let Value::Turned(x, at) = value { Some((x.clone(), *at)) } else { None })
             .collect();
-        let known = |at: usize| match inputs.get(at) {
-            Some(Some(Value::Known(array))) => Ok(Some(array)),
-            None | Some(None) => Ok(None),
-            _ => Err(format!("its input {at} depends on the input of the network, a weight is taken there")),
-        };
+        let known = |at: usize| known(inputs, at);
         let Some((x, at)) = turned.first().cloned() else { return Ok(Value::Lost) };
         let alone = matches!(inputs.first(), Some(Some(Value::Turned(..)))) && turned.len() == 1;
         match node.op_type.as_str() {
@@ -52,7 +48,7 @@ impl<'a> Import<'a> {
                 let order = permutation(a.integers("perm")?, x.seen.len())?;
                 self.transposed(name, &x, at, &order)
             }
-            "Shape" => Ok(Value::Known(sizes(&outside(&(x, at)), a.integer("start", 0)?, a.integer("end", i64::MAX)?)?)),
+            "Shape" => Ok(Value::Known(sizes(&outside(&(x, at)), a.integer("start", 0)?, a.integer("end", i64::MAX)?)?.into())),
             "Squeeze" | "Unsqueeze" => {
                 let list = axes(a, known(1)?)?;
                 let old = outside(&(x.clone(), at));

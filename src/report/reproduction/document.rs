@@ -72,6 +72,13 @@ pub(super) fn document(of: &Reproduction<'_>, tables: &[(&'static str, Table)], 
          largest.",
     );
     out.table("averaged");
+    out.line("## Where Grad-CAM lets guided backpropagation through");
+    out.line(
+        "Guided Grad-CAM is guided backpropagation times Grad-CAM's map of the last convolution, which is 0 wherever that map would lower the prediction. A network is free to \
+         keep what it found anywhere within the reach of its convolutions, also where nothing of the measurement is; then the heatmap is 0 at the very points that guided \
+         backpropagation ranks first.",
+    );
+    out.table("through");
     if !of.others.is_empty() {
         out.line("## What each difference does");
         for name in ["ablation_settings", "ablation_errors", "ablation_likeness", "ablation_places"] {

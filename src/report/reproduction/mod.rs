@@ -11,6 +11,7 @@ mod document;
 mod peaks;
 mod place_chart;
 mod tables;
+mod through;
 mod verdict;
 
 use super::analysis::{self, PerturbationAnalysis};

@@ -73,7 +73,7 @@ pub(super) fn sought(target: Target) -> &'static str {
 }
 
 /// The places that make a measurement, in samples, and how near counts, ms. `None` where one was not found in the ECG.
-fn places(target: Target, x: ArrayView2<'_, f32>, found: &Measurements) -> Option<Vec<(f64, f64)>> {
+pub(super) fn places(target: Target, x: ArrayView2<'_, f32>, found: &Measurements) -> Option<Vec<(f64, f64)>> {
     Some(match target {
         Target::Pr => vec![(found.p_onset?, SHARP), (found.qrs_onset?, SHARP)],
         Target::Qrs => vec![(found.qrs_onset?, SHARP), (found.qrs_offset?, SHARP)],

@@ -4,6 +4,7 @@ use super::ablation;
 use super::areas::Areas;
 use super::criteria::error_estimates;
 use super::peaks::{Peaks, sought};
+use super::through;
 use super::verdict::Figure;
 use super::{Judgement, Reproduction};
 use crate::dataset::Target;
@@ -37,6 +38,7 @@ pub(super) fn all(of: &Reproduction<'_>) -> Vec<(&'static str, Table)> {
         ("experts", experts(&of.areas)),
     ];
     all.extend(of.peaks.iter().map(|peaks| ("averaged", averaged(peaks))));
+    all.push(("through", through::table(of.study, &of.areas, of.resamples)));
     all.extend(ablation::tables(of));
     all.retain(|(_, table)| !table.rows.is_empty());
     all
