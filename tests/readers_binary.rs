@@ -301,6 +301,24 @@ fn many_ecgs_in_one_file() {
     }
 }
 
+/// What h5py writes in the latest format (`tests/data/hdf5/make.py`), in every layout and index of chunks that is read.
+#[test]
+fn hdf5_of_the_latest_format() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/hdf5");
+    for (name, count) in [("contiguous", 3), ("single", 3), ("packed_single", 3), ("implicit", 3), ("fixed", 3), ("paged", 30)] {
+        let source = Source::open(folder.join(format!("{name}.h5")), Given::default()).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(source.len(), count, "{name}");
+        for n in 0..count {
+            let recording = source.read(n).unwrap_or_else(|error| panic!("{error}"));
+            assert_eq!((recording.id, recording.rate), (format!("e{n}"), 250.0), "{name}");
+            for (at, lead) in recording.leads.iter().enumerate() {
+                let wanted = (0..64).map(|t| ((7 * n + 3 * t + 11 * at) % 101) as f64 - 50.0);
+                assert!(lead.name == NAMES[at] && lead.samples.iter().copied().eq(wanted), "{name}, ECG {n}, lead {}", lead.name);
+            }
+        }
+    }
+}
+
 /// Files of hours are read a window at a time; what is put together is the whole.
 #[test]
 fn windows_of_long_recordings() {

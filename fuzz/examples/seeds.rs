@@ -170,6 +170,13 @@ impl Seeds {
         for (name, text) in xml_of_makers() {
             self.put("xml", name, text)?;
         }
+        for entry in std::fs::read_dir(self.data.join("hdf5"))? {
+            let path = entry?.path();
+            if path.extension().is_some_and(|end| end == "h5") {
+                let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+                self.put("hdf5", &name, std::fs::read(&path)?)?;
+            }
+        }
         self.put("xml", "muse", muse(&short))?;
         self.put("annotations", "three", [77, 4, 0, 0xec, 1, 0, 2, 0, 3, 0x70, 5, 0xfc, b'(', b'A', b'F', b'I', b'B', 0, 10, 20, 0, 0])?;
         let twelve = "r 2 250 3\nr.dat 212 200(1)/mV 12 0 5 0 0 I\nr.dat 212 200/mV 12 0 7 0 0 II\n\0\x05\x00\x07\x05\x00\x07\x05\x00\x07";
