@@ -291,6 +291,20 @@ fn an_output_is_no_input() {
         assert!(line.contains("replace") || line.contains("two outputs"), "{arguments}: {line}");
         assert!(output.stdout.is_empty(), "{arguments}");
     }
+    // A name of another format than what is written.
+    for arguments in [
+        "predict r.cgm -i x.npy -o y.csv",
+        "explain r.cgm -i x.npy -m saliency -o maps.npy",
+        "measure data -o table.npy",
+        "measure data --medians medians.csv",
+        "evaluate r.cgm --data data -o figures.json",
+        "audit r.cgm --data data -o certificate.html",
+        "train data --target r_v5 --input median --arch tiny.json -o model.pt",
+    ] {
+        let output = run(folder, arguments, Stdio::piped());
+        let line = one_line(&output, arguments);
+        assert!(output.status.code() == Some(2) && line.contains("it is written as ."), "{arguments}: {line}");
+    }
     assert!(inputs(folder) == before);
     // Beside the files of a dataset there is room for more, again and again.
     for _ in 0..2 {

@@ -71,7 +71,9 @@ impl Args {
     pub(super) fn places(&self) -> Places {
         let arch = self.arch.iter().map(PathBuf::from);
         let reads = [&self.model, &self.data].into_iter().chain(&self.certificate).cloned().chain(arch).collect();
-        Places { reads, writes: self.output.iter().chain(&self.page).cloned().map(Output::File).collect() }
+        let certificate = self.output.iter().map(|path| Output::File(path.clone(), &["json"]));
+        let page = self.page.iter().map(|path| Output::File(path.clone(), &["html"]));
+        Places { reads, writes: certificate.chain(page).collect() }
     }
 }
 

@@ -41,7 +41,7 @@ impl Args {
     /// Where the command reads and writes.
     pub(super) fn places(&self) -> Places {
         let reads = std::iter::once(self.input.clone()).chain(self.arch.iter().map(PathBuf::from)).collect();
-        let writes = convert_recording::files(&self.output).into_iter().map(Output::File).collect();
+        let writes = convert_recording::files(&self.output).into_iter().map(|path| Output::File(path, &[])).collect();
         Places { reads, writes }
     }
 }

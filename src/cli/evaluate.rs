@@ -72,7 +72,7 @@ impl Args {
         let mut options = self.options.clone();
         let files = options.files();
         let reads = files.iter().map(|(_, file)| file.path()).chain(self.models.iter().cloned()).chain([self.data.clone()]).collect();
-        Places { reads, writes: self.output.iter().cloned().map(Output::File).collect() }
+        Places { reads, writes: self.output.iter().map(|path| Output::File(path.clone(), &["csv"])).collect() }
     }
 }
 

@@ -48,7 +48,7 @@ impl Args {
     /// Where the command reads and writes.
     pub(super) fn places(&self) -> Places {
         let reads = std::iter::once(self.model.clone()).chain(self.arch.iter().map(PathBuf::from)).collect();
-        Places { reads, writes: vec![Output::File(self.output.clone())] }
+        Places { reads, writes: vec![Output::File(self.output.clone(), &[])] }
     }
 }
 

@@ -122,7 +122,8 @@ impl Said {
 impl Args {
     /// Where the command reads and writes.
     pub(super) fn places(&self) -> Places {
-        let writes = self.output.iter().chain(&self.medians).cloned().map(Output::File).collect();
+        let table = self.output.iter().map(|path| Output::File(path.clone(), &["csv"]));
+        let writes = table.chain(self.medians.iter().map(|path| Output::File(path.clone(), &["npy"]))).collect();
         Places { reads: self.inputs.clone(), writes }
     }
 }

@@ -9,10 +9,16 @@ use crate::dataset::folder::MANIFEST;
 use crate::{Error, Result};
 use std::path::{Path, PathBuf};
 
+/// Endings that stand for one format each, in which nobody looks for another.
+const FORMATS: [&str; 24] = [
+    "npy", "npz", "csv", "tsv", "json", "html", "png", "svg", "pdf", "jpg", "md", "onnx", "pt", "pth", "safetensors", "cgm", "hea", "xlsx",
+    "parquet", "h5", "hdf5", "mat", "xml", "edf",
+];
+
 /// Somewhere a command writes to.
 pub(super) enum Output {
-    /// A file, replaced if it is there.
-    File(PathBuf),
+    /// A file, replaced if it is there, and the endings of the formats in which it is written; none where another place tells.
+    File(PathBuf, &'static [&'static str]),
     /// A folder that the command makes.
     NewFolder(PathBuf),
     /// A folder that may be there; of its files, those whose names are known ahead.
@@ -46,8 +52,8 @@ impl Command {
             Command::Import(args) => args.places(),
             #[cfg(feature = "cli")]
             Command::Train(args) => args.places(),
-            Command::Predict(args) => Places::recorded(args, Output::File),
-            Command::Explain(args) => Places::recorded(args, Output::File),
+            Command::Predict(args) => Places::recorded(args, |path| Output::File(path, &["npy"])),
+            Command::Explain(args) => Places::recorded(args, |path| Output::File(path, &["npz", "html", "png", "svg", "pdf"])),
             #[cfg(feature = "cli")]
             Command::Trace(args) => Places::recorded(args, Output::NewFolder),
             #[cfg(feature = "cli")]
@@ -85,7 +91,7 @@ impl Places {
         let reads = files.inputs.iter().map(|(_, input)| input.path()).collect();
         let Some(path) = files.output.map(|path| path.clone()) else { return Places { reads, writes: Vec::new() } };
         let (record, output) = (record_of(&path), output(path));
-        let beside = matches!(output, Output::File(_)).then_some(Output::File(record));
+        let beside = matches!(output, Output::File(..)).then_some(Output::File(record, &[]));
         Places { reads, writes: std::iter::once(output).chain(beside).collect() }
     }
 
@@ -105,7 +111,7 @@ impl Places {
             seen.push(place);
             output.can_be_written()?;
         }
-        Ok(())
+        self.writes.iter().try_for_each(Output::is_what_it_says)
     }
 
     /// Refuses an output that replaces what is read.
@@ -132,14 +138,25 @@ impl Places {
 impl Output {
     fn path(&self) -> &Path {
         match self {
-            Output::File(path) | Output::NewFolder(path) | Output::Folder(path, _) => path,
+            Output::File(path, _) | Output::NewFolder(path) | Output::Folder(path, _) => path,
         }
+    }
+
+    /// Refuses a name that promises another format: NumPy's array in a `.csv` misleads whoever opens it. Names without an ending, or with one that stands
+    /// for no format, are the user's.
+    fn is_what_it_says(&self) -> Result<()> {
+        let Output::File(path, formats) = self else { return Ok(()) };
+        let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default().to_ascii_lowercase();
+        if formats.is_empty() || formats.contains(&ending.as_str()) || !FORMATS.contains(&ending.as_str()) {
+            return Ok(());
+        }
+        Err(Error::Usage(format!("{}: it is written as .{}, not as .{ending}: choose another name", path.display(), formats.join(", ."))))
     }
 
     /// The files that are known to be written.
     fn files(&self) -> Vec<PathBuf> {
         match self {
-            Output::File(path) => vec![path.clone()],
+            Output::File(path, _) => vec![path.clone()],
             // What is there already is not replaced but refused.
             Output::NewFolder(_) => Vec::new(),
             Output::Folder(path, names) => names.iter().map(|name| path.join(name)).collect(),
@@ -159,7 +176,7 @@ impl Output {
             }
             _ => vec![within.clone()],
         };
-        let is_file = matches!(self, Output::File(_));
+        let is_file = matches!(self, Output::File(..));
         let meets = |own: &PathBuf| within.starts_with(own) || !is_file && own.starts_with(&within);
         own.iter().any(meets).then(|| self.path().to_owned())
     }
@@ -167,7 +184,7 @@ impl Output {
     /// Finds out whether it can be written, by an attempt that leaves nothing.
     fn can_be_written(&self) -> Result<()> {
         match self {
-            Output::File(path) => AtomicFile::create(path).map(drop),
+            Output::File(path, _) => AtomicFile::create(path).map(drop),
             Output::NewFolder(path) if path.exists() => Ok(()),
             Output::NewFolder(path) | Output::Folder(path, _) => {
                 let there = path.ancestors().find(|folder| folder.exists()).filter(|folder| !folder.as_os_str().is_empty());

@@ -104,7 +104,7 @@ impl Args {
         let one = [&self.input, &self.heatmap, &self.fiducials, &self.study];
         let reads = one.into_iter().flatten().chain(&self.curves).cloned().collect();
         let output = self.output.clone();
-        let output = if self.study.is_some() { Output::Folder(output, Vec::new()) } else { Output::File(output) };
+        let output = if self.study.is_some() { Output::Folder(output, Vec::new()) } else { Output::File(output, &[]) };
         Places { reads, writes: vec![output] }
     }
 }

@@ -59,7 +59,7 @@ impl Args {
         let others = self.against.iter().map(|other| &other.folder);
         let reads = std::iter::once(&self.study).chain(others).cloned().collect();
         let page = self.output.iter().map(|folder| Output::Folder(folder.clone(), Vec::new()));
-        let document = self.reproduction.iter().map(|file| Output::File(file.clone()));
+        let document = self.reproduction.iter().map(|file| Output::File(file.clone(), &[]));
         Places { reads, writes: page.chain(document).collect() }
     }
 }

@@ -62,7 +62,7 @@ impl Args {
     pub(super) fn places(&self) -> Places {
         let Some(What::Card(card)) = &self.what else { return Places::default() };
         let reads = [&card.model, &card.data].into_iter().chain(&card.recordings).chain(&card.whole).cloned().collect();
-        Places { reads, writes: vec![Output::File(card.output.clone())] }
+        Places { reads, writes: vec![Output::File(card.output.clone(), &["md"])] }
     }
 }
 

@@ -122,8 +122,8 @@ impl Args {
     /// Where the command reads and writes.
     pub(super) fn places(&self) -> Places {
         let TrainingFiles { other, checkpoint, .. } = TrainingFiles::beside(&self.output);
-        let mut places = Places::recorded(self, Output::File);
-        places.writes.extend(other.into_iter().chain([checkpoint]).map(Output::File));
+        let mut places = Places::recorded(self, |path| Output::File(path, &["cgm"]));
+        places.writes.extend(other.into_iter().chain([checkpoint]).map(|path| Output::File(path, &[])));
         places
     }
 

@@ -201,7 +201,8 @@ fn limits(results: &StudyResults) -> Option<Finding> {
             if row[2].value == Some(0.0) {
                 return format!("{}: no ECG of the test split is above", row[0].text);
             }
-            format!("{}: sensitivity {} on {} ECGs, specificity {} on {}", row[0].text, share(4), row[2].text, share(5), row[3].text)
+            let above = if row[2].text == "1" { "1 ECG".to_owned() } else { format!("{} ECGs", row[2].text) };
+            format!("{}: sensitivity {} on {above}, specificity {} on {}", row[0].text, share(4), share(5), row[3].text)
         })
         .collect();
     (!words.is_empty()).then(|| finding(format!("Clinicians' limits: {}.", words.join("; ")), "thresholds", "Limits"))
