@@ -299,7 +299,6 @@ fn an_output_is_no_input() {
         "measure data --medians medians.csv",
         "evaluate r.cgm --data data -o figures.json",
         "audit r.cgm --data data -o certificate.html",
-        "train data --target r_v5 --input median --arch tiny.json -o model.pt",
     ] {
         let output = run(folder, arguments, Stdio::piped());
         let line = one_line(&output, arguments);

@@ -122,7 +122,7 @@ impl Args {
     /// Where the command reads and writes.
     pub(super) fn places(&self) -> Places {
         let TrainingFiles { other, checkpoint, .. } = TrainingFiles::beside(&self.output);
-        let mut places = Places::recorded(self, |path| Output::File(path, &["cgm"]));
+        let mut places = Places::recorded(self, |path| Output::File(path, &[]));
         places.writes.extend(other.into_iter().chain([checkpoint]).map(|path| Output::File(path, &[])));
         places
     }
