@@ -78,9 +78,14 @@ impl OnDisk {
         let file = match &mut *handle {
             Some(file) => file,
             closed => {
-                let file = File::open(&self.path)?;
+                let changed = || io::Error::new(ErrorKind::InvalidData, "was changed since it was opened");
+                let (file, _) = intake::open(&self.path).map_err(|error| match error {
+                    Error::Io { source, .. } => source,
+                    // It is no plain file any more.
+                    _ => changed(),
+                })?;
                 if !self.is(&file.metadata()?) {
-                    return Err(io::Error::new(ErrorKind::InvalidData, "was changed since it was opened"));
+                    return Err(changed());
                 }
                 enter(&self.handle);
                 closed.insert(file)
@@ -91,7 +96,7 @@ impl OnDisk {
     }
 
     fn is(&self, about: &Metadata) -> bool {
-        about.is_file() && about.len() == self.length && about.modified().ok() == self.modified
+        about.len() == self.length && about.modified().ok() == self.modified
     }
 }
 

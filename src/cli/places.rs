@@ -11,8 +11,30 @@ use std::path::{Path, PathBuf};
 
 /// Endings that stand for one format each, in which nobody looks for another.
 const FORMATS: [&str; 24] = [
-    "npy", "npz", "csv", "tsv", "json", "html", "png", "svg", "pdf", "jpg", "md", "onnx", "pt", "pth", "safetensors", "cgm", "hea", "xlsx",
-    "parquet", "h5", "hdf5", "mat", "xml", "edf",
+    "npy",
+    "npz",
+    "csv",
+    "tsv",
+    "json",
+    "html",
+    "png",
+    "svg",
+    "pdf",
+    "jpg",
+    "md",
+    "onnx",
+    "pt",
+    "pth",
+    "safetensors",
+    "cgm",
+    "hea",
+    "xlsx",
+    "parquet",
+    "h5",
+    "hdf5",
+    "mat",
+    "xml",
+    "edf",
 ];
 
 /// Somewhere a command writes to.
