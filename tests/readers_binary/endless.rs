@@ -88,7 +88,7 @@ fn layouts_of_places_that_are_not_there() {
 #[test]
 fn an_absent_text_moves_no_other() {
     let to = tempfile::tempdir().unwrap();
-    let ecgs = [ecg(23), ecg(24), ecg(25)];
+    let ecgs = [ecg(23), ecg(24), ecg(25), ecg(28)];
     let mut bytes = hdf5::code15(&ecgs, None, None);
     let collection = bytes.len() as u64;
     bytes.extend(b"GCOL\x01\0\0\0");
@@ -100,8 +100,8 @@ fn an_absent_text_moves_no_other() {
     }
     bytes.resize(collection as usize + 96, 0);
     let place = bytes.len() as u64;
-    for (address, number) in [(collection, 1u32), (u64::MAX, 7), (collection, 2)] {
-        bytes.extend(5u32.to_le_bytes());
+    for (length, address, number) in [(5u32, collection, 1u32), (5, u64::MAX, 7), (0, 0, 0), (5, collection, 2)] {
+        bytes.extend(length.to_le_bytes());
         bytes.extend(address.to_le_bytes());
         bytes.extend(number.to_le_bytes());
     }
@@ -113,15 +113,16 @@ fn an_absent_text_moves_no_other() {
     put(&mut bytes, layout + 2, place, 8);
     let source = Source::open(write(&to, "texts.h5", &bytes), millivolts()).unwrap();
     // An id that is not there leaves all to be counted.
-    assert_eq!((source.len(), source.id(1).as_str()), (3, "texts:1"));
-    // With a text for each they are the ids.
-    let absent = place as usize + 16 + 4;
-    put(&mut bytes, absent, collection, 8);
-    put(&mut bytes, absent + 8, 1, 4);
-    put(&mut bytes, place as usize, 3, 4);
-    put(&mut bytes, place as usize + 16, 2, 4);
+    assert_eq!((source.len(), source.id(1).as_str()), (4, "texts:1"));
+    // With a text for each they are the ids: of the first text one, two and three letters.
+    for (at, length) in [(1, 1), (2, 2)] {
+        let absent = place as usize + 16 * at;
+        put(&mut bytes, absent, length, 4);
+        put(&mut bytes, absent + 4, collection, 8);
+        put(&mut bytes, absent + 12, 1, 4);
+    }
     let source = Source::open(write(&to, "texts.h5", &bytes), millivolts()).unwrap();
-    assert_eq!((source.id(0), source.id(1), source.id(2)), ("one".into(), "on".into(), "three".into()));
+    assert_eq!([0, 1, 2, 3].map(|at| source.id(at)), ["one", "o", "on", "three"]);
 }
 
 #[test]

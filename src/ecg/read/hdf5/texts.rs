@@ -64,7 +64,8 @@ pub fn elsewhere(disk: &Disk, at: &mut Bytes<'_>) -> Found<String> {
     let length = at.length()?;
     let place = disk.address(at)?;
     let number = at.u32()?;
-    let Some(place) = place else { return Ok(String::new()) };
+    // An empty text has no place, whatever stands there.
+    let Some(place) = place.filter(|_| length > 0) else { return Ok(String::new()) };
     let collection = disk.collection(place)?;
     let found = collection.get(number).ok_or(ASTRAY)?;
     Ok(text(&found[..length.min(found.len())]))
