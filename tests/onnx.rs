@@ -1,6 +1,9 @@
 //! Networks from ONNX files of PyTorch's exporters (`tests/data/onnx/make.py`), our own in ONNX and back, files that cannot be taken, and heatmaps as graphs.
 //! That these graphs give our maps in another engine is asked by `tests/onnxruntime/run.sh`.
 
+#[path = "formats/varint.rs"]
+mod varint;
+
 use cardiograd::attribution::{Method, Settings};
 use cardiograd::export::heatmap;
 use cardiograd::nn::{Model, architecture, initialise, load_model, onnx};
@@ -8,6 +11,7 @@ use cardiograd::tape::{Builder, Network, Op, OpKind, Program, Tensor, cast, from
 use proptest::prelude::*;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use varint::varint;
 
 fn data(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/onnx").join(name)
@@ -321,16 +325,6 @@ fn field(number: u64, body: impl AsRef<[u8]>) -> Vec<u8> {
 
 fn whole(number: u64, value: u64) -> Vec<u8> {
     [varint(number << 3), varint(value)].concat()
-}
-
-fn varint(mut value: u64) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    while value > 127 {
-        bytes.push(value as u8 | 128);
-        value >>= 7;
-    }
-    bytes.push(value as u8);
-    bytes
 }
 
 /// A network of (1, 12, 600) to which nodes (inputs, op, output) and whole numbers are added; `last` goes into the mean and the layer that end it.

@@ -58,6 +58,18 @@ impl Seeds {
         Ok(std::fs::write(self.path(target, name)?, bytes)?)
     }
 
+    /// The files of the tests' data that lie in a target's folder, by their ending.
+    fn put_all(&self, target: &str, ending: &str) -> Outcome {
+        for entry in std::fs::read_dir(self.data.join(target))? {
+            let path = entry?.path();
+            if path.extension().is_some_and(|end| end == ending) {
+                let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+                self.put(target, &name, std::fs::read(&path)?)?;
+            }
+        }
+        Ok(())
+    }
+
     /// A file of the tests' data.
     fn data(&self, name: &str) -> Result<Vec<u8>, Box<dyn Error>> {
         Ok(std::fs::read(self.data.join(name))?)
@@ -139,13 +151,7 @@ impl Seeds {
                 }
             }
         }
-        for entry in std::fs::read_dir(self.data.join("onnx"))? {
-            let path = entry?.path();
-            if onnx::is_onnx(&path) {
-                let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-                self.put("onnx", &name, std::fs::read(&path)?)?;
-            }
-        }
+        self.put_all("onnx", "onnx")?;
         self.put("program", "small.json", serde_json::to_vec(&training::program())?)?;
         let examples = Examples { ecgs: vec![0, 1, 2], values: vec![100.0, 120.0, 140.0] };
         let (train, validation, test) = (&examples, &examples, &examples);
@@ -170,13 +176,7 @@ impl Seeds {
         for (name, text) in xml_of_makers() {
             self.put("xml", name, text)?;
         }
-        for entry in std::fs::read_dir(self.data.join("hdf5"))? {
-            let path = entry?.path();
-            if path.extension().is_some_and(|end| end == "h5") {
-                let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-                self.put("hdf5", &name, std::fs::read(&path)?)?;
-            }
-        }
+        self.put_all("hdf5", "h5")?;
         self.put("xml", "muse", muse(&short))?;
         self.put("annotations", "three", [77, 4, 0, 0xec, 1, 0, 2, 0, 3, 0x70, 5, 0xfc, b'(', b'A', b'F', b'I', b'B', 0, 10, 20, 0, 0])?;
         let twelve = "r 2 250 3\nr.dat 212 200(1)/mV 12 0 5 0 0 I\nr.dat 212 200/mV 12 0 7 0 0 II\n\0\x05\x00\x07\x05\x00\x07\x05\x00\x07";

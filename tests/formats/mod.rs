@@ -8,6 +8,7 @@ pub mod ishne;
 pub mod matlab;
 pub mod parquet;
 pub mod scp;
+mod varint;
 
 /// The twelve leads.
 pub const NAMES: [&str; 12] = ["I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V6"];

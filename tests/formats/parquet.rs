@@ -1,5 +1,6 @@
 //! Parquet tables, as pyarrow lays them out: lists of three levels, or plain columns; optional values; a dictionary page where wanted.
 
+use super::varint::varint;
 use super::{Leads, NAMES};
 
 /// Structures of Thrift's compact protocol.
@@ -7,16 +8,6 @@ use super::{Leads, NAMES};
 struct Fields {
     bytes: Vec<u8>,
     last: i16,
-}
-
-fn varint(mut value: u64) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    while value > 127 {
-        bytes.push(value as u8 | 128);
-        value >>= 7;
-    }
-    bytes.push(value as u8);
-    bytes
 }
 
 fn zigzag(value: i64) -> Vec<u8> {

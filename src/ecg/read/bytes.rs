@@ -105,6 +105,15 @@ pub(super) fn latin(bytes: &[u8]) -> String {
     bytes.iter().take_while(|byte| **byte != 0).map(|byte| char::from(*byte)).collect::<String>().trim().to_owned()
 }
 
+/// Bytes of all texts of an array or a column: one that stands in the file once may be referred to any number of times.
+const MOST_TEXT: usize = 1 << 28;
+
+/// Adds a text to those that were taken before, of so many bytes in all.
+pub(super) fn count_text(total: &mut usize, text: &str) -> Found<()> {
+    *total += text.len();
+    if *total > MOST_TEXT { Err(format!("its texts come to more than {MOST_TEXT} bytes")) } else { Ok(()) }
+}
+
 /// The most that is read at once, bytes: a header, a chunk, a row.
 pub(super) const LARGEST_PART: u64 = 1 << 28;
 

@@ -20,7 +20,7 @@ pub(super) enum Values {
 }
 
 /// The most values of one tensor.
-pub(super) const MOST: usize = 1 << 28;
+const MOST: usize = 1 << 28;
 
 impl Array {
     /// A tensor from its parts, if they fit.

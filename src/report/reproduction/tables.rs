@@ -44,6 +44,11 @@ pub(super) fn all(of: &Reproduction<'_>) -> Vec<(&'static str, Table)> {
     all
 }
 
+/// A share in percent.
+pub(super) fn in_percent(share: Estimate) -> Estimate {
+    Estimate { value: 100.0 * share.value, low: 100.0 * share.low, high: 100.0 * share.high, ..share }
+}
+
 /// A figure with its interval.
 pub(super) fn figure(figure: &Figure, decimals: usize) -> Cell {
     let (low, high) = figure.interval();
@@ -388,7 +393,7 @@ fn averaged(peaks: &Peaks) -> Table {
     for method in NINE {
         let cell = |target: &Target| {
             let share = peaks.share(*target, method);
-            Cell::estimate(share.map(|s| Estimate { value: 100.0 * s.value, low: 100.0 * s.low, high: 100.0 * s.high, ecgs: s.ecgs }), 0)
+            Cell::estimate(share.map(in_percent), 0)
         };
         table.rows.push(std::iter::once(Cell::text(title(method))).chain(targets.iter().map(cell)).collect());
     }

@@ -3,6 +3,7 @@
 
 use super::areas::Areas;
 use super::peaks::places;
+use super::tables::{figure, in_percent};
 use crate::dataset::{InputKind, Target};
 use crate::ecg::leads::RATE;
 use crate::evaluation::bootstrap::{Estimate, interval};
@@ -61,14 +62,14 @@ pub(super) fn table(study: &StudyResults, areas: &[Areas], resamples: usize) -> 
     for target in Target::STUDY {
         let Some(found) = of(study, target).filter(|found| !found.is_empty()) else { continue };
         let nothing = share(found.iter().filter(|one| one.all == 0.0).count(), found.len());
-        let nothing = nothing.map(|s| Estimate { value: 100.0 * s.value, low: 100.0 * s.low, high: 100.0 * s.high, ecgs: s.ecgs });
         let own = |of: fn(&Through) -> f64| mean(&found.iter().map(of).collect::<Vec<f64>>(), resamples, study.provenance.seed);
-        let mut row = vec![Cell::text(target.title()), Cell::number(found.len() as f64, 0), Cell::estimate(nothing, 0)];
+        let mut row = vec![Cell::text(target.title()), Cell::number(found.len() as f64, 0), Cell::estimate(nothing.map(in_percent), 0)];
         row.extend([own(|one| one.all), own(|one| one.there)].map(|share| Cell::estimate(share, 0)));
         let areas = areas.iter().find(|areas| areas.target == target);
-        row.extend([GUIDED, PRODUCT].map(|method| {
-            areas.and_then(|areas| areas.place(method)).map_or_else(|| Cell::text("–"), |place| super::tables::figure(&place, 2))
-        }));
+        row.extend(
+            [GUIDED, PRODUCT]
+                .map(|method| areas.and_then(|areas| areas.place(method)).map_or_else(|| Cell::text("–"), |place| figure(&place, 2))),
+        );
         table.rows.push(row);
     }
     table

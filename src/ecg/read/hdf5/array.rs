@@ -4,7 +4,7 @@
 
 use super::disk::Disk;
 use super::filter::Filters;
-use super::index;
+use super::index::{self, grid};
 use super::object::{DATASPACE, DATATYPE, Element, FILTERS, LAYOUT, Message, find, shape};
 use crate::ecg::read::bytes::{Bytes, Found, LARGEST_PART};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -208,11 +208,6 @@ fn advance(index: &mut [u64], low: &[u64], high: &[u64]) -> bool {
         index[axis] = low[axis];
     }
     false
-}
-
-/// How many chunks there are along each axis.
-fn grid(shape: &[u64], chunk: &[u64]) -> Vec<u64> {
-    shape.iter().zip(chunk).map(|(size, chunk)| size.div_ceil(*chunk)).collect()
 }
 
 /// The number of a chunk by its place in the grid.

@@ -62,6 +62,11 @@ fn node(disk: &Disk, place: u64, axes: usize, above: u16, all: &mut Vec<Chunk>) 
     Ok(())
 }
 
+/// How many chunks there are along each axis.
+pub fn grid(shape: &[u64], chunk: &[u64]) -> Vec<u64> {
+    shape.iter().zip(chunk).map(|(size, chunk)| size.div_ceil(*chunk)).collect()
+}
+
 /// The shape of a chunk and the chunks, of a layout message of version 4 from its flags on.
 pub fn fourth(disk: &Disk, at: &mut Bytes<'_>, shape: &[u64], size: usize, filtered: bool) -> Found<(Vec<u64>, Vec<Chunk>)> {
     let (flags, axes, width) = (at.u8()?, usize::from(at.u8()?), usize::from(at.u8()?));
@@ -72,7 +77,7 @@ pub fn fourth(disk: &Disk, at: &mut Bytes<'_>, shape: &[u64], size: usize, filte
     at.take(width)?;
     let bytes = chunk.iter().try_fold(size as u64, |product, size| product.checked_mul(*size)).filter(|bytes| *bytes > 0);
     let bytes = bytes.ok_or_else(|| format!("its chunks of {chunk:?} are not possible"))?;
-    let grid: Vec<u64> = shape.iter().zip(&chunk).map(|(size, chunk)| size.div_ceil(*chunk)).collect();
+    let grid = grid(shape, &chunk);
     let count = grid.iter().try_fold(1u64, |product, count| product.checked_mul(*count)).filter(|count| *count <= MOST_CHUNKS as u64);
     let count = count.ok_or_else(|| format!("it has more than {MOST_CHUNKS} chunks"))?;
     let begin = |mut at: u64| {

@@ -4,12 +4,10 @@
 
 use super::disk::Disk;
 use super::object::Element;
-use crate::ecg::read::bytes::{Bytes, Found};
+use crate::ecg::read::bytes::{Bytes, Found, count_text};
 use std::collections::HashMap;
 use std::ops::Range;
 
-/// Bytes of all texts of an array: one that stands in the file once may be referred to any number of times.
-const MOST_TEXT: usize = 1 << 28;
 const ASTRAY: &str = "a text is not where it should be";
 
 /// Texts that lie in one piece of the file, and where in it each is, by its number.
@@ -79,8 +77,8 @@ pub fn texts(disk: &Disk, element: Element, bytes: &[u8]) -> Found<Vec<String>> 
             let (mut at, mut total) = (Bytes::new(bytes), 0);
             let one = |_| {
                 let text = elsewhere(disk, &mut at)?;
-                total += text.len();
-                if total > MOST_TEXT { Err(format!("its texts come to more than {MOST_TEXT} bytes")) } else { Ok(text) }
+                count_text(&mut total, &text)?;
+                Ok(text)
             };
             (0..bytes.len() / (8 + disk.sizes().0)).map(one).collect()
         }

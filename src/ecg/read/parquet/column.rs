@@ -4,7 +4,7 @@
 
 use super::thrift::Fields;
 use super::unpack::{Codec, hybrid};
-use crate::ecg::read::bytes::{Bytes, Found, Number, OnDisk};
+use crate::ecg::read::bytes::{Bytes, Found, Number, OnDisk, count_text};
 use std::cell::Cell;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -19,8 +19,6 @@ const MOST_PAGES: usize = 4_000_000;
 /// What pages may unpack to in all: so many times the file, and this many bytes where it is small. ECGs stay below 10, a recording of zeros below 1000.
 const EXPANSION: u64 = 100;
 const SMALL: u64 = 64 << 20;
-/// Bytes of all texts of a column: a word of a dictionary may stand for any number of rows.
-const MOST_TEXT: usize = 1 << 28;
 
 /// What pages may still take of a file, of all columns that are read: no two share a byte, and what they unpack to is bounded. Pages that many columns or
 /// row groups refer to would be read without end.
@@ -232,8 +230,8 @@ impl Column {
                         let mut total = 0;
                         let all = places.iter().map(|at| {
                             let word = words.get(*at as usize).ok_or_else(missing)?;
-                            total += word.len();
-                            if total > MOST_TEXT { Err(too_many_texts()) } else { Ok(word.clone()) }
+                            count_text(&mut total, word)?;
+                            Ok(word.clone())
                         });
                         Values::Texts(all.collect::<Found<_>>()?)
                     }
@@ -350,18 +348,11 @@ impl Column {
                 Values::Numbers(values) => values.into_iter().map(|value| value.to_string()).collect(),
                 Values::Texts(texts) => texts,
             };
-            total += texts.iter().map(String::len).sum::<usize>();
-            if total > MOST_TEXT {
-                return Err(too_many_texts());
-            }
+            texts.iter().try_for_each(|text| count_text(&mut total, text))?;
             all.extend(texts);
         }
         Ok(all)
     }
-}
-
-fn too_many_texts() -> String {
-    format!("its texts come to more than {MOST_TEXT} bytes")
 }
 
 /// The bytes of a page: levels that stand apart, then values.
